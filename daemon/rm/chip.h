@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the chip says about itself: its sizes, its slots, its commands. Read once when the daemon
+ * takes the TPM over, and again when the TPM was reset. Plain data.
+ */
+#pragma once
+
+#include "rm/tpm.h"
+#include "wire/command-table.h"
+
+#define CHIP_MIN_BUFFER 4096   /* buffers are never smaller, whatever the chip says */
+#define CHIP_MAX_BUFFER 262144 /* nor larger; a chip that claims more is not believed */
+
+struct chip {
+    uint32_t max_command;     /* TPM_PT_MAX_COMMAND_SIZE, bytes */
+    uint32_t max_response;    /* TPM_PT_MAX_RESPONSE_SIZE, bytes */
+    uint32_t object_slots;    /* transient objects that fit into the empty chip */
+    uint32_t session_slots;   /* sessions that can be loaded at a time */
+    uint32_t active_sessions; /* sessions, loaded and saved, that the chip tracks */
+    uint32_t context_gap;     /* TPM_PT_CONTEXT_GAP_MAX */
+    struct command_table commands;
+    bool audited[COMMAND_TABLE_MAX]; /* by position there: the chip audits the command */
+};
+
+enum chip_error {
+    CHIP_OK,
+    CHIP_ERROR_TRANSPORT, /* no answer; *detail is the negative errno of transact() */
+    CHIP_ERROR_CODE,      /* the TPM refused; *detail is its TPM_RC */
+    CHIP_ERROR_MALFORMED, /* an answer that cannot be parsed */
+    CHIP_ERROR_TPM12,     /* a TPM 1.2 */
+};
+
+/* TPM2_Startup(CLEAR); a TPM that is started already is fine. */
+enum chip_error chip_startup(struct rm_tpm *tpm, int64_t *detail);
+
+/* Reads the properties and the command table of a started TPM whose object slots hold only what
+ * chip_flush_leftovers() left there. A TPM in failure mode gives CHIP_ERROR_CODE with 0x101. */
+enum chip_error chip_read(struct chip *chip, struct rm_tpm *tpm, int64_t *detail);
+
+/* Flushes what a former user left: all transient objects, and with `sessions` all loaded and
+ * saved sessions too. *flushed counts them. */
+enum chip_error chip_flush_leftovers(struct rm_tpm *tpm, bool sessions, unsigned *flushed,
+                                     int64_t *detail);

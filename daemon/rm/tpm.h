@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The TPM as the resource manager sees it: something that answers one command at a time. What
+ * stands behind it - a TCTI, libtpms in the same process, a script - the manager does not know.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct rm_tpm {
+    /*
+     * Sends `size` bytes of `command` under `locality` and waits for the answer, of which up to
+     * `capacity` bytes go to `response` and the count to *response_size. Returns 0, or a negative
+     * errno when no answer came: the transport is broken, or the answer did not fit (-EMSGSIZE).
+     * Checks nothing of the answer. `command` and `response` do not overlap.
+     */
+    int (*transact)(struct rm_tpm *tpm, uint8_t locality, const uint8_t *command, size_t size,
+                    uint8_t *response, size_t capacity, size_t *response_size);
+    /*
+     * Waits before try number `attempt` (1, 2, ...) of a command that the TPM was too busy for
+     * (TPM_RC_RETRY, TPM_RC_YIELDED, TPM_RC_TESTING). False when it has been tried enough.
+     */
+    bool (*backoff)(struct rm_tpm *tpm, unsigned attempt);
+};
