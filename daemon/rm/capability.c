@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rm/capability.h"
+
+#include "wire/capability.h"
+#include "wire/handle.h"
+
+/* Handles in one answer, as many as the chip itself would list. */
+#define MAX_HANDLES ((uint32_t)TPM2_MAX_CAP_HANDLES)
+
+/* The parameters of the command, when it is one that we look at. */
+static bool read_query(const struct command *command, uint32_t *capability, uint32_t *property,
+                       uint32_t *count)
+{
+    const uint8_t *parameters = command->bytes + command->parameters_at;
+
+    if (command->code != TPM2_CC_GetCapability || command->tag != TPM2_ST_NO_SESSIONS
+        || command_parameters_size(command) != 12)
+        return false;
+    *capability = load_be32(parameters);
+    *property = load_be32(parameters + 4);
+    *count = load_be32(parameters + 8);
+    return true;
+}
+
+/* A list of handles under construction in a response buffer. */
+struct listing {
+    uint8_t *response;
+    uint32_t count, limit;
+    bool more;
+};
+
+static void listing_add(struct listing *listing, uint32_t handle)
+{
+    if (listing->count == listing->limit) {
+        listing->more = true;
+        return;
+    }
+    store_be32(listing->response + CAPABILITY_ITEMS_AT + 4 * (size_t)listing->count++, handle);
+}
+
+static void list_objects(struct listing *listing, const struct handles *handles, uint32_t first)
+{
+    for (uint32_t i = handles_position(handles, first); i < handles->count && !listing->more; i++)
+        listing_add(listing, handles->entries[i].handle);
+}
+
+/* The client's session with the least index that is `index` or more, of those that it knows as
+ * saved, or of those that it knows as loaded. */
+static const struct session *next_session(const struct rm_client *client, bool saved,
+                                          uint32_t index)
+{
+    const struct session *next = NULL;
+
+    list_for_each (link, &client->rm->sessions) {
+        const struct session *session = list_entry(link, struct session, link);
+        uint32_t here = session->handle & HANDLE_INDEX_MASK;
+
+        if (session->owner == client && (session->state == SESSION_CLIENT_SAVED) == saved
+            && here >= index && (!next || here < (next->handle & HANDLE_INDEX_MASK)))
+            next = session;
+    }
+    return next;
+}
+
+/* The chip names loaded sessions by their own handles and saved ones as HMAC sessions (Part 2,
+ * clause 7.2: the type of a saved session is not known). */
+static void list_sessions(struct listing *listing, const struct rm_client *client, bool saved,
+                          uint32_t first)
+{
+    const struct session *session = next_session(client, saved, first & HANDLE_INDEX_MASK);
+
+    while (session && !listing->more) {
+        uint32_t index = session->handle & HANDLE_INDEX_MASK;
+
+        listing_add(listing, saved ? HANDLE_LOADED_SESSIONS | index : session->handle);
+        session = next_session(client, saved, index + 1);
+    }
+}
+
+size_t capability_answer(const struct rm_client *client, const struct command *command,
+                         uint8_t *response)
+{
+    uint32_t capability, property, count;
+    struct listing listing = {.response = response};
+
+    if (!read_query(command, &capability, &property, &count) || capability != TPM2_CAP_HANDLES)
+        return 0;
+    listing.limit = count < MAX_HANDLES ? count : MAX_HANDLES;
+    if (handle_is_transient(property))
+        list_objects(&listing, &client->handles, property);
+    else if (handle_is_session(property))
+        list_sessions(&listing, client, property >> 24 == TPM2_HT_SAVED_SESSION, property);
+    else
+        return 0;
+    response[HEADER_SIZE] = listing.more;
+    store_be32(response + CAPABILITY_AT, TPM2_CAP_HANDLES);
+    store_be32(response + CAPABILITY_COUNT_AT, listing.count);
+    return response_build_success(response, CAPABILITY_ITEMS_AT + 4 * (size_t)listing.count);
+}
+
+static uint32_t left(uint32_t limit, uint32_t used)
+{
+    return limit > used ? limit - used : 0;
+}
+
+static uint32_t count_loaded(const struct rm_client *client)
+{
+    uint32_t loaded = 0;
+
+    list_for_each (link, &client->rm->sessions) {
+        const struct session *session = list_entry(link, struct session, link);
+
+        loaded += session->owner == client && session->state <= SESSION_EVICTED;
+    }
+    return loaded;
+}
+
+static uint32_t view_of(const struct rm_client *client, uint32_t property, uint32_t value)
+{
+    const struct rm_limits *limits = &client->rm->limits;
+
+    switch (property) {
+    case TPM2_PT_CONTEXT_GAP_MAX:
+        return UINT32_MAX;
+    case TPM2_PT_HR_TRANSIENT_AVAIL:
+        return left(limits->objects_per_client, client->handles.count);
+    case TPM2_PT_HR_LOADED:
+        return count_loaded(client);
+    case TPM2_PT_HR_ACTIVE:
+        return client->session_count;
+    case TPM2_PT_HR_LOADED_AVAIL:
+    case TPM2_PT_HR_ACTIVE_AVAIL:
+        return left(limits->sessions_per_client, client->session_count);
+    default:
+        return value;
+    }
+}
+
+void capability_patch(const struct rm_client *client, const struct command *command,
+                      struct response *response)
+{
+    uint32_t capability, property, count;
+    struct capability_list list;
+
+    if (!read_query(command, &capability, &property, &count)
+        || capability != TPM2_CAP_TPM_PROPERTIES
+        || !capability_list_parse(&list, response->bytes, response->size, capability, 8))
+        return;
+    for (uint32_t i = 0; i < list.count; i++) {
+        uint8_t *item = list.items + 8 * (size_t)i;
+
+        store_be32(item + 4, view_of(client, load_be32(item), load_be32(item + 4)));
+    }
+}

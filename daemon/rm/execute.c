@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One client command, from its bytes to its answer, read straight down: parse, answer from our
+ * own books where that is possible, else find what it names, make that resident, put the chip's
+ * handles in, send it, and learn from what the chip says.
+ */
+#include "rm/answers.h"
+#include "rm/capability.h"
+#include "rm/context.h"
+#include "rm/rc.h"
+#include "rm/residency.h"
+#include "rm/resync.h"
+#include "rm/transact.h"
+#include "wire/handle.h"
+
+/* What the command will make, with the memory for it taken before the chip is asked. */
+struct product {
+    struct object *object;
+    struct session *session;
+};
+
+static void use_add_session(struct use *use, struct session *session, uint32_t code)
+{
+    for (unsigned i = 0; i < use->session_count; i++) {
+        if (use->sessions[i] == session)
+            return;
+    }
+    use->session_codes[use->session_count] = code;
+    use->sessions[use->session_count++] = session;
+}
+
+/* Finds all that the command names. A name that is not the client's is refused here; the chip
+ * never sees it. Returns 0 or the response code. */
+static uint32_t find_named(struct rm_client *client, const struct command *command, struct use *use)
+{
+    struct rm *rm = client->rm;
+    struct session *session;
+
+    for (unsigned i = 0; i < command->handle_count; i++) {
+        uint32_t handle = command->handles[i];
+
+        if (handle_is_transient(handle)) {
+            use->objects[i] = handles_find(&client->handles, handle);
+            if (!use->objects[i])
+                return RM_RC_HANDLE(i);
+        } else if (handle_is_session(handle)) {
+            session = session_find_usable(rm, client, handle);
+            if (!session)
+                return RM_RC_HANDLE(i);
+            use_add_session(use, session, RM_RC_HANDLE(i));
+        } else if (handle_is_persistent(handle)) {
+            /* The chip copies it into a slot for as long as the command runs. */
+            use->extra_objects++;
+        }
+    }
+    for (unsigned i = 0; i < command->session_count; i++) {
+        if (!handle_is_session(command->sessions[i].handle))
+            continue;
+        session = session_find_usable(rm, client, command->sessions[i].handle);
+        if (!session)
+            return RM_RC_SESSION(i);
+        use_add_session(use, session, RM_RC_SESSION(i));
+    }
+    return TPM2_RC_SUCCESS;
+}
+
+/* Checks the client's limits and takes the memory for what the command makes. */
+static uint32_t prepare_product(struct rm_client *client, const struct command *command,
+                                struct use *use, struct product *product)
+{
+    struct rm *rm = client->rm;
+
+    if (!command_attributes_response_handle(command->attributes))
+        return TPM2_RC_SUCCESS;
+    if (command->code == TPM2_CC_StartAuthSession) {
+        if (client->session_count >= rm->limits.sessions_per_client)
+            return RM_RC_SESSION_MEMORY;
+        product->session = session_new();
+        use->extra_sessions = 1;
+        return product->session ? TPM2_RC_SUCCESS : RM_RC_MEMORY;
+    }
+    if (client->handles.count >= rm->limits.objects_per_client)
+        return RM_RC_OBJECT_MEMORY;
+    product->object = object_new(rm);
+    use->extra_objects++;
+    return product->object && handles_reserve(&client->handles) ? TPM2_RC_SUCCESS : RM_RC_MEMORY;
+}
+
+static void product_clear(struct rm *rm, struct product *product)
+{
+    object_free(rm, product->object);
+    free(product->session);
+    *product = (struct product){0};
+}
+
+/* Sends the command, and again for as long as the chip wants room that we can make. */
+static uint32_t send_command(struct rm_client *client, const struct command *command,
+                             const struct use *use, uint8_t *response, size_t *size)
+{
+    struct rm *rm = client->rm;
+    unsigned patience = residency_patience(rm);
+    uint32_t code;
+
+    for (;;) {
+        bool had_room = rm->objects_loaded + use->extra_objects <= rm->chip.object_slots;
+
+        code = rm_transact(rm, client->locality, command->bytes, command->size, response, size);
+        if (code == TPM2_RC_SUCCESS || patience-- == 0 || !residency_relieve(rm, code))
+            return code;
+        /* A command that makes no object and still wants a slot works in one: next time it gets
+         * that before it is sent. */
+        if (code == TPM2_RC_OBJECT_MEMORY && had_room
+            && !command_attributes_response_handle(command->attributes))
+            rm->working_slots[command->table_index] = 1;
+    }
+}
+
+/* The object that the chip just made or loaded becomes the client's. */
+static bool adopt_object(struct rm_client *client, const struct command *command,
+                         struct response *response, struct object *object)
+{
+    struct rm *rm = client->rm;
+
+    if (command->code == TPM2_CC_ContextLoad) {
+        struct blob context = {0};
+
+        /* Without memory for it the context is just not known, and made anew when needed. */
+        if (blob_set(&context, command->bytes + command->parameters_at,
+                     command_parameters_size(command)))
+            object_take_context(rm, object, &context);
+    }
+    if (!handle_is_transient(response->handle) || !object_loaded(rm, object, response->handle))
+        return false;
+    eviction_note_use(rm, object);
+    store_be32(response->bytes + RESPONSE_HANDLE_AT, handles_add(&client->handles, object));
+    return true;
+}
+
+/* Enters what the chip made into the books. False when it is not what it should be. */
+static bool adopt_product(struct rm_client *client, const struct command *command,
+                          struct response *response, struct product *product)
+{
+    if (product->object) {
+        if (!adopt_object(client, command, response, product->object))
+            return false;
+        product->object = NULL;
+    }
+    if (product->session) {
+        if (!handle_is_session(response->handle))
+            return false;
+        session_start(client->rm, product->session, response->handle, client);
+        product->session = NULL;
+    }
+    return true;
+}
+
+/* A success takes objects of a command that flushes them, and sessions that were to end with it. */
+static void remove_ended(struct rm_client *client, const struct command *command,
+                         const struct response *response)
+{
+    struct rm *rm = client->rm;
+
+    for (unsigned i = 0; i < command->session_count; i++) {
+        struct session *session = handle_is_session(command->sessions[i].handle)
+                                      ? session_find_usable(rm, client, command->sessions[i].handle)
+                                      : NULL;
+
+        if (session && !(response->session_attributes[i] & TPMA_SESSION_CONTINUESESSION))
+            session_apply(rm, session, SESSION_EVENT_ENDED);
+    }
+    if (!command_attributes_flushed(command->attributes))
+        return;
+    for (unsigned i = 0; i < command->handle_count; i++) {
+        struct object *object = handles_find(&client->handles, command->handles[i]);
+
+        if (!object)
+            continue;
+        handles_remove(rm, &client->handles, command->handles[i]);
+        object_left_chip(rm, object);
+    }
+}
+
+/* The chip has answered: believes what it says once it has the right shape. Gives the size of the
+ * response to the client. */
+static size_t conclude(struct rm_client *client, const struct command *command,
+                       struct product *product, uint8_t *bytes, size_t size)
+{
+    struct rm *rm = client->rm;
+    struct response response;
+
+    if (!response_parse(&response, command, bytes, size)) {
+        rm->suspect = true;
+        return response_build_code(bytes, RM_RC_FAILURE);
+    }
+    if (response.code != TPM2_RC_SUCCESS)
+        return size;
+    remove_ended(client, command, &response);
+    if (!adopt_product(client, command, &response, product)) {
+        rm->suspect = true;
+        return response_build_code(bytes, RM_RC_FAILURE);
+    }
+    capability_patch(client, command, &response);
+    answers_learn(client, command, &response);
+    resync_hierarchies(rm, command);
+    if (command->code == TPM2_CC_Startup)
+        resync_after_startup(rm);
+    return size;
+}
+
+/* Puts the chip's handles in the place of the client's. A sequence changes by its use, so its
+ * context is void from here on. */
+static void patch_handles(const struct command *command, const struct use *use)
+{
+    for (unsigned i = 0; i < command->handle_count; i++) {
+        if (!use->objects[i])
+            continue;
+        store_be32(command_handle_at(command, i), use->objects[i]->physical);
+        if (!use->objects[i]->immutable)
+            blob_clear(&use->objects[i]->saved);
+    }
+}
+
+/* Has the chip run the command. */
+static size_t forward(struct rm_client *client, const struct command *command, uint8_t *response)
+{
+    struct rm *rm = client->rm;
+    struct product product = {0};
+    struct use use = {0};
+    size_t size;
+    uint32_t code = find_named(client, command, &use);
+
+    if (code == TPM2_RC_SUCCESS)
+        code = prepare_product(client, command, &use, &product);
+    if (code != TPM2_RC_SUCCESS) {
+        product_clear(rm, &product);
+        return response_build_code(response, code);
+    }
+    use.extra_objects += rm->working_slots[command->table_index];
+    use_begin(rm, &use);
+    code = residency_require(rm, &use);
+    if (code == TPM2_RC_SUCCESS) {
+        patch_handles(command, &use);
+        send_command(client, command, &use, response, &size);
+    } else {
+        size = response_build_code(response, code);
+    }
+    use_end(&use);
+    if (code == TPM2_RC_SUCCESS)
+        size = conclude(client, command, &product, response, size);
+    product_clear(rm, &product);
+    return size;
+}
+
+static size_t run(struct rm_client *client, const struct command *command, uint8_t *response)
+{
+    size_t size = 0;
+
+    switch (command->code) {
+    case TPM2_CC_ContextSave:
+        return context_save(client, command, response);
+    case TPM2_CC_FlushContext:
+        return context_flush(client, command, response);
+    case TPM2_CC_ContextLoad:
+        size = context_load(client, command, response);
+        break;
+    case TPM2_CC_GetCapability:
+        size = capability_answer(client, command, response);
+        break;
+    default:
+        break;
+    }
+    if (size == 0)
+        size = answers_find(client, command, response);
+    return size ? size : forward(client, command, response);
+}
+
+/* The chip's answer says that our books are wrong. True when they were put right, so that the
+ * command, which the chip has not run, is worth another look. */
+static bool put_right(struct rm *rm, const struct command *command, uint32_t code)
+{
+    if (code == TPM2_RC_INITIALIZE)
+        return command->code != TPM2_CC_Startup && resync_after_reset(rm);
+    /* A handle or a session that we took for loaded is not. */
+    if (code >= TPM2_RC_REFERENCE_H0 && code <= TPM2_RC_REFERENCE_S6)
+        return resync_all(rm);
+    return false;
+}
+
+/* The chip decides what to say to a tag that is none; it gets nothing else to see. */
+static size_t forward_bad_tag(struct rm_client *client, const struct command *command,
+                              uint8_t *response)
+{
+    uint8_t header[HEADER_SIZE];
+    size_t size;
+
+    header_store(header, command->tag, HEADER_SIZE, command->code);
+    rm_transact(client->rm, client->locality, header, HEADER_SIZE, response, &size);
+    return size;
+}
+
+size_t rm_execute(struct rm *rm, struct rm_client *client, uint8_t *bytes, size_t size,
+                  uint8_t *response)
+{
+    struct command command;
+    uint32_t code;
+
+    rm->stats.client_commands++;
+    rm->clock++;
+    if (rm->suspect && !resync_all(rm) && rm->lost)
+        return response_build_code(response, RM_RC_FAILURE);
+    code = size > rm->chip.max_command ? TPM2_RC_COMMAND_SIZE
+                                       : command_parse(&command, &rm->chip.commands, bytes, size);
+    if (code == TPM2_RC_BAD_TAG)
+        return forward_bad_tag(client, &command, response);
+    if (code != TPM2_RC_SUCCESS)
+        return response_build_code(response, code == TPM2_RC_COMMAND_CODE ? code : RM_RC(code));
+
+    size = run(client, &command, response);
+    if (put_right(rm, &command, header_load(response).code))
+        size = run(client, &command, response);
+    return size;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rm/gap.h"
+
+#include "rm/rc.h"
+#include "rm/swap.h"
+
+static struct session *oldest_saved(struct rm *rm)
+{
+    list_for_each (link, &rm->sessions) {
+        struct session *session = list_entry(link, struct session, link);
+
+        if (!session->loaded)
+            return session;
+    }
+    return NULL;
+}
+
+bool gap_refresh(struct rm *rm)
+{
+    struct session *session = oldest_saved(rm);
+
+    if (!session)
+        return false;
+    if (session->state == SESSION_DOOMED)
+        return swap_flush_session(rm, session) == TPM2_RC_SUCCESS;
+    if (swap_load_session(rm, session) != TPM2_RC_SUCCESS)
+        return false;
+    /* Should the chip refuse to save it, then it is loaded, which is fine for one that its owner
+     * uses. Of one that a client has saved we keep `held`: it is evicted like any other later. */
+    return swap_save_session(rm, session) == TPM2_RC_SUCCESS;
+}
+
+bool gap_refresh_is_due(struct rm *rm)
+{
+    const struct session *session = oldest_saved(rm);
+
+    return session && rm->newest_sequence - session->sequence > rm->chip.context_gap / 2;
+}

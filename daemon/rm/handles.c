@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rm/handles.h"
+
+#include "wire/handle.h"
+
+#include <assert.h>
+
+#define FIRST_CAPACITY 4
+
+bool handles_reserve(struct handles *handles)
+{
+    uint32_t capacity;
+    struct handle_entry *entries;
+
+    if (handles->count < handles->capacity)
+        return true;
+    capacity = handles->capacity ? 2 * handles->capacity : FIRST_CAPACITY;
+    entries = reallocarray(handles->entries, capacity, sizeof(*entries));
+    if (!entries)
+        return false;
+    handles->entries = entries;
+    handles->capacity = capacity;
+    return true;
+}
+
+uint32_t handles_position(const struct handles *handles, uint32_t handle)
+{
+    uint32_t low = 0, high = handles->count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (handles->entries[middle].handle < handle)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool is_at(const struct handles *handles, uint32_t position, uint32_t handle)
+{
+    return position < handles->count && handles->entries[position].handle == handle;
+}
+
+uint32_t handles_add(struct handles *handles, struct object *object)
+{
+    uint32_t handle, position;
+
+    /* Fewer handles than 2^24 are live: the reserved array would not fit into memory before. */
+    assert(handles->count < handles->capacity && handles->count <= HANDLE_INDEX_MASK);
+    do {
+        handle = HANDLE_TRANSIENT_FIRST + handles->next;
+        handles->next = (handles->next + 1) & HANDLE_INDEX_MASK;
+        position = handles_position(handles, handle);
+    } while (is_at(handles, position, handle));
+
+    memmove(handles->entries + position + 1, handles->entries + position,
+            (handles->count - position) * sizeof(*handles->entries));
+    handles->entries[position] = (struct handle_entry){handle, object};
+    handles->count++;
+    object_reference(object);
+    return handle;
+}
+
+struct object *handles_find(const struct handles *handles, uint32_t handle)
+{
+    uint32_t position = handles_position(handles, handle);
+
+    return is_at(handles, position, handle) ? handles->entries[position].object : NULL;
+}
+
+static void remove_at(struct rm *rm, struct handles *handles, uint32_t position)
+{
+    struct object *object = handles->entries[position].object;
+
+    handles->count--;
+    memmove(handles->entries + position, handles->entries + position + 1,
+            (handles->count - position) * sizeof(*handles->entries));
+    object_unreference(rm, object);
+}
+
+bool handles_remove(struct rm *rm, struct handles *handles, uint32_t handle)
+{
+    uint32_t position = handles_position(handles, handle);
+
+    if (!is_at(handles, position, handle))
+        return false;
+    remove_at(rm, handles, position);
+    return true;
+}
+
+void handles_remove_object(struct rm *rm, struct handles *handles, const struct object *object)
+{
+    for (uint32_t position = handles->count; position > 0; position--) {
+        if (handles->entries[position - 1].object == object)
+            remove_at(rm, handles, position - 1);
+    }
+}
+
+void handles_clear(struct rm *rm, struct handles *handles)
+{
+    while (handles->count > 0)
+        remove_at(rm, handles, handles->count - 1);
+    free(handles->entries);
+    *handles = (struct handles){0};
+}

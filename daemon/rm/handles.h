@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The virtual transient handles of one client: a sorted array of handle and object. Handles are
+ * given out in a circle through 0x80000000 to 0x80FFFFFF, so that a handle which was just flushed
+ * does not soon mean another object; one that is live is never given out again.
+ */
+#pragma once
+
+#include "rm/object.h"
+
+struct handle_entry {
+    uint32_t handle;
+    struct object *object;
+};
+
+struct handles {
+    struct handle_entry *entries; /* ascending by handle */
+    uint32_t count, capacity;
+    uint32_t next; /* index (low 24 bits) to try first */
+};
+
+/* Makes sure that the next handles_add() finds room. False without memory. */
+bool handles_reserve(struct handles *handles);
+
+/* Gives out a handle for the object and references it. Never fails after handles_reserve(). */
+uint32_t handles_add(struct handles *handles, struct object *object);
+
+/* The object that `handle` names, or NULL. */
+struct object *handles_find(const struct handles *handles, uint32_t handle);
+
+/* Takes the handle back; the object loses a reference. False when there is no such handle. */
+bool handles_remove(struct rm *rm, struct handles *handles, uint32_t handle);
+
+/* Takes back each handle that names the object. */
+void handles_remove_object(struct rm *rm, struct handles *handles, const struct object *object);
+
+/* The position of the first handle that is `handle` or greater. */
+uint32_t handles_position(const struct handles *handles, uint32_t handle);
+
+/* Takes back all of them and frees the array. */
+void handles_clear(struct rm *rm, struct handles *handles);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rm/object.h"
+
+#include "rm/state.h"
+#include "wire/context.h"
+
+#include <assert.h>
+
+struct object *object_new(struct rm *rm)
+{
+    struct object *object = calloc(1, sizeof(*object));
+
+    if (!object)
+        return NULL;
+    list_init(&object->content_link);
+    list_init(&object->link);
+    list_init(&object->slot_link);
+    eviction_record_init(&object->eviction);
+    list_insert_before(&rm->objects, &object->link);
+    return object;
+}
+
+void object_free(struct rm *rm, struct object *object)
+{
+    if (!object)
+        return;
+    assert(object->references == 0 && object->physical == OBJECT_NOT_LOADED);
+    eviction_forget(rm, object);
+    list_remove(&object->link);
+    list_remove(&object->content_link);
+    blob_clear(&object->saved);
+    blob_clear(&object->public_answer);
+    free(object);
+}
+
+void object_set_physical(struct rm *rm, struct object *object, uint32_t physical)
+{
+    rm->objects_loaded -= object->physical != OBJECT_NOT_LOADED;
+    list_remove(&object->slot_link);
+    object->physical = physical;
+    if (physical == OBJECT_NOT_LOADED)
+        return;
+    rm->objects_loaded++;
+    list_insert_before(&rm->slots, &object->slot_link);
+}
+
+bool object_loaded(struct rm *rm, struct object *object, uint32_t physical)
+{
+    list_for_each (link, &rm->slots) {
+        struct object *other = list_entry(link, struct object, slot_link);
+
+        if (other->physical != physical || other == object)
+            continue;
+        if (other->pinned)
+            return false;
+        object_left_chip(rm, other);
+    }
+    object_set_physical(rm, object, physical);
+    if (!object->immutable)
+        blob_clear(&object->saved);
+    return true;
+}
+
+void object_lost(struct rm *rm, struct object *object)
+{
+    object_set_physical(rm, object, OBJECT_NOT_LOADED);
+    object_reference(object);
+    list_for_each (link, &rm->clients) {
+        handles_remove_object(rm, &list_entry(link, struct rm_client, link)->handles, object);
+    }
+    object_unreference(rm, object);
+}
+
+void object_left_chip(struct rm *rm, struct object *object)
+{
+    object_set_physical(rm, object, OBJECT_NOT_LOADED);
+    if (blob_empty(&object->saved) || object->references == 0)
+        object_lost(rm, object);
+}
+
+/* Contexts carry a number that the TPM counts up, so that it spreads evenly. */
+static struct list *content_bucket(struct rm *rm, uint64_t sequence)
+{
+    return &rm->contents[sequence % RM_CONTENT_BUCKETS];
+}
+
+bool object_take_context(struct rm *rm, struct object *object, struct blob *context)
+{
+    struct context fields;
+
+    if (!context_parse(&fields, context->bytes, context->size)
+        || fields.saved_handle < CONTEXT_OBJECT || fields.saved_handle > CONTEXT_STCLEAR) {
+        blob_clear(context);
+        return false;
+    }
+    blob_move(&object->saved, context);
+    object->hierarchy = fields.hierarchy;
+    object->immutable = fields.saved_handle != CONTEXT_SEQUENCE;
+    list_remove(&object->content_link);
+    if (object->immutable)
+        list_insert_before(content_bucket(rm, fields.sequence), &object->content_link);
+    return true;
+}
+
+struct object *object_find_content(struct rm *rm, const uint8_t *bytes, size_t size)
+{
+    struct context fields;
+    struct list *bucket;
+
+    if (!context_parse(&fields, bytes, size))
+        return NULL;
+    bucket = content_bucket(rm, fields.sequence);
+    list_for_each (link, bucket) {
+        struct object *object = list_entry(link, struct object, content_link);
+
+        if (blob_equal(&object->saved, bytes, size))
+            return object;
+    }
+    return NULL;
+}
+
+void object_reference(struct object *object)
+{
+    object->references++;
+}
+
+void object_unreference(struct rm *rm, struct object *object)
+{
+    assert(object->references > 0);
+    object->references--;
+    if (object->references == 0 && object->physical == OBJECT_NOT_LOADED)
+        object_free(rm, object);
+}

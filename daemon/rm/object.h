@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A transient object. It can be in the chip (it has a physical handle), outside of it (it has a
+ * saved context), or both: the content of a key never changes, so its context stays valid while
+ * the key is loaded, and a clean object leaves the chip by a mere flush.
+ *
+ * Handles of several clients may name one object: whoever presents the bytes of its context has
+ * what the TPM itself asks for, and gets a handle of his own to the copy that is there. Sequence
+ * objects change with every use; they are never shared, and their context dies when it is loaded.
+ *
+ * An object that no handle names is an orphan: it stays while its slot is not needed, because the
+ * next process of a shell pipeline may load its context again.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "rm/blob.h"
+#include "rm/eviction.h"
+
+#define OBJECT_NOT_LOADED UINT32_C(0) /* no physical handle: those are 0x80...... */
+
+struct rm;
+
+struct object {
+    struct list link;          /* rm->objects */
+    struct list slot_link;     /* rm->slots, while it is in the chip */
+    struct list content_link;  /* one of rm->contents, while it can be found by its context */
+    uint32_t physical;         /* the chip's handle, or OBJECT_NOT_LOADED */
+    uint32_t references;       /* virtual handles that name it */
+    bool immutable;            /* known to be no sequence object: `saved` stays valid */
+    bool pinned;               /* named by the command that runs */
+    struct blob saved;         /* valid context, or empty */
+    uint32_t hierarchy;        /* of `saved`; 0 while that is empty */
+    struct blob public_answer; /* to TPM2_ReadPublic, or empty; see answers.h */
+    struct eviction_record eviction;
+};
+
+/* A new object outside of the chip, without context, without references. NULL without memory. */
+struct object *object_new(struct rm *rm);
+
+/* Forgets the object; sends nothing. Its references must be gone. NULL is fine. */
+void object_free(struct rm *rm, struct object *object);
+
+/* Says where the object is in the chip; OBJECT_NOT_LOADED takes it out of the count. */
+void object_set_physical(struct rm *rm, struct object *object, uint32_t physical);
+
+/* The chip loaded the object to `physical`. The context of a sequence is spent by that. Another
+ * object that we thought to be there cannot be: it has left its slot, or is lost. False when the
+ * running command names that other one: the chip contradicts itself. */
+bool object_loaded(struct rm *rm, struct object *object, uint32_t physical);
+
+/* The object cannot come back: it is neither in the chip nor in a valid context. Each handle that
+ * names it, of any client, is taken back, and it is freed. */
+void object_lost(struct rm *rm, struct object *object);
+
+/* The chip has the object no more; where its context is valid it lives on outside. */
+void object_left_chip(struct rm *rm, struct object *object);
+
+/* Takes the context that the TPM made of this object, or that it made this object from. What the
+ * context says of itself (sequence object or not, hierarchy) is learned. `context` is emptied.
+ * False when it is no well-formed object context; then nothing changed but `context`. */
+bool object_take_context(struct rm *rm, struct object *object, struct blob *context);
+
+/* The live object whose context is exactly these bytes, or NULL. */
+struct object *object_find_content(struct rm *rm, const uint8_t *bytes, size_t size);
+
+/* A handle was given to, or taken from, a client. The last one taken frees an object that is not
+ * in the chip; one that is there becomes an orphan. */
+void object_reference(struct object *object);
+void object_unreference(struct rm *rm, struct object *object);

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rm/resync.h"
+
+#include "base/log.h"
+#include "rm/answers.h"
+#include "rm/rc.h"
+#include "rm/transact.h"
+#include "wire/capability.h"
+#include "wire/handle.h"
+
+/* More handles than any chip has loaded; a list that does not end here is cut. */
+#define MAX_LISTED 1024
+
+struct inventory {
+    uint32_t count;
+    uint32_t handles[MAX_LISTED];
+};
+
+/* All handles that the chip lists from `first` on. False, with *code, when it refuses. */
+static bool list_handles(struct rm *rm, uint32_t first, struct inventory *inventory, uint32_t *code)
+{
+    struct capability_list list;
+    size_t size;
+
+    inventory->count = 0;
+    do {
+        size = command_build_get_capability(rm->own_command, TPM2_CAP_HANDLES, first,
+                                            TPM2_MAX_CAP_HANDLES);
+        *code = rm_transact_own(rm, size, &size);
+        if (*code != TPM2_RC_SUCCESS)
+            return false;
+        if (!capability_list_parse(&list, rm->own_response, size, TPM2_CAP_HANDLES, 4)) {
+            *code = RM_RC_FAILURE;
+            return false;
+        }
+        for (uint32_t i = 0; i < list.count && inventory->count < MAX_LISTED; i++)
+            inventory->handles[inventory->count++] = load_be32(list.items + 4 * (size_t)i);
+        if (list.count > 0)
+            first = (first & ~HANDLE_INDEX_MASK)
+                    | ((inventory->handles[inventory->count - 1] & HANDLE_INDEX_MASK) + 1);
+    } while (list.more && list.count > 0 && inventory->count < MAX_LISTED);
+    return true;
+}
+
+static bool has_object(const struct inventory *inventory, uint32_t handle)
+{
+    for (uint32_t i = 0; i < inventory->count; i++) {
+        if (inventory->handles[i] == handle)
+            return true;
+    }
+    return false;
+}
+
+static bool has_session(const struct inventory *inventory, uint32_t handle)
+{
+    for (uint32_t i = 0; i < inventory->count; i++) {
+        if ((inventory->handles[i] & HANDLE_INDEX_MASK) == (handle & HANDLE_INDEX_MASK))
+            return true;
+    }
+    return false;
+}
+
+static bool hierarchy_is_hit(const struct command *command, uint32_t hierarchy)
+{
+    const uint8_t *parameters = command->bytes + command->parameters_at;
+
+    switch (command->code) {
+    case TPM2_CC_Clear:
+        return hierarchy == TPM2_RH_OWNER || hierarchy == TPM2_RH_ENDORSEMENT;
+    case TPM2_CC_ChangePPS:
+        return hierarchy == TPM2_RH_PLATFORM;
+    case TPM2_CC_ChangeEPS:
+        return hierarchy == TPM2_RH_ENDORSEMENT;
+    case TPM2_CC_HierarchyControl:
+        /* enable (TPMI_RH_ENABLES), state (TPMI_YES_NO) */
+        return command_parameters_size(command) == 5 && parameters[4] == 0
+               && hierarchy == load_be32(parameters);
+    default:
+        return false;
+    }
+}
+
+void resync_hierarchies(struct rm *rm, const struct command *command)
+{
+    struct inventory inventory;
+    uint32_t code;
+
+    if (!hierarchy_is_hit(command, TPM2_RH_OWNER) && !hierarchy_is_hit(command, TPM2_RH_ENDORSEMENT)
+        && !hierarchy_is_hit(command, TPM2_RH_PLATFORM))
+        return;
+    list_for_each (link, &rm->objects) {
+        struct object *object = list_entry(link, struct object, link);
+
+        if (object->physical == OBJECT_NOT_LOADED && hierarchy_is_hit(command, object->hierarchy))
+            object_lost(rm, object);
+    }
+    /* Of a loaded object the hierarchy may be unknown; the chip knows which it has dropped. */
+    if (rm->objects_loaded == 0)
+        return;
+    if (!list_handles(rm, HANDLE_TRANSIENT_FIRST, &inventory, &code)) {
+        rm->suspect = true;
+        return;
+    }
+    list_for_each (link, &rm->slots) {
+        struct object *object = list_entry(link, struct object, slot_link);
+
+        if (!has_object(&inventory, object->physical))
+            object_lost(rm, object);
+    }
+}
+
+static void flush_unknown(struct rm *rm, uint32_t handle)
+{
+    size_t size = command_build_flush_context(rm->own_command, handle);
+
+    rm->stats.context_commands++;
+    rm_transact_own(rm, size, &size);
+}
+
+static bool resync_objects(struct rm *rm, uint32_t *code)
+{
+    struct inventory inventory;
+
+    if (!list_handles(rm, HANDLE_TRANSIENT_FIRST, &inventory, code))
+        return false;
+    list_for_each (link, &rm->slots) {
+        struct object *object = list_entry(link, struct object, slot_link);
+
+        if (!has_object(&inventory, object->physical))
+            object_left_chip(rm, object);
+    }
+    for (uint32_t i = 0; i < inventory.count; i++) {
+        bool known = false;
+
+        list_for_each (link, &rm->slots) {
+            known |= list_entry(link, struct object, slot_link)->physical == inventory.handles[i];
+        }
+        if (!known)
+            flush_unknown(rm, inventory.handles[i]);
+    }
+    return true;
+}
+
+static bool resync_sessions(struct rm *rm, uint32_t *code)
+{
+    struct inventory loaded, saved;
+
+    if (!list_handles(rm, HANDLE_LOADED_SESSIONS, &loaded, code)
+        || !list_handles(rm, HANDLE_SAVED_SESSIONS, &saved, code))
+        return false;
+    list_for_each (link, &rm->sessions) {
+        struct session *session = list_entry(link, struct session, link);
+
+        if (!has_session(session->loaded ? &loaded : &saved, session->handle))
+            session_apply(rm, session, SESSION_EVENT_ENDED);
+    }
+    for (uint32_t i = 0; i < loaded.count; i++) {
+        if (!session_find(rm, loaded.handles[i]))
+            flush_unknown(rm, loaded.handles[i]);
+    }
+    return true;
+}
+
+bool resync_all(struct rm *rm)
+{
+    uint32_t code;
+
+    /* Cleared first: what goes wrong meanwhile makes it due again. */
+    rm->suspect = false;
+    if (resync_objects(rm, &code) && resync_sessions(rm, &code))
+        return true;
+    if (code == TPM2_RC_INITIALIZE)
+        return resync_after_reset(rm);
+    rm->suspect = true;
+    return false;
+}
+
+void resync_after_startup(struct rm *rm)
+{
+    uint32_t code;
+
+    rm->resets++;
+    answers_drop(rm);
+    rm->failed = false;
+    memset(rm->working_slots, 0, sizeof(rm->working_slots));
+    list_for_each (link, &rm->slots) {
+        object_left_chip(rm, list_entry(link, struct object, slot_link));
+    }
+    /* A TPM Restart keeps saved sessions, a TPM Reset does not; loaded ones are gone. */
+    if (!resync_sessions(rm, &code))
+        rm->suspect = true;
+}
+
+bool resync_after_reset(struct rm *rm)
+{
+    size_t size = command_build_startup(rm->own_command, TPM2_SU_CLEAR);
+    uint32_t code = rm_transact_own(rm, size, &size);
+
+    if (code != TPM2_RC_SUCCESS && code != TPM2_RC_INITIALIZE)
+        return false;
+    log_warning("the TPM was reset behind the daemon's back; objects and sessions that were loaded "
+                "are lost, clients can go on with new ones");
+    resync_after_startup(rm);
+    return true;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rm/rm.h"
+
+#include "rm/answers.h"
+#include "rm/residency.h"
+#include "rm/resync.h"
+
+#include <assert.h>
+
+static size_t at_least(size_t value, size_t least)
+{
+    return value > least ? value : least;
+}
+
+struct rm *rm_new(struct rm_tpm *tpm, const struct chip *chip, const struct rm_limits *limits)
+{
+    struct rm *rm = calloc(1, sizeof(*rm));
+
+    if (!rm)
+        return NULL;
+    rm->tpm = tpm;
+    rm->chip = *chip;
+    rm->limits = *limits;
+    list_init(&rm->clients);
+    list_init(&rm->objects);
+    list_init(&rm->slots);
+    eviction_init(&rm->eviction);
+    list_init(&rm->sessions);
+    for (unsigned i = 0; i < RM_CONTENT_BUCKETS; i++)
+        list_init(&rm->contents[i]);
+    rm->command_capacity = at_least(chip->max_command, CHIP_MIN_BUFFER);
+    rm->response_capacity = at_least(chip->max_response, CHIP_MIN_BUFFER);
+    rm->own_command = malloc(rm->command_capacity);
+    rm->own_response = malloc(rm->response_capacity);
+    if (!rm->own_command || !rm->own_response) {
+        rm_free(rm);
+        return NULL;
+    }
+    return rm;
+}
+
+void rm_free(struct rm *rm)
+{
+    if (!rm)
+        return;
+    assert(list_empty(&rm->clients));
+    list_for_each (link, &rm->objects) {
+        struct object *object = list_entry(link, struct object, link);
+
+        object_set_physical(rm, object, OBJECT_NOT_LOADED);
+        object_free(rm, object);
+    }
+    list_for_each (link, &rm->sessions) {
+        session_apply(rm, list_entry(link, struct session, link), SESSION_EVENT_ENDED);
+    }
+    answers_drop(rm);
+    free(rm->own_command);
+    free(rm->own_response);
+    free(rm);
+}
+
+size_t rm_response_capacity(const struct rm *rm)
+{
+    return rm->response_capacity;
+}
+
+size_t rm_command_capacity(const struct rm *rm)
+{
+    return rm->command_capacity;
+}
+
+bool rm_idle(struct rm *rm, bool release)
+{
+    if (rm->lost || rm->failed)
+        return false;
+    if (rm->suspect)
+        return resync_all(rm);
+    return residency_idle(rm, release);
+}
+
+bool rm_tpm_lost(const struct rm *rm)
+{
+    return rm->lost;
+}
+
+const struct rm_stats *rm_stats(const struct rm *rm)
+{
+    return &rm->stats;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The resource manager: many clients, each with objects and sessions of its own, on one chip with
+ * a few slots. It is pure computation over `struct rm_tpm`: no descriptors, threads, clock or bus.
+ * One thread uses it; nothing here blocks but the TPM's own answer.
+ *
+ * What a client sees is a TPM of its own: virtual transient handles, its own sessions, its own
+ * view of capabilities. The chip's slots are a cache of what the clients hold (see residency.h).
+ */
+#pragma once
+
+#include "rm/chip.h"
+#include "rm/tpm.h"
+
+struct rm;
+struct rm_client;
+
+/* What one client, or all connections of one user, may hold. */
+struct rm_limits {
+    uint32_t objects_per_client;
+    uint32_t sessions_per_client;
+    uint32_t abandoned_per_uid; /* saved sessions that outlive their connection */
+};
+
+/* Counts since the start. `chip_commands` is all that the chip was sent; `context_commands` are
+ * those of them that the manager sent to move contexts. */
+struct rm_stats {
+    uint64_t client_commands, chip_commands, context_commands;
+};
+
+/*
+ * A manager for a chip that was read by chip_read(). Copies `chip` and `limits`; borrows `tpm`,
+ * which must outlive it. NULL when memory is out.
+ */
+struct rm *rm_new(struct rm_tpm *tpm, const struct chip *chip, const struct rm_limits *limits);
+
+/* Frees the manager; all clients must be gone. Sends nothing (see rm_idle()). NULL is fine. */
+void rm_free(struct rm *rm);
+
+/* A client of user `uid`. NULL when memory is out. */
+struct rm_client *rm_client_new(struct rm *rm, uint32_t uid);
+
+/*
+ * Ends a client, at any time. Sends nothing: its objects and the sessions that it held are given
+ * up at once and their slots reclaimed later; sessions that it saved itself stay, abandoned.
+ */
+void rm_client_free(struct rm_client *client);
+
+/* The locality (0 to 4) under which the client's commands go to the TPM. */
+void rm_client_set_locality(struct rm_client *client, uint8_t locality);
+
+/*
+ * Runs one command of a client: `size` bytes at `command`, HEADER_SIZE at the least, changed in
+ * place while it runs. Writes a whole response to `response`, which has rm_response_capacity()
+ * bytes, and returns its size: always an answer, HEADER_SIZE bytes at the least, whatever came in.
+ */
+size_t rm_execute(struct rm *rm, struct rm_client *client, uint8_t *command, size_t size,
+                  uint8_t *response);
+
+/* Bytes that a response buffer and a command buffer must have. */
+size_t rm_response_capacity(const struct rm *rm);
+size_t rm_command_capacity(const struct rm *rm);
+
+/*
+ * One step of clean-up, at most one chip command: flushes what nobody holds any more, refreshes
+ * the oldest saved session, and with `release` saves and flushes everything that is loaded, so
+ * that the chip is left empty. False when there is nothing left to do.
+ */
+bool rm_idle(struct rm *rm, bool release);
+
+/* True when the TPM did not answer (transact() failed) and has not since. */
+bool rm_tpm_lost(const struct rm *rm);
+
+const struct rm_stats *rm_stats(const struct rm *rm);

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rm/session.h"
+
+#include "rm/state.h"
+#include "wire/context.h"
+#include "wire/handle.h"
+
+#include <assert.h>
+
+#define IMPOSSIBLE (-1)
+
+/* What becomes of a session. Rows: the state that it is in. */
+static const int8_t transitions[SESSION_GONE][SESSION_EVENT_ENDED + 1] = {
+    [SESSION_LOADED] =
+        {
+            [SESSION_EVENT_LOAD] = IMPOSSIBLE,
+            [SESSION_EVENT_EVICT] = SESSION_EVICTED,
+            [SESSION_EVENT_CLIENT_SAVE] = SESSION_CLIENT_SAVED,
+            [SESSION_EVENT_CLIENT_LOAD] = IMPOSSIBLE,
+            [SESSION_EVENT_GIVE_UP] = SESSION_DOOMED,
+            [SESSION_EVENT_OWNER_CLOSED] = SESSION_DOOMED,
+            [SESSION_EVENT_ENDED] = SESSION_GONE,
+        },
+    [SESSION_EVICTED] =
+        {
+            [SESSION_EVENT_LOAD] = SESSION_LOADED,
+            [SESSION_EVENT_EVICT] = IMPOSSIBLE,
+            [SESSION_EVENT_CLIENT_SAVE] = SESSION_CLIENT_SAVED,
+            [SESSION_EVENT_CLIENT_LOAD] = IMPOSSIBLE,
+            [SESSION_EVENT_GIVE_UP] = SESSION_DOOMED,
+            [SESSION_EVENT_OWNER_CLOSED] = SESSION_DOOMED,
+            [SESSION_EVENT_ENDED] = SESSION_GONE,
+        },
+    [SESSION_CLIENT_SAVED] =
+        {
+            [SESSION_EVENT_LOAD] = IMPOSSIBLE,
+            [SESSION_EVENT_EVICT] = IMPOSSIBLE,
+            [SESSION_EVENT_CLIENT_SAVE] = IMPOSSIBLE,
+            [SESSION_EVENT_CLIENT_LOAD] = SESSION_EVICTED,
+            [SESSION_EVENT_GIVE_UP] = SESSION_DOOMED,
+            [SESSION_EVENT_OWNER_CLOSED] = SESSION_ABANDONED,
+            [SESSION_EVENT_ENDED] = SESSION_GONE,
+        },
+    [SESSION_ABANDONED] =
+        {
+            [SESSION_EVENT_LOAD] = IMPOSSIBLE,
+            [SESSION_EVENT_EVICT] = IMPOSSIBLE,
+            [SESSION_EVENT_CLIENT_SAVE] = IMPOSSIBLE,
+            [SESSION_EVENT_CLIENT_LOAD] = SESSION_EVICTED,
+            [SESSION_EVENT_GIVE_UP] = SESSION_DOOMED,
+            [SESSION_EVENT_OWNER_CLOSED] = IMPOSSIBLE,
+            [SESSION_EVENT_ENDED] = SESSION_GONE,
+        },
+    [SESSION_DOOMED] =
+        {
+            [SESSION_EVENT_LOAD] = IMPOSSIBLE,
+            [SESSION_EVENT_EVICT] = IMPOSSIBLE,
+            [SESSION_EVENT_CLIENT_SAVE] = IMPOSSIBLE,
+            [SESSION_EVENT_CLIENT_LOAD] = IMPOSSIBLE,
+            [SESSION_EVENT_GIVE_UP] = IMPOSSIBLE,
+            [SESSION_EVENT_OWNER_CLOSED] = IMPOSSIBLE,
+            [SESSION_EVENT_ENDED] = SESSION_GONE,
+        },
+};
+
+struct session *session_new(void)
+{
+    return calloc(1, sizeof(struct session));
+}
+
+void session_start(struct rm *rm, struct session *session, uint32_t handle, struct rm_client *owner)
+{
+    struct session *former = session_find(rm, handle);
+
+    if (former)
+        session_apply(rm, former, SESSION_EVENT_ENDED);
+    session->handle = handle;
+    session->state = SESSION_LOADED;
+    session->loaded = true;
+    session->last_use = rm->clock;
+    rm->sessions_loaded++;
+    list_insert_before(&rm->sessions, &session->link);
+    session_set_owner(session, owner);
+}
+
+void session_set_owner(struct session *session, struct rm_client *client)
+{
+    if (session->owner)
+        session->owner->session_count--;
+    session->owner = client;
+    if (client) {
+        client->session_count++;
+        session->uid = client->uid;
+    }
+}
+
+static void session_free(struct rm *rm, struct session *session)
+{
+    rm->sessions_loaded -= session->loaded;
+    list_remove(&session->link);
+    blob_clear(&session->saved);
+    blob_clear(&session->held);
+    free(session);
+}
+
+bool session_can(const struct session *session, enum session_event event)
+{
+    return transitions[session->state][event] != IMPOSSIBLE;
+}
+
+void session_apply(struct rm *rm, struct session *session, enum session_event event)
+{
+    assert(session_can(session, event));
+    session->state = (enum session_state)transitions[session->state][event];
+    switch (session->state) {
+    case SESSION_LOADED:
+    case SESSION_EVICTED:
+        /* The client's copy is spent by its load, or it never had one. */
+        blob_clear(&session->held);
+        return;
+    case SESSION_CLIENT_SAVED:
+        return;
+    case SESSION_ABANDONED:
+    case SESSION_DOOMED:
+        session_set_owner(session, NULL);
+        return;
+    case SESSION_GONE:
+        session_set_owner(session, NULL);
+        session_free(rm, session);
+        return;
+    }
+}
+
+bool session_take_context(struct rm *rm, struct session *session, struct blob *context)
+{
+    struct context fields;
+
+    if (!context_parse(&fields, context->bytes, context->size)
+        || !handle_is_session(fields.saved_handle)) {
+        blob_clear(context);
+        return false;
+    }
+    blob_move(&session->saved, context);
+    session->sequence = fields.sequence;
+    rm->newest_sequence = fields.sequence;
+    rm->sessions_loaded -= session->loaded;
+    session->loaded = false;
+    /* At the end: the order of the list is the order of saving. */
+    list_remove(&session->link);
+    list_insert_before(&rm->sessions, &session->link);
+    return true;
+}
+
+void session_loaded(struct rm *rm, struct session *session)
+{
+    blob_clear(&session->saved);
+    rm->sessions_loaded += !session->loaded;
+    session->loaded = true;
+}
+
+struct session *session_find(struct rm *rm, uint32_t handle)
+{
+    list_for_each (link, &rm->sessions) {
+        struct session *session = list_entry(link, struct session, link);
+
+        if ((session->handle & HANDLE_INDEX_MASK) == (handle & HANDLE_INDEX_MASK))
+            return session;
+    }
+    return NULL;
+}
+
+struct session *session_find_usable(struct rm *rm, const struct rm_client *client, uint32_t handle)
+{
+    struct session *session = session_find(rm, handle);
+
+    if (!session || session->owner != client || session->state > SESSION_EVICTED)
+        return NULL;
+    return session;
+}
+
+struct session *session_find_held(struct rm *rm, const uint8_t *bytes, size_t size)
+{
+    list_for_each (link, &rm->sessions) {
+        struct session *session = list_entry(link, struct session, link);
+
+        if (session_can(session, SESSION_EVENT_CLIENT_LOAD)
+            && blob_equal(&session->held, bytes, size))
+            return session;
+    }
+    return NULL;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * An authorization session. Its handle is the TPM's own: session handles enter cpHash, so they
+ * cannot be virtualized. 0x02...... and 0x03...... with the same low 24 bits are one session.
+ *
+ * Where a session stands is one state; what may happen to it is one table (session.c). A session
+ * context is good for one load only, so a session is either in a slot or in a blob, never both.
+ * `saved` is the context that the TPM accepts now. `held` are the bytes that a client got for it:
+ * they differ from `saved` once the session was refreshed behind its back (see gap.h).
+ */
+#pragma once
+
+#include "base/list.h"
+#include "rm/blob.h"
+
+struct rm;
+struct rm_client;
+
+enum session_state {
+    SESSION_LOADED,       /* in a slot; its owner uses it */
+    SESSION_EVICTED,      /* saved by us; its owner does not notice */
+    SESSION_CLIENT_SAVED, /* saved by its owner, who holds `held` */
+    SESSION_ABANDONED,    /* likewise, and the owner's connection is closed */
+    SESSION_DOOMED,       /* nobody's; the chip still has it, in a slot or saved */
+    SESSION_GONE,         /* the chip has it no more; the structure is about to be freed */
+};
+
+enum session_event {
+    SESSION_EVENT_LOAD,         /* the manager loaded it into a slot */
+    SESSION_EVENT_EVICT,        /* the manager saved it */
+    SESSION_EVENT_CLIENT_SAVE,  /* its owner saved it */
+    SESSION_EVENT_CLIENT_LOAD,  /* a client presented the bytes that it was saved to */
+    SESSION_EVENT_GIVE_UP,      /* its owner flushed it, or an abandoned one had to go */
+    SESSION_EVENT_OWNER_CLOSED, /* its owner's connection ended */
+    SESSION_EVENT_ENDED,        /* the chip has it no more */
+};
+
+struct session {
+    struct list link; /* rm->sessions: saved ones stand in the order in which they were saved */
+    uint32_t handle;
+    enum session_state state;
+    bool loaded;             /* in a slot; else `saved` is its context */
+    bool pinned;             /* named by the command that runs */
+    struct rm_client *owner; /* NULL when abandoned or doomed */
+    uint32_t uid;            /* whom an abandoned session is charged to */
+    struct blob saved, held;
+    uint64_t sequence; /* of `saved` */
+    uint64_t last_use; /* rm->clock */
+};
+
+/* A session that the chip does not have yet; free() gives it back. NULL without memory. */
+struct session *session_new(void);
+
+/* The chip started it under `handle`, loaded; `owner` is charged for it. A former session of that
+ * handle, which the chip cannot have any more, ends. */
+void session_start(struct rm *rm, struct session *session, uint32_t handle,
+                   struct rm_client *owner);
+
+/* Moves the session to its next state, gives charges back, and frees one that is gone. The event
+ * must be possible in its state: session_can() tells. */
+void session_apply(struct rm *rm, struct session *session, enum session_event event);
+bool session_can(const struct session *session, enum session_event event);
+
+/* Makes `client` the owner of a session, and pays for it. */
+void session_set_owner(struct session *session, struct rm_client *client);
+
+/* Takes the context that the TPM just made of a loaded session, which leaves its slot by that.
+ * False when it is no well-formed session context; `context` is emptied either way. */
+bool session_take_context(struct rm *rm, struct session *session, struct blob *context);
+
+/* The chip loaded the session: its context is spent. */
+void session_loaded(struct rm *rm, struct session *session);
+
+/* The session that `handle` names, whoever owns it, or NULL. */
+struct session *session_find(struct rm *rm, uint32_t handle);
+
+/* The session that `client` owns and can use (loaded, as far as it knows) under `handle`. */
+struct session *session_find_usable(struct rm *rm, const struct rm_client *client, uint32_t handle);
+
+/* The session whose saved context a client was given as exactly these bytes, or NULL. */
+struct session *session_find_held(struct rm *rm, const uint8_t *bytes, size_t size);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * All state of the resource manager, in plain data. Whoever includes this is part of the manager.
+ */
+#pragma once
+
+#include "rm/chip.h"
+#include "rm/handles.h"
+#include "rm/object.h"
+#include "rm/rm.h"
+#include "rm/session.h"
+#include "wire/response.h"
+
+#include <tss2/tss2_tpm2_types.h>
+
+#define RM_CONTENT_BUCKETS 256
+#define RM_ANSWERS         64
+
+/* An answer that is kept: see answers.h. */
+struct answer {
+    uint8_t query[12]; /* capability, property, count */
+    struct blob response;
+};
+
+struct rm {
+    struct rm_tpm *tpm;
+    struct chip chip;
+    struct rm_limits limits;
+    struct rm_stats stats;
+
+    struct list clients;
+    struct list objects; /* all of them */
+    struct list slots;   /* those that are in the chip */
+    struct list sessions;
+    struct list contents[RM_CONTENT_BUCKETS]; /* immutable objects by their context's number */
+
+    struct eviction eviction;
+    struct answer answers[RM_ANSWERS];
+    unsigned next_answer; /* the oldest is written over */
+
+    uint32_t objects_loaded, sessions_loaded; /* slots in use, as far as we know */
+    uint64_t clock;                           /* client commands so far: the manager's time */
+    uint64_t newest_sequence;                 /* of the last session context that was saved */
+    /* By position in the command table: object slots that the command needs for itself while it
+     * runs, learned from its refusals. */
+    uint8_t working_slots[COMMAND_TABLE_MAX];
+
+    bool lost;    /* the last transact() failed */
+    bool failed;  /* the TPM is in failure mode: nothing of our own is sent */
+    bool suspect; /* the chip may hold what we do not know of, or not what we think */
+    uint32_t resets;
+
+    uint8_t *own_command, *own_response; /* for commands of our own */
+    size_t command_capacity, response_capacity;
+};
+
+struct rm_client {
+    struct rm *rm;
+    struct list link; /* rm->clients */
+    uint32_t uid;
+    uint8_t locality;
+    struct handles handles;
+    uint32_t session_count; /* sessions that it owns, saved ones too */
+};

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rm/swap.h"
+
+#include "rm/rc.h"
+#include "rm/transact.h"
+#include "wire/context.h"
+#include "wire/handle.h"
+
+#include <assert.h>
+
+static uint32_t send(struct rm *rm, size_t size, size_t *response_size)
+{
+    uint32_t code;
+
+    rm->stats.context_commands++;
+    code = rm_transact_own(rm, size, response_size);
+    explicit_bzero(rm->own_command, size);
+    return code;
+}
+
+/* TPM2_ContextSave of `handle`; the context goes to `context`. The memory is taken before the
+ * command is sent: a session's only context must not be lost between chip and heap. */
+static uint32_t save(struct rm *rm, uint32_t handle, struct blob *context)
+{
+    uint8_t *bytes = malloc(rm->response_capacity), *shrunk;
+    size_t size;
+    uint32_t code;
+
+    if (!bytes)
+        return RM_RC_MEMORY;
+    code = send(rm, command_build_context_save(rm->own_command, handle), &size);
+    if (code != TPM2_RC_SUCCESS || size == HEADER_SIZE) {
+        free(bytes);
+        return code != TPM2_RC_SUCCESS ? code : RM_RC_FAILURE;
+    }
+    size -= HEADER_SIZE;
+    memcpy(bytes, rm->own_response + HEADER_SIZE, size);
+    shrunk = realloc(bytes, size);
+    *context = (struct blob){shrunk ? shrunk : bytes, size};
+    return TPM2_RC_SUCCESS;
+}
+
+/* TPM2_ContextLoad of `context`; the handle that the chip gives goes to *handle. */
+static uint32_t load(struct rm *rm, const struct blob *context, uint32_t *handle)
+{
+    size_t size;
+    uint32_t code;
+
+    if (HEADER_SIZE + context->size > rm->command_capacity)
+        return RM_RC_FAILURE;
+    code =
+        send(rm, command_build_context_load(rm->own_command, context->bytes, context->size), &size);
+    if (code != TPM2_RC_SUCCESS)
+        return code;
+    if (size != HEADER_SIZE + 4) {
+        rm->suspect = true;
+        return RM_RC_FAILURE;
+    }
+    *handle = load_be32(rm->own_response + RESPONSE_HANDLE_AT);
+    return TPM2_RC_SUCCESS;
+}
+
+/* TPM2_FlushContext. A handle that the chip does not know (any more) is what was wanted. */
+static uint32_t flush(struct rm *rm, uint32_t handle)
+{
+    size_t size;
+    uint32_t code = send(rm, command_build_flush_context(rm->own_command, handle), &size);
+
+    if (code == TPM2_RC_HANDLE + TPM2_RC_P + TPM2_RC_1)
+        return TPM2_RC_SUCCESS;
+    return code;
+}
+
+uint32_t swap_save_object(struct rm *rm, struct object *object)
+{
+    struct blob context = {0};
+    uint32_t code;
+
+    assert(object->physical != OBJECT_NOT_LOADED);
+    code = save(rm, object->physical, &context);
+    if (code != TPM2_RC_SUCCESS)
+        return code;
+    return object_take_context(rm, object, &context) ? TPM2_RC_SUCCESS : RM_RC_FAILURE;
+}
+
+uint32_t swap_load_object(struct rm *rm, struct object *object)
+{
+    uint32_t code, physical;
+
+    assert(object->physical == OBJECT_NOT_LOADED && !blob_empty(&object->saved));
+    code = load(rm, &object->saved, &physical);
+    if (code != TPM2_RC_SUCCESS)
+        return code;
+    if (!handle_is_transient(physical) || !object_loaded(rm, object, physical)) {
+        rm->suspect = true;
+        return RM_RC_FAILURE;
+    }
+    return TPM2_RC_SUCCESS;
+}
+
+uint32_t swap_flush_object(struct rm *rm, struct object *object)
+{
+    uint32_t code;
+
+    assert(object->physical != OBJECT_NOT_LOADED);
+    code = flush(rm, object->physical);
+    if (code == TPM2_RC_SUCCESS)
+        object_set_physical(rm, object, OBJECT_NOT_LOADED);
+    return code;
+}
+
+uint32_t swap_save_session(struct rm *rm, struct session *session)
+{
+    struct blob context = {0};
+    uint32_t code;
+
+    assert(session->loaded);
+    code = save(rm, session->handle, &context);
+    if (code != TPM2_RC_SUCCESS)
+        return code;
+    if (session_take_context(rm, session, &context))
+        return TPM2_RC_SUCCESS;
+    rm->suspect = true;
+    return RM_RC_FAILURE;
+}
+
+uint32_t swap_load_session(struct rm *rm, struct session *session)
+{
+    uint32_t code, handle;
+
+    assert(!session->loaded && !blob_empty(&session->saved));
+    code = load(rm, &session->saved, &handle);
+    if (code != TPM2_RC_SUCCESS)
+        return code;
+    if (!handle_is_session(handle)) {
+        rm->suspect = true;
+        return RM_RC_FAILURE;
+    }
+    session_loaded(rm, session);
+    return TPM2_RC_SUCCESS;
+}
+
+uint32_t swap_flush_session(struct rm *rm, struct session *session)
+{
+    uint32_t code = flush(rm, session->handle);
+
+    if (code == TPM2_RC_SUCCESS)
+        session_apply(rm, session, SESSION_EVENT_ENDED);
+    return code;
+}

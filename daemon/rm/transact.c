@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rm/transact.h"
+
+#include "base/log.h"
+#include "rm/rc.h"
+
+#include <string.h>
+
+static bool is_busy(uint32_t code)
+{
+    return code == TPM2_RC_RETRY || code == TPM2_RC_YIELDED || code == TPM2_RC_TESTING;
+}
+
+/* One exchange. Only here the chip is spoken to. */
+static uint32_t exchange(struct rm *rm, uint8_t locality, const uint8_t *command, size_t size,
+                         uint8_t *response, size_t *response_size)
+{
+    int error;
+
+    rm->stats.chip_commands++;
+    error = rm->tpm->transact(rm->tpm, locality, command, size, response, rm->response_capacity,
+                              response_size);
+    if (error == 0 && *response_size >= HEADER_SIZE && *response_size <= rm->response_capacity
+        && header_load(response).size == *response_size) {
+        rm->lost = false;
+        return header_load(response).code;
+    }
+    if (error != 0 && !rm->lost) {
+        log_error("the TPM does not answer (%s); commands fail until it is back", strerror(-error));
+        rm->lost = true;
+    } else if (error == 0) {
+        log_warning("the TPM gave an answer that is no TPM response; the command failed");
+    }
+    /* The command may have been carried out all the same. */
+    rm->suspect = true;
+    *response_size = response_build_code(response, RM_RC_FAILURE);
+    return RM_RC_FAILURE;
+}
+
+/* A TPM in failure mode answers two commands and refuses all others (Part 1, "Failure Mode"). */
+static void note_failure_mode(struct rm *rm, uint32_t command_code, uint32_t code)
+{
+    if (code == TPM2_RC_FAILURE && !rm->failed)
+        log_error("the TPM is in failure mode and needs a reset of the machine; only GetTestResult "
+                  "and GetCapability work until then");
+    if (code == TPM2_RC_FAILURE)
+        rm->failed = true;
+    else if (code == TPM2_RC_SUCCESS && command_code != TPM2_CC_GetTestResult
+             && command_code != TPM2_CC_GetCapability)
+        rm->failed = false;
+}
+
+uint32_t rm_transact(struct rm *rm, uint8_t locality, const uint8_t *command, size_t size,
+                     uint8_t *response, size_t *response_size)
+{
+    uint32_t code = exchange(rm, locality, command, size, response, response_size);
+
+    for (unsigned attempt = 1; is_busy(code) && rm->tpm->backoff(rm->tpm, attempt); attempt++)
+        code = exchange(rm, locality, command, size, response, response_size);
+
+    note_failure_mode(rm, header_load(command).code, code);
+    return code;
+}
+
+uint32_t rm_transact_own(struct rm *rm, size_t size, size_t *response_size)
+{
+    return rm_transact(rm, 0, rm->own_command, size, rm->own_response, response_size);
+}
