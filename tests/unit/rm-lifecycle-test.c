@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A chip that is busy, reset, broken or out of reach. */
+#include "esys-jobs.h"
+#include "raw-command.h"
+#include "rm/rc.h"
+#include "rm/state.h"
+#include "wire/handle.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static int setup(void **state)
+{
+    struct rm_world *world = rm_world_new(NULL);
+
+    rm_world_connect(world, 0, 1000);
+    *state = world;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    rm_world_free(*state);
+    return 0;
+}
+
+static void test_R31_busy_chip_is_tried_again_within_a_budget(void **state)
+{
+    static const uint32_t busy[] = {TPM2_RC_RETRY, TPM2_RC_TESTING, TPM2_RC_YIELDED};
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    uint8_t command[12];
+
+    for (unsigned i = 0; i < 3; i++) {
+        libtpms_chip_clear_counts(world->chip);
+        libtpms_chip_inject(world->chip, CHIP_FAULT_CODE, TPM2_CC_GetRandom, busy[i], 3);
+        assert_int_equal(job_random(esys), TSS2_RC_SUCCESS);
+        assert_int_equal(world->chip->commands, 4);
+
+        /* ESYS itself tries again, so the budget's end is looked at without it. */
+        header_store(command, TPM2_ST_NO_SESSIONS, 12, TPM2_CC_GetRandom);
+        store_be16(command + 10, 8);
+        libtpms_chip_clear_counts(world->chip);
+        libtpms_chip_inject(world->chip, CHIP_FAULT_CODE, TPM2_CC_GetRandom, busy[i], 1000);
+        assert_int_equal(rm_world_send(world, 0, command, 12, NULL, NULL), busy[i]);
+        assert_int_equal(world->chip->commands, 1 + world->chip->retries_allowed);
+        libtpms_chip_inject(world->chip, CHIP_FAULT_NONE, 0, 0, 0);
+    }
+}
+
+static void test_R31_other_warnings_are_handed_on(void **state)
+{
+    static const uint32_t warnings[] = {TPM2_RC_NV_RATE, TPM2_RC_LOCKOUT, TPM2_RC_NV_UNAVAILABLE,
+                                        TPM2_RC_CANCELED};
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+
+    for (unsigned i = 0; i < 4; i++) {
+        libtpms_chip_clear_counts(world->chip);
+        libtpms_chip_inject(world->chip, CHIP_FAULT_CODE, TPM2_CC_GetRandom, warnings[i], 1);
+        assert_int_equal(job_random(esys), warnings[i]);
+        assert_int_equal(world->chip->commands, 1);
+    }
+}
+
+static void test_R31_retries_while_swapping_cost_no_object(void **state)
+{
+    static const uint32_t codes[] = {TPM2_CC_ContextSave, TPM2_CC_ContextLoad, TPM2_CC_FlushContext,
+                                     TPM2_CC_Sign};
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR keys[5];
+
+    for (unsigned i = 0; i < 5; i++)
+        keys[i] = job_signing_key(esys, ESYS_TR_RH_OWNER, (uint8_t)i);
+    for (unsigned i = 0; i < 4; i++) {
+        for (unsigned times = 1; times < 30; times += 7) {
+            libtpms_chip_inject(world->chip, CHIP_FAULT_CODE, codes[i], TPM2_RC_RETRY, times);
+            for (unsigned k = 0; k < 10; k++)
+                job_sign(esys, keys[k % 5], ESYS_TR_PASSWORD);
+            libtpms_chip_inject(world->chip, CHIP_FAULT_NONE, 0, 0, 0);
+            for (unsigned k = 0; k < 5; k++)
+                assert_int_equal(job_sign(esys, keys[k], ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
+        }
+    }
+}
+
+static void test_R32_reset_takes_what_the_chip_lost_and_no_more(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+
+    for (unsigned idle = 0; idle < 2; idle++) {
+        uint32_t key = job_handle(esys, job_signing_key(esys, ESYS_TR_RH_OWNER, 1));
+        uint32_t session = job_handle(esys, job_session(esys, true));
+        uint8_t load[4096];
+
+        raw_save(world, 0, job_handle(esys, job_session(esys, true)), load);
+        rm_world_idle(world, idle);
+        libtpms_chip_power_cycle(world->chip);
+        assert_int_equal(job_random(esys), TSS2_RC_SUCCESS);
+        assert_int_equal(raw_send_handle(world, 0, TPM2_CC_ReadPublic, key), RM_RC_HANDLE(0));
+        assert_int_equal(raw_send_handle(world, 0, TPM2_CC_PolicyGetDigest, session),
+                         RM_RC_HANDLE(0));
+        assert_int_equal(world->clients[0].client->session_count, 0);
+        /* It can go on with new ones. */
+        assert_int_equal(
+            job_sign(esys, job_signing_key(esys, ESYS_TR_RH_OWNER, 2), ESYS_TR_PASSWORD),
+            TSS2_RC_SUCCESS);
+        job_session(esys, false);
+        rm_world_disconnect(world, 0);
+        esys = rm_world_connect(world, 0, 1000);
+    }
+}
+
+static void test_R32_restart_keeps_saved_contexts(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    uint32_t key = job_handle(esys, job_signing_key(esys, ESYS_TR_RH_OWNER, 1));
+    uint32_t session = job_handle(esys, job_session(esys, true)), saved;
+    uint8_t load[4096];
+    size_t size;
+
+    saved = job_handle(esys, job_session(esys, true));
+    size = raw_save(world, 0, saved, load);
+    rm_world_idle(world, true);
+    /* Shutdown(STATE), then Startup(CLEAR): a TPM Restart. */
+    assert_int_equal(Esys_Shutdown(esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_SU_STATE),
+                     TSS2_RC_SUCCESS);
+    libtpms_chip_power_cycle(world->chip);
+    assert_int_equal(job_random(esys), TSS2_RC_SUCCESS);
+    assert_int_equal(raw_send_handle(world, 0, TPM2_CC_ReadPublic, key), TPM2_RC_SUCCESS);
+    assert_int_equal(raw_send_handle(world, 0, TPM2_CC_PolicyGetDigest, session), TPM2_RC_SUCCESS);
+    assert_int_equal(raw_send_sized(world, 0, load, size), TPM2_RC_SUCCESS);
+    assert_int_equal(raw_send_handle(world, 0, TPM2_CC_PolicyGetDigest, saved), TPM2_RC_SUCCESS);
+}
+
+static void test_R32_reset_in_the_middle_of_swapping(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR keys[5];
+
+    for (unsigned i = 0; i < 5; i++)
+        keys[i] = job_signing_key(esys, ESYS_TR_RH_OWNER, (uint8_t)i);
+    libtpms_chip_power_cycle(world->chip);
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(raw_send_handle(world, 0, TPM2_CC_ReadPublic, job_handle(esys, keys[i])),
+                         RM_RC_HANDLE(0));
+    assert_int_equal(world->clients[0].client->handles.count, 0);
+}
+
+static uint32_t get_test_result(struct rm_world *world)
+{
+    uint8_t command[HEADER_SIZE];
+
+    header_store(command, TPM2_ST_NO_SESSIONS, HEADER_SIZE, TPM2_CC_GetTestResult);
+    return rm_world_send(world, 0, command, HEADER_SIZE, NULL, NULL);
+}
+
+static void test_R33_failure_mode_sends_nothing_of_our_own(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR keys[5];
+
+    for (unsigned i = 0; i < 5; i++)
+        keys[i] = job_signing_key(esys, ESYS_TR_RH_OWNER, (uint8_t)i);
+    libtpms_chip_inject(world->chip, CHIP_FAULT_CODE, TPM2_CC_GetRandom, TPM2_RC_FAILURE, 1);
+    assert_int_equal(job_random(esys), TPM2_RC_FAILURE);
+    libtpms_chip_clear_counts(world->chip);
+    rm_world_idle(world, true);
+    for (unsigned i = 0; i < 5; i++) {
+        libtpms_chip_inject(world->chip, CHIP_FAULT_CODE, TPM2_CC_Sign, TPM2_RC_FAILURE, 1);
+        assert_int_equal(job_sign(esys, keys[i], ESYS_TR_PASSWORD), TPM2_RC_FAILURE);
+    }
+    assert_int_equal(world->chip->context_commands, 0);
+    libtpms_chip_inject(world->chip, CHIP_FAULT_NONE, 0, 0, 0);
+    assert_int_equal(get_test_result(world), TPM2_RC_SUCCESS);
+    /* A chip that was reset works again. */
+    libtpms_chip_power_cycle(world->chip);
+    assert_int_equal(job_random(esys), TSS2_RC_SUCCESS);
+    job_signing_key(esys, ESYS_TR_RH_OWNER, 9);
+}
+
+static void test_R34_broken_transport_costs_nobody_a_key(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR keys[5], session = job_session(esys, false);
+
+    for (unsigned i = 0; i < 5; i++)
+        keys[i] = job_signing_key(esys, ESYS_TR_RH_OWNER, (uint8_t)i);
+    libtpms_chip_inject(world->chip, CHIP_FAULT_TRANSPORT, 0, 0, 20);
+    for (unsigned i = 0; i < 10; i++)
+        assert_int_equal(job_sign(esys, keys[i % 5], ESYS_TR_PASSWORD), RM_RC_FAILURE);
+    assert_true(rm_tpm_lost(world->rm));
+    assert_false(rm_idle(world->rm, true));
+    libtpms_chip_inject(world->chip, CHIP_FAULT_NONE, 0, 0, 0);
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(job_sign(esys, keys[i], ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
+    assert_false(rm_tpm_lost(world->rm));
+    assert_int_equal(job_sign(esys, keys[0], session), TSS2_RC_SUCCESS);
+}
+
+static void test_R40_commands_go_under_the_clients_locality(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys, *other = rm_world_connect(world, 1, 0);
+
+    rm_client_set_locality(world->clients[1].client, 2);
+    assert_int_equal(job_random(other), TSS2_RC_SUCCESS);
+    assert_int_equal(world->chip->last_locality, 2);
+    assert_int_equal(job_random(esys), TSS2_RC_SUCCESS);
+    assert_int_equal(world->chip->last_locality, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_R31_busy_chip_is_tried_again_within_a_budget),
+        TEST(test_R31_other_warnings_are_handed_on),
+        TEST(test_R31_retries_while_swapping_cost_no_object),
+        TEST(test_R32_reset_takes_what_the_chip_lost_and_no_more),
+        TEST(test_R32_restart_keeps_saved_contexts),
+        TEST(test_R32_reset_in_the_middle_of_swapping),
+        TEST(test_R33_failure_mode_sends_nothing_of_our_own),
+        TEST(test_R34_broken_transport_costs_nobody_a_key),
+        TEST(test_R40_commands_go_under_the_clients_locality),
+    };
+
+    return cmocka_run_group_tests_name("rm-lifecycle", tests, NULL, NULL);
+}
