@@ -103,6 +103,14 @@ static uint32_t left(uint32_t limit, uint32_t used)
     return limit > used ? limit - used : 0;
 }
 
+/* What a client may still have under its own limit and under its user's, where that is not 0. */
+static uint32_t left_of(uint32_t limit, uint32_t used, uint32_t user_limit, uint32_t user_used)
+{
+    uint32_t own = left(limit, used), user = left(user_limit, user_used);
+
+    return user_limit != 0 && user < own ? user : own;
+}
+
 static uint32_t count_loaded(const struct rm_client *client)
 {
     uint32_t loaded = 0;
@@ -123,14 +131,16 @@ static uint32_t view_of(const struct rm_client *client, uint32_t property, uint3
     case TPM2_PT_CONTEXT_GAP_MAX:
         return UINT32_MAX;
     case TPM2_PT_HR_TRANSIENT_AVAIL:
-        return left(limits->objects_per_client, client->handles.count);
+        return left_of(limits->objects_per_client, client->handles.count, limits->objects_per_uid,
+                       client->user->objects);
     case TPM2_PT_HR_LOADED:
         return count_loaded(client);
     case TPM2_PT_HR_ACTIVE:
         return client->session_count;
     case TPM2_PT_HR_LOADED_AVAIL:
     case TPM2_PT_HR_ACTIVE_AVAIL:
-        return left(limits->sessions_per_client, client->session_count);
+        return left_of(limits->sessions_per_client, client->session_count, limits->sessions_per_uid,
+                       client->user->sessions);
     default:
         return value;
     }

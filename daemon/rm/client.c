@@ -8,10 +8,36 @@ struct rm_client *rm_client_new(struct rm *rm, uint32_t uid)
 
     if (!client)
         return NULL;
+    client->user = user_get(rm, uid);
+    if (!client->user) {
+        free(client);
+        return NULL;
+    }
     client->rm = rm;
-    client->uid = uid;
+    client->handles.user = client->user;
     list_insert_before(&rm->clients, &client->link);
     return client;
+}
+
+static bool is_full(uint32_t used, uint32_t limit)
+{
+    return limit != 0 && used >= limit;
+}
+
+bool client_objects_full(const struct rm_client *client)
+{
+    const struct rm_limits *limits = &client->rm->limits;
+
+    return client->handles.count >= limits->objects_per_client
+           || is_full(client->user->objects, limits->objects_per_uid);
+}
+
+bool client_sessions_full(const struct rm_client *client)
+{
+    const struct rm_limits *limits = &client->rm->limits;
+
+    return client->session_count >= limits->sessions_per_client
+           || is_full(client->user->sessions, limits->sessions_per_uid);
 }
 
 void rm_client_set_locality(struct rm_client *client, uint8_t locality)
@@ -19,27 +45,22 @@ void rm_client_set_locality(struct rm_client *client, uint8_t locality)
     client->locality = locality;
 }
 
-/* Keeps a user's abandoned sessions within the limit: those saved longest ago go first. */
-static void limit_abandoned(struct rm *rm, uint32_t uid)
+/* Keeps a user's abandoned sessions within the limit: the one saved longest ago goes. */
+static void limit_abandoned(struct rm *rm, struct rm_user *user)
 {
-    struct session *oldest = NULL;
-    uint32_t count = 0;
-
+    if (user->abandoned <= rm->limits.abandoned_per_uid)
+        return;
     list_for_each (link, &rm->sessions) {
         struct session *session = list_entry(link, struct session, link);
 
-        if (session->state != SESSION_ABANDONED || session->uid != uid)
+        if (session->state != SESSION_ABANDONED || session->user != user)
             continue;
-        count++;
-        if (!oldest)
-            oldest = session;
-    }
-    if (count <= rm->limits.abandoned_per_uid)
+        log_info("uid %u has more than %u saved sessions of closed connections; the oldest, "
+                 "0x%08x, is flushed",
+                 user->uid, rm->limits.abandoned_per_uid, session->handle);
+        session_apply(rm, session, SESSION_EVENT_GIVE_UP);
         return;
-    log_info("uid %u has more than %u saved sessions of closed connections; the oldest, 0x%08x, "
-             "is flushed",
-             uid, rm->limits.abandoned_per_uid, oldest->handle);
-    session_apply(rm, oldest, SESSION_EVENT_GIVE_UP);
+    }
 }
 
 void rm_client_free(struct rm_client *client)
@@ -53,8 +74,9 @@ void rm_client_free(struct rm_client *client)
         if (session->owner != client)
             continue;
         session_apply(client->rm, session, SESSION_EVENT_OWNER_CLOSED);
-        limit_abandoned(client->rm, client->uid);
+        limit_abandoned(client->rm, client->user);
     }
     list_remove(&client->link);
+    user_unreference(client->user);
     free(client);
 }

@@ -89,7 +89,7 @@ static size_t load_session(struct rm_client *client, const uint8_t *bytes, size_
 
     if (!session)
         return response_build_code(response, RM_RC_PARAMETER_HANDLE);
-    if (session->owner != client && client->session_count >= rm->limits.sessions_per_client)
+    if (session->owner != client && client_sessions_full(client))
         return response_build_code(response, RM_RC_SESSION_MEMORY);
     session_set_owner(session, client);
     session_apply(rm, session, SESSION_EVENT_CLIENT_LOAD);
@@ -109,7 +109,7 @@ size_t context_load(struct rm_client *client, const struct command *command, uin
     object = object_find_content(client->rm, bytes, size);
     if (!object || client->rm->chip.audited[command->table_index])
         return 0;
-    if (client->handles.count >= client->rm->limits.objects_per_client)
+    if (client_objects_full(client))
         return response_build_code(response, RM_RC_OBJECT_MEMORY);
     if (!handles_reserve(&client->handles))
         return response_build_code(response, RM_RC_MEMORY);

@@ -73,13 +73,13 @@ static uint32_t prepare_product(struct rm_client *client, const struct command *
     if (!command_attributes_response_handle(command->attributes))
         return TPM2_RC_SUCCESS;
     if (command->code == TPM2_CC_StartAuthSession) {
-        if (client->session_count >= rm->limits.sessions_per_client)
+        if (client_sessions_full(client))
             return RM_RC_SESSION_MEMORY;
         product->session = session_new();
         use->extra_sessions = 1;
         return product->session ? TPM2_RC_SUCCESS : RM_RC_MEMORY;
     }
-    if (client->handles.count >= rm->limits.objects_per_client)
+    if (client_objects_full(client))
         return RM_RC_OBJECT_MEMORY;
     product->object = object_new(rm);
     use->extra_objects++;

@@ -59,6 +59,7 @@ uint32_t handles_add(struct handles *handles, struct object *object)
             (handles->count - position) * sizeof(*handles->entries));
     handles->entries[position] = (struct handle_entry){handle, object};
     handles->count++;
+    handles->user->objects++;
     object_reference(object);
     return handle;
 }
@@ -75,6 +76,7 @@ static void remove_at(struct rm *rm, struct handles *handles, uint32_t position)
     struct object *object = handles->entries[position].object;
 
     handles->count--;
+    handles->user->objects--;
     memmove(handles->entries + position, handles->entries + position + 1,
             (handles->count - position) * sizeof(*handles->entries));
     object_unreference(rm, object);
@@ -103,5 +105,6 @@ void handles_clear(struct rm *rm, struct handles *handles)
     while (handles->count > 0)
         remove_at(rm, handles, handles->count - 1);
     free(handles->entries);
-    *handles = (struct handles){0};
+    handles->entries = NULL;
+    handles->capacity = 0;
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "rm/object.h"
+#include "rm/user.h"
 
 struct handle_entry {
     uint32_t handle;
@@ -16,7 +17,8 @@ struct handle_entry {
 struct handles {
     struct handle_entry *entries; /* ascending by handle */
     uint32_t count, capacity;
-    uint32_t next; /* index (low 24 bits) to try first */
+    struct rm_user *user; /* who is charged for them */
+    uint32_t next;        /* index (low 24 bits) to try first */
 };
 
 /* Makes sure that the next handles_add() finds room. False without memory. */
@@ -37,5 +39,5 @@ void handles_remove_object(struct rm *rm, struct handles *handles, const struct 
 /* The position of the first handle that is `handle` or greater. */
 uint32_t handles_position(const struct handles *handles, uint32_t handle);
 
-/* Takes back all of them and frees the array. */
+/* Takes back all of them and frees the array, which is then empty. */
 void handles_clear(struct rm *rm, struct handles *handles);

@@ -21,6 +21,7 @@ struct rm *rm_new(struct rm_tpm *tpm, const struct chip *chip, const struct rm_l
     rm->tpm = tpm;
     rm->chip = *chip;
     rm->limits = *limits;
+    list_init(&rm->users);
     list_init(&rm->clients);
     list_init(&rm->objects);
     list_init(&rm->slots);

@@ -15,10 +15,13 @@
 struct rm;
 struct rm_client;
 
-/* What one client, or all connections of one user, may hold. */
+/* What one client, or all connections of one user together, may hold. Of the totals per user 0
+ * means that there is none. */
 struct rm_limits {
     uint32_t objects_per_client;
     uint32_t sessions_per_client;
+    uint32_t objects_per_uid;
+    uint32_t sessions_per_uid;
     uint32_t abandoned_per_uid; /* saved sessions that outlive their connection */
 };
 

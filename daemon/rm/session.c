@@ -83,15 +83,39 @@ void session_start(struct rm *rm, struct session *session, uint32_t handle, stru
     session_set_owner(session, owner);
 }
 
+/* Gives back what the session is charged for now. */
+static void discharge(struct session *session)
+{
+    if (session->owner) {
+        session->owner->session_count--;
+        session->user->sessions--;
+    } else if (session->user) {
+        session->user->abandoned--;
+    }
+    user_unreference(session->user);
+    session->owner = NULL;
+    session->user = NULL;
+}
+
 void session_set_owner(struct session *session, struct rm_client *client)
 {
-    if (session->owner)
-        session->owner->session_count--;
+    discharge(session);
+    if (!client)
+        return;
     session->owner = client;
-    if (client) {
-        client->session_count++;
-        session->uid = client->uid;
-    }
+    session->user = user_reference(client->user);
+    client->session_count++;
+    client->user->sessions++;
+}
+
+/* Its owner's connection closed; from now on the user is charged. */
+static void set_abandoned(struct session *session)
+{
+    struct rm_user *user = user_reference(session->user);
+
+    discharge(session);
+    session->user = user;
+    user->abandoned++;
 }
 
 static void session_free(struct rm *rm, struct session *session)
@@ -121,6 +145,8 @@ void session_apply(struct rm *rm, struct session *session, enum session_event ev
     case SESSION_CLIENT_SAVED:
         return;
     case SESSION_ABANDONED:
+        set_abandoned(session);
+        return;
     case SESSION_DOOMED:
         session_set_owner(session, NULL);
         return;

@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "rm/blob.h"
+#include "rm/user.h"
 
 struct rm;
 struct rm_client;
@@ -42,7 +43,7 @@ struct session {
     bool loaded;             /* in a slot; else `saved` is its context */
     bool pinned;             /* named by the command that runs */
     struct rm_client *owner; /* NULL when abandoned or doomed */
-    uint32_t uid;            /* whom an abandoned session is charged to */
+    struct rm_user *user;    /* whom it is charged to; NULL when it is doomed */
     struct blob saved, held;
     uint64_t sequence; /* of `saved` */
     uint64_t last_use; /* rm->clock */
@@ -61,7 +62,7 @@ void session_start(struct rm *rm, struct session *session, uint32_t handle,
 void session_apply(struct rm *rm, struct session *session, enum session_event event);
 bool session_can(const struct session *session, enum session_event event);
 
-/* Makes `client` the owner of a session, and pays for it. */
+/* Makes `client`, or with NULL nobody, the owner of a session, and has its user pay for it. */
 void session_set_owner(struct session *session, struct rm_client *client);
 
 /* Takes the context that the TPM just made of a loaded session, which leaves its slot by that.

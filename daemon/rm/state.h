@@ -9,6 +9,7 @@
 #include "rm/object.h"
 #include "rm/rm.h"
 #include "rm/session.h"
+#include "rm/user.h"
 #include "wire/response.h"
 
 #include <tss2/tss2_tpm2_types.h>
@@ -28,6 +29,7 @@ struct rm {
     struct rm_limits limits;
     struct rm_stats stats;
 
+    struct list users;
     struct list clients;
     struct list objects; /* all of them */
     struct list slots;   /* those that are in the chip */
@@ -54,10 +56,14 @@ struct rm {
     size_t command_capacity, response_capacity;
 };
 
+/* True when the client, or its user, has all the objects or sessions that it may have. */
+bool client_objects_full(const struct rm_client *client);
+bool client_sessions_full(const struct rm_client *client);
+
 struct rm_client {
     struct rm *rm;
     struct list link; /* rm->clients */
-    uint32_t uid;
+    struct rm_user *user;
     uint8_t locality;
     struct handles handles;
     uint32_t session_count; /* sessions that it owns, saved ones too */

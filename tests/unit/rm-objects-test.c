@@ -91,7 +91,8 @@ static void test_R07_handles_go_round_the_circle_many_times(void **state)
 
 static void test_R16_every_way_to_make_an_object_counts(void **state)
 {
-    static const struct rm_limits limits = {2, 16, 16};
+    static const struct rm_limits limits = {
+        .objects_per_client = 2, .sessions_per_client = 16, .abandoned_per_uid = 16};
     struct rm_world *world;
     ESYS_CONTEXT *esys;
     ESYS_TR primary, key;
@@ -140,6 +141,37 @@ static void test_R16_sixty_four_objects_by_default(void **state)
         assert_int_equal(update(esys, keys[i]), TSS2_RC_SUCCESS);
     assert_int_equal(complete(esys, keys[7], NULL), TSS2_RC_SUCCESS);
     job_hash_sequence(esys, "");
+}
+
+static void test_R41_connections_of_one_user_share_a_total(void **state)
+{
+    static const struct rm_limits limits = {.objects_per_client = 8,
+                                            .sessions_per_client = 8,
+                                            .objects_per_uid = 10,
+                                            .sessions_per_uid = 10,
+                                            .abandoned_per_uid = 16};
+    struct rm_world *world;
+    ESYS_CONTEXT *esys[3];
+    ESYS_TR object;
+
+    teardown(state);
+    *state = world = rm_world_new(&limits);
+    for (unsigned i = 0; i < 3; i++)
+        esys[i] = rm_world_connect(world, i, i < 2 ? 1000 : 1001);
+    for (unsigned i = 0; i < 10; i++) {
+        job_hash_sequence(esys[i / 8], "");
+        job_session(esys[i / 8], true);
+    }
+    assert_int_equal(job_try_signing_key(esys[1], ESYS_TR_RH_OWNER, 1, &object), 0xB0902);
+    assert_int_equal(job_try_session(esys[1], TPM2_SE_HMAC, &object), 0xB0903);
+    job_hash_sequence(esys[2], "");
+    job_session(esys[2], true);
+    /* What one connection gives back, another of the same user may have. */
+    rm_world_disconnect(world, 0);
+    for (unsigned i = 0; i < 6; i++) {
+        job_hash_sequence(esys[1], "");
+        job_session(esys[1], true);
+    }
 }
 
 static void test_R17_failed_completion_keeps_the_sequence(void **state)
@@ -387,6 +419,7 @@ int main(void)
         TEST(test_R07_handles_go_round_the_circle_many_times),
         TEST(test_R16_every_way_to_make_an_object_counts),
         TEST(test_R16_sixty_four_objects_by_default),
+        TEST(test_R41_connections_of_one_user_share_a_total),
         TEST(test_R17_failed_completion_keeps_the_sequence),
         TEST(test_R17_sequences_survive_eviction),
         TEST(test_R18_context_of_a_closed_client_loads),

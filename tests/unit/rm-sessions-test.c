@@ -75,7 +75,8 @@ static void test_R22_all_session_handles_of_the_chip_serve(void **state)
 
 static void test_R22_limit_of_a_client_is_its_own(void **state)
 {
-    static const struct rm_limits limits = {64, 64, 16};
+    static const struct rm_limits limits = {
+        .objects_per_client = 64, .sessions_per_client = 64, .abandoned_per_uid = 16};
     struct rm_world *world;
     uint32_t handles[64], handle;
 
@@ -198,7 +199,8 @@ static void test_R25_gap_is_closed_on_demand(void **state)
 
 static void test_R26_abandoned_sessions_make_room(void **state)
 {
-    static const struct rm_limits limits = {64, 64, 64};
+    static const struct rm_limits limits = {
+        .objects_per_client = 64, .sessions_per_client = 64, .abandoned_per_uid = 64};
     struct rm_world *world;
     uint32_t handle, live[32];
     uint8_t load[4096];
