@@ -251,3 +251,26 @@ enum chip_error chip_flush_leftovers(struct rm_tpm *tpm, bool sessions, unsigned
         error = flush_all_from(tpm, HANDLE_SAVED_SESSIONS, flushed, detail);
     return error;
 }
+
+enum chip_error chip_flush_recorded(struct rm_tpm *tpm, const struct ledger *ledger,
+                                    unsigned *flushed, int64_t *detail)
+{
+    uint8_t command[COMMAND_OWN_SIZE], response[CHIP_MIN_BUFFER];
+    enum chip_error error;
+    size_t size;
+
+    *flushed = 0;
+    for (unsigned i = 0; i < LEDGER_SESSIONS; i++) {
+        if (!handle_is_session(ledger->sessions[i]))
+            continue;
+        size = command_build_flush_context(command, ledger->sessions[i]);
+        error = ask(tpm, command, size, response, &size, detail);
+        /* One that the chip does not have is flushed already. */
+        if (error != CHIP_OK && error != CHIP_ERROR_CODE)
+            return error;
+        *flushed += error == CHIP_OK;
+    }
+    if (!ledger->starting)
+        return CHIP_OK;
+    return flush_all_from(tpm, HANDLE_LOADED_SESSIONS, flushed, detail);
+}

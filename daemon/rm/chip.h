@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "rm/ledger.h"
 #include "rm/tpm.h"
 #include "wire/command-table.h"
 
@@ -41,3 +42,8 @@ enum chip_error chip_read(struct chip *chip, struct rm_tpm *tpm, int64_t *detail
  * saved sessions too. *flushed counts them. */
 enum chip_error chip_flush_leftovers(struct rm_tpm *tpm, bool sessions, unsigned *flushed,
                                      int64_t *detail);
+
+/* Flushes the sessions that a daemon which did not end well left in its ledger. When it was about
+ * to start one, all loaded sessions go: other users of the chip leave none loaded. */
+enum chip_error chip_flush_recorded(struct rm_tpm *tpm, const struct ledger *ledger,
+                                    unsigned *flushed, int64_t *detail);

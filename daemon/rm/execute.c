@@ -240,6 +240,7 @@ static size_t forward(struct rm_client *client, const struct command *command, u
     code = residency_require(rm, &use);
     if (code == TPM2_RC_SUCCESS) {
         patch_handles(command, &use);
+        ledger_set_starting(rm->ledger, product.session != NULL);
         send_command(client, command, &use, response, &size);
     } else {
         size = response_build_code(response, code);
@@ -247,6 +248,7 @@ static size_t forward(struct rm_client *client, const struct command *command, u
     use_end(&use);
     if (code == TPM2_RC_SUCCESS)
         size = conclude(client, command, &product, response, size);
+    ledger_set_starting(rm->ledger, false);
     product_clear(rm, &product);
     return size;
 }

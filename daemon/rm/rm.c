@@ -51,6 +51,8 @@ void rm_free(struct rm *rm)
         object_set_physical(rm, object, OBJECT_NOT_LOADED);
         object_free(rm, object);
     }
+    /* What is still in the chip stays in the ledger. */
+    rm->ledger = NULL;
     list_for_each (link, &rm->sessions) {
         session_apply(rm, list_entry(link, struct session, link), SESSION_EVENT_ENDED);
     }
@@ -58,6 +60,11 @@ void rm_free(struct rm *rm)
     free(rm->own_command);
     free(rm->own_response);
     free(rm);
+}
+
+void rm_set_ledger(struct rm *rm, struct ledger *ledger)
+{
+    rm->ledger = ledger;
 }
 
 size_t rm_response_capacity(const struct rm *rm)

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "rm/chip.h"
+#include "rm/ledger.h"
 #include "rm/tpm.h"
 
 struct rm;
@@ -36,6 +37,12 @@ struct rm_stats {
  * which must outlive it. NULL when memory is out.
  */
 struct rm *rm_new(struct rm_tpm *tpm, const struct chip *chip, const struct rm_limits *limits);
+
+/*
+ * From now on the sessions in the chip are recorded in `ledger`, which is borrowed; it must be
+ * clear (ledger_clear()). NULL: no record.
+ */
+void rm_set_ledger(struct rm *rm, struct ledger *ledger);
 
 /* Frees the manager; all clients must be gone. Sends nothing (see rm_idle()). NULL is fine. */
 void rm_free(struct rm *rm);

@@ -80,6 +80,7 @@ void session_start(struct rm *rm, struct session *session, uint32_t handle, stru
     session->last_use = rm->clock;
     rm->sessions_loaded++;
     list_insert_before(&rm->sessions, &session->link);
+    ledger_add(rm->ledger, handle);
     session_set_owner(session, owner);
 }
 
@@ -121,6 +122,7 @@ static void set_abandoned(struct session *session)
 static void session_free(struct rm *rm, struct session *session)
 {
     rm->sessions_loaded -= session->loaded;
+    ledger_remove(rm->ledger, session->handle);
     list_remove(&session->link);
     blob_clear(&session->saved);
     blob_clear(&session->held);

@@ -6,6 +6,7 @@
 
 #include "rm/chip.h"
 #include "rm/handles.h"
+#include "rm/ledger.h"
 #include "rm/object.h"
 #include "rm/rm.h"
 #include "rm/session.h"
@@ -51,6 +52,8 @@ struct rm {
     bool failed;  /* the TPM is in failure mode: nothing of our own is sent */
     bool suspect; /* the chip may hold what we do not know of, or not what we think */
     uint32_t resets;
+
+    struct ledger *ledger; /* or NULL */
 
     uint8_t *own_command, *own_response; /* for commands of our own */
     size_t command_capacity, response_capacity;

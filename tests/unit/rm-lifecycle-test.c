@@ -210,6 +210,41 @@ static void test_R34_broken_transport_costs_nobody_a_key(void **state)
     assert_int_equal(job_sign(esys, keys[0], session), TSS2_RC_SUCCESS);
 }
 
+static void test_R37_killed_daemon_leaves_no_session_of_its_own(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    static struct ledger ledger;
+    uint32_t neighbour, saved, handles[8];
+    uint8_t load[4096];
+    unsigned flushed;
+    int64_t detail;
+
+    /* A session that stands in no ledger is a neighbour's. */
+    neighbour = job_handle(esys, job_session(esys, true));
+    raw_save(world, 0, neighbour, load);
+    ledger_clear(&ledger);
+    rm_set_ledger(world->rm, &ledger);
+    saved = job_handle(esys, job_session(esys, true));
+    raw_save(world, 0, saved, load);
+    job_session(esys, false);
+    assert_int_equal(Esys_FlushContext(esys, job_session(esys, false)), TSS2_RC_SUCCESS);
+    rm_world_idle(world, false);
+    rm_set_ledger(world->rm, NULL);
+
+    assert_int_equal(chip_flush_recorded(&world->chip->tpm, &ledger, &flushed, &detail), CHIP_OK);
+    assert_int_equal(flushed, 2);
+    assert_int_equal(libtpms_chip_handles(world->chip, HANDLE_LOADED_SESSIONS, handles, 8), 0);
+    assert_int_equal(libtpms_chip_handles(world->chip, HANDLE_SAVED_SESSIONS, handles, 8), 1);
+    assert_int_equal(handles[0] & HANDLE_INDEX_MASK, neighbour & HANDLE_INDEX_MASK);
+
+    /* Killed between the chip's making a session and our knowing of it. */
+    job_session(esys, false);
+    ledger.starting = true;
+    assert_int_equal(chip_flush_recorded(&world->chip->tpm, &ledger, &flushed, &detail), CHIP_OK);
+    assert_int_equal(libtpms_chip_handles(world->chip, HANDLE_LOADED_SESSIONS, handles, 8), 0);
+}
+
 static void test_R40_commands_go_under_the_clients_locality(void **state)
 {
     struct rm_world *world = *state;
@@ -235,6 +270,7 @@ int main(void)
         TEST(test_R32_reset_in_the_middle_of_swapping),
         TEST(test_R33_failure_mode_sends_nothing_of_our_own),
         TEST(test_R34_broken_transport_costs_nobody_a_key),
+        TEST(test_R37_killed_daemon_leaves_no_session_of_its_own),
         TEST(test_R40_commands_go_under_the_clients_locality),
     };
 
