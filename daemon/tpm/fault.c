@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tpm/fault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <tss2/tss2_common.h>
+#include <tss2/tss2_rc.h>
+#include <tss2/tss2_tpm2_types.h>
+#include <unistd.h>
+
+#define FAULT_SAY(...) snprintf(text, TPM_FAULT_TEXT, __VA_ARGS__)
+
+/* The path of "device:PATH", also by the library's file name; NULL for other strings. */
+static const char *fault_device_path(const char *conf)
+{
+    static const char *const names[] = {
+        "device:", "libtss2-tcti-device.so:", "libtss2-tcti-device.so.0:"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        size_t length = strlen(names[i]);
+
+        if (strncmp(conf, names[i], length) == 0 && conf[length] != '\0')
+            return conf + length;
+    }
+    return NULL;
+}
+
+/* The errno of opening a TPM's device node, 0 when it can be opened. */
+static int fault_probe(const char *path)
+{
+    struct stat node;
+    int fd;
+
+    if (stat(path, &node) < 0)
+        return errno;
+    if (!S_ISCHR(node.st_mode))
+        return ENOTTY;
+    fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    close(fd);
+    return 0;
+}
+
+static bool fault_is_absence(int error)
+{
+    return error == ENOENT || error == ENODEV || error == ENXIO || error == ENOTDIR;
+}
+
+static enum tpm_fault fault_device(const char *path, int error, char text[TPM_FAULT_TEXT])
+{
+    if (fault_is_absence(error)) {
+        FAULT_SAY("no TPM at %s: switch the TPM on in the firmware's settings, load its driver, or "
+                  "name another one with --tcti",
+                  path);
+        return TPM_FAULT_ABSENT;
+    }
+    switch (error) {
+    case EACCES:
+    case EPERM:
+        FAULT_SAY("user %u may not open the TPM %s: run tabrmd as user tss, or let this user read "
+                  "and write the device",
+                  (unsigned)geteuid(), path);
+        return TPM_FAULT_DENIED;
+    case EBUSY:
+        FAULT_SAY("the TPM %s is in use by another program: stop it (\"fuser -v %s\" names it), "
+                  "or use /dev/tpmrm0 with --tcti",
+                  path, path);
+        return TPM_FAULT_BUSY;
+    case ENOTTY:
+        FAULT_SAY("%s is not a device: name the TPM with --tcti=device:PATH", path);
+        return TPM_FAULT_CONF;
+    default:
+        FAULT_SAY("cannot open the TPM %s: %s", path, strerror(error));
+        return error == EMFILE || error == ENFILE || error == ENOMEM ? TPM_FAULT_RESOURCES
+                                                                     : TPM_FAULT_ABSENT;
+    }
+}
+
+enum tpm_fault tpm_fault_open(const char *conf, uint32_t rc, char text[TPM_FAULT_TEXT])
+{
+    const char *path = fault_device_path(conf);
+    int error = path ? fault_probe(path) : 0;
+
+    if (error)
+        return fault_device(path, error, text);
+    switch (rc) {
+    case TSS2_TCTI_RC_MEMORY:
+        FAULT_SAY("no memory to open the TPM \"%s\"", conf);
+        return TPM_FAULT_RESOURCES;
+    case TSS2_TCTI_RC_BAD_VALUE:
+    case TSS2_TCTI_RC_NOT_SUPPORTED:
+        FAULT_SAY("the TCTI \"%s\" is not understood: --tcti takes NAME:CONF of an installed "
+                  "libtss2-tcti-NAME",
+                  conf);
+        return TPM_FAULT_CONF;
+    default:
+        FAULT_SAY("no TPM behind the TCTI \"%s\" (%s): is its other end running and the "
+                  "libtss2-tcti library installed?",
+                  conf, Tss2_RC_Decode(rc));
+        return TPM_FAULT_ABSENT;
+    }
+}
+
+enum tpm_fault tpm_fault_chip(const char *conf, enum chip_error error, int64_t detail,
+                              char text[TPM_FAULT_TEXT])
+{
+    switch (error) {
+    case CHIP_OK:
+        break;
+    case CHIP_ERROR_TRANSPORT:
+        FAULT_SAY("the TPM \"%s\" does not answer (%s): check that it runs and that nobody else "
+                  "uses it",
+                  conf, strerror((int)-detail));
+        return TPM_FAULT_ABSENT;
+    case CHIP_ERROR_CODE:
+        if (detail == TPM2_RC_FAILURE) {
+            FAULT_SAY("the TPM \"%s\" is in failure mode: power the machine off and on; if that "
+                      "does not help, update the TPM's firmware",
+                      conf);
+            return TPM_FAULT_REFUSED;
+        }
+        FAULT_SAY("the TPM \"%s\" refuses to start with 0x%x (%s)", conf, (unsigned)detail,
+                  Tss2_RC_Decode((uint32_t)detail));
+        return TPM_FAULT_REFUSED;
+    case CHIP_ERROR_MALFORMED:
+        FAULT_SAY("what answers at \"%s\" does not talk like a TPM 2.0: check --tcti", conf);
+        return TPM_FAULT_REFUSED;
+    case CHIP_ERROR_TPM12:
+        FAULT_SAY("the TPM \"%s\" is a TPM 1.2, and tabrmd needs a TPM 2.0: switch it to 2.0 in "
+                  "the firmware's settings if it can do both",
+                  conf);
+        return TPM_FAULT_VERSION12;
+    }
+    FAULT_SAY("the TPM \"%s\" cannot be used", conf);
+    return TPM_FAULT_REFUSED;
+}
+
+bool tpm_fault_device_gone(const char *conf, char text[TPM_FAULT_TEXT])
+{
+    const char *path = fault_device_path(conf);
+
+    if (!path || !fault_is_absence(fault_probe(path)))
+        return false;
+    FAULT_SAY("the TPM %s went away", path);
+    return true;
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tpm/tcti.h"
+
+#include "rm/chip.h"
+#include "rm/rc.h"
+#include "wire/header.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <tss2/tss2_tcti.h>
+#include <tss2/tss2_tctildr.h>
+#include <unistd.h>
+
+/* More poll handles than any TCTI has. */
+#define TCTI_MAX_HANDLES 8
+
+/* Waits before a command is tried again, in milliseconds: the first, the longest, all together. */
+#define TCTI_BACKOFF_FIRST  20
+#define TCTI_BACKOFF_LONG   1000
+#define TCTI_BACKOFF_BUDGET 15000
+
+#define TCTI_LOCALITY_UNKNOWN (-1)
+
+struct tcti {
+    struct rm_tpm tpm;
+    TSS2_TCTI_CONTEXT *context;
+    struct tcti_waiter waiter;
+    int epoll_fd;
+    int locality; /* in force */
+    bool polls;   /* epoll_fd has the poll handles */
+};
+
+static struct tcti *tcti_of(struct rm_tpm *tpm)
+{
+    return (struct tcti *)(void *)((char *)tpm - offsetof(struct tcti, tpm));
+}
+
+static int64_t tcti_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The event data that stands for the waiter's descriptor and for a poll handle of the TPM. */
+enum { TCTI_EVENT_WAITER, TCTI_EVENT_TPM };
+
+/*
+ * Waits until the TPM has something, at most until the time `until` (tcti_now(), -1 for ever), and
+ * serves the waiter meanwhile. 1 when the TPM has something, 0 when the time has come, or a
+ * negative errno.
+ */
+static int tcti_wait(struct tcti *tcti, int64_t until)
+{
+    struct epoll_event events[TCTI_MAX_HANDLES + 1];
+
+    for (;;) {
+        int timeout = tcti->waiter.timeout ? tcti->waiter.timeout(tcti->waiter.data) : -1;
+        bool serve = false, answer = false;
+        int count;
+
+        if (timeout == TCTI_GIVE_UP)
+            return -ECANCELED;
+        if (until >= 0) {
+            int64_t left = until - tcti_now();
+
+            if (left <= 0)
+                return 0;
+            if (timeout < 0 || left < timeout)
+                timeout = (int)left;
+        }
+        count = epoll_wait(tcti->epoll_fd, events, TCTI_MAX_HANDLES + 1, timeout);
+        if (count < 0 && errno != EINTR)
+            return -errno;
+        for (int i = 0; i < count; i++) {
+            serve = serve || events[i].data.u32 == TCTI_EVENT_WAITER;
+            answer = answer || events[i].data.u32 == TCTI_EVENT_TPM;
+        }
+        if (answer && until < 0)
+            return 1;
+        if ((serve || count == 0) && tcti->waiter.serve)
+            tcti->waiter.serve(tcti->waiter.data);
+    }
+}
+
+/* Takes an answer that is too long for its buffer off the transport, so that it does not stand in
+ * for the answer to the next command. */
+static int tcti_discard(struct tcti *tcti, size_t size)
+{
+    uint8_t *bytes;
+    uint32_t rc;
+
+    if (size > CHIP_MAX_BUFFER)
+        return -EIO;
+    bytes = malloc(size);
+    if (!bytes)
+        return -ENOMEM;
+    rc = Tss2_Tcti_Receive(tcti->context, &size, bytes, TSS2_TCTI_TIMEOUT_BLOCK);
+    explicit_bzero(bytes, size);
+    free(bytes);
+    return rc == TSS2_RC_SUCCESS ? -EMSGSIZE : -EIO;
+}
+
+static int tcti_receive(struct tcti *tcti, uint8_t *response, size_t capacity, size_t *size)
+{
+    for (;;) {
+        int32_t timeout = tcti->polls ? TSS2_TCTI_TIMEOUT_NONE : TSS2_TCTI_TIMEOUT_BLOCK;
+        uint32_t rc;
+
+        if (tcti->polls) {
+            int error = tcti_wait(tcti, -1);
+
+            if (error < 0)
+                return error;
+        }
+        *size = capacity;
+        rc = Tss2_Tcti_Receive(tcti->context, size, response, timeout);
+        if (rc == TSS2_RC_SUCCESS)
+            return *size <= capacity ? 0 : -EMSGSIZE;
+        if (rc == TSS2_TCTI_RC_INSUFFICIENT_BUFFER && *size > capacity)
+            return tcti_discard(tcti, *size);
+        if (rc != TSS2_TCTI_RC_TRY_AGAIN)
+            return -EIO;
+    }
+}
+
+/* Puts a locality in force. A TCTI that has but one has locality 0. */
+static bool tcti_set_locality(struct tcti *tcti, uint8_t locality)
+{
+    uint32_t rc;
+
+    if (tcti->locality == locality)
+        return true;
+    rc = Tss2_Tcti_SetLocality(tcti->context, locality);
+    if (rc != TSS2_RC_SUCCESS && (locality != 0 || tcti->locality > 0))
+        return false;
+    tcti->locality = locality;
+    return true;
+}
+
+static int tcti_transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *command, size_t size,
+                         uint8_t *response, size_t capacity, size_t *response_size)
+{
+    struct tcti *tcti = tcti_of(tpm);
+    int error = -EIO;
+
+    if (!tcti->context)
+        return -ENOTCONN;
+    if (!tcti_set_locality(tcti, locality)) {
+        if (capacity < HEADER_SIZE)
+            return -EMSGSIZE;
+        header_store(response, TPM2_ST_NO_SESSIONS, HEADER_SIZE, RM_RC_LOCALITY);
+        *response_size = HEADER_SIZE;
+        return 0;
+    }
+    if (Tss2_Tcti_Transmit(tcti->context, size, command) == TSS2_RC_SUCCESS)
+        error = tcti_receive(tcti, response, capacity, response_size);
+    /* Whatever else went wrong, an answer may still be on its way: only a new transport is sure to
+     * be at the start of one. */
+    if (error && error != -EMSGSIZE)
+        tcti_close(tcti);
+    return error;
+}
+
+/* What the tries up to number `attempt` wait together, and the last of them in *last. */
+static int64_t tcti_backoff_total(unsigned attempt, int64_t *last)
+{
+    int64_t total = 0;
+
+    *last = TCTI_BACKOFF_FIRST;
+    for (unsigned i = 1; i <= attempt && total <= TCTI_BACKOFF_BUDGET; i++) {
+        if (i > 1)
+            *last *= 2;
+        if (*last > TCTI_BACKOFF_LONG)
+            *last = TCTI_BACKOFF_LONG;
+        total += *last;
+    }
+    return total;
+}
+
+static bool tcti_backoff(struct rm_tpm *tpm, unsigned attempt)
+{
+    struct tcti *tcti = tcti_of(tpm);
+    int64_t wait;
+
+    if (tcti_backoff_total(attempt, &wait) > TCTI_BACKOFF_BUDGET)
+        return false;
+    return tcti->context && tcti_wait(tcti, tcti_now() + wait) == 0;
+}
+
+/* Watches the poll handles. Their edges, not their levels: a TCTI's `events` may have POLLOUT,
+ * which is always there, and asking /dev/tpm0 for its level while a command runs blocks until the
+ * command is done. */
+static bool tcti_watch(struct tcti *tcti)
+{
+    TSS2_TCTI_POLL_HANDLE handles[TCTI_MAX_HANDLES];
+    size_t count = 0;
+
+    if (Tss2_Tcti_GetPollHandles(tcti->context, NULL, &count) != TSS2_RC_SUCCESS || count == 0
+        || count > TCTI_MAX_HANDLES)
+        return false;
+    if (Tss2_Tcti_GetPollHandles(tcti->context, handles, &count) != TSS2_RC_SUCCESS)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct epoll_event event = {EPOLLIN | EPOLLET, {.u32 = TCTI_EVENT_TPM}};
+
+        if (epoll_ctl(tcti->epoll_fd, EPOLL_CTL_ADD, handles[i].fd, &event) < 0)
+            return false;
+    }
+    return true;
+}
+
+/* A fresh epoll set with the waiter's descriptor only: what a closed TCTI had in the old one may
+ * be open elsewhere and would stay there. */
+static int tcti_reset_epoll(struct tcti *tcti)
+{
+    struct epoll_event event = {EPOLLIN, {.u32 = TCTI_EVENT_WAITER}};
+
+    if (tcti->epoll_fd >= 0)
+        close(tcti->epoll_fd);
+    tcti->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (tcti->epoll_fd < 0)
+        return -errno;
+    if (tcti->waiter.fd >= 0
+        && epoll_ctl(tcti->epoll_fd, EPOLL_CTL_ADD, tcti->waiter.fd, &event) < 0)
+        return -errno;
+    return 0;
+}
+
+struct tcti *tcti_new(const struct tcti_waiter *waiter)
+{
+    struct tcti *tcti = calloc(1, sizeof(*tcti));
+
+    if (!tcti)
+        return NULL;
+    tcti->tpm.transact = tcti_transact;
+    tcti->tpm.backoff = tcti_backoff;
+    tcti->waiter = *waiter;
+    tcti->epoll_fd = -1;
+    if (tcti_reset_epoll(tcti) < 0) {
+        tcti_free(tcti);
+        return NULL;
+    }
+    return tcti;
+}
+
+void tcti_free(struct tcti *tcti)
+{
+    if (!tcti)
+        return;
+    tcti_close(tcti);
+    if (tcti->epoll_fd >= 0)
+        close(tcti->epoll_fd);
+    free(tcti);
+}
+
+uint32_t tcti_open(struct tcti *tcti, const char *conf)
+{
+    uint32_t rc;
+
+    tcti_close(tcti);
+    if (tcti_reset_epoll(tcti) < 0)
+        return TSS2_TCTI_RC_IO_ERROR;
+    rc = Tss2_TctiLdr_Initialize(conf, &tcti->context);
+    if (rc != TSS2_RC_SUCCESS) {
+        tcti->context = NULL;
+        return rc;
+    }
+    tcti->locality = TCTI_LOCALITY_UNKNOWN;
+    tcti->polls = tcti_watch(tcti);
+    return TSS2_RC_SUCCESS;
+}
+
+void tcti_close(struct tcti *tcti)
+{
+    if (tcti->context)
+        Tss2_TctiLdr_Finalize(&tcti->context);
+    tcti->context = NULL;
+    tcti->polls = false;
+}
+
+bool tcti_is_open(const struct tcti *tcti)
+{
+    return tcti->context != NULL;
+}
+
+bool tcti_blocks(const struct tcti *tcti)
+{
+    return tcti->context && !tcti->polls;
+}
+
+uint32_t tcti_cancel(struct tcti *tcti)
+{
+    return tcti->context ? Tss2_Tcti_Cancel(tcti->context) : TSS2_TCTI_RC_NO_CONNECTION;
+}
+
+struct rm_tpm *tcti_tpm(struct tcti *tcti)
+{
+    return &tcti->tpm;
+}
