@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine/client-io.h"
+
+#include "engine/frame.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+void client_io_init(struct client_io *io, int fd)
+{
+    *io = (struct client_io){.fd = fd};
+}
+
+static void client_io_buffer_free(struct client_io_buffer *buffer)
+{
+    if (buffer->bytes)
+        explicit_bzero(buffer->bytes, buffer->capacity);
+    free(buffer->bytes);
+    *buffer = (struct client_io_buffer){0};
+}
+
+void client_io_clear(struct client_io *io)
+{
+    client_io_buffer_free(&io->in);
+    client_io_buffer_free(&io->out);
+    if (io->fd >= 0)
+        close(io->fd);
+    io->fd = -1;
+}
+
+/* Makes `capacity` bytes of room, what counts at the front. Not realloc(): it would leave a copy
+ * of the bytes behind in freed memory. */
+static bool client_io_buffer_room(struct client_io_buffer *buffer, size_t capacity)
+{
+    size_t used = buffer->end - buffer->start;
+    uint8_t *bytes;
+
+    if (buffer->start == 0 && buffer->capacity >= capacity)
+        return true;
+    bytes = malloc(capacity > used ? capacity : used);
+    if (!bytes)
+        return false;
+    if (used)
+        memcpy(bytes, buffer->bytes + buffer->start, used);
+    client_io_buffer_free(buffer);
+    *buffer = (struct client_io_buffer){bytes, 0, used, capacity > used ? capacity : used};
+    return true;
+}
+
+static bool client_io_buffer_fill(struct client_io_buffer *buffer, const uint8_t *bytes,
+                                  size_t size, size_t capacity)
+{
+    if (!client_io_buffer_room(buffer, capacity > size ? capacity : size))
+        return false;
+    memcpy(buffer->bytes, bytes, size);
+    buffer->end = size;
+    return true;
+}
+
+/* Receives up to `size` bytes. The count, 0 at the end of the stream, or a negative errno. */
+static ssize_t client_io_receive(struct client_io *io, uint8_t *bytes, size_t size)
+{
+    ssize_t count;
+
+    do {
+        count = recv(io->fd, bytes, size, MSG_DONTWAIT);
+    } while (count < 0 && errno == EINTR);
+    /* A stream socket gives less than was asked for only when it has no more but its end. */
+    io->maybe_more = count == (ssize_t)size || count == 0 || io->ended;
+    return count < 0 ? -errno : count;
+}
+
+static enum client_io_status client_io_receive_status(const struct client_io *io, ssize_t count)
+{
+    if (count == -EAGAIN)
+        return CLIENT_IO_AGAIN;
+    if (count == 0 && io->in.end != io->in.start)
+        return CLIENT_IO_BAD;
+    return CLIENT_IO_CLOSED;
+}
+
+/* Goes on with a command whose start was kept. Nothing behind its end is read. */
+static enum client_io_status client_io_read_on(struct client_io *io, size_t max, uint8_t **frame,
+                                               size_t *size)
+{
+    struct client_io_buffer *in = &io->in;
+
+    for (;;) {
+        size_t have = in->end - in->start;
+        ssize_t count;
+
+        switch (frame_look(in->bytes + in->start, have, max, size)) {
+        case FRAME_BAD:
+            return CLIENT_IO_BAD;
+        case FRAME_WHOLE:
+            *frame = in->bytes + in->start;
+            in->start += *size;
+            return CLIENT_IO_FRAME;
+        case FRAME_PARTIAL:
+            break;
+        }
+        if (!client_io_buffer_room(in, *size))
+            return CLIENT_IO_MEMORY;
+        count = client_io_receive(io, in->bytes + in->end, *size - in->end);
+        if (count <= 0)
+            return client_io_receive_status(io, count);
+        in->end += (size_t)count;
+    }
+}
+
+enum client_io_status client_io_read(struct client_io *io, uint8_t *buffer, size_t capacity,
+                                     uint8_t **frame, size_t *size)
+{
+    enum client_io_status status = CLIENT_IO_AGAIN;
+    size_t need = 0, have;
+    ssize_t count;
+
+    if (io->in.bytes)
+        return client_io_read_on(io, capacity, frame, size);
+    count = client_io_receive(io, buffer, capacity);
+    if (count <= 0)
+        return client_io_receive_status(io, count);
+    have = (size_t)count;
+    switch (frame_look(buffer, have, capacity, size)) {
+    case FRAME_BAD:
+        status = CLIENT_IO_BAD;
+        break;
+    case FRAME_PARTIAL:
+        if (!client_io_buffer_fill(&io->in, buffer, have, *size))
+            status = CLIENT_IO_MEMORY;
+        break;
+    case FRAME_WHOLE:
+        status = CLIENT_IO_FRAME;
+        *frame = buffer;
+        if (have == *size)
+            break;
+        /* What came behind it may be the start of a command of any length. */
+        frame_look(buffer + *size, have - *size, capacity, &need);
+        if (!client_io_buffer_fill(&io->in, buffer + *size, have - *size, need))
+            status = CLIENT_IO_MEMORY;
+        else
+            explicit_bzero(buffer + *size, have - *size);
+        break;
+    }
+    if (status != CLIENT_IO_FRAME)
+        explicit_bzero(buffer, have);
+    return status;
+}
+
+void client_io_read_done(struct client_io *io, uint8_t *frame, size_t size)
+{
+    explicit_bzero(frame, size);
+    if (io->in.bytes && io->in.start == io->in.end)
+        client_io_buffer_free(&io->in);
+}
+
+bool client_io_readable(const struct client_io *io, size_t capacity)
+{
+    size_t size;
+
+    if (io->maybe_more)
+        return true;
+    return io->in.bytes
+           && frame_look(io->in.bytes + io->in.start, io->in.end - io->in.start, capacity, &size)
+                  != FRAME_PARTIAL;
+}
+
+/* Sends what the socket takes. The count, which may be 0, or a negative errno. */
+static ssize_t client_io_transmit(struct client_io *io, const uint8_t *bytes, size_t size)
+{
+    size_t done = 0;
+
+    while (done < size) {
+        ssize_t count = send(io->fd, bytes + done, size - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        if (count >= 0)
+            done += (size_t)count;
+        else if (errno == EAGAIN)
+            break;
+        else if (errno != EINTR)
+            return -errno;
+    }
+    return (ssize_t)done;
+}
+
+int client_io_send(struct client_io *io, const uint8_t *bytes, size_t size)
+{
+    ssize_t count = client_io_transmit(io, bytes, size);
+
+    if (count < 0)
+        return (int)count;
+    if ((size_t)count == size)
+        return 0;
+    size -= (size_t)count;
+    return client_io_buffer_fill(&io->out, bytes + count, size, size) ? 0 : -ENOMEM;
+}
+
+int client_io_flush(struct client_io *io)
+{
+    struct client_io_buffer *out = &io->out;
+    ssize_t count = client_io_transmit(io, out->bytes + out->start, out->end - out->start);
+
+    if (count < 0)
+        return (int)count;
+    out->start += (size_t)count;
+    if (out->start == out->end)
+        client_io_buffer_free(out);
+    return 0;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The socket of a client: commands come out of it, responses go into it, and it never blocks.
+ *
+ * A command is read straight into the caller's buffer and a response sent straight out of it. Only
+ * what does not fit the moment is kept here: the start of a command whose rest has not come, bytes
+ * that came behind a command, the end of a response that the client has not read. None of it is
+ * ever more than one buffer each, and a client with nothing under way keeps no buffer.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct client_io_buffer {
+    uint8_t *bytes;
+    size_t start, end, capacity; /* what counts stands from start to end */
+};
+
+struct client_io {
+    int fd;
+    bool maybe_more; /* the socket may have bytes that were not read */
+    bool ended;      /* the client sends no more: the end of the stream is there to be read */
+    struct client_io_buffer in, out;
+};
+
+enum client_io_status {
+    CLIENT_IO_FRAME,  /* a whole command */
+    CLIENT_IO_AGAIN,  /* none now; more when the socket becomes readable */
+    CLIENT_IO_BAD,    /* no command can start like this, or it was cut by the end of the stream */
+    CLIENT_IO_CLOSED, /* the client is gone */
+    CLIENT_IO_MEMORY, /* no memory for what has to be kept */
+};
+
+/* Takes over `fd`, a connected stream socket. */
+void client_io_init(struct client_io *io, int fd);
+
+/* Closes the socket and wipes what was kept. Harmless on what was cleared before. */
+void client_io_clear(struct client_io *io);
+
+/*
+ * Reads the next command. `buffer` has room for `capacity` bytes, the longest command there may
+ * be. With CLIENT_IO_FRAME *frame is the command's *size bytes: they stand in `buffer` or inside
+ * of `io`, may be written to, and are good until client_io_read_done(), which must follow.
+ */
+enum client_io_status client_io_read(struct client_io *io, uint8_t *buffer, size_t capacity,
+                                     uint8_t **frame, size_t *size);
+
+/* Wipes the command that client_io_read() gave. */
+void client_io_read_done(struct client_io *io, uint8_t *frame, size_t size);
+
+/* True when the next client_io_read() is likely to find something. */
+bool client_io_readable(const struct client_io *io, size_t capacity);
+
+/*
+ * Sends `size` bytes, keeping a copy of what the socket does not take. 0, or a negative errno:
+ * the client is gone or there is no memory. Only while client_io_sending() is false.
+ */
+int client_io_send(struct client_io *io, const uint8_t *bytes, size_t size);
+
+/* Sends on what was kept. 0, also when some is left, or a negative errno. */
+int client_io_flush(struct client_io *io);
+
+/* True while the client has not taken all of a response. */
+static inline bool client_io_sending(const struct client_io *io)
+{
+    return io->out.bytes != NULL;
+}

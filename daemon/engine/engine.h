@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The engine: one thread that owns the TPM, every client's socket and the resource manager, so
+ * that a command crosses no thread and takes no lock. Other threads put requests to it through a
+ * message queue; answers and events come back through the functions of struct engine_events.
+ *
+ * While the TPM works on a command the queue is served all the same, unless the TCTI has no poll
+ * handles.
+ */
+#pragma once
+
+#include "rm/rm.h"
+#include "tpm/fault.h"
+
+struct engine;
+
+#define ENGINE_IDLE_NEVER (-1)
+
+struct engine_config {
+    const char *tcti;        /* the loader's configuration string; copied */
+    struct rm_limits limits; /* of each client */
+    int idle_release_ms;     /* quiet time after which the TPM is left empty */
+    bool flush_all;          /* at start, flush sessions of others too */
+};
+
+struct engine_status {
+    uint32_t clients;
+    bool tpm_present;
+    struct rm_stats stats;
+};
+
+/* The answer to a request. */
+struct engine_answer {
+    uint32_t rc; /* a TSS2_RC */
+    struct engine_status status;
+};
+
+/* Called on the engine's thread; must return soon. Strings are good during the call. */
+struct engine_events {
+    /* The TPM is there and clients are served. Once. */
+    void (*ready)(void *data);
+    /* There is no TPM to work with, or none any more. The engine waits to be stopped. Once. */
+    void (*failed)(void *data, enum tpm_fault fault, const char *text);
+    /* The client's socket is closed and all that it had is given back. Once for each. */
+    void (*client_gone)(void *data, uint64_t id, uint32_t uid);
+    /* The answer to the request made with `token`. Once for each that was accepted. */
+    void (*answered)(void *data, void *token, const struct engine_answer *answer);
+    /* The TPM holds nothing that sleep would lose. Once for each engine_suspend(), but for one
+     * that engine_resume() overtook. */
+    void (*suspended)(void *data);
+    /* All is given back and the thread ends. Once, after engine_stop(). */
+    void (*stopped)(void *data);
+    void *data;
+};
+
+/*
+ * Starts the thread, which opens the TPM; ready() or failed() tells how that went. NULL with errno
+ * set when there are no threads, descriptors or memory.
+ */
+struct engine *engine_new(const struct engine_config *config, const struct engine_events *events);
+
+/*
+ * Asks the engine to stop: the running command ends, within ENGINE_STOP_MS, its answer is sent, the
+ * TPM is left empty, all sockets are closed. Any thread, any number of times.
+ */
+#define ENGINE_STOP_MS 15000
+void engine_stop(struct engine *engine);
+
+/* Joins the thread, which engine_stop() must have ended or be about to, and frees. NULL is fine. */
+void engine_free(struct engine *engine);
+
+/* All below: any thread; the functions return 0, or a negative errno and nothing happens. */
+
+/* A client of user `uid` behind the stream socket `fd`, which is taken over on success only. `id`
+ * names it from now on. */
+int engine_connect(struct engine *engine, uint64_t id, uint32_t uid, int fd);
+
+/* Cancels the client's command. rc is 0, or TSS2_TCTI_RC_BAD_SEQUENCE when it has none, or what
+ * the TCTI says when it cannot cancel the running one. */
+int engine_cancel(struct engine *engine, uint64_t id, void *token);
+
+/* Sets the locality of the client's next commands. rc is 0, or RM_RC_LOCALITY when its user may
+ * not have that one. */
+int engine_set_locality(struct engine *engine, uint64_t id, uint8_t locality, void *token);
+
+/* Fills the answer's status. */
+int engine_query(struct engine *engine, void *token);
+
+/* Saves all that sleep would lose, tells so, and holds commands until engine_resume(). */
+int engine_suspend(struct engine *engine);
+int engine_resume(struct engine *engine);

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine/engine-private.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The highest locality that a user may choose. Localities 3 and 4 are the platform's own
+ * (TPM 2.0 Library Part 1, clause "Locality"). */
+static uint8_t orders_max_locality(uint32_t uid)
+{
+    return uid == 0 ? 2 : 0;
+}
+
+static struct engine_client *orders_find(struct engine *engine, uint64_t id)
+{
+    list_for_each (it, &engine->clients[id % ENGINE_BUCKETS]) {
+        struct engine_client *client = list_entry(it, struct engine_client, link);
+
+        if (client->id == id)
+            return client;
+    }
+    return NULL;
+}
+
+static void orders_answer(struct engine *engine, void *token, uint32_t rc)
+{
+    struct engine_answer answer = {
+        .rc = rc,
+        .status = {.clients = engine->client_count, .tpm_present = tcti_is_open(engine->tcti)},
+    };
+
+    if (engine->rm)
+        answer.status.stats = *rm_stats(engine->rm);
+    engine->events.answered(engine->events.data, token, &answer);
+}
+
+static void orders_connect(struct engine *engine, struct engine_client *client)
+{
+    uint64_t id = client->id;
+    uint32_t uid = client->uid;
+    int error = -ESHUTDOWN;
+
+    if (engine->rm && !engine->stopping && !engine->failed)
+        error = serve_add(engine, client);
+    if (!error)
+        return;
+    if (error != -ESHUTDOWN)
+        log_warning("connection of user %" PRIu32 " refused: %s", uid, strerror(-error));
+    serve_client_free(client);
+    engine->events.client_gone(engine->events.data, id, uid);
+}
+
+static uint32_t orders_cancel(struct engine *engine, uint64_t id)
+{
+    struct engine_client *client = orders_find(engine, id);
+
+    if (!client)
+        return TSS2_TCTI_RC_BAD_SEQUENCE;
+    if (client == engine->running)
+        return tcti_cancel(engine->tcti);
+    return serve_cancel_waiting(engine, client);
+}
+
+static uint32_t orders_set_locality(struct engine *engine, uint64_t id, uint8_t locality)
+{
+    struct engine_client *client = orders_find(engine, id);
+
+    if (!client)
+        return TSS2_TCTI_RC_BAD_SEQUENCE;
+    if (locality > orders_max_locality(client->uid))
+        return RM_RC_LOCALITY;
+    client->locality_changed = client->locality_changed || client->locality != locality;
+    client->locality = locality;
+    return TSS2_RC_SUCCESS;
+}
+
+static void orders_stop(struct engine *engine)
+{
+    if (engine->stopping)
+        return;
+    engine->stopping = true;
+    engine->stop_at = engine_now() + ENGINE_STOP_MS;
+}
+
+static void orders_carry_out(struct engine *engine, struct engine_message *message)
+{
+    switch ((enum engine_order)message->head.kind) {
+    case ENGINE_ORDER_CONNECT:
+        orders_connect(engine, message->client);
+        break;
+    case ENGINE_ORDER_CANCEL:
+        orders_answer(engine, message->token, orders_cancel(engine, message->id));
+        break;
+    case ENGINE_ORDER_LOCALITY:
+        orders_answer(engine, message->token,
+                      orders_set_locality(engine, message->id, message->locality));
+        break;
+    case ENGINE_ORDER_QUERY:
+        orders_answer(engine, message->token, TSS2_RC_SUCCESS);
+        break;
+    case ENGINE_ORDER_SUSPEND:
+        engine->sleep = ENGINE_FALLING_ASLEEP;
+        break;
+    case ENGINE_ORDER_RESUME:
+        engine->sleep = ENGINE_AWAKE;
+        break;
+    case ENGINE_ORDER_STOP:
+        orders_stop(engine);
+        return; /* it is a part of the engine */
+    }
+    free(message);
+}
+
+static struct engine_message *orders_take(struct engine *engine)
+{
+    struct control_message *message = control_take(&engine->control);
+
+    return message ? list_entry(message, struct engine_message, head) : NULL;
+}
+
+void orders_serve(struct engine *engine)
+{
+    struct engine_message *message;
+
+    while ((message = orders_take(engine)))
+        orders_carry_out(engine, message);
+}
+
+void orders_refuse(struct engine *engine)
+{
+    struct engine_message *message;
+
+    while ((message = orders_take(engine))) {
+        switch ((enum engine_order)message->head.kind) {
+        case ENGINE_ORDER_CONNECT:
+        case ENGINE_ORDER_STOP:
+            orders_carry_out(engine, message);
+            continue;
+        case ENGINE_ORDER_SUSPEND:
+            engine->events.suspended(engine->events.data);
+            break;
+        case ENGINE_ORDER_CANCEL:
+        case ENGINE_ORDER_LOCALITY:
+        case ENGINE_ORDER_QUERY:
+            orders_answer(engine, message->token, TSS2_TCTI_RC_NO_CONNECTION);
+            break;
+        case ENGINE_ORDER_RESUME:
+            break;
+        }
+        free(message);
+    }
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine/scheduler.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* How much chip time one that rested may use before the others have theirs. */
+#define SCHEDULER_CREDIT UINT64_C(100000000)
+
+/* Express is who costs at most one part in this many of the one whose turn it is. */
+#define SCHEDULER_EXPRESS_RATIO 4
+
+/* The most chip time that the express lane can save up. */
+#define SCHEDULER_EXPRESS_SAVINGS INT64_C(1000000000)
+
+/* A user of the machine, as long as it has clients or owes chip time. */
+struct scheduler_user {
+    struct list link;
+    struct heap_node node;
+    struct heap ready; /* its clients that have a command to run */
+    uint64_t virtual_time;
+    uint64_t clients_time; /* virtual time of the client that was served last */
+    uint64_t mean;
+    uint64_t sequence;
+    unsigned clients;
+    uint32_t uid;
+};
+
+static bool scheduler_earlier(uint64_t time_a, uint64_t sequence_a, uint64_t time_b,
+                              uint64_t sequence_b)
+{
+    return time_a != time_b ? time_a < time_b : sequence_a < sequence_b;
+}
+
+static bool scheduler_user_before(const struct heap_node *a, const struct heap_node *b)
+{
+    const struct scheduler_user *ua = heap_entry(a, struct scheduler_user, node);
+    const struct scheduler_user *ub = heap_entry(b, struct scheduler_user, node);
+
+    return scheduler_earlier(ua->virtual_time, ua->sequence, ub->virtual_time, ub->sequence);
+}
+
+static bool scheduler_fair_before(const struct heap_node *a, const struct heap_node *b)
+{
+    const struct scheduler_client *ca = heap_entry(a, struct scheduler_client, fair);
+    const struct scheduler_client *cb = heap_entry(b, struct scheduler_client, fair);
+
+    return scheduler_earlier(ca->virtual_time, ca->sequence, cb->virtual_time, cb->sequence);
+}
+
+static bool scheduler_express_before(const struct heap_node *a, const struct heap_node *b)
+{
+    const struct scheduler_client *ca = heap_entry(a, struct scheduler_client, express);
+    const struct scheduler_client *cb = heap_entry(b, struct scheduler_client, express);
+
+    if (ca->cost_class != cb->cost_class)
+        return ca->cost_class < cb->cost_class;
+    return scheduler_earlier(ca->express_key, ca->sequence, cb->express_key, cb->sequence);
+}
+
+void scheduler_init(struct scheduler *scheduler)
+{
+    *scheduler = (struct scheduler){
+        .ready_users.before = scheduler_user_before,
+        .express.before = scheduler_express_before,
+        .express_budget = SCHEDULER_EXPRESS_SAVINGS,
+    };
+    list_init(&scheduler->users);
+}
+
+static void scheduler_user_free(struct scheduler_user *user)
+{
+    list_remove(&user->link);
+    free(user);
+}
+
+/* Forgets users that have no clients and owe nothing. */
+static void scheduler_sweep(struct scheduler *scheduler)
+{
+    list_for_each (it, &scheduler->users) {
+        struct scheduler_user *user = list_entry(it, struct scheduler_user, link);
+
+        if (user->clients == 0 && user->virtual_time <= scheduler->virtual_time)
+            scheduler_user_free(user);
+    }
+}
+
+void scheduler_clear(struct scheduler *scheduler)
+{
+    list_for_each (it, &scheduler->users)
+        scheduler_user_free(list_entry(it, struct scheduler_user, link));
+}
+
+static struct scheduler_user *scheduler_user_get(struct scheduler *scheduler, uint32_t uid)
+{
+    struct scheduler_user *user;
+
+    list_for_each (it, &scheduler->users) {
+        user = list_entry(it, struct scheduler_user, link);
+        if (user->uid == uid)
+            return user;
+    }
+    scheduler_sweep(scheduler);
+    user = calloc(1, sizeof(*user));
+    if (!user)
+        return NULL;
+    user->uid = uid;
+    user->ready.before = scheduler_fair_before;
+    user->virtual_time = scheduler->virtual_time;
+    list_insert_before(&scheduler->users, &user->link);
+    return user;
+}
+
+int scheduler_add(struct scheduler *scheduler, struct scheduler_client *client, uint32_t uid)
+{
+    struct scheduler_user *user = scheduler_user_get(scheduler, uid);
+
+    if (!user)
+        return -ENOMEM;
+    /* Without a history it is thought to be like its user's other clients: who sends expensive
+     * commands gains nothing by a new connection for each. */
+    *client = (struct scheduler_client){
+        .user = user,
+        .virtual_time = user->clients_time,
+        .mean = user->mean,
+    };
+    user->clients++;
+    return 0;
+}
+
+void scheduler_remove(struct scheduler *scheduler, struct scheduler_client *client)
+{
+    struct scheduler_user *user = client->user;
+
+    if (!user)
+        return;
+    scheduler_unready(scheduler, client);
+    client->user = NULL;
+    if (--user->clients == 0 && user->virtual_time <= scheduler->virtual_time)
+        scheduler_user_free(user);
+}
+
+static uint64_t scheduler_not_behind(uint64_t time, uint64_t reference)
+{
+    uint64_t least = reference > SCHEDULER_CREDIT ? reference - SCHEDULER_CREDIT : 0;
+
+    return time < least ? least : time;
+}
+
+/* Class of cost: one for each doubling of the microseconds. */
+static unsigned scheduler_cost_class(uint64_t nanoseconds)
+{
+    return 63 - (unsigned)__builtin_clzll(nanoseconds / 1000 + 1);
+}
+
+void scheduler_ready(struct scheduler *scheduler, struct scheduler_client *client)
+{
+    struct scheduler_user *user = client->user;
+
+    if (heap_holds(&client->fair))
+        return;
+    client->sequence = ++scheduler->sequence;
+    client->virtual_time = scheduler_not_behind(client->virtual_time, user->clients_time);
+    heap_insert(&user->ready, &client->fair);
+    if (!heap_holds(&user->node)) {
+        user->sequence = client->sequence;
+        user->virtual_time = scheduler_not_behind(user->virtual_time, scheduler->virtual_time);
+        heap_insert(&scheduler->ready_users, &user->node);
+    }
+    client->cost_class = scheduler_cost_class(client->mean);
+    client->express_key = user->virtual_time;
+    heap_insert(&scheduler->express, &client->express);
+}
+
+void scheduler_unready(struct scheduler *scheduler, struct scheduler_client *client)
+{
+    struct scheduler_user *user = client->user;
+
+    if (!heap_holds(&client->fair))
+        return;
+    heap_remove(&user->ready, &client->fair);
+    heap_remove(&scheduler->express, &client->express);
+    if (!user->ready.root)
+        heap_remove(&scheduler->ready_users, &user->node);
+}
+
+/* The client that may pass the one whose turn it is, or NULL. */
+static struct scheduler_client *scheduler_pick_express(const struct scheduler *scheduler,
+                                                       const struct scheduler_client *turn)
+{
+    struct scheduler_client *client =
+        heap_entry(scheduler->express.root, struct scheduler_client, express);
+
+    if (client == turn || client->mean > turn->mean / SCHEDULER_EXPRESS_RATIO)
+        return NULL;
+    return scheduler->express_budget > (int64_t)client->mean ? client : NULL;
+}
+
+/*
+ * Where the virtual times of one that passes `turn` end. Who takes the express lane is behind the
+ * one that it passed in the fair order, so that it gets the lane's time and not its own share of
+ * the rest too; but not by more than one command, for the lane's time is no debt.
+ */
+static void scheduler_limit(struct scheduler *scheduler, const struct scheduler_client *express,
+                            const struct scheduler_client *turn)
+{
+    bool same = express->user == turn->user;
+    const struct scheduler_user *user = express->user;
+
+    scheduler->client_limit = (same ? turn->virtual_time : user->clients_time) + turn->mean;
+    scheduler->user_limit = same ? UINT64_MAX : turn->user->virtual_time + turn->mean;
+}
+
+struct scheduler_client *scheduler_pick(struct scheduler *scheduler)
+{
+    struct scheduler_client *client, *express;
+    struct scheduler_user *user;
+
+    if (!scheduler->ready_users.root)
+        return NULL;
+    user = heap_entry(scheduler->ready_users.root, struct scheduler_user, node);
+    client = heap_entry(user->ready.root, struct scheduler_client, fair);
+    express = scheduler_pick_express(scheduler, client);
+    if (express) {
+        scheduler_limit(scheduler, express, client);
+        client = express;
+    } else {
+        if (scheduler->virtual_time < user->virtual_time)
+            scheduler->virtual_time = user->virtual_time;
+        if (user->clients_time < client->virtual_time)
+            user->clients_time = client->virtual_time;
+    }
+    client->by_express = express != NULL;
+    scheduler_unready(scheduler, client);
+    return client;
+}
+
+static uint64_t scheduler_mean(uint64_t mean, uint64_t cost)
+{
+    return mean == 0 ? cost : mean - mean / 4 + cost / 4;
+}
+
+void scheduler_charge(struct scheduler *scheduler, struct scheduler_client *client, uint64_t cost)
+{
+    struct scheduler_user *user = client->user;
+    bool waits = heap_holds(&user->node);
+
+    if (cost > INT64_MAX / 2)
+        cost = INT64_MAX / 2;
+    heap_remove(&scheduler->ready_users, &user->node);
+    if (client->by_express) {
+        if (client->virtual_time > scheduler->client_limit)
+            client->virtual_time = scheduler->client_limit;
+        if (user->virtual_time > scheduler->user_limit)
+            user->virtual_time = scheduler->user_limit;
+        scheduler->express_budget -= (int64_t)cost;
+    } else if (scheduler->express_budget < SCHEDULER_EXPRESS_SAVINGS - (int64_t)cost) {
+        scheduler->express_budget += (int64_t)cost;
+    } else {
+        scheduler->express_budget = SCHEDULER_EXPRESS_SAVINGS;
+    }
+    client->virtual_time += cost;
+    user->virtual_time += cost;
+    client->mean = scheduler_mean(client->mean, cost);
+    user->mean = scheduler_mean(user->mean, cost);
+    if (waits)
+        heap_insert(&scheduler->ready_users, &user->node);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Whose command the chip runs next. Chip time is shared evenly by users, and by the clients of a
+ * user among themselves: start-time fair queueing. Everybody has a virtual time that moves with
+ * the chip time used; the least goes first, and who comes back from a rest may lag behind the
+ * others by a bounded credit only.
+ *
+ * Even shares alone would let a client with cheap commands wait for one expensive command of each
+ * of the others. So there is an express lane: a client whose commands cost a fraction of what the
+ * one whose turn it is needs goes first. The lane may take as much chip time as was used outside
+ * of it and no more, so nobody starves.
+ *
+ * Pure: times are what the caller says, in nanoseconds. Nothing is allocated but one record for
+ * each user, when its first client is added. One thread.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "engine/heap.h"
+
+#include <stdint.h>
+
+struct scheduler_user;
+
+struct scheduler {
+    struct list users;
+    struct heap ready_users;
+    struct heap express;               /* all ready clients, by expected cost */
+    uint64_t virtual_time;             /* of the user that was served last out of the fair order */
+    uint64_t sequence;                 /* makes equals first come, first served */
+    int64_t express_budget;            /* chip time that the express lane may use */
+    uint64_t client_limit, user_limit; /* of virtual times, for the command in the lane */
+};
+
+/* A client's part; embedded in whatever the client is. */
+struct scheduler_client {
+    struct scheduler_user *user;
+    struct heap_node fair, express;
+    uint64_t virtual_time;
+    uint64_t mean; /* what its commands cost, recent ones counting more */
+    uint64_t sequence;
+    uint64_t express_key; /* order within one class of cost */
+    unsigned cost_class;
+    bool by_express; /* of the command that runs */
+};
+
+void scheduler_init(struct scheduler *scheduler);
+
+/* Frees the users' records; all clients must have been removed. */
+void scheduler_clear(struct scheduler *scheduler);
+
+/* Adds a client of a user; it has nothing to run. -ENOMEM on failure, else 0. */
+int scheduler_add(struct scheduler *scheduler, struct scheduler_client *client, uint32_t uid);
+
+/* Takes a client out, in whatever state; harmless for one that was not added. */
+void scheduler_remove(struct scheduler *scheduler, struct scheduler_client *client);
+
+/* The client has a command to run. No effect when that was known. Not for the one that runs. */
+void scheduler_ready(struct scheduler *scheduler, struct scheduler_client *client);
+
+/* The client has no command to run any more. */
+void scheduler_unready(struct scheduler *scheduler, struct scheduler_client *client);
+
+/* True when some client has a command to run. */
+static inline bool scheduler_waiting(const struct scheduler *scheduler)
+{
+    return scheduler->ready_users.root != NULL;
+}
+
+/*
+ * The client whose turn it is, no longer marked as ready; NULL when there is none. Its command is
+ * to be followed by scheduler_charge() or, when it had none after all, by nothing.
+ */
+struct scheduler_client *scheduler_pick(struct scheduler *scheduler);
+
+/* The command of the client picked last took `cost` nanoseconds of the chip's time. */
+void scheduler_charge(struct scheduler *scheduler, struct scheduler_client *client, uint64_t cost);
