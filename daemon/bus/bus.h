@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The daemon's place on the message bus: the connection, and the name, which is asked for only when
+ * there is something to serve. A bus that goes away is connected to again, and the name taken
+ * again; clients that are connected need the bus for nothing. Main thread.
+ */
+#pragma once
+
+#include <gio/gio.h>
+#include <stdbool.h>
+
+struct bus;
+
+enum bus_fault {
+    BUS_FAULT_NONE_THERE, /* no bus */
+    BUS_FAULT_TAKEN,      /* somebody else has the name */
+    BUS_FAULT_FORBIDDEN,  /* the bus's policy does not let this user have the name */
+};
+
+/* Strings are good during the call. */
+struct bus_events {
+    void (*connected)(void *data, GDBusConnection *connection);
+    void (*owned)(void *data);  /* clients can find the daemon */
+    void (*closed)(void *data); /* the connection that connected() gave is dead */
+    /* Before owned() was called for the first time; later faults are tried again and logged. */
+    void (*failed)(void *data, enum bus_fault fault, const char *text);
+    void *data;
+};
+
+/* Starts to connect; connected() or failed() follows. Copies `name` and *events. */
+struct bus *bus_new(bool session, const char *name, const struct bus_events *events);
+
+/* Asks for the name, on this connection and on those that follow it. */
+void bus_own(struct bus *bus);
+
+/* Gives the name back and disconnects. NULL is fine. */
+void bus_free(struct bus *bus);

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "bus/tcti-frontend.h"
+
+#include "base/log.h"
+#include "bus/caller.h"
+#include "bus/names.h"
+#include "tabrmd-dbus.h"
+
+#include <errno.h>
+#include <gio/gunixfdlist.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* One part in this many of all connections is out of reach of any single user but root. */
+#define FRONTEND_RESERVE 64
+
+/* A connection, as long as the engine has it. */
+struct frontend_connection {
+    uint64_t id;   /* the key; a secret of the creator's */
+    char *creator; /* unique bus name; NULL when it means nothing any more */
+};
+
+struct tcti_frontend {
+    struct engine *engine;
+    TabrmdTctiTabrmd *skeleton;
+    GCancellable *cancellable;
+    GHashTable *connections; /* by id */
+    GHashTable *users;       /* uid to number of connections */
+    unsigned max_connections, max_of_user;
+    unsigned lookups; /* under way */
+    bool closed;
+};
+
+/* A CreateConnection call whose caller's user is not known yet. */
+struct frontend_newcomer {
+    struct tcti_frontend *frontend;
+    GDBusMethodInvocation *invocation;
+};
+
+static void frontend_refuse(GDBusMethodInvocation *invocation, const char *error, const char *text)
+{
+    g_dbus_method_invocation_return_dbus_error(invocation, error, text);
+}
+
+static void frontend_connection_free(gpointer data)
+{
+    struct frontend_connection *connection = data;
+
+    g_free(connection->creator);
+    g_free(connection);
+}
+
+static unsigned frontend_user_count(const struct tcti_frontend *frontend, uint32_t uid)
+{
+    return GPOINTER_TO_UINT(g_hash_table_lookup(frontend->users, GUINT_TO_POINTER(uid)));
+}
+
+static void frontend_user_set(struct tcti_frontend *frontend, uint32_t uid, unsigned count)
+{
+    if (count)
+        g_hash_table_insert(frontend->users, GUINT_TO_POINTER(uid), GUINT_TO_POINTER(count));
+    else
+        g_hash_table_remove(frontend->users, GUINT_TO_POINTER(uid));
+}
+
+/* Why a user may not have another connection; NULL when it may. */
+static const char *frontend_objection(const struct tcti_frontend *frontend, uint32_t uid)
+{
+    if (frontend->closed)
+        return "tabrmd is about to end";
+    if (g_hash_table_size(frontend->connections) >= frontend->max_connections)
+        return "tabrmd has as many connections as --max-connections allows: close some, or raise "
+               "it";
+    if (uid != 0 && frontend_user_count(frontend, uid) >= frontend->max_of_user)
+        return "this user has as many connections to tabrmd as one user may: close some, or raise "
+               "--max-connections";
+    return NULL;
+}
+
+/* An id that nobody can guess and that no connection has. */
+static bool frontend_new_id(const struct tcti_frontend *frontend, uint64_t *id)
+{
+    do {
+        if (getrandom(id, sizeof(*id), 0) != (ssize_t)sizeof(*id))
+            return false;
+    } while (g_hash_table_contains(frontend->connections, id));
+    return true;
+}
+
+/* Makes a connection; its caller's end in *fd. 0 or a negative errno. */
+static int frontend_connect(struct tcti_frontend *frontend, const char *creator, uint32_t uid,
+                            uint64_t *id, int *fd)
+{
+    struct frontend_connection *connection;
+    int pair[2], error;
+
+    if (!frontend_new_id(frontend, id))
+        return -EIO;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return -errno;
+    error = engine_connect(frontend->engine, *id, uid, pair[0]);
+    if (error) {
+        close(pair[0]);
+        close(pair[1]);
+        return error;
+    }
+    connection = g_new(struct frontend_connection, 1);
+    *connection = (struct frontend_connection){*id, g_strdup(creator)};
+    g_hash_table_insert(frontend->connections, &connection->id, connection);
+    frontend_user_set(frontend, uid, frontend_user_count(frontend, uid) + 1);
+    *fd = pair[1];
+    return 0;
+}
+
+static void frontend_create(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
+                            uint32_t uid)
+{
+    const char *objection = frontend_objection(frontend, uid);
+    g_autoptr(GUnixFDList) list = NULL;
+    uint64_t id;
+    int fd, error;
+
+    if (objection) {
+        frontend_refuse(invocation, NAMES_ERROR_GENERAL, objection);
+        return;
+    }
+    error =
+        frontend_connect(frontend, g_dbus_method_invocation_get_sender(invocation), uid, &id, &fd);
+    if (error) {
+        g_autofree char *text =
+            g_strdup_printf("tabrmd cannot make a connection: %s", strerror(-error));
+
+        log_warning("connection of user %u refused: %s", uid, strerror(-error));
+        frontend_refuse(invocation, NAMES_ERROR_INTERNAL, text);
+        return;
+    }
+    list = g_unix_fd_list_new_from_array(&fd, 1);
+    g_dbus_method_invocation_return_value_with_unix_fd_list(invocation, g_variant_new("(t)", id),
+                                                            list);
+}
+
+static void frontend_caller_known(void *data, bool known, uint32_t uid)
+{
+    g_autofree struct frontend_newcomer *newcomer = data;
+
+    newcomer->frontend->lookups--;
+    if (known)
+        frontend_create(newcomer->frontend, newcomer->invocation, uid);
+    else
+        frontend_refuse(newcomer->invocation, NAMES_ERROR_NOT_PERMITTED,
+                        "the bus does not tell which user is calling");
+}
+
+static gboolean frontend_handle_create(TabrmdTctiTabrmd *skeleton,
+                                       GDBusMethodInvocation *invocation, gpointer data)
+{
+    struct tcti_frontend *frontend = data;
+    struct frontend_newcomer *newcomer = g_new(struct frontend_newcomer, 1);
+    GDBusConnection *connection = g_dbus_method_invocation_get_connection(invocation);
+
+    (void)skeleton;
+    *newcomer = (struct frontend_newcomer){frontend, invocation};
+    frontend->lookups++;
+    caller_lookup(connection, g_dbus_method_invocation_get_sender(invocation),
+                  frontend->cancellable, frontend_caller_known, newcomer);
+    return TRUE;
+}
+
+/* True when the caller made connection `id`; else the call is answered. An id that nobody has is
+ * answered like a stranger's, so that ids cannot be searched for. */
+static bool frontend_permits(const struct tcti_frontend *frontend,
+                             GDBusMethodInvocation *invocation, uint64_t id)
+{
+    const struct frontend_connection *connection = g_hash_table_lookup(frontend->connections, &id);
+    const char *sender = g_dbus_method_invocation_get_sender(invocation);
+
+    if (connection && connection->creator && g_strcmp0(connection->creator, sender) == 0)
+        return true;
+    frontend_refuse(invocation, NAMES_ERROR_NOT_PERMITTED,
+                    "the caller has no connection to tabrmd with this id");
+    return false;
+}
+
+static void frontend_check_posted(GDBusMethodInvocation *invocation, int error)
+{
+    if (error)
+        frontend_refuse(invocation, NAMES_ERROR_INTERNAL,
+                        error == -EAGAIN ? "tabrmd has too many requests waiting: try again later"
+                                         : "tabrmd is out of memory: try again later");
+}
+
+static gboolean frontend_handle_cancel(TabrmdTctiTabrmd *skeleton,
+                                       GDBusMethodInvocation *invocation, guint64 id, gpointer data)
+{
+    struct tcti_frontend *frontend = data;
+
+    (void)skeleton;
+    if (frontend_permits(frontend, invocation, id))
+        frontend_check_posted(invocation, engine_cancel(frontend->engine, id, invocation));
+    return TRUE;
+}
+
+static gboolean frontend_handle_locality(TabrmdTctiTabrmd *skeleton,
+                                         GDBusMethodInvocation *invocation, guint64 id,
+                                         guchar locality, gpointer data)
+{
+    struct tcti_frontend *frontend = data;
+
+    (void)skeleton;
+    if (frontend_permits(frontend, invocation, id))
+        frontend_check_posted(invocation,
+                              engine_set_locality(frontend->engine, id, locality, invocation));
+    return TRUE;
+}
+
+struct tcti_frontend *tcti_frontend_new(struct engine *engine, unsigned max_connections)
+{
+    struct tcti_frontend *frontend = g_new0(struct tcti_frontend, 1);
+
+    frontend->engine = engine;
+    frontend->max_connections = max_connections;
+    frontend->max_of_user = max_connections - max_connections / FRONTEND_RESERVE;
+    frontend->cancellable = g_cancellable_new();
+    frontend->connections =
+        g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, frontend_connection_free);
+    frontend->users = g_hash_table_new(NULL, NULL);
+    frontend->skeleton = tabrmd_tcti_tabrmd_skeleton_new();
+    g_signal_connect(frontend->skeleton, "handle-create-connection",
+                     G_CALLBACK(frontend_handle_create), frontend);
+    g_signal_connect(frontend->skeleton, "handle-cancel", G_CALLBACK(frontend_handle_cancel),
+                     frontend);
+    g_signal_connect(frontend->skeleton, "handle-set-locality",
+                     G_CALLBACK(frontend_handle_locality), frontend);
+    return frontend;
+}
+
+static void frontend_unexport(struct tcti_frontend *frontend)
+{
+    GDBusInterfaceSkeleton *skeleton = G_DBUS_INTERFACE_SKELETON(frontend->skeleton);
+
+    if (g_dbus_interface_skeleton_get_connection(skeleton))
+        g_dbus_interface_skeleton_unexport(skeleton);
+}
+
+void tcti_frontend_free(struct tcti_frontend *frontend)
+{
+    if (!frontend)
+        return;
+    tcti_frontend_close(frontend);
+    g_cancellable_cancel(frontend->cancellable);
+    while (frontend->lookups > 0)
+        g_main_context_iteration(NULL, TRUE);
+    frontend_unexport(frontend);
+    g_object_unref(frontend->skeleton);
+    g_object_unref(frontend->cancellable);
+    g_hash_table_unref(frontend->connections);
+    g_hash_table_unref(frontend->users);
+    g_free(frontend);
+}
+
+void tcti_frontend_export(struct tcti_frontend *frontend, GDBusConnection *connection)
+{
+    g_autoptr(GError) error = NULL;
+
+    frontend_unexport(frontend);
+    if (!g_dbus_interface_skeleton_export(G_DBUS_INTERFACE_SKELETON(frontend->skeleton), connection,
+                                          NAMES_TCTI_PATH, &error))
+        log_error("cannot put %s on the bus: %s", NAMES_TCTI_PATH, error->message);
+}
+
+void tcti_frontend_bus_closed(struct tcti_frontend *frontend)
+{
+    GHashTableIter iterator;
+    gpointer value;
+
+    g_hash_table_iter_init(&iterator, frontend->connections);
+    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
+        struct frontend_connection *connection = value;
+
+        g_clear_pointer(&connection->creator, g_free);
+    }
+}
+
+void tcti_frontend_close(struct tcti_frontend *frontend)
+{
+    frontend->closed = true;
+}
+
+void tcti_frontend_client_gone(struct tcti_frontend *frontend, uint64_t id, uint32_t uid)
+{
+    unsigned count = frontend_user_count(frontend, uid);
+
+    if (g_hash_table_remove(frontend->connections, &id) && count > 0)
+        frontend_user_set(frontend, uid, count - 1);
+}
+
+void tcti_frontend_answered(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
+                            const struct engine_answer *answer)
+{
+    (void)frontend;
+    g_dbus_method_invocation_return_value(invocation, g_variant_new("(u)", answer->rc));
+}
