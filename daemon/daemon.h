@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The whole daemon: the main thread's loop between bus, engine, signals and the service manager.
+ *
+ * Exit statuses are those of sysexits.h:
+ *
+ *   EX_OK           0  ended as asked by SIGTERM or SIGINT
+ *   EX_USAGE       64  bad command line
+ *   EX_UNAVAILABLE 69  no TPM 2.0 that works, or no bus
+ *   EX_OSERR       71  threads, descriptors or memory are out
+ *   EX_IOERR       74  the TPM's device went away
+ *   EX_TEMPFAIL    75  another program has the TPM, or the name on the bus
+ *   EX_NOPERM      77  no right to the TPM or to the name; started as root without --allow-root
+ *   EX_CONFIG      78  --tcti names nothing that can be a TPM
+ */
+#pragma once
+
+#include "options.h"
+
+/* Runs until the daemon is to end; returns the exit status. Once in a process. */
+int daemon_run(const struct options *options);

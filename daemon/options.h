@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The command line: what tpm2-abrmd takes, and a few long options of tabrmd's own. */
+#pragma once
+
+#include "base/log.h"
+
+#include <stdbool.h>
+
+#define OPTIONS_TCTI     "device:/dev/tpm0"
+#define OPTIONS_BUS_NAME "com.intel.tss2.Tabrmd"
+
+struct options {
+    char *tcti;
+    char *bus_name;
+    bool session_bus;
+    enum log_sink logger;
+    enum log_level level;
+    bool flush_all;
+    unsigned max_connections; /* in all */
+    unsigned max_sessions;    /* of one connection */
+    unsigned max_transients;  /* of one connection */
+    int idle_release_ms;      /* ENGINE_IDLE_NEVER for never */
+    bool prng_seed_file;      /* --prng-seed-file was given; it has no effect */
+    bool allow_root;
+    bool show_version;
+};
+
+enum options_result {
+    OPTIONS_RUN,
+    OPTIONS_HELP, /* *text is what --help prints */
+    OPTIONS_BAD,  /* *text is one line that says what is wrong */
+};
+
+/*
+ * Reads a command line; argv[0] is the program. *text, when it is not NULL, is to be freed with
+ * free(). Fills *options in any case; options_clear() gives back what it holds.
+ */
+enum options_result options_parse(struct options *options, int argc, char **argv, char **text);
+
+void options_clear(struct options *options);
