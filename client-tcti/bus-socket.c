@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "bus-socket.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "connect-socket.h"
+#include "deadline.h"
+
+/* The longest line that a bus says while authenticating; the longest in use has 40 bytes. */
+#define LINE_MAX_BYTES 512
+
+void bus_socket_fds_close(struct bus_socket_fds *fds)
+{
+    while (fds->count > 0)
+        close(fds->fds[--fds->count]);
+}
+
+int bus_socket_send(int fd, const void *bytes, size_t size, int64_t deadline)
+{
+    const uint8_t *at = bytes;
+    ssize_t sent;
+    int failed;
+
+    while (size > 0) {
+        failed = deadline_poll(fd, POLLOUT, deadline);
+        if (failed != 0)
+            return failed;
+        sent = send(fd, at, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent >= 0) {
+            at += sent;
+            size -= (size_t)sent;
+        } else if (errno != EINTR && errno != EAGAIN) {
+            return errno;
+        }
+    }
+    return 0;
+}
+
+/* Takes the descriptors of a received message over, all that fit. */
+static int bus_socket_collect(struct msghdr *message, struct bus_socket_fds *fds)
+{
+    struct cmsghdr *control;
+    size_t i, count;
+    int fd, failed = message->msg_flags & MSG_CTRUNC ? EBADMSG : 0;
+
+    for (control = CMSG_FIRSTHDR(message); control != NULL;
+         control = CMSG_NXTHDR(message, control)) {
+        if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS)
+            continue;
+        count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (i = 0; i < count; i++) {
+            memcpy(&fd, CMSG_DATA(control) + i * sizeof(int), sizeof(int));
+            if (fds->count < BUS_SOCKET_MAX_FDS) {
+                fds->fds[fds->count++] = fd;
+            } else {
+                close(fd);
+                failed = EBADMSG;
+            }
+        }
+    }
+    return failed;
+}
+
+int bus_socket_receive(int fd, void *bytes, size_t size, size_t *done, struct bus_socket_fds *fds,
+                       int64_t deadline)
+{
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(BUS_SOCKET_MAX_FDS * sizeof(int))];
+    } control;
+    struct iovec part;
+    struct msghdr message;
+    ssize_t got;
+    int failed;
+
+    for (*done = 0; *done < size;) {
+        failed = deadline_poll(fd, POLLIN, deadline);
+        if (failed != 0)
+            return failed;
+        part = (struct iovec){(uint8_t *)bytes + *done, size - *done};
+        message = (struct msghdr){.msg_iov = &part,
+                                  .msg_iovlen = 1,
+                                  .msg_control = &control,
+                                  .msg_controllen = sizeof(control)};
+        got = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        if (got < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (got < 0)
+            return errno;
+        failed = bus_socket_collect(&message, fds);
+        if (failed != 0)
+            return failed;
+        if (got == 0)
+            return ECONNRESET;
+        *done += (size_t)got;
+    }
+    return 0;
+}
+
+static int bus_socket_hex(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* Undoes the %XX escapes of an address value. Returns its size, or -1. */
+static int bus_socket_unescape(char out[CONF_PATH_MAX + 1], const char *text, size_t length)
+{
+    size_t i, size = 0;
+    int high, low;
+
+    for (i = 0; i < length; i++, size++) {
+        if (size == CONF_PATH_MAX)
+            return -1;
+        out[size] = text[i];
+        if (text[i] != '%')
+            continue;
+        if (length - i < 3)
+            return -1;
+        high = bus_socket_hex(text[i + 1]);
+        low = bus_socket_hex(text[i + 2]);
+        if (high < 0 || low < 0 || (high == 0 && low == 0))
+            return -1;
+        out[size] = (char)(high << 4 | low);
+        i += 2;
+    }
+    out[size] = '\0';
+    return (int)size;
+}
+
+/* Connects to `unix:path=…` or `unix:abstract=…`, the `length` bytes at `address`. */
+static int bus_socket_connect_one(const char *address, size_t length, int64_t deadline)
+{
+    const char *end = address + length, *item, *next;
+    char path[CONF_PATH_MAX + 2];
+    int size;
+
+    if (length < 5 || memcmp(address, "unix:", 5) != 0)
+        return -EPROTONOSUPPORT;
+    for (item = address + 5; item < end; item = next + (next < end)) {
+        next = memchr(item, ',', (size_t)(end - item));
+        if (next == NULL)
+            next = end;
+        if (next - item > 5 && memcmp(item, "path=", 5) == 0) {
+            size = bus_socket_unescape(path, item + 5, (size_t)(next - item) - 5);
+            return size < 0 ? -EINVAL : connect_socket(path, (size_t)size, deadline);
+        }
+        if (next - item > 9 && memcmp(item, "abstract=", 9) == 0) {
+            path[0] = '\0';
+            size = bus_socket_unescape(path + 1, item + 9, (size_t)(next - item) - 9);
+            return size < 0 ? -EINVAL : connect_socket(path, (size_t)size + 1, deadline);
+        }
+    }
+    return -EPROTONOSUPPORT;
+}
+
+int bus_socket_connect(const char *addresses, int64_t deadline)
+{
+    int fd, first = 0;
+    size_t length;
+
+    for (;; addresses += length + 1) {
+        length = strcspn(addresses, ";");
+        if (length > 0) {
+            fd = bus_socket_connect_one(addresses, length, deadline);
+            if (fd >= 0)
+                return fd;
+            first = first == 0 ? fd : first;
+        }
+        if (addresses[length] == '\0')
+            return first == 0 ? -EINVAL : first;
+    }
+}
+
+/* The bus's address as the environment or the D-Bus specification has it. */
+static bool bus_socket_address(char *address, size_t size, enum conf_bus bus)
+{
+    const char *set = secure_getenv(bus == CONF_BUS_SESSION ? "DBUS_SESSION_BUS_ADDRESS"
+                                                            : "DBUS_SYSTEM_BUS_ADDRESS");
+    const char *runtime;
+    int used;
+
+    if (set != NULL && *set != '\0') {
+        used = snprintf(address, size, "%s", set);
+    } else if (bus == CONF_BUS_SYSTEM) {
+        used = snprintf(address, size, "unix:path=/run/dbus/system_bus_socket");
+    } else {
+        runtime = secure_getenv("XDG_RUNTIME_DIR");
+        if (runtime == NULL || runtime[0] != '/')
+            return false;
+        used = snprintf(address, size, "unix:path=%s/bus", runtime);
+    }
+    return used >= 0 && (size_t)used < size;
+}
+
+/* Sends a line and reads the bus's answer, without its end of line. */
+static int bus_socket_ask(int fd, const char *line, size_t size, char answer[LINE_MAX_BYTES],
+                          int64_t deadline)
+{
+    struct bus_socket_fds none = {0, {0}};
+    size_t used = 0, done;
+    int failed = bus_socket_send(fd, line, size, deadline);
+
+    while (failed == 0) {
+        if (used == LINE_MAX_BYTES)
+            return EBADMSG;
+        failed = bus_socket_receive(fd, answer + used, 1, &done, &none, deadline);
+        bus_socket_fds_close(&none);
+        if (failed == 0 && ++used >= 2 && answer[used - 2] == '\r' && answer[used - 1] == '\n') {
+            answer[used - 2] = '\0';
+            return 0;
+        }
+    }
+    return failed;
+}
+
+/* D-Bus specification, "Authentication Protocol". Returns 0, EACCES or another errno. */
+static int bus_socket_authenticate(int fd, int64_t deadline)
+{
+    static const char negotiate[] = "NEGOTIATE_UNIX_FD\r\n", begin[] = "BEGIN\r\n";
+    char line[96], digits[24], answer[LINE_MAX_BYTES];
+    size_t used = 0;
+    int failed, i;
+
+    /* The zero byte that starts every connection, and this user's number in hexadecimal ASCII. */
+    line[used++] = '\0';
+    used += (size_t)sprintf(line + used, "AUTH EXTERNAL ");
+    sprintf(digits, "%u", (unsigned)geteuid());
+    for (i = 0; digits[i] != '\0'; i++)
+        used += (size_t)sprintf(line + used, "%02x", (unsigned)digits[i]);
+    used += (size_t)sprintf(line + used, "\r\n");
+
+    failed = bus_socket_ask(fd, line, used, answer, deadline);
+    if (failed != 0)
+        return failed;
+    if (strncmp(answer, "OK ", 3) != 0)
+        return EACCES;
+    failed = bus_socket_ask(fd, negotiate, sizeof(negotiate) - 1, answer, deadline);
+    if (failed != 0)
+        return failed;
+    if (strcmp(answer, "AGREE_UNIX_FD") != 0)
+        return EPROTONOSUPPORT;
+    return bus_socket_send(fd, begin, sizeof(begin) - 1, deadline);
+}
+
+TSS2_RC bus_socket_open(int *fd, enum conf_bus bus, int64_t deadline, char *why, size_t why_size)
+{
+    const char *name = bus == CONF_BUS_SESSION ? "session" : "system";
+    char address[1024];
+    int failed;
+
+    if (!bus_socket_address(address, sizeof(address), bus)) {
+        snprintf(why, why_size,
+                 "no address of the %s bus: set DBUS_SESSION_BUS_ADDRESS or XDG_RUNTIME_DIR", name);
+        return TSS2_TCTI_RC_NO_CONNECTION;
+    }
+    *fd = bus_socket_connect(address, deadline);
+    failed = *fd < 0 ? -*fd : bus_socket_authenticate(*fd, deadline);
+    if (failed == 0)
+        return TSS2_RC_SUCCESS;
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+    snprintf(why, why_size, "cannot connect to the %s bus at %.120s: %s", name, address,
+             strerror(failed));
+    return failed == EACCES || failed == EPERM ? TSS2_TCTI_RC_NOT_PERMITTED
+                                               : TSS2_TCTI_RC_NO_CONNECTION;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A D-Bus connection as far as messages are opaque bytes: finding the bus, authenticating to it,
+ * and moving bytes and descriptors. libc only. The descriptor is closed on exec; no thread exists
+ * behind it, so a forked child need only close it.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <tss2/tss2_tcti.h>
+
+#include "conf.h"
+
+/* More descriptors than any message that is meant for us has. */
+#define BUS_SOCKET_MAX_FDS 8
+
+struct bus_socket_fds {
+    size_t count;
+    int fds[BUS_SOCKET_MAX_FDS];
+};
+
+/* Connects to the bus and authenticates, with descriptor passing agreed on. Returns a TSS2_RC of
+ * the TCTI layer; when it is not 0, a sentence is in the `why_size` bytes at `why`. */
+TSS2_RC bus_socket_open(int *fd, enum conf_bus bus, int64_t deadline, char *why, size_t why_size);
+
+/*
+ * Connects to the first address in the D-Bus address list `addresses` that takes a connection.
+ * Returns a descriptor or a negative errno: -EPROTONOSUPPORT when none is of a Unix socket, which
+ * alone can pass descriptors; -EINVAL when one is malformed.
+ */
+int bus_socket_connect(const char *addresses, int64_t deadline);
+
+/* Sends all bytes. Returns 0, ETIMEDOUT or an errno. */
+int bus_socket_send(int fd, const void *bytes, size_t size, int64_t deadline);
+
+/* Receives `size` bytes, adding descriptors that come along to `fds`; `*done` counts the bytes.
+ * Returns 0, ETIMEDOUT, an errno, or EBADMSG for more descriptors than there is room for. */
+int bus_socket_receive(int fd, void *bytes, size_t size, size_t *done, struct bus_socket_fds *fds,
+                       int64_t deadline);
+
+/* Closes all descriptors in `fds`. */
+void bus_socket_fds_close(struct bus_socket_fds *fds);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Messages of the library, silent unless the environment asks for them by the convention of
+ * tpm2-tss: TSS2_LOG holds items `module+level`, of which the modules `tcti` and `all` are meant
+ * here, and TSS2_LOGFILE names a file, or is `stderr`, or is `stdout` or `-`.
+ *
+ * Bytes of commands and responses are never in a message. No descriptor stays open between
+ * messages. Safe from any thread as long as none changes the environment.
+ */
+#pragma once
+
+enum logger_level {
+    LOGGER_NONE,
+    LOGGER_ERROR,
+    LOGGER_WARNING,
+    LOGGER_INFO,
+    LOGGER_DEBUG,
+    LOGGER_TRACE,
+};
+
+/* Reads TSS2_LOG anew. Until it was called nothing is written. */
+void logger_configure(void);
+
+/* The level that TSS2_LOG's value `text` (or NULL) asks of module `tcti`. */
+enum logger_level logger_parse(const char *text);
+
+__attribute__((format(printf, 5, 6))) void logger_write(enum logger_level level, const char *file,
+                                                        int line, const char *function,
+                                                        const char *format, ...);
+
+enum logger_level logger_threshold(void);
+
+#ifdef __FILE_NAME__
+#define LOGGER_FILE __FILE_NAME__
+#else
+#define LOGGER_FILE __FILE__
+#endif
+
+#define logger_at(level, ...)                                                  \
+    ((level) <= logger_threshold()                                             \
+         ? logger_write((level), LOGGER_FILE, __LINE__, __func__, __VA_ARGS__) \
+         : (void)0)
+#define logger_error(...)   logger_at(LOGGER_ERROR, __VA_ARGS__)
+#define logger_warning(...) logger_at(LOGGER_WARNING, __VA_ARGS__)
+#define logger_debug(...)   logger_at(LOGGER_DEBUG, __VA_ARGS__)

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "deadline.h"
+#include "logger.h"
+
+void stream_init(struct stream *stream, int fd, bool control)
+{
+    *stream = (struct stream){.fd = fd, .control = control};
+}
+
+static void stream_wipe(struct stream *stream)
+{
+    if (stream->held != NULL)
+        explicit_bzero(stream->held, stream->held_room);
+    free(stream->held);
+    stream->held = NULL;
+    stream->held_size = stream->held_room = 0;
+}
+
+void stream_close(struct stream *stream)
+{
+    if (stream->fd >= 0)
+        close(stream->fd);
+    stream->fd = -1;
+    stream_wipe(stream);
+}
+
+TSS2_RC stream_send(struct stream *stream, const uint8_t *bytes, size_t size)
+{
+    ssize_t sent;
+    int failed;
+
+    while (size > 0) {
+        sent = send(stream->fd, bytes, size, MSG_NOSIGNAL);
+        if (sent >= 0) {
+            bytes += sent;
+            size -= (size_t)sent;
+            continue;
+        }
+        if (errno == EINTR)
+            continue;
+        failed = errno;
+        if (failed == EAGAIN)
+            failed = deadline_poll(stream->fd, POLLOUT, DEADLINE_NEVER);
+        if (failed != 0) {
+            logger_error("the connection to tabrmd broke while sending: %s", strerror(failed));
+            return TSS2_TCTI_RC_IO_ERROR;
+        }
+    }
+    return TSS2_RC_SUCCESS;
+}
+
+/*
+ * One recv() that has at least a byte, an end or an error to tell, or the deadline. A wait without
+ * end is a blocking recv() where the descriptor allows it: one system call instead of two.
+ */
+static TSS2_RC stream_recv(struct stream *stream, uint8_t *out, size_t room, int flags,
+                           int64_t deadline, size_t *got)
+{
+    bool wait = deadline != DEADLINE_NEVER && deadline != DEADLINE_NOW;
+    ssize_t count;
+    int failed;
+
+    if (deadline != DEADLINE_NEVER)
+        flags |= MSG_DONTWAIT;
+    for (;;) {
+        failed = wait ? deadline_poll(stream->fd, POLLIN, deadline) : 0;
+        if (failed == ETIMEDOUT)
+            return TSS2_TCTI_RC_TRY_AGAIN;
+        if (failed == 0) {
+            count = recv(stream->fd, out, room, flags);
+            if (count > 0) {
+                *got = (size_t)count;
+                return TSS2_RC_SUCCESS;
+            }
+            failed = count < 0 ? errno : ECONNRESET;
+        }
+        if (failed == EAGAIN && deadline == DEADLINE_NOW)
+            return TSS2_TCTI_RC_TRY_AGAIN;
+        if (failed == EAGAIN)
+            wait = true;
+        else if (failed != EINTR)
+            break;
+    }
+    logger_error("tabrmd closed the connection: %s", strerror(failed));
+    return TSS2_TCTI_RC_IO_ERROR;
+}
+
+/* Appends bytes to those that are held. The buffer never moves by realloc(): that would leave
+ * bytes behind that are not wiped. */
+static TSS2_RC stream_hold(struct stream *stream, const uint8_t *bytes, size_t size)
+{
+    size_t held_size = stream->held_size, room = held_size + size;
+    uint8_t *held;
+
+    if (room > stream->held_room) {
+        held = malloc(room);
+        if (held == NULL) {
+            logger_error("no memory for %zu bytes of a response", room);
+            return TSS2_TCTI_RC_MEMORY;
+        }
+        if (held_size > 0)
+            memcpy(held, stream->held, held_size);
+        stream_wipe(stream);
+        stream->held = held;
+        stream->held_size = held_size;
+        stream->held_room = room;
+    }
+    if (size > 0)
+        memcpy(stream->held + stream->held_size, bytes, size);
+    stream->held_size += size;
+    return TSS2_RC_SUCCESS;
+}
+
+/* Forgets the first `size` bytes of those that are held. */
+static void stream_drop(struct stream *stream, size_t size)
+{
+    stream->held_size -= size;
+    if (stream->held_size == 0) {
+        stream_wipe(stream);
+        return;
+    }
+    memmove(stream->held, stream->held + size, stream->held_size);
+    explicit_bzero(stream->held + stream->held_size, size);
+}
+
+/* Holds bytes of the socket until there are `size`; takes none past them. */
+static TSS2_RC stream_hold_until(struct stream *stream, size_t size, int64_t deadline)
+{
+    uint8_t bytes[CONTROL_FRAME_REPLY_SIZE];
+    size_t got = 0;
+    TSS2_RC rc = TSS2_RC_SUCCESS;
+
+    while (rc == TSS2_RC_SUCCESS && stream->held_size < size) {
+        rc = stream_recv(stream, bytes, size - stream->held_size, 0, deadline, &got);
+        if (rc == TSS2_RC_SUCCESS)
+            rc = stream_hold(stream, bytes, got);
+    }
+    return rc;
+}
+
+/* Reads the header of the next frame, the last of its bytes left on the socket unless it is held
+ * already. */
+static TSS2_RC stream_peek_header(struct stream *stream, struct header *header, int64_t deadline)
+{
+    uint8_t bytes[HEADER_SIZE];
+    size_t held, got = 0;
+    TSS2_RC rc;
+
+    for (;;) {
+        held = stream->held_size < HEADER_SIZE ? stream->held_size : HEADER_SIZE;
+        if (held > 0)
+            memcpy(bytes, stream->held, held);
+        if (held == HEADER_SIZE)
+            break;
+        rc = stream_recv(stream, bytes + held, HEADER_SIZE - held, MSG_PEEK, deadline, &got);
+        if (rc != TSS2_RC_SUCCESS)
+            return rc;
+        if (held + got == HEADER_SIZE)
+            break;
+        /* Bytes that were only peeked at would make every wait for more end at once. */
+        rc = stream_hold_until(stream, held + got, DEADLINE_NOW);
+        if (rc != TSS2_RC_SUCCESS)
+            return rc;
+    }
+    *header = header_load(bytes);
+    return TSS2_RC_SUCCESS;
+}
+
+static TSS2_RC stream_malformed(const char *what)
+{
+    logger_error("malformed data from tabrmd: %s", what);
+    return TSS2_TCTI_RC_MALFORMED_RESPONSE;
+}
+
+/* Takes the control reply that is next, whose header was just read. */
+static TSS2_RC stream_take_reply(struct stream *stream, const struct header *header, uint32_t *rc,
+                                 int64_t deadline)
+{
+    TSS2_RC result;
+
+    if (header->size != CONTROL_FRAME_REPLY_SIZE)
+        return stream_malformed("the size of a control reply");
+    result = stream_hold_until(stream, CONTROL_FRAME_REPLY_SIZE, deadline);
+    if (result != TSS2_RC_SUCCESS)
+        return result;
+    *rc = load_be32(stream->held + HEADER_SIZE);
+    stream_drop(stream, CONTROL_FRAME_REPLY_SIZE);
+    return TSS2_RC_SUCCESS;
+}
+
+/* Takes a reply that nobody waits for: to a cancel, or to a set locality that was given up. */
+static TSS2_RC stream_skip_reply(struct stream *stream, const struct header *header,
+                                 int64_t deadline)
+{
+    uint32_t verdict;
+    TSS2_RC rc;
+
+    if (header->code != CONTROL_FRAME_CANCEL
+        && (header->code != CONTROL_FRAME_SET_LOCALITY || stream->late_locality_replies == 0))
+        return stream_malformed("a control reply to no request");
+    rc = stream_take_reply(stream, header, &verdict, deadline);
+    if (rc != TSS2_RC_SUCCESS)
+        return rc;
+    if (header->code == CONTROL_FRAME_SET_LOCALITY)
+        stream->late_locality_replies--;
+    else if (verdict != TSS2_RC_SUCCESS)
+        logger_debug("tabrmd could not cancel: 0x%x", (unsigned)verdict);
+    return TSS2_RC_SUCCESS;
+}
+
+/* Whether what is held from byte `at` on can be the reply to a cancel: nothing else may follow a
+ * response. */
+static bool stream_replies_follow(const struct stream *stream, size_t at)
+{
+    const uint8_t tag[] = {CONTROL_FRAME_TAG >> 8, CONTROL_FRAME_TAG & 0xFF};
+    size_t held = stream->held_size - at;
+
+    return stream->control
+           && memcmp(stream->held + at, tag, held < sizeof(tag) ? held : sizeof(tag)) == 0;
+}
+
+TSS2_RC stream_response_size(struct stream *stream, size_t *size, int64_t deadline)
+{
+    struct header header;
+    TSS2_RC rc;
+
+    for (;;) {
+        rc = stream_peek_header(stream, &header, deadline);
+        if (rc != TSS2_RC_SUCCESS)
+            return rc;
+        if (!stream->control || header.tag != CONTROL_FRAME_TAG)
+            break;
+        rc = stream_skip_reply(stream, &header, deadline);
+        if (rc != TSS2_RC_SUCCESS)
+            return rc;
+    }
+    if (header.size < HEADER_SIZE || header.size > STREAM_MAX_RESPONSE)
+        return stream_malformed("the size field of a response");
+    if (stream->held_size > header.size && !stream_replies_follow(stream, header.size))
+        return stream_malformed("bytes behind the end of a response");
+    *size = header.size;
+    return TSS2_RC_SUCCESS;
+}
+
+TSS2_RC stream_response_take(struct stream *stream, uint8_t *response, size_t size,
+                             int64_t deadline)
+{
+    size_t done = stream->held_size < size ? stream->held_size : size, kept = done, got = 0;
+    TSS2_RC rc, held;
+
+    if (done > 0)
+        memcpy(response, stream->held, done);
+    while (done < size) {
+        rc = stream_recv(stream, response + done, size - done, 0, deadline, &got);
+        if (rc == TSS2_TCTI_RC_TRY_AGAIN) {
+            held = stream_hold(stream, response + kept, done - kept);
+            return held == TSS2_RC_SUCCESS ? rc : held;
+        }
+        if (rc != TSS2_RC_SUCCESS)
+            return rc;
+        done += got;
+    }
+    stream_drop(stream, kept);
+    return TSS2_RC_SUCCESS;
+}
+
+TSS2_RC stream_response_quick(struct stream *stream, uint8_t *response, size_t room, size_t *size,
+                              int64_t deadline)
+{
+    size_t got = 0;
+    TSS2_RC rc;
+
+    *size = 0;
+    if (stream->held_size > 0 || room < HEADER_SIZE)
+        return TSS2_RC_SUCCESS;
+    rc = stream_recv(stream, response, room, 0, deadline, &got);
+    if (rc != TSS2_RC_SUCCESS)
+        return rc;
+    if (got >= HEADER_SIZE && header_load(response).size == got
+        && !(stream->control && control_frame_is(response))) {
+        *size = got;
+        return TSS2_RC_SUCCESS;
+    }
+    return stream_hold(stream, response, got);
+}
+
+TSS2_RC stream_control_reply(struct stream *stream, enum control_frame_operation operation,
+                             uint32_t *rc, int64_t deadline)
+{
+    struct header header;
+    TSS2_RC result;
+
+    for (;;) {
+        result = stream_peek_header(stream, &header, deadline);
+        if (result != TSS2_RC_SUCCESS)
+            break;
+        if (header.tag != CONTROL_FRAME_TAG)
+            return stream_malformed("a response to no command");
+        if (header.code == (uint32_t)operation
+            && (operation != CONTROL_FRAME_SET_LOCALITY || stream->late_locality_replies == 0)) {
+            result = stream_take_reply(stream, &header, rc, deadline);
+            break;
+        }
+        result = stream_skip_reply(stream, &header, deadline);
+        if (result != TSS2_RC_SUCCESS)
+            break;
+    }
+    if (result == TSS2_TCTI_RC_TRY_AGAIN && operation == CONTROL_FRAME_SET_LOCALITY)
+        stream->late_locality_replies++;
+    return result;
+}

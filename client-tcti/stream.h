@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The connected socket as a stream of frames: TPM commands out; TPM responses, and on some
+ * connections replies to control frames, in.
+ *
+ * Bytes that were taken off the socket before their frame was wanted, or before its buffer was
+ * large enough, are held and come first when reading goes on. Asking for the size of a response
+ * takes no byte of it off the socket that need not be, so that the descriptor stays readable for
+ * as long as a response is there to be received.
+ *
+ * Every function returns a TSS2_RC of the TCTI layer: 0, TRY_AGAIN when the deadline came first and
+ * nothing is lost, IO_ERROR, MALFORMED_RESPONSE or MEMORY. After the last three the stream is of no
+ * more use.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <tss2/tss2_tcti.h>
+
+#include "wire/control-frame.h"
+
+/* No TPM answers with more; a response header that says more is not one. */
+#define STREAM_MAX_RESPONSE UINT32_C(1048576)
+
+struct stream {
+    int fd;
+    bool control;  /* replies to control frames may come */
+    uint8_t *held; /* `held_size` bytes, the first of them the first of a frame */
+    size_t held_size;
+    size_t held_room;
+    unsigned late_locality_replies; /* to set locality requests that were given up */
+};
+
+/* Takes `fd` over. `control` says whether the peer knows control frames. */
+void stream_init(struct stream *stream, int fd, bool control);
+
+/* Closes the descriptor without a word to the peer, which a forked child may still talk to. Holds
+ * for a stream of zero bytes with fd -1. */
+void stream_close(struct stream *stream);
+
+/* Sends all of `bytes`; never raises SIGPIPE. */
+TSS2_RC stream_send(struct stream *stream, const uint8_t *bytes, size_t size);
+
+/* Stores the size of the next response to `*size`, and leaves the response where it is. */
+TSS2_RC stream_response_size(struct stream *stream, size_t *size, int64_t deadline);
+
+/* Moves the next response, whose size stream_response_size() gave, to `response`. */
+TSS2_RC stream_response_take(struct stream *stream, uint8_t *response, size_t size,
+                             int64_t deadline);
+
+/*
+ * The next response at once, with one system call where it is there and fits `room` bytes. Returns
+ * 0 with its size in `*size`, or 0 with `*size` 0 when the two functions above must go on, or an
+ * error. `response` is scratch space until then.
+ */
+TSS2_RC stream_response_quick(struct stream *stream, uint8_t *response, size_t room, size_t *size,
+                              int64_t deadline);
+
+/* Waits for the reply to the newest request of `operation` and stores its rc. A response that comes
+ * instead is MALFORMED_RESPONSE: call it only when no command is outstanding. */
+TSS2_RC stream_control_reply(struct stream *stream, enum control_frame_operation operation,
+                             uint32_t *rc, int64_t deadline);
