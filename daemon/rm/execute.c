@@ -175,8 +175,12 @@ static void remove_ended(struct rm_client *client, const struct command *command
 
         if (!object)
             continue;
+        /* Held over both: each of them may give up the last that there is of it. */
+        object_reference(object);
         handles_remove(rm, &client->handles, command->handles[i]);
-        object_left_chip(rm, object);
+        if (object->physical != OBJECT_NOT_LOADED)
+            object_left_chip(rm, object);
+        object_unreference(rm, object);
     }
 }
 

@@ -28,8 +28,9 @@ static const char *fault_device_path(const char *conf)
     return NULL;
 }
 
-/* The errno of opening a TPM's device node, 0 when it can be opened. */
-static int fault_probe(const char *path)
+/* The errno of opening a TPM's device node, 0 when it can be opened. With `look` it is not tried:
+ * only whether there is a device counts. */
+static int fault_probe(const char *path, bool look)
 {
     struct stat node;
     int fd;
@@ -38,11 +39,20 @@ static int fault_probe(const char *path)
         return errno;
     if (!S_ISCHR(node.st_mode))
         return ENOTTY;
+    if (look)
+        return 0;
     fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return errno;
     close(fd);
     return 0;
+}
+
+bool tpm_fault_may_open(const char *conf)
+{
+    const char *path = fault_device_path(conf);
+
+    return !path || fault_probe(path, true) != ENOTTY;
 }
 
 static bool fault_is_absence(int error)
@@ -83,7 +93,7 @@ static enum tpm_fault fault_device(const char *path, int error, char text[TPM_FA
 enum tpm_fault tpm_fault_open(const char *conf, uint32_t rc, char text[TPM_FAULT_TEXT])
 {
     const char *path = fault_device_path(conf);
-    int error = path ? fault_probe(path) : 0;
+    int error = path ? fault_probe(path, false) : 0;
 
     if (error)
         return fault_device(path, error, text);
@@ -143,7 +153,7 @@ bool tpm_fault_device_gone(const char *conf, char text[TPM_FAULT_TEXT])
 {
     const char *path = fault_device_path(conf);
 
-    if (!path || !fault_is_absence(fault_probe(path)))
+    if (!path || !fault_is_absence(fault_probe(path, false)))
         return false;
     FAULT_SAY("the TPM %s went away", path);
     return true;

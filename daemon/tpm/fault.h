@@ -18,6 +18,10 @@ enum tpm_fault {
 
 #define TPM_FAULT_TEXT 384 /* bytes of a sentence, its final 0 included */
 
+/* False for "device:PATH" where PATH is something, but no character device. The device TCTI would
+ * write TPM commands into it. */
+bool tpm_fault_may_open(const char *conf);
+
 /* Why tcti_open(conf) gave `rc`. For "device:PATH" the node itself is looked at. */
 enum tpm_fault tpm_fault_open(const char *conf, uint32_t rc, char text[TPM_FAULT_TEXT]);
 

@@ -3,6 +3,7 @@
 
 #include "rm/chip.h"
 #include "rm/rc.h"
+#include "tpm/fault.h"
 #include "wire/header.h"
 
 #include <errno.h>
@@ -265,6 +266,8 @@ uint32_t tcti_open(struct tcti *tcti, const char *conf)
     tcti_close(tcti);
     if (tcti_reset_epoll(tcti) < 0)
         return TSS2_TCTI_RC_IO_ERROR;
+    if (!tpm_fault_may_open(conf))
+        return TSS2_TCTI_RC_BAD_VALUE;
     rc = Tss2_TctiLdr_Initialize(conf, &tcti->context);
     if (rc != TSS2_RC_SUCCESS) {
         tcti->context = NULL;
