@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh
+#
+# Debian packages that the scripts need, and how they get onto the machine. To be sourced by a
+# POSIX shell; defines names only and runs nothing.
+#
+#   install_packages NAME...   installs by apt what is missing; runs nothing when all is there
+#   fetch_peers DIRECTORY      unpacks the packaged tpm2-abrmd and its client library into
+#                              DIRECTORY, without installing them, and exports
+#                              TABRMD_TEST_PEER_DAEMON (the program) and
+#                              TABRMD_TEST_PEER_LIBDIR (the directory of its client library)
+
+# shellcheck disable=SC2034 # the lists are for those who source this file
+PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libtss2-dev libsystemd-dev"
+# shellcheck disable=SC2034
+PACKAGES_DEMO="swtpm tpm2-tools dbus-daemon"
+# shellcheck disable=SC2034
+PACKAGES_TEST="libcmocka-dev libtpms-dev clang-format groff-base shellcheck"
+
+# Prints those of the named packages that are not installed.
+missing_packages()
+{
+    for name in "$@"; do
+        case $(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null) in
+        installed) ;;
+        *) printf '%s ' "$name" ;;
+        esac
+    done
+}
+
+# Runs apt-get with the rights that it needs and shows what it said only when it failed.
+# APT::Sandbox::User: the user _apt may not be able to enter the directories that downloads go to,
+# and apt would say so each time.
+apt_get_as_root()
+{
+    if [ "$(id -u)" -eq 0 ]; then
+        set -- env DEBIAN_FRONTEND=noninteractive apt-get -o APT::Sandbox::User=root "$@"
+    else
+        set -- sudo env DEBIAN_FRONTEND=noninteractive apt-get "$@"
+    fi
+    apt_log=$(mktemp) || return 1
+    apt_status=0
+    "$@" >"$apt_log" </dev/null || apt_status=$?
+    [ "$apt_status" -eq 0 ] || cat "$apt_log" >&2
+    rm -f "$apt_log"
+    return "$apt_status"
+}
+
+# True when apt knows a version of each named package that it could install.
+packages_known()
+{
+    for name in "$@"; do
+        apt-cache policy "$name" 2>/dev/null | grep -q '^  Candidate: [^(]' || return 1
+    done
+}
+
+install_packages()
+{
+    missing=$(missing_packages "$@")
+    [ -n "$missing" ] || return 0
+    if ! command -v apt-get >/dev/null; then
+        echo "packages are missing and this machine has no apt-get;" \
+            "install what your system calls these: $missing" >&2
+        return 1
+    fi
+    if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+        echo "packages are missing and only root can install them;" \
+            "run as root, or install sudo: apt-get install --no-install-recommends $missing" >&2
+        return 1
+    fi
+    echo "installing: $missing" >&2
+    updated=no
+    # shellcheck disable=SC2086 # a list of words
+    if ! packages_known $missing; then
+        apt_get_as_root update || : # it may fail for a source that is not needed here
+        updated=yes
+    fi
+    # shellcheck disable=SC2086
+    set -- install -y --no-install-recommends $missing
+    # Old package lists name versions that the server no longer has.
+    if ! apt_get_as_root "$@" && { [ "$updated" = yes ] \
+        || { apt_get_as_root update || :; ! apt_get_as_root "$@"; }; }; then
+        echo "apt could not install what is missing; see its message above, then install by" \
+            "hand: apt-get install --no-install-recommends $missing" >&2
+        return 1
+    fi
+}
+
+# Nothing of tpm2-abrmd is installed: its package starts a service and takes the bus name.
+fetch_peers()
+{
+    mkdir -p "$1" || return 1
+    peers=$(cd "$1" && pwd)
+    if ! [ -e "$peers/complete" ]; then
+        echo "fetching the packaged tpm2-abrmd for the compatibility tests" >&2
+        packages_known tpm2-abrmd libtss2-tcti-tabrmd0 || apt_get_as_root update || :
+        (
+            cd "$peers" || exit 1
+            set -- -qq download tpm2-abrmd libtss2-tcti-tabrmd0
+            [ "$(id -u)" -ne 0 ] || set -- -o APT::Sandbox::User=root "$@"
+            apt-get "$@" >&2 || exit 1
+            for package in ./*.deb; do
+                dpkg -x "$package" . || exit 1
+            done
+            touch complete
+        ) || {
+            echo "the packaged tpm2-abrmd could not be fetched, see apt's message above" >&2
+            return 1
+        }
+    fi
+    TABRMD_TEST_PEER_DAEMON=$peers/usr/sbin/tpm2-abrmd
+    for library in "$peers"/usr/lib/*/libtss2-tcti-tabrmd.so.0; do
+        TABRMD_TEST_PEER_LIBDIR=${library%/*}
+    done
+    export TABRMD_TEST_PEER_DAEMON TABRMD_TEST_PEER_LIBDIR
+}
