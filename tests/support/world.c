@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "world.h"
+
+#include "chip-view.h"
+#include "swtpm-ctrl.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BUS_NAME "com.intel.tss2.Tabrmd"
+
+const char *world_env(const char *name, const char *otherwise)
+{
+    const char *value = getenv(name);
+
+    return value && *value ? value : otherwise;
+}
+
+const char *world_peer_daemon(void)
+{
+    return world_env("TABRMD_TEST_PEER_DAEMON", "/usr/sbin/tpm2-abrmd");
+}
+
+const char *world_peer_libdir(void)
+{
+    return world_env("TABRMD_TEST_PEER_LIBDIR", TEST_MULTIARCH_LIBDIR);
+}
+
+char *world_path(const struct world *world, const char *name)
+{
+    return g_build_filename(world->dir, name, NULL);
+}
+
+char *world_client_conf(void)
+{
+    return g_strdup_printf("%s:bus_type=session",
+                           world_env("TABRMD_TEST_CLIENT", TEST_CLIENT_LIBRARY));
+}
+
+bool world_poll(bool (*check)(void *argument), void *argument, int ms)
+{
+    const struct timespec pause = {0, 5 * 1000 * 1000};
+    gint64 end = g_get_monotonic_time() + (gint64)ms * 1000;
+
+    while (!check(argument)) {
+        if (g_get_monotonic_time() > end)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+static bool start(struct world *world, struct process *process, const char *const *argv,
+                  const char *const *env, const char *log)
+{
+    char *path = world_path(world, log);
+    struct process_setup setup = {.argv = argv, .env = env, .out = path, .err = path};
+    bool started = process_start(process, &setup);
+
+    if (!started)
+        fprintf(stderr, "world: cannot start %s: %s\n", argv[0], strerror(errno));
+    g_free(path);
+    return started;
+}
+
+static bool swtpm_ready(void *argument)
+{
+    struct world *world = argument;
+    char *ctrl = world_path(world, "ctrl");
+    bool ready = !process_running(&world->swtpm) || swtpm_ctrl_answers(ctrl);
+
+    g_free(ctrl);
+    return ready;
+}
+
+static bool start_swtpm(struct world *world)
+{
+    char *state = g_strdup_printf("dir=%s/state", world->dir);
+    char *server = g_strdup_printf("type=unixio,path=%s/server", world->dir);
+    char *ctrl = g_strdup_printf("type=unixio,path=%s/ctrl", world->dir);
+    const char *argv[] = {"swtpm",
+                          "socket",
+                          "--tpmstate",
+                          state,
+                          "--server",
+                          server,
+                          "--ctrl",
+                          ctrl,
+                          "--flags",
+                          "not-need-init",
+                          world->setup.tpm12 ? NULL : "--tpm2",
+                          NULL};
+    char *state_dir = world_path(world, "state");
+    bool ready;
+
+    ready = mkdir(state_dir, 0700) == 0 && start(world, &world->swtpm, argv, NULL, "swtpm.log")
+            && world_poll(swtpm_ready, world, WORLD_START_MS) && process_running(&world->swtpm);
+    if (!ready)
+        fprintf(stderr, "world: swtpm does not answer; is the package swtpm installed?\n");
+    g_free(state_dir);
+    g_free(ctrl);
+    g_free(server);
+    g_free(state);
+    return ready;
+}
+
+static bool write_bus_config(const struct world *world, const char *path)
+{
+    char *text = g_strdup_printf(
+        "<!DOCTYPE busconfig PUBLIC '-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN'\n"
+        " 'http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd'>\n"
+        "<busconfig><type>session</type><listen>%s</listen><auth>EXTERNAL</auth>\n"
+        "<policy context='default'><allow send_destination='*' eavesdrop='true'/>\n"
+        "<allow eavesdrop='true'/><allow own='*'/>%s</policy></busconfig>\n",
+        world->address, world->setup.bus_rules ? world->setup.bus_rules : "");
+    bool written = g_file_set_contents(path, text, -1, NULL);
+
+    g_free(text);
+    return written;
+}
+
+static bool bus_ready(void *argument)
+{
+    struct world *world = argument;
+
+    if (!process_running(&world->bus_daemon))
+        return true;
+    world->bus =
+        g_dbus_connection_new_for_address_sync(world->address,
+                                               G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT
+                                                   | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+                                               NULL, NULL, NULL);
+    return world->bus != NULL;
+}
+
+static bool start_bus(struct world *world)
+{
+    char *path = world_path(world, "bus.conf");
+    char *option = g_strdup_printf("--config-file=%s", path);
+    const char *argv[] = {"dbus-daemon", option, "--nofork", "--nopidfile", NULL};
+    bool ready;
+
+    world->address = g_strdup_printf("unix:path=%s/bus", world->dir);
+    ready = write_bus_config(world, path) && start(world, &world->bus_daemon, argv, NULL, "bus.log")
+            && world_poll(bus_ready, world, WORLD_START_MS) && world->bus;
+    if (ready)
+        setenv("DBUS_SESSION_BUS_ADDRESS", world->address, 1);
+    else
+        fprintf(stderr, "world: the private bus does not answer; is dbus-daemon installed?\n");
+    g_free(option);
+    g_free(path);
+    return ready;
+}
+
+bool world_name_owned(const struct world *world, const char *name)
+{
+    GVariant *reply = g_dbus_connection_call_sync(
+        world->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+        "NameHasOwner", g_variant_new("(s)", name), G_VARIANT_TYPE("(b)"), G_DBUS_CALL_FLAGS_NONE,
+        WORLD_START_MS, NULL, NULL);
+    gboolean owned = FALSE;
+
+    if (reply) {
+        g_variant_get(reply, "(b)", &owned);
+        g_variant_unref(reply);
+    }
+    return owned;
+}
+
+static bool daemon_ready(void *argument)
+{
+    struct world *world = argument;
+
+    return !process_running(&world->daemon) || world_name_owned(world, BUS_NAME);
+}
+
+bool world_start_daemon(struct world *world)
+{
+    const char *const own[] = {"--session", "--allow-root", NULL};
+    const char *program =
+        world->setup.daemon ? world->setup.daemon : world_env("TABRMD_TEST_DAEMON", TEST_DAEMON);
+    char *tcti = g_strdup_printf("--tcti=%s", world->tcti);
+    GPtrArray *argv = g_ptr_array_new();
+    bool ready;
+
+    g_ptr_array_add(argv, (gpointer)(uintptr_t)program);
+    for (size_t i = 0; own[i]; i++)
+        g_ptr_array_add(argv, (gpointer)(uintptr_t)own[i]);
+    g_ptr_array_add(argv, tcti);
+    for (size_t i = 0; world->setup.args && world->setup.args[i]; i++)
+        g_ptr_array_add(argv, (gpointer)(uintptr_t)world->setup.args[i]);
+    g_ptr_array_add(argv, NULL);
+    ready = start(world, &world->daemon, (const char *const *)argv->pdata, world->setup.env,
+                  "daemon.log")
+            && world_poll(daemon_ready, world, WORLD_START_MS) && process_running(&world->daemon);
+    if (!ready) {
+        char *log = world_daemon_log(world);
+
+        fprintf(stderr, "world: %s does not come up; it said:\n%s", program, log);
+        g_free(log);
+    }
+    g_ptr_array_free(argv, TRUE);
+    g_free(tcti);
+    return ready;
+}
+
+int world_stop_daemon(struct world *world)
+{
+    return process_end(&world->daemon, WORLD_END_MS) ? process_exit_status(&world->daemon) : -1;
+}
+
+void world_kill_daemon(struct world *world)
+{
+    process_signal(&world->daemon, SIGKILL);
+    process_wait(&world->daemon, -1);
+}
+
+char *world_daemon_log(const struct world *world)
+{
+    char *path = world_path(world, "daemon.log"), *text = NULL;
+
+    if (!g_file_get_contents(path, &text, NULL, NULL))
+        text = g_strdup("");
+    g_free(path);
+    return text;
+}
+
+bool world_set_faults(const struct world *world, const char *script)
+{
+    char *path = world_path(world, "faults");
+    bool written = g_file_set_contents(path, script, -1, NULL);
+
+    g_free(path);
+    return written;
+}
+
+int world_chip_handles(const struct world *world, uint32_t first, uint32_t *handles, size_t max)
+{
+    char *server = world_path(world, "server");
+    int count = chip_view_handles(server, first, handles, max);
+
+    g_free(server);
+    return count;
+}
+
+bool world_chip_empty(const struct world *world)
+{
+    static const uint32_t kinds[] = {0x80000000, 0x02000000, 0x03000000};
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        uint32_t handle;
+        int count = world_chip_handles(world, kinds[i], &handle, 1);
+
+        if (count != 0) {
+            fprintf(stderr, "world: the chip holds 0x%08X or does not tell (%d)\n",
+                    count > 0 ? handle : kinds[i], count);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool world_power_cycle(const struct world *world)
+{
+    char *ctrl = world_path(world, "ctrl");
+    int64_t result = swtpm_ctrl_power_cycle(ctrl);
+
+    g_free(ctrl);
+    return result == 0;
+}
+
+static bool start_all(struct world *world)
+{
+    char *work = world_path(world, "work"), *counts = world_path(world, "counts");
+    bool ready = false;
+
+    world->tcti = g_strdup_printf("%s:server=%s/server,ctrl=%s/ctrl,counts=%s,faults=%s/faults%s%s",
+                                  world_env("TABRMD_TEST_COUNTING", TEST_COUNTING), world->dir,
+                                  world->dir, counts, world->dir, world->setup.tcti ? "," : "",
+                                  world->setup.tcti ? world->setup.tcti : "");
+    world->counts = counts_open(counts);
+    if (!world->counts || mkdir(work, 0700) < 0)
+        fprintf(stderr, "world: %s: %s\n", world->dir, strerror(errno));
+    else
+        ready = start_swtpm(world) && start_bus(world)
+                && (world->setup.no_daemon || world_start_daemon(world));
+    g_free(counts);
+    g_free(work);
+    return ready;
+}
+
+struct world *world_new(const struct world_setup *setup)
+{
+    struct world *world = g_new0(struct world, 1);
+
+    if (setup)
+        world->setup = *setup;
+    strcpy(world->dir, "/tmp/tabrmd-test.XXXXXX");
+    if (!mkdtemp(world->dir)) {
+        fprintf(stderr, "world: %s: %s\n", world->dir, strerror(errno));
+        world->dir[0] = '\0';
+        world_free(world);
+        return NULL;
+    }
+    if (!start_all(world)) {
+        world_free(world);
+        return NULL;
+    }
+    return world;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    (void)st;
+    (void)kind;
+    (void)ftw;
+    return remove(path);
+}
+
+/* Ends the daemon and judges what it said and how it ended. */
+static bool end_daemon(struct world *world)
+{
+    static const char *const signs[] = {"AddressSanitizer", "LeakSanitizer",
+                                        "runtime error:", "ThreadSanitizer"};
+    char *log;
+    bool good = true;
+
+    if (process_running(&world->daemon)) {
+        int status = world_stop_daemon(world);
+
+        good = status == 0;
+        if (!good)
+            fprintf(stderr, "world: the daemon ended with status %d on SIGTERM\n", status);
+    }
+    log = world_daemon_log(world);
+    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+        good = good && !strstr(log, signs[i]);
+    if (!good)
+        fprintf(stderr, "world: the daemon's log:\n%s", log);
+    g_free(log);
+    return good;
+}
+
+bool world_free(struct world *world)
+{
+    bool good;
+
+    if (!world)
+        return true;
+    good = world->dir[0] == '\0' || end_daemon(world);
+    if (world->bus) {
+        g_dbus_connection_close_sync(world->bus, NULL, NULL);
+        g_object_unref(world->bus);
+    }
+    process_end(&world->bus_daemon, WORLD_END_MS);
+    process_end(&world->swtpm, WORLD_END_MS);
+    counts_close(world->counts);
+    if (world->dir[0])
+        nftw(world->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    g_free(world->address);
+    g_free(world->tcti);
+    g_free(world);
+    return good;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * All that one integration test needs, in a directory of its own: a fresh swtpm behind Unix
+ * sockets, a private D-Bus, and the daemon between them with the counting TCTI below it. No test
+ * sees another's world, and no port or name outside of the directory is used.
+ *
+ * What is tested comes from the environment, else from the build:
+ *   TABRMD_TEST_DAEMON       the daemon
+ *   TABRMD_TEST_CLIENT       the client library that the test process itself loads
+ *   TABRMD_TEST_TOOLS_LIBDIR the directory with the client library for tpm2-tools
+ *   TABRMD_TEST_COUNTING     the counting TCTI
+ *   TABRMD_TEST_PEER_DAEMON  the packaged tpm2-abrmd
+ *   TABRMD_TEST_PEER_LIBDIR  the directory with the packaged client library
+ * Functions that return NULL or false have said on standard error why.
+ */
+#pragma once
+
+#include "counts.h"
+#include "process.h"
+
+#include <gio/gio.h>
+#include <stddef.h>
+
+/* Bounds of all waiting, in milliseconds; far beyond what a slow machine needs. */
+#define WORLD_START_MS 30000
+#define WORLD_END_MS   15000
+#define WORLD_TOOL_MS  120000
+
+/* What a world is to be other than usual; all zero is the usual one. The strings are borrowed for
+ * as long as the world lives. */
+struct world_setup {
+    const char *daemon;       /* another daemon than the one under test */
+    const char *const *args;  /* more arguments for the daemon, NULL-ended */
+    const char *const *env;   /* its environment, as in struct process_setup */
+    const char *tools_libdir; /* another client library for tpm2-tools */
+    const char *tcti;         /* more configuration for the counting TCTI: "profile=discrete" */
+    const char *bus_rules;    /* more rules for the bus policy: "<deny own='...'/>" */
+    bool tpm12;               /* swtpm plays a TPM 1.2 */
+    bool no_daemon;           /* world_start_daemon() is called by the test */
+};
+
+struct world {
+    struct world_setup setup;
+    char dir[32];  /* the world's directory; tools run in `dir`/work */
+    char *tcti;    /* loader string of the counting TCTI */
+    char *address; /* of the bus; also in DBUS_SESSION_BUS_ADDRESS */
+    GDBusConnection *bus;
+    struct process swtpm, bus_daemon, daemon;
+    struct counts *counts;
+};
+
+/* A world with its daemon ready to serve. */
+struct world *world_new(const struct world_setup *setup);
+
+/*
+ * Ends all processes of the world and frees it. True when the daemon, if it still ran, ended on
+ * SIGTERM with status 0, and no sanitizer had anything to say; else its log goes to standard
+ * error. NULL is fine.
+ */
+bool world_free(struct world *world);
+
+/* Starts the daemon and waits until it owns its bus name. */
+bool world_start_daemon(struct world *world);
+
+/* Ends the daemon with SIGTERM. Its exit status, or -1 when it had to be killed. */
+int world_stop_daemon(struct world *world);
+
+/* Ends the daemon with SIGKILL. */
+void world_kill_daemon(struct world *world);
+
+/* True when somebody owns the bus name. */
+bool world_name_owned(const struct world *world, const char *name);
+
+/* Path of a file in the world's directory; the caller frees it with g_free(). */
+char *world_path(const struct world *world, const char *name);
+
+/* What the daemon has written so far; the caller frees it with g_free(). */
+char *world_daemon_log(const struct world *world);
+
+/* The script of the counting TCTI's faults (see faults.h); "" ends all faults. */
+bool world_set_faults(const struct world *world, const char *script);
+
+/*
+ * The handles from `first` on that are of its kind (0x80000000, 0x81000000, 0x02000000 for loaded
+ * sessions, 0x03000000 for saved ones), asked of the chip itself; the daemon must not run. How
+ * many were written to `handles`, or -1.
+ */
+int world_chip_handles(const struct world *world, uint32_t first, uint32_t *handles, size_t max);
+
+/* True when the chip holds no transient object and no session, loaded or saved. */
+bool world_chip_empty(const struct world *world);
+
+/* Turns swtpm's power off and on, under whoever is connected. */
+bool world_power_cycle(const struct world *world);
+
+/* Waits up to `ms` milliseconds until `check` is true of `argument`, looking every few. */
+bool world_poll(bool (*check)(void *argument), void *argument, int ms);
+
+/* The value of an environment variable, or `otherwise` where it is not set or empty. */
+const char *world_env(const char *name, const char *otherwise);
+
+/* The client library that the test process loads, as a TCTI loader string for this bus. */
+char *world_client_conf(void);
+
+/* Paths of the packaged daemon and of its client library's directory. */
+const char *world_peer_daemon(void);
+const char *world_peer_libdir(void);

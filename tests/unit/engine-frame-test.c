@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Framing of a stream of commands, and a client's socket that gives it in pieces. */
+#include "engine/client-io.h"
+#include "engine/frame.h"
+#include "wire/header.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MAX 64
+
+static void store(uint8_t *bytes, uint32_t size, uint8_t fill)
+{
+    memset(bytes, fill, size);
+    header_store(bytes, 0x8001, size, 0x17b);
+}
+
+static void test_R12_frame_sizes(void **state)
+{
+    static const struct {
+        size_t have;
+        uint32_t said;
+        enum frame_state result;
+        size_t size;
+    } cases[] = {
+        {0, 12, FRAME_PARTIAL, HEADER_SIZE},
+        {5, 12, FRAME_PARTIAL, HEADER_SIZE},
+        {5, 0, FRAME_PARTIAL, HEADER_SIZE},
+        {6, 12, FRAME_PARTIAL, 12},
+        {11, 12, FRAME_PARTIAL, 12},
+        {12, 12, FRAME_WHOLE, 12},
+        {40, 12, FRAME_WHOLE, 12},
+        {10, 10, FRAME_WHOLE, 10},
+        {6, 9, FRAME_BAD, HEADER_SIZE},
+        {6, 0, FRAME_BAD, HEADER_SIZE},
+        {MAX, MAX, FRAME_WHOLE, MAX},
+        {6, MAX + 1, FRAME_BAD, HEADER_SIZE},
+        {6, 0xffffffff, FRAME_BAD, HEADER_SIZE},
+    };
+    uint8_t bytes[MAX] = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        size_t size = 0;
+
+        header_store(bytes, 0x8001, cases[i].said, 0x17b);
+        assert_int_equal(frame_look(bytes, cases[i].have, MAX, &size), cases[i].result);
+        assert_int_equal(size, cases[i].size);
+    }
+}
+
+struct pair {
+    struct client_io io;
+    int peer;
+    uint8_t buffer[MAX];
+};
+
+static int setup(void **state)
+{
+    struct pair *pair = calloc(1, sizeof(*pair));
+    int fds[2];
+
+    assert_non_null(pair);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    client_io_init(&pair->io, fds[0]);
+    pair->peer = fds[1];
+    *state = pair;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct pair *pair = *state;
+
+    client_io_clear(&pair->io);
+    if (pair->peer >= 0)
+        close(pair->peer);
+    free(pair);
+    return 0;
+}
+
+static void put(struct pair *pair, const uint8_t *bytes, size_t size)
+{
+    assert_int_equal(send(pair->peer, bytes, size, MSG_NOSIGNAL), size);
+}
+
+static enum client_io_status get(struct pair *pair, uint8_t **frame, size_t *size)
+{
+    return client_io_read(&pair->io, pair->buffer, MAX, frame, size);
+}
+
+static void expect_frame(struct pair *pair, const uint8_t *bytes, size_t expected)
+{
+    uint8_t *frame;
+    size_t size;
+
+    assert_int_equal(get(pair, &frame, &size), CLIENT_IO_FRAME);
+    assert_int_equal(size, expected);
+    assert_memory_equal(frame, bytes, size);
+    client_io_read_done(&pair->io, frame, size);
+}
+
+static void expect(struct pair *pair, enum client_io_status status)
+{
+    uint8_t *frame;
+    size_t size;
+
+    assert_int_equal(get(pair, &frame, &size), status);
+}
+
+static void test_R11_command_byte_by_byte(void **state)
+{
+    struct pair *pair = *state;
+    uint8_t bytes[30];
+
+    store(bytes, sizeof(bytes), 7);
+    for (size_t i = 0; i + 1 < sizeof(bytes); i++) {
+        put(pair, bytes + i, 1);
+        expect(pair, CLIENT_IO_AGAIN);
+    }
+    put(pair, bytes + sizeof(bytes) - 1, 1);
+    expect_frame(pair, bytes, sizeof(bytes));
+    assert_null(pair->io.in.bytes);
+    expect(pair, CLIENT_IO_AGAIN);
+}
+
+static void test_pipelined_commands_are_kept(void **state)
+{
+    struct pair *pair = *state;
+    uint8_t bytes[12 + 30 + 10 + MAX], *at = bytes;
+    static const size_t sizes[] = {12, 30, 10, MAX};
+
+    for (size_t i = 0; i < 4; at += sizes[i++])
+        store(at, (uint32_t)sizes[i], (uint8_t)i);
+    put(pair, bytes, sizeof(bytes));
+    at = bytes;
+    for (size_t i = 0; i < 4; at += sizes[i++]) {
+        assert_true(i == 0 || client_io_readable(&pair->io, MAX));
+        expect_frame(pair, at, sizes[i]);
+    }
+    expect(pair, CLIENT_IO_AGAIN);
+    assert_false(client_io_readable(&pair->io, MAX));
+    assert_null(pair->io.in.bytes);
+}
+
+static void test_R12_bad_size_behind_a_good_command(void **state)
+{
+    struct pair *pair = *state;
+    uint8_t bytes[24];
+
+    store(bytes, 12, 1);
+    store(bytes + 12, 12, 1);
+    store_be32(bytes + 14, 9);
+    put(pair, bytes, sizeof(bytes));
+    expect_frame(pair, bytes, 12);
+    assert_true(client_io_readable(&pair->io, MAX));
+    expect(pair, CLIENT_IO_BAD);
+}
+
+static void test_end_of_stream(void **state)
+{
+    struct pair *pair = *state;
+    uint8_t bytes[22];
+
+    store(bytes, 12, 1);
+    store(bytes + 12, 10, 1);
+    put(pair, bytes, 17);
+    shutdown(pair->peer, SHUT_WR);
+    expect_frame(pair, bytes, 12);
+    expect(pair, CLIENT_IO_BAD);
+}
+
+static void test_closed(void **state)
+{
+    struct pair *pair = *state;
+
+    close(pair->peer);
+    pair->peer = -1;
+    expect(pair, CLIENT_IO_CLOSED);
+    assert_true(client_io_send(&pair->io, pair->buffer, 1) == -EPIPE);
+}
+
+static void test_R11_response_that_is_not_read(void **state)
+{
+    struct pair *pair = *state;
+    size_t size = 4 << 20, done = 0;
+    uint8_t *bytes = malloc(size), *copy = malloc(size);
+
+    assert_non_null(bytes);
+    assert_non_null(copy);
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)(i * 7 + i / 251);
+    assert_int_equal(client_io_send(&pair->io, bytes, size), 0);
+    assert_true(client_io_sending(&pair->io));
+    while (done < size) {
+        ssize_t count = recv(pair->peer, copy + done, size - done, MSG_DONTWAIT);
+
+        assert_true(count > 0);
+        done += (size_t)count;
+        if (client_io_sending(&pair->io))
+            assert_int_equal(client_io_flush(&pair->io), 0);
+    }
+    assert_false(client_io_sending(&pair->io));
+    assert_memory_equal(bytes, copy, size);
+    free(bytes);
+    free(copy);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_R12_frame_sizes),
+        cmocka_unit_test_setup_teardown(test_R11_command_byte_by_byte, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pipelined_commands_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_R12_bad_size_behind_a_good_command, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_end_of_stream, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_closed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_R11_response_that_is_not_read, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

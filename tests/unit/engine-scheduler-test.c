@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Order of service, on made-up times: every client asks again as soon as it was served. */
+#include "engine/scheduler.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define MS     UINT64_C(1000000)
+#define NOBODY 1000
+
+struct load {
+    struct scheduler_client turn;
+    uint64_t cost, used;
+    bool pipelined; /* its next command is there before the next turn is given */
+};
+
+struct bench {
+    struct scheduler scheduler;
+    struct load *loads;
+    unsigned count, again; /* who asks anew once the next command runs */
+};
+
+static void bench_init(struct bench *bench, unsigned count)
+{
+    scheduler_init(&bench->scheduler);
+    bench->loads = calloc(count, sizeof(*bench->loads));
+    assert_non_null(bench->loads);
+    bench->count = count;
+    bench->again = NOBODY;
+}
+
+static void bench_add(struct bench *bench, unsigned index, uint32_t uid, uint64_t cost)
+{
+    struct load *load = &bench->loads[index];
+
+    assert_int_equal(scheduler_add(&bench->scheduler, &load->turn, uid), 0);
+    load->cost = cost;
+    scheduler_ready(&bench->scheduler, &load->turn);
+}
+
+static void bench_clear(struct bench *bench)
+{
+    for (unsigned i = 0; i < bench->count; i++)
+        scheduler_remove(&bench->scheduler, &bench->loads[i].turn);
+    assert_false(scheduler_waiting(&bench->scheduler));
+    scheduler_clear(&bench->scheduler);
+    free(bench->loads);
+}
+
+/* Serves one command; who was served before asks anew meanwhile. The one served. */
+static unsigned bench_step(struct bench *bench)
+{
+    struct scheduler_client *turn = scheduler_pick(&bench->scheduler);
+    struct load *load;
+
+    assert_non_null(turn);
+    load = list_entry(turn, struct load, turn);
+    if (bench->again != NOBODY)
+        scheduler_ready(&bench->scheduler, &bench->loads[bench->again].turn);
+    scheduler_charge(&bench->scheduler, turn, load->cost);
+    load->used += load->cost;
+    bench->again = NOBODY;
+    if (load->pipelined)
+        scheduler_ready(&bench->scheduler, turn);
+    else
+        bench->again = (unsigned)(load - bench->loads);
+    return (unsigned)(load - bench->loads);
+}
+
+static void expect_near(uint64_t value, uint64_t expected, unsigned percent)
+{
+    assert_true(value >= expected - expected * percent / 100);
+    assert_true(value <= expected + expected * percent / 100);
+}
+
+/* The cheap client asks again while the command after its own runs. It may wait for the rest of
+ * that one, and for one more. */
+static void light_among(unsigned heavy, bool users, bool pipelined)
+{
+    struct bench bench;
+    unsigned others = 0, longest = 0, served = 0;
+
+    bench_init(&bench, heavy + 1);
+    for (unsigned i = 0; i < heavy; i++) {
+        bench_add(&bench, i, users ? 1000 + i : 1000, 90 * MS);
+        bench.loads[i].pipelined = pipelined;
+    }
+    for (unsigned i = 0; i < 3 * heavy; i++)
+        bench_step(&bench);
+    bench_add(&bench, heavy, users ? 999 : 1000, 10 * MS);
+    /* Its first command shows what it costs. */
+    while (bench_step(&bench) != heavy)
+        ;
+    for (unsigned i = 0; i < 5000; i++) {
+        if (bench_step(&bench) == heavy) {
+            served++;
+            others = 0;
+        } else if (++others > longest) {
+            longest = others;
+        }
+    }
+    assert_true(served > 1000);
+    assert_true(longest <= 2);
+    /* And the others have their even share of the rest. */
+    for (unsigned i = 1; i < heavy; i++)
+        expect_near(bench.loads[i].used, bench.loads[0].used, 10);
+    bench_clear(&bench);
+}
+
+static void test_R38_light_client_waits_for_two_at_most(void **state)
+{
+    static const unsigned heavy[] = {2, 8, 100};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        light_among(heavy[i], false, false);
+        light_among(heavy[i], false, true);
+        light_among(heavy[i], true, false);
+        light_among(heavy[i], true, true);
+    }
+}
+
+static void test_R38_users_share_evenly(void **state)
+{
+    struct bench bench;
+    uint64_t crowd = 0;
+
+    (void)state;
+    bench_init(&bench, 9);
+    for (unsigned i = 0; i < 8; i++)
+        bench_add(&bench, i, 1000, 40 * MS);
+    bench_add(&bench, 8, 1001, 40 * MS);
+    bench.loads[8].pipelined = true;
+    for (unsigned i = 0; i < 2000; i++)
+        bench_step(&bench);
+    for (unsigned i = 0; i < 8; i++)
+        crowd += bench.loads[i].used;
+    expect_near(bench.loads[8].used, crowd, 5);
+    bench_clear(&bench);
+}
+
+static void test_R38_clients_share_by_time(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    bench_init(&bench, 2);
+    bench_add(&bench, 0, 1000, 30 * MS);
+    bench_add(&bench, 1, 1000, 90 * MS);
+    bench.loads[0].pipelined = bench.loads[1].pipelined = true;
+    for (unsigned i = 0; i < 4000; i++)
+        bench_step(&bench);
+    expect_near(bench.loads[0].used, bench.loads[1].used, 5);
+    bench_clear(&bench);
+}
+
+/* Clients with cheap commands that never pause do not starve one with expensive commands. */
+static void test_R38_light_clients_do_not_starve_a_heavy_one(void **state)
+{
+    struct bench bench;
+    uint64_t light = 0;
+
+    (void)state;
+    bench_init(&bench, 11);
+    for (unsigned i = 0; i < 10; i++) {
+        bench_add(&bench, i, 1000, 5 * MS);
+        bench.loads[i].pipelined = true;
+    }
+    bench_add(&bench, 10, 1001, 100 * MS);
+    bench.loads[10].pipelined = true;
+    for (unsigned i = 0; i < 5000; i++)
+        bench_step(&bench);
+    for (unsigned i = 0; i < 10; i++)
+        light += bench.loads[i].used;
+    expect_near(bench.loads[10].used, light, 20);
+    bench_clear(&bench);
+}
+
+/* A client that rested for long may not make up for all of it. */
+static void test_R38_rest_is_no_savings_account(void **state)
+{
+    struct bench bench;
+    unsigned row = 0;
+
+    (void)state;
+    bench_init(&bench, 2);
+    bench_add(&bench, 0, 1000, 50 * MS);
+    bench_add(&bench, 1, 1000, 50 * MS);
+    scheduler_unready(&bench.scheduler, &bench.loads[1].turn);
+    bench.loads[0].pipelined = bench.loads[1].pipelined = true;
+    for (unsigned i = 0; i < 1000; i++)
+        assert_int_equal(bench_step(&bench), 0);
+    scheduler_ready(&bench.scheduler, &bench.loads[1].turn);
+    while (bench_step(&bench) == 1)
+        row++;
+    assert_in_range(row, 1, 4);
+    bench_clear(&bench);
+}
+
+/* A new connection for each command does not make its user a newcomer. */
+static void test_R38_reconnecting_gains_nothing(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    bench_init(&bench, 2);
+    bench_add(&bench, 0, 1000, 90 * MS);
+    bench_add(&bench, 1, 1001, 90 * MS);
+    bench.loads[0].pipelined = bench.loads[1].pipelined = true;
+    for (unsigned i = 0; i < 1000; i++) {
+        if (bench_step(&bench) == 1) {
+            scheduler_remove(&bench.scheduler, &bench.loads[1].turn);
+            bench_add(&bench, 1, 1001, 90 * MS);
+        }
+    }
+    expect_near(bench.loads[1].used, bench.loads[0].used, 10);
+    bench_clear(&bench);
+}
+
+static void test_unready_and_remove_in_any_state(void **state)
+{
+    struct bench bench;
+    unsigned seed = 1;
+
+    (void)state;
+    bench_init(&bench, 40);
+    for (unsigned i = 0; i < bench.count; i++)
+        bench_add(&bench, i, 1000 + i % 7, (1 + i % 5) * MS);
+    for (unsigned i = 0; i < 20000; i++) {
+        struct load *load = &bench.loads[rand_r(&seed) % bench.count];
+        struct scheduler_client *picked;
+
+        switch (rand_r(&seed) % 5) {
+        case 0:
+            if (load->turn.user)
+                scheduler_unready(&bench.scheduler, &load->turn);
+            break;
+        case 1:
+            if (load->turn.user)
+                scheduler_ready(&bench.scheduler, &load->turn);
+            break;
+        case 2:
+            scheduler_remove(&bench.scheduler, &load->turn);
+            break;
+        case 3:
+            if (!load->turn.user)
+                bench_add(&bench, (unsigned)(load - bench.loads), (uint32_t)(rand_r(&seed) % 7),
+                          load->cost);
+            break;
+        default:
+            picked = scheduler_pick(&bench.scheduler);
+            assert_int_equal(picked != NULL, 1);
+            scheduler_charge(&bench.scheduler, picked, load->cost);
+            scheduler_ready(&bench.scheduler, picked);
+            break;
+        }
+        if (!scheduler_waiting(&bench.scheduler))
+            for (unsigned k = 0; k < bench.count; k++)
+                if (bench.loads[k].turn.user)
+                    scheduler_ready(&bench.scheduler, &bench.loads[k].turn);
+        if (!scheduler_waiting(&bench.scheduler))
+            for (unsigned k = 0; k < bench.count; k++)
+                bench_add(&bench, k, 1000, bench.loads[k].cost);
+    }
+    bench_clear(&bench);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_R38_light_client_waits_for_two_at_most),
+        cmocka_unit_test(test_R38_users_share_evenly),
+        cmocka_unit_test(test_R38_clients_share_by_time),
+        cmocka_unit_test(test_R38_light_clients_do_not_starve_a_heavy_one),
+        cmocka_unit_test(test_R38_rest_is_no_savings_account),
+        cmocka_unit_test(test_R38_reconnecting_gains_nothing),
+        cmocka_unit_test(test_unready_and_remove_in_any_state),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

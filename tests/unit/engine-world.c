@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine-world.h"
+
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define WAIT_MS 20000
+
+static void on_ready(void *data)
+{
+    struct engine_world *world = data;
+
+    pthread_mutex_lock(&world->lock);
+    world->ready = true;
+    pthread_mutex_unlock(&world->lock);
+}
+
+static void on_failed(void *data, enum tpm_fault fault, const char *text)
+{
+    struct engine_world *world = data;
+
+    (void)fault;
+    (void)text;
+    pthread_mutex_lock(&world->lock);
+    world->failed = true;
+    pthread_mutex_unlock(&world->lock);
+}
+
+static void on_gone(void *data, uint64_t id, uint32_t uid)
+{
+    struct engine_world *world = data;
+
+    (void)id;
+    (void)uid;
+    pthread_mutex_lock(&world->lock);
+    world->gone++;
+    pthread_mutex_unlock(&world->lock);
+}
+
+static void on_answered(void *data, void *token, const struct engine_answer *answer)
+{
+    struct engine_world *world = data;
+
+    pthread_mutex_lock(&world->lock);
+    world->answers++;
+    world->token = token;
+    world->answer = *answer;
+    pthread_mutex_unlock(&world->lock);
+}
+
+static void on_suspended(void *data)
+{
+    struct engine_world *world = data;
+
+    pthread_mutex_lock(&world->lock);
+    world->suspended++;
+    pthread_mutex_unlock(&world->lock);
+}
+
+static void on_stopped(void *data)
+{
+    struct engine_world *world = data;
+
+    pthread_mutex_lock(&world->lock);
+    world->stopped = true;
+    pthread_mutex_unlock(&world->lock);
+}
+
+unsigned engine_world_number(struct engine_world *world, const unsigned *number)
+{
+    unsigned value;
+
+    pthread_mutex_lock(&world->lock);
+    value = *number;
+    pthread_mutex_unlock(&world->lock);
+    return value;
+}
+
+bool engine_world_flag(struct engine_world *world, const bool *flag)
+{
+    bool value;
+
+    pthread_mutex_lock(&world->lock);
+    value = *flag;
+    pthread_mutex_unlock(&world->lock);
+    return value;
+}
+
+void engine_world_pump(struct engine_world *world)
+{
+    struct pollfd handle = {world->chip.fd, POLLIN, 0};
+
+    poll(&handle, 1, 5);
+    while (engine_chip_has_command(&world->chip)) {
+        engine_chip_take(&world->chip);
+        engine_chip_answer(&world->chip);
+    }
+}
+
+void engine_world_await_number(struct engine_world *world, const unsigned *number, unsigned value)
+{
+    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && engine_world_number(world, number) != value;
+         i++)
+        engine_world_pump(world);
+    assert_int_equal(engine_world_number(world, number), value);
+}
+
+void engine_world_await_flag(struct engine_world *world, const bool *flag)
+{
+    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && !engine_world_flag(world, flag); i++)
+        engine_world_pump(world);
+    assert_true(engine_world_flag(world, flag));
+}
+
+static int setup_with(void **state, bool polls)
+{
+    struct engine_world *world = calloc(1, sizeof(*world));
+    struct engine_config config = {
+        .name = "test",
+        .limits = {.objects_per_client = 64, .sessions_per_client = 16, .abandoned_per_uid = 16}};
+    struct engine_events events = {on_ready,     on_failed,  on_gone, on_answered,
+                                   on_suspended, on_stopped, world};
+
+    assert_non_null(world);
+    pthread_mutex_init(&world->lock, NULL);
+    for (int i = 0; i < ENGINE_WORLD_CLIENTS; i++)
+        world->clients[i] = -1;
+    engine_chip_init(&world->chip, polls);
+    config.tcti = world->chip.conf;
+    world->engine = engine_new(&config, &events);
+    assert_non_null(world->engine);
+    engine_world_await_flag(world, &world->ready);
+    *state = world;
+    return 0;
+}
+
+int engine_world_setup(void **state)
+{
+    return setup_with(state, true);
+}
+
+int engine_world_setup_blocking(void **state)
+{
+    return setup_with(state, false);
+}
+
+void engine_world_disconnect(struct engine_world *world, int client)
+{
+    close(world->clients[client]);
+    world->clients[client] = -1;
+}
+
+int engine_world_teardown(void **state)
+{
+    struct engine_world *world = *state;
+
+    engine_stop(world->engine);
+    engine_world_await_flag(world, &world->stopped);
+    engine_free(world->engine);
+    for (int i = 0; i < ENGINE_WORLD_CLIENTS; i++)
+        if (world->clients[i] >= 0)
+            close(world->clients[i]);
+    engine_chip_clear(&world->chip);
+    pthread_mutex_destroy(&world->lock);
+    free(world);
+    return 0;
+}
+
+void engine_world_connect(struct engine_world *world, int client, uint32_t uid)
+{
+    int pair[2], small = 1;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    /* So that a response soon finds no room. */
+    setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+    world->clients[client] = pair[1];
+    assert_int_equal(engine_connect(world->engine, 100 + (uint64_t)client, uid, pair[0]), 0);
+}
+
+void engine_world_put(struct engine_world *world, int client, const uint8_t *bytes, size_t size)
+{
+    assert_int_equal(send(world->clients[client], bytes, size, MSG_NOSIGNAL), size);
+}
+
+void engine_world_put_random(struct engine_world *world, int client, uint16_t mark)
+{
+    uint8_t command[ENGINE_CHIP_RANDOM];
+
+    engine_chip_random(command, mark);
+    engine_world_put(world, client, command, sizeof(command));
+}
+
+bool engine_world_has_answer(struct engine_world *world, int client, int timeout)
+{
+    struct pollfd handle = {world->clients[client], POLLIN, 0};
+
+    return poll(&handle, 1, timeout) == 1;
+}
+
+uint32_t engine_world_get_any(struct engine_world *world, int client, size_t *size)
+{
+    uint8_t header[HEADER_SIZE], rest[64];
+    int fd = world->clients[client];
+
+    assert_true(engine_world_has_answer(world, client, WAIT_MS));
+    assert_int_equal(recv(fd, header, sizeof(header), MSG_WAITALL), HEADER_SIZE);
+    *size = header_load(header).size;
+    assert_in_range(*size, HEADER_SIZE, HEADER_SIZE + sizeof(rest));
+    if (*size > HEADER_SIZE)
+        assert_int_equal(recv(fd, rest, *size - HEADER_SIZE, MSG_WAITALL), *size - HEADER_SIZE);
+    return header_load(header).code;
+}
+
+uint32_t engine_world_get(struct engine_world *world, int client, size_t size)
+{
+    size_t said;
+    uint32_t code = engine_world_get_any(world, client, &said);
+
+    assert_int_equal(said, size);
+    return code;
+}
+
+void engine_world_expect_end(struct engine_world *world, int client)
+{
+    uint8_t byte;
+
+    assert_true(engine_world_has_answer(world, client, WAIT_MS));
+    assert_true(recv(world->clients[client], &byte, 1, 0) <= 0);
+}
+
+void engine_world_expect_served(struct engine_world *world, int client)
+{
+    engine_world_put_random(world, client, 99);
+    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && !engine_world_has_answer(world, client, 0);
+         i++)
+        engine_world_pump(world);
+    assert_int_equal(engine_world_get(world, client, ENGINE_WORLD_ANSWER), 0);
+}
+
+uint32_t engine_world_request(struct engine_world *world, int error)
+{
+    unsigned before = 0;
+
+    assert_int_equal(error, 0);
+    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && !engine_world_number(world, &world->answers);
+         i++)
+        poll(NULL, 0, 5);
+    before = engine_world_number(world, &world->answers);
+    assert_int_equal(before, 1);
+    pthread_mutex_lock(&world->lock);
+    world->answers = 0;
+    pthread_mutex_unlock(&world->lock);
+    assert_ptr_equal(world->token, world);
+    return world->answer.rc;
+}
+
+void engine_world_take(struct engine_world *world, uint16_t mark)
+{
+    engine_chip_take(&world->chip);
+    assert_int_equal(engine_chip_mark(&world->chip), mark);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The command line: every option, its bounds, and what is said of a bad one. */
+#include "options.h"
+
+#include "engine/engine.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MAX_WORDS 8
+
+static enum options_result parse(struct options *options, const char *const *words, char **text)
+{
+    char *argv[MAX_WORDS + 2] = {(char *)(uintptr_t) "tabrmd"};
+    int argc = 1;
+
+    for (; words[argc - 1]; argc++)
+        argv[argc] = (char *)(uintptr_t)words[argc - 1];
+    return options_parse(options, argc, argv, text);
+}
+
+#define PARSE(options, text, ...) parse(options, (const char *const[]){__VA_ARGS__, NULL}, text)
+
+static void test_defaults(void **state)
+{
+    struct options options;
+    char *text;
+
+    (void)state;
+    assert_int_equal(parse(&options, (const char *const[]){NULL}, &text), OPTIONS_RUN);
+    assert_null(text);
+    assert_string_equal(options.tcti, "device:/dev/tpm0");
+    assert_string_equal(options.bus_name, "com.intel.tss2.Tabrmd");
+    assert_false(options.session_bus);
+    assert_int_equal(options.logger, LOG_SINK_STDOUT);
+    assert_int_equal(options.level, LOG_LEVEL_INFO);
+    assert_false(options.flush_all);
+    assert_int_equal(options.max_connections, 1024);
+    assert_int_equal(options.max_sessions, 16);
+    assert_int_equal(options.max_transients, 64);
+    assert_int_equal(options.idle_release_ms, 250);
+    assert_false(options.prng_seed_file);
+    assert_false(options.allow_root);
+    assert_false(options.show_version);
+    options_clear(&options);
+}
+
+static void test_short_options(void **state)
+{
+    struct options options;
+    char *text;
+
+    (void)state;
+    assert_int_equal(PARSE(&options, &text, "-t", "swtpm:port=5", "-sfov", "-n", "a.b", "-l",
+                           "syslog", "-m", "10"),
+                     OPTIONS_RUN);
+    assert_string_equal(options.tcti, "swtpm:port=5");
+    assert_true(options.session_bus);
+    assert_true(options.flush_all);
+    assert_true(options.allow_root);
+    assert_true(options.show_version);
+    assert_string_equal(options.bus_name, "a.b");
+    assert_int_equal(options.logger, LOG_SINK_SYSLOG);
+    assert_int_equal(options.max_connections, 10);
+    options_clear(&options);
+    assert_int_equal(PARSE(&options, &text, "-r", "12", "-g", "/dev/urandom", "-e", "11"),
+                     OPTIONS_RUN);
+    assert_int_equal(options.max_transients, 12);
+    assert_int_equal(options.max_sessions, 11);
+    assert_true(options.prng_seed_file);
+    options_clear(&options);
+}
+
+static void test_long_options(void **state)
+{
+    struct options options;
+    char *text;
+
+    (void)state;
+    assert_int_equal(PARSE(&options, &text, "--tcti=device:/dev/tpm1", "--session",
+                           "--dbus-name=x.y.z", "--logger=stdout", "--flush-all", "--allow-root",
+                           "--version", "--verbose"),
+                     OPTIONS_RUN);
+    assert_string_equal(options.tcti, "device:/dev/tpm1");
+    assert_true(options.session_bus && options.flush_all && options.allow_root
+                && options.show_version);
+    assert_string_equal(options.bus_name, "x.y.z");
+    assert_int_equal(options.logger, LOG_SINK_STDOUT);
+    assert_int_equal(options.level, LOG_LEVEL_DEBUG);
+    options_clear(&options);
+    assert_int_equal(PARSE(&options, &text, "--max-connections=1", "--max-sessions=2",
+                           "--max-transients=3", "--prng-seed-file=x", "--idle-release=4"),
+                     OPTIONS_RUN);
+    assert_int_equal(options.max_connections, 1);
+    assert_int_equal(options.max_sessions, 2);
+    assert_int_equal(options.max_transients, 3);
+    assert_int_equal(options.idle_release_ms, 4);
+    assert_true(options.prng_seed_file);
+    options_clear(&options);
+    assert_int_equal(PARSE(&options, &text, "--idle-release=never"), OPTIONS_RUN);
+    assert_int_equal(options.idle_release_ms, ENGINE_IDLE_NEVER);
+    options_clear(&options);
+}
+
+static void test_bounds_are_inside(void **state)
+{
+    static const char *const good[] = {
+        "--max-connections=1", "--max-connections=16384", "--max-sessions=1",
+        "--max-sessions=64",   "--max-transients=1",      "--max-transients=1024",
+        "--idle-release=0",    "--idle-release=86400000",
+    };
+    struct options options;
+    char *text;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_int_equal(PARSE(&options, &text, good[i]), OPTIONS_RUN);
+        assert_null(text);
+        options_clear(&options);
+    }
+}
+
+static void test_bad_words_get_one_line(void **state)
+{
+    /* What must be named in the line. */
+    static const struct {
+        const char *words[2];
+        const char *named;
+    } cases[] = {
+        {{"-m", "0"}, "--max-connections"},
+        {{"-m", "16385"}, "--max-connections"},
+        {{"-m", "-1"}, "--max-connections"},
+        {{"--max-connections=1x"}, "1x"},
+        {{"--max-connections="}, "--max-connections"},
+        {{"--max-connections=99999999999999999999"}, "--max-connections"},
+        {{"-m", " 5"}, "--max-connections"},
+        {{"-e", "0"}, "--max-sessions"},
+        {{"-e", "65"}, "--max-sessions"},
+        {{"-r", "0"}, "--max-transients"},
+        {{"-r", "1025"}, "--max-transients"},
+        {{"--idle-release=-1"}, "--idle-release"},
+        {{"--idle-release=86400001"}, "--idle-release"},
+        {{"--idle-release=sometimes"}, "never"},
+        {{"-l", "stderr"}, "stderr"},
+        {{"-l", ""}, "--logger"},
+        {{"-t", ""}, "--tcti"},
+        {{"-n", "nodots"}, "nodots"},
+        {{"-n", ":1.5"}, ":1.5"},
+        {{"--nonsense"}, "--nonsense"},
+        {{"-z"}, "-z"},
+        {{"word"}, "word"},
+        {{"-t"}, "-t"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct options options;
+        char *text;
+
+        assert_int_equal(PARSE(&options, &text, cases[i].words[0], cases[i].words[1]), OPTIONS_BAD);
+        assert_non_null(text);
+        assert_non_null(strstr(text, cases[i].named));
+        assert_null(strchr(text, '\n'));
+        free(text);
+        options_clear(&options);
+    }
+}
+
+static void test_help_names_every_option(void **state)
+{
+    static const char *const names[] = {
+        "--tcti",         "--session",        "--dbus-name",
+        "--logger",       "--flush-all",      "--max-connections",
+        "--max-sessions", "--max-transients", "--prng-seed-file",
+        "--allow-root",   "--version",        "--idle-release",
+        "--verbose",      "--help",
+    };
+    struct options options;
+    char *text;
+
+    (void)state;
+    assert_int_equal(PARSE(&options, &text, "-h"), OPTIONS_HELP);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        assert_non_null(strstr(text, names[i]));
+    free(text);
+    options_clear(&options);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_short_options),
+        cmocka_unit_test(test_long_options),
+        cmocka_unit_test(test_bounds_are_inside),
+        cmocka_unit_test(test_bad_words_get_one_line),
+        cmocka_unit_test(test_help_names_every_option),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
