@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fake-daemon.h"
+
+#include <dirent.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+void fake_daemon_start(struct fake_daemon *daemon)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    strcpy(daemon->directory, "/tmp/tcti-test.XXXXXX");
+    assert_non_null(mkdtemp(daemon->directory));
+    snprintf(daemon->path, sizeof(daemon->path), "%s/tcti.sock", daemon->directory);
+    snprintf(daemon->conf, sizeof(daemon->conf), "socket=%s", daemon->path);
+    strcpy(address.sun_path, daemon->path);
+    daemon->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(daemon->listener >= 0);
+    assert_int_equal(bind(daemon->listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(daemon->listener, 16), 0);
+}
+
+void fake_daemon_stop(struct fake_daemon *daemon)
+{
+    close(daemon->listener);
+    unlink(daemon->path);
+    rmdir(daemon->directory);
+}
+
+struct fake_accept {
+    int listener;
+    uint32_t verdict;
+    int server;
+};
+
+static bool fake_readable(int fd)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+
+    return poll(&poll_fd, 1, FAKE_WAIT_MS) == 1;
+}
+
+/* Not in the test's own thread, where a failed assertion would jump out of nothing. */
+static void *fake_accept_run(void *data)
+{
+    struct fake_accept *accepting = data;
+    uint8_t hello[HEADER_SIZE], expected[CONTROL_FRAME_MAX_REQUEST],
+        reply[CONTROL_FRAME_REPLY_SIZE];
+    int fd;
+
+    control_frame_request_store(expected, CONTROL_FRAME_HELLO, 0);
+    control_frame_reply_store(reply, CONTROL_FRAME_HELLO, accepting->verdict);
+    if (!fake_readable(accepting->listener))
+        return NULL;
+    fd = accept4(accepting->listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0 && fake_readable(fd)
+        && recv(fd, hello, sizeof(hello), MSG_WAITALL) == (ssize_t)sizeof(hello)
+        && memcmp(hello, expected, sizeof(hello)) == 0
+        && send(fd, reply, sizeof(reply), MSG_NOSIGNAL) == (ssize_t)sizeof(reply))
+        accepting->server = fd;
+    else if (fd >= 0)
+        close(fd);
+    return NULL;
+}
+
+TSS2_RC fake_daemon_connect(struct fake_daemon *daemon, TSS2_TCTI_INIT_FUNC init, uint32_t verdict,
+                            struct fake_link *link)
+{
+    struct fake_accept accepting = {daemon->listener, verdict, -1};
+    size_t size = 0;
+    pthread_t thread;
+    TSS2_RC rc;
+
+    *link = (struct fake_link){NULL, -1};
+    assert_int_equal(init(NULL, &size, NULL), TSS2_RC_SUCCESS);
+    link->tcti = calloc(1, size);
+    assert_non_null(link->tcti);
+    assert_int_equal(pthread_create(&thread, NULL, fake_accept_run, &accepting), 0);
+    rc = init(link->tcti, &size, daemon->conf);
+    pthread_join(thread, NULL);
+    link->server = accepting.server;
+    if (rc == TSS2_RC_SUCCESS)
+        return rc;
+    free(link->tcti);
+    link->tcti = NULL;
+    fake_link_close(link);
+    return rc;
+}
+
+void fake_link_close(struct fake_link *link)
+{
+    if (link->tcti != NULL)
+        Tss2_Tcti_Finalize(link->tcti);
+    free(link->tcti);
+    if (link->server >= 0)
+        close(link->server);
+    *link = (struct fake_link){NULL, -1};
+}
+
+void fake_link_read(const struct fake_link *link, void *bytes, size_t size)
+{
+    uint8_t *at = bytes;
+    ssize_t got;
+
+    while (size > 0) {
+        assert_true(fake_readable(link->server));
+        got = recv(link->server, at, size, 0);
+        assert_true(got > 0);
+        at += got;
+        size -= (size_t)got;
+    }
+}
+
+void fake_link_write(const struct fake_link *link, const void *bytes, size_t size)
+{
+    assert_int_equal(send(link->server, bytes, size, MSG_NOSIGNAL), (ssize_t)size);
+}
+
+void fake_link_reply(const struct fake_link *link, uint32_t operation, uint32_t rc)
+{
+    uint8_t reply[CONTROL_FRAME_REPLY_SIZE];
+
+    control_frame_reply_store(reply, operation, rc);
+    fake_link_write(link, reply, sizeof(reply));
+}
+
+void fake_frame(uint8_t *bytes, size_t size, uint8_t seed)
+{
+    size_t i;
+
+    for (i = HEADER_SIZE; i < size; i++)
+        bytes[i] = (uint8_t)(i * 31 + seed);
+    header_store(bytes, 0x8001, (uint32_t)size, seed);
+}
+
+void fake_link_command(const struct fake_link *link, size_t size, uint8_t seed)
+{
+    uint8_t *command = malloc(size), *seen = malloc(size);
+
+    assert_non_null(command);
+    assert_non_null(seen);
+    fake_frame(command, size, seed);
+    assert_int_equal(Tss2_Tcti_Transmit(link->tcti, size, command), TSS2_RC_SUCCESS);
+    fake_link_read(link, seen, size);
+    assert_memory_equal(seen, command, size);
+    free(command);
+    free(seen);
+}
+
+void fake_link_exchange(const struct fake_link *link, uint8_t seed)
+{
+    uint8_t response[40], received[64];
+    size_t size = sizeof(received);
+
+    fake_link_command(link, 20, seed);
+    fake_frame(response, sizeof(response), (uint8_t)(seed + 1));
+    fake_link_write(link, response, sizeof(response));
+    assert_int_equal(Tss2_Tcti_Receive(link->tcti, &size, received, TSS2_TCTI_TIMEOUT_BLOCK),
+                     TSS2_RC_SUCCESS);
+    assert_int_equal(size, sizeof(response));
+    assert_memory_equal(received, response, sizeof(response));
+}
+
+static size_t fake_count_entries(const char *directory)
+{
+    DIR *entries = opendir(directory);
+    size_t count = 0;
+
+    assert_non_null(entries);
+    while (readdir(entries) != NULL)
+        count++;
+    closedir(entries);
+    return count;
+}
+
+size_t fake_count_fds(void)
+{
+    return fake_count_entries("/proc/self/fd");
+}
+
+size_t fake_count_threads(void)
+{
+    return fake_count_entries("/proc/self/task");
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The library in the life of a process: loaded and unloaded, forked, with a daemon that is gone,
+ * stopped or unwilling. Loaded with dlopen(), as the TCTI loader does.
+ */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fake-daemon.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define OWN_MALLOC false /* mallinfo2() knows nothing of the sanitizer's */
+#else
+#define OWN_MALLOC true
+#endif
+
+static struct fake_daemon daemon_;
+
+struct library {
+    void *handle;
+    TSS2_TCTI_INIT_FUNC init;
+};
+
+static struct library load(void)
+{
+    struct library library = {.handle = dlopen(TEST_TCTI_LIBRARY, RTLD_NOW | RTLD_LOCAL)};
+    TSS2_TCTI_INFO_FUNC info;
+
+    if (library.handle == NULL)
+        fail_msg("%s", dlerror());
+    info = (TSS2_TCTI_INFO_FUNC)dlsym(library.handle, TSS2_TCTI_INFO_SYMBOL);
+    assert_non_null(info);
+    assert_int_equal(info()->version, 2);
+    assert_non_null(info()->name);
+    assert_non_null(info()->description);
+    assert_non_null(info()->config_help);
+    library.init = (TSS2_TCTI_INIT_FUNC)dlsym(library.handle, "Tss2_Tcti_Tabrmd_Init");
+    assert_ptr_equal(library.init, info()->init);
+    return library;
+}
+
+static bool loaded(const char *name)
+{
+    void *handle = dlopen(name, RTLD_NOW | RTLD_NOLOAD);
+
+    if (handle != NULL)
+        dlclose(handle);
+    return handle != NULL;
+}
+
+static size_t count_mappings(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char line[512];
+    size_t count = 0;
+
+    assert_non_null(maps);
+    while (fgets(line, sizeof(line), maps) != NULL)
+        count += strchr(line, '\n') != NULL;
+    fclose(maps);
+    return count;
+}
+
+static void load_use_unload(const char *conf)
+{
+    struct library library = load();
+    struct fake_link link;
+    size_t size = 0;
+    void *context;
+
+    if (conf == NULL) {
+        assert_int_equal(fake_daemon_connect(&daemon_, library.init, 0, &link), TSS2_RC_SUCCESS);
+        fake_link_exchange(&link, 1);
+        fake_link_close(&link);
+    } else {
+        assert_int_equal(library.init(NULL, &size, NULL), TSS2_RC_SUCCESS);
+        context = calloc(1, size);
+        assert_non_null(context);
+        assert_int_equal(library.init(context, &size, conf), TSS2_TCTI_RC_NO_CONNECTION);
+        free(context);
+    }
+    assert_int_equal(dlclose(library.handle), 0);
+}
+
+/* `loads` loads after some that fill what is filled once; nothing may have grown. */
+static void check_growth(const char *conf, int loads)
+{
+    size_t fds, threads, mappings, in_use;
+    int i;
+
+    for (i = 0; i < 20; i++)
+        load_use_unload(conf);
+    fds = fake_count_fds();
+    threads = fake_count_threads();
+    mappings = count_mappings();
+    in_use = mallinfo2().uordblks;
+    for (i = 0; i < loads; i++)
+        load_use_unload(conf);
+    assert_int_equal(fake_count_fds(), fds);
+    assert_int_equal(fake_count_threads(), threads);
+    if (OWN_MALLOC) {
+        assert_in_range(count_mappings(), 1, mappings + 4);
+        assert_in_range(mallinfo2().uordblks, 1, in_use + 4096);
+    }
+}
+
+static void test_R45_a_thousand_loads_leave_nothing(void **state)
+{
+    (void)state;
+    check_growth(NULL, 1000);
+}
+
+static void test_R45_a_thousand_loads_with_dbus_leave_nothing(void **state)
+{
+    (void)state;
+    setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere/bus", 1);
+    check_growth("bus_type=system", 1000);
+    assert_true(loaded(TEST_TCTI_MODULE));
+    assert_false(loaded(TEST_TCTI_LIBRARY));
+}
+
+/* The first test: the D-Bus module stays in the process once it is there. */
+static void test_R45_socket_path_loads_no_glib(void **state)
+{
+    (void)state;
+    load_use_unload(NULL);
+    assert_false(loaded(TEST_TCTI_LIBRARY));
+    assert_false(loaded(TEST_TCTI_MODULE));
+    assert_false(loaded("libglib-2.0.so.0"));
+}
+
+static void test_R45_descriptors_close_on_exec(void **state)
+{
+    struct library library = load();
+    TSS2_TCTI_POLL_HANDLE handle;
+    struct fake_link link;
+    size_t handles = 1;
+
+    (void)state;
+    assert_int_equal(fake_daemon_connect(&daemon_, library.init, 0, &link), TSS2_RC_SUCCESS);
+    assert_int_equal(Tss2_Tcti_GetPollHandles(link.tcti, &handle, &handles), TSS2_RC_SUCCESS);
+    assert_true(fcntl(handle.fd, F_GETFD) & FD_CLOEXEC);
+    fake_link_close(&link);
+    dlclose(library.handle);
+}
+
+/* A child that tries everything 200 times between its parent's commands and responses. */
+static int child_of_connected(struct fake_link *link)
+{
+    uint8_t command[20], buffer[64];
+    size_t size, handles;
+    int i;
+
+    fake_frame(command, sizeof(command), 200);
+    for (i = 0; i < 200; i++) {
+        size = sizeof(buffer);
+        handles = 1;
+        if (Tss2_Tcti_Transmit(link->tcti, 20, command) != TSS2_TCTI_RC_NO_CONNECTION
+            || Tss2_Tcti_Receive(link->tcti, &size, buffer, -1) != TSS2_TCTI_RC_NO_CONNECTION
+            || Tss2_Tcti_Cancel(link->tcti) != TSS2_TCTI_RC_NO_CONNECTION
+            || Tss2_Tcti_SetLocality(link->tcti, 0) != TSS2_TCTI_RC_NO_CONNECTION
+            || Tss2_Tcti_GetPollHandles(link->tcti, NULL, &handles) != TSS2_TCTI_RC_NO_CONNECTION)
+            return 1;
+    }
+    Tss2_Tcti_Finalize(link->tcti);
+    return 0;
+}
+
+static void test_R46_child_never_gets_the_parents_bytes(void **state)
+{
+    struct library library = load();
+    struct fake_link link;
+    uint8_t response[40], buffer[64];
+    size_t size = sizeof(buffer);
+    int i, status;
+    pid_t child;
+
+    (void)state;
+    assert_int_equal(fake_daemon_connect(&daemon_, library.init, 0, &link), TSS2_RC_SUCCESS);
+    /* A response is there to be stolen while the child runs. */
+    fake_link_command(&link, 20, 1);
+    fake_frame(response, sizeof(response), 9);
+    fake_link_write(&link, response, sizeof(response));
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(child_of_connected(&link));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(Tss2_Tcti_Receive(link.tcti, &size, buffer, 0), TSS2_RC_SUCCESS);
+    assert_memory_equal(buffer, response, sizeof(response));
+    for (i = 0; i < 200; i++)
+        fake_link_exchange(&link, (uint8_t)i);
+    fake_link_close(&link);
+    dlclose(library.handle);
+}
+
+static void test_R46_child_connects_on_its_own(void **state)
+{
+    struct library library = load();
+    struct fake_link link, own;
+    int status;
+    pid_t child;
+
+    (void)state;
+    assert_int_equal(fake_daemon_connect(&daemon_, library.init, 0, &link), TSS2_RC_SUCCESS);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        Tss2_Tcti_Finalize(link.tcti);
+        if (fake_daemon_connect(&daemon_, library.init, 0, &own) != TSS2_RC_SUCCESS)
+            _exit(1);
+        fake_link_exchange(&own, 3);
+        fake_link_close(&own);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    fake_link_exchange(&link, 1);
+    fake_link_close(&link);
+    dlclose(library.handle);
+}
+
+static void test_R47_daemon_refuses_in_words(void **state)
+{
+    static const struct {
+        uint32_t verdict;
+        TSS2_RC rc;
+    } cases[] = {
+        {TSS2_TCTI_RC_NO_CONNECTION, TSS2_TCTI_RC_NO_CONNECTION},
+        {TSS2_TCTI_RC_NOT_PERMITTED, TSS2_TCTI_RC_NOT_PERMITTED},
+        {TSS2_TCTI_RC_NOT_IMPLEMENTED, TSS2_RC_SUCCESS},
+        {1, TSS2_TCTI_RC_GENERAL_FAILURE},
+    };
+    struct library library = load();
+    size_t i, fds = fake_count_fds();
+    struct fake_link link;
+
+    (void)state;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(fake_daemon_connect(&daemon_, library.init, cases[i].verdict, &link),
+                         cases[i].rc);
+        fake_link_close(&link);
+    }
+    assert_int_equal(fake_count_fds(), fds);
+    dlclose(library.handle);
+}
+
+/* The kernel connects to the socket of a daemon that is stopped. That Init ends at all is what is
+ * tested; the suite's time limit is the bound. */
+static void test_R47_stopped_daemon(void **state)
+{
+    struct library library = load();
+    size_t size = 0, fds = fake_count_fds();
+    void *context;
+
+    (void)state;
+    assert_int_equal(library.init(NULL, &size, NULL), TSS2_RC_SUCCESS);
+    context = calloc(1, size);
+    assert_non_null(context);
+    assert_int_equal(library.init(context, &size, daemon_.conf), TSS2_TCTI_RC_NO_CONNECTION);
+    assert_int_equal(fake_count_fds(), fds);
+    free(context);
+    /* The connection that waits in the queue would be the next test's. */
+    close(accept4(daemon_.listener, NULL, NULL, SOCK_CLOEXEC));
+    dlclose(library.handle);
+}
+
+/* What Init says on standard error with TSS2_LOG as given, or nothing. */
+static size_t noise(const char *level, char *out, size_t room)
+{
+    int ends[2], status;
+    ssize_t got;
+    pid_t child;
+
+    assert_int_equal(pipe(ends), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct library library = load();
+        size_t size = 0;
+        void *context;
+
+        if (level != NULL)
+            setenv("TSS2_LOG", level, 1);
+        else
+            unsetenv("TSS2_LOG");
+        dup2(ends[1], STDERR_FILENO);
+        library.init(NULL, &size, NULL);
+        context = calloc(1, size);
+        _exit(library.init(context, &size, "socket=/nowhere/tcti.sock")
+                      == TSS2_TCTI_RC_NO_CONNECTION
+                  ? 0
+                  : 1);
+    }
+    close(ends[1]);
+    got = read(ends[0], out, room - 1);
+    close(ends[0]);
+    assert_true(got >= 0);
+    out[got] = '\0';
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    return (size_t)got;
+}
+
+static void test_silent_unless_asked(void **state)
+{
+    char text[1024];
+
+    (void)state;
+    assert_int_equal(noise(NULL, text, sizeof(text)), 0);
+    assert_int_equal(noise("esys+trace", text, sizeof(text)), 0);
+    assert_int_equal(noise("all+none", text, sizeof(text)), 0);
+    assert_true(noise("tcti+error", text, sizeof(text)) > 0);
+    assert_memory_equal(text, "ERROR:tcti:connection.c:", 24);
+    assert_non_null(strstr(text, "() cannot connect to tabrmd at /nowhere/tcti.sock: "));
+    assert_int_equal(text[strlen(text) - 1], '\n');
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_R45_socket_path_loads_no_glib),
+        cmocka_unit_test(test_R45_a_thousand_loads_leave_nothing),
+        cmocka_unit_test(test_R45_a_thousand_loads_with_dbus_leave_nothing),
+        cmocka_unit_test(test_R45_descriptors_close_on_exec),
+        cmocka_unit_test(test_R46_child_never_gets_the_parents_bytes),
+        cmocka_unit_test(test_R46_child_connects_on_its_own),
+        cmocka_unit_test(test_R47_daemon_refuses_in_words),
+        cmocka_unit_test(test_R47_stopped_daemon),
+        cmocka_unit_test(test_silent_unless_asked),
+    };
+    int failed;
+
+    fake_daemon_start(&daemon_);
+    failed = cmocka_run_group_tests_name("client lifecycle", tests, NULL, NULL);
+    fake_daemon_stop(&daemon_);
+    return failed;
+}

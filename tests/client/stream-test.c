@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The parts below the TCTI that its public calls reach only after waits of seconds, or on the
+ * machine's own default socket. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "connect-socket.h"
+#include "connection.h"
+#include "deadline.h"
+#include "fake-daemon.h"
+#include "fork-mark.h"
+#include "stream.h"
+
+static void open_pair(struct stream *stream, struct fake_link *link)
+{
+    int ends[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    stream_init(stream, ends[0], true);
+    *link = (struct fake_link){NULL, ends[1]};
+}
+
+static void test_late_locality_reply_is_not_the_next_ones(void **state)
+{
+    struct stream stream;
+    struct fake_link link;
+    uint32_t verdict = 99;
+
+    (void)state;
+    open_pair(&stream, &link);
+    assert_int_equal(
+        stream_control_reply(&stream, CONTROL_FRAME_SET_LOCALITY, &verdict, DEADLINE_NOW),
+        TSS2_TCTI_RC_TRY_AGAIN);
+    assert_int_equal(verdict, 99);
+    fake_link_reply(&link, CONTROL_FRAME_SET_LOCALITY, 1);
+    fake_link_reply(&link, CONTROL_FRAME_CANCEL, 2);
+    fake_link_reply(&link, CONTROL_FRAME_SET_LOCALITY, 3);
+    assert_int_equal(
+        stream_control_reply(&stream, CONTROL_FRAME_SET_LOCALITY, &verdict, DEADLINE_NOW),
+        TSS2_RC_SUCCESS);
+    assert_int_equal(verdict, 3);
+    fake_link_close(&link);
+    stream_close(&stream);
+}
+
+static void test_late_locality_reply_before_a_response(void **state)
+{
+    uint8_t response[20], buffer[20];
+    struct stream stream;
+    struct fake_link link;
+    uint32_t verdict = 0;
+    size_t size = 0;
+
+    (void)state;
+    open_pair(&stream, &link);
+    assert_int_equal(
+        stream_control_reply(&stream, CONTROL_FRAME_SET_LOCALITY, &verdict, DEADLINE_NOW),
+        TSS2_TCTI_RC_TRY_AGAIN);
+    fake_link_reply(&link, CONTROL_FRAME_SET_LOCALITY, 1);
+    fake_frame(response, sizeof(response), 1);
+    fake_link_write(&link, response, sizeof(response));
+    assert_int_equal(stream_response_size(&stream, &size, DEADLINE_NOW), TSS2_RC_SUCCESS);
+    assert_int_equal(size, sizeof(response));
+    assert_int_equal(stream_response_take(&stream, buffer, size, DEADLINE_NOW), TSS2_RC_SUCCESS);
+    assert_memory_equal(buffer, response, sizeof(response));
+    fake_link_reply(&link, CONTROL_FRAME_SET_LOCALITY, 1);
+    assert_int_equal(stream_response_size(&stream, &size, DEADLINE_NOW),
+                     TSS2_TCTI_RC_MALFORMED_RESPONSE);
+    fake_link_close(&link);
+    stream_close(&stream);
+}
+
+static void test_stream_without_control_frames_has_responses_only(void **state)
+{
+    struct stream stream;
+    struct fake_link link;
+    size_t size = 0;
+
+    (void)state;
+    open_pair(&stream, &link);
+    stream.control = false;
+    fake_link_reply(&link, CONTROL_FRAME_CANCEL, 0);
+    assert_int_equal(stream_response_size(&stream, &size, DEADLINE_NOW), TSS2_RC_SUCCESS);
+    assert_int_equal(size, CONTROL_FRAME_REPLY_SIZE);
+    fake_link_close(&link);
+    stream_close(&stream);
+}
+
+/* A fork mark with a page, and one where the kernel gave none. */
+static void test_R46_fork_mark(void **state)
+{
+    struct fork_mark mark, plain = {NULL, getpid()};
+    int status;
+    pid_t child;
+
+    (void)state;
+    fork_mark_init(&mark);
+    assert_false(fork_mark_forked(&mark));
+    assert_false(fork_mark_forked(&plain));
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(fork_mark_forked(&mark) && fork_mark_forked(&plain) ? 0 : 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_false(fork_mark_forked(&mark));
+    fork_mark_clear(&mark);
+    fork_mark_clear(&mark);
+}
+
+/* A listener whose queue is full is what a stopped daemon with waiting clients looks like. */
+static void test_R47_full_queue_ends_with_the_deadline(void **state)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t size = sizeof(address);
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), fds[4], used;
+    size_t length;
+
+    (void)state;
+    /* An address of the kernel's choice in the abstract namespace. */
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    length = size - offsetof(struct sockaddr_un, sun_path);
+    for (used = 0; used < 4; used++) {
+        fds[used] = connect_socket(address.sun_path, length, deadline_in(50));
+        if (fds[used] < 0)
+            break;
+    }
+    assert_in_range(used, 1, 3);
+    assert_int_equal(fds[used], -ETIMEDOUT);
+    while (used > 0)
+        close(fds[--used]);
+    close(listener);
+    assert_int_equal(connect_socket(address.sun_path, length, deadline_in(50)), -ECONNREFUSED);
+}
+
+/* Empty configuration: the default socket where somebody listens, else the bus. */
+static void test_default_transport(void **state)
+{
+    struct fake_daemon daemon;
+    struct connection connection;
+    struct conf conf;
+    TSS2_RC rc;
+
+    (void)state;
+    fake_daemon_start(&daemon);
+    assert_null(conf_parse(&conf, NULL));
+    snprintf(conf.socket, sizeof(conf.socket), "%s", daemon.path);
+
+    /* Nobody accepts, but the listener is there: its end tells that the socket was used. */
+    close(daemon.listener);
+    setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere/bus", 1);
+    rc = connection_open(&connection, &conf);
+    /* The socket is stale: what answered is the D-Bus part, or its absence from this test. */
+    assert_true(connection.dbus != NULL || rc == TSS2_TCTI_RC_NOT_SUPPORTED);
+    assert_int_not_equal(rc, TSS2_RC_SUCCESS);
+    conf.transport = CONF_SOCKET;
+    assert_int_equal(connection_open(&connection, &conf), TSS2_TCTI_RC_NO_CONNECTION);
+    assert_null(connection.dbus);
+    unlink(daemon.path);
+    daemon.listener = -1;
+    conf.transport = CONF_DEFAULT;
+    rc = connection_open(&connection, &conf);
+    assert_true(connection.dbus != NULL || rc == TSS2_TCTI_RC_NOT_SUPPORTED);
+    fake_daemon_stop(&daemon);
+}
+
+/* As Init with an empty configuration, with the test's socket as the default one. */
+static struct connection default_connection;
+static struct conf default_conf;
+
+static TSS2_RC default_init(TSS2_TCTI_CONTEXT *context, size_t *size, const char *text)
+{
+    (void)text;
+    *size = 1;
+    return context == NULL ? TSS2_RC_SUCCESS : connection_open(&default_connection, &default_conf);
+}
+
+static void test_default_transport_is_the_socket_when_somebody_listens(void **state)
+{
+    struct fake_daemon daemon;
+    struct fake_link link;
+
+    (void)state;
+    fake_daemon_start(&daemon);
+    assert_null(conf_parse(&default_conf, ""));
+    snprintf(default_conf.socket, sizeof(default_conf.socket), "%s", daemon.path);
+    assert_int_equal(fake_daemon_connect(&daemon, default_init, 0, &link), TSS2_RC_SUCCESS);
+    assert_null(default_connection.dbus);
+    connection_close(&default_connection);
+    free(link.tcti);
+    link.tcti = NULL;
+    fake_link_close(&link);
+    fake_daemon_stop(&daemon);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_late_locality_reply_is_not_the_next_ones),
+        cmocka_unit_test(test_late_locality_reply_before_a_response),
+        cmocka_unit_test(test_stream_without_control_frames_has_responses_only),
+        cmocka_unit_test(test_R46_fork_mark),
+        cmocka_unit_test(test_R47_full_queue_ends_with_the_deadline),
+        cmocka_unit_test(test_default_transport),
+        cmocka_unit_test(test_default_transport_is_the_socket_when_somebody_listens),
+    };
+
+    return cmocka_run_group_tests_name("client stream", tests, NULL, NULL);
+}
