@@ -4,8 +4,8 @@
 #include "rm/rc.h"
 #include "rm/residency.h"
 #include "rm/swap.h"
-#include "wire/context.h"
 #include "wire/handle.h"
+#include "wire/tpms-context.h"
 
 static size_t answer_context(uint8_t *response, const struct blob *context)
 {

@@ -7,6 +7,7 @@
 #include "rm/answers.h"
 #include "rm/capability.h"
 #include "rm/context.h"
+#include "rm/presence.h"
 #include "rm/rc.h"
 #include "rm/residency.h"
 #include "rm/resync.h"
@@ -129,7 +130,7 @@ static bool adopt_object(struct rm_client *client, const struct command *command
                      command_parameters_size(command)))
             object_take_context(rm, object, &context);
     }
-    if (!handle_is_transient(response->handle) || !object_loaded(rm, object, response->handle))
+    if (!handle_is_transient(response->handle) || !presence_loaded(rm, object, response->handle))
         return false;
     eviction_note_use(rm, object);
     store_be32(response->bytes + RESPONSE_HANDLE_AT, handles_add(&client->handles, object));
@@ -179,7 +180,7 @@ static void remove_ended(struct rm_client *client, const struct command *command
         object_reference(object);
         handles_remove(rm, &client->handles, command->handles[i]);
         if (object->physical != OBJECT_NOT_LOADED)
-            object_left_chip(rm, object);
+            presence_left(rm, object);
         object_unreference(rm, object);
     }
 }

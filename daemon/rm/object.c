@@ -2,7 +2,7 @@
 #include "rm/object.h"
 
 #include "rm/state.h"
-#include "wire/context.h"
+#include "wire/tpms-context.h"
 
 #include <assert.h>
 
@@ -44,40 +44,6 @@ void object_set_physical(struct rm *rm, struct object *object, uint32_t physical
     list_insert_before(&rm->slots, &object->slot_link);
 }
 
-bool object_loaded(struct rm *rm, struct object *object, uint32_t physical)
-{
-    list_for_each (link, &rm->slots) {
-        struct object *other = list_entry(link, struct object, slot_link);
-
-        if (other->physical != physical || other == object)
-            continue;
-        if (other->pinned)
-            return false;
-        object_left_chip(rm, other);
-    }
-    object_set_physical(rm, object, physical);
-    if (!object->immutable)
-        blob_clear(&object->saved);
-    return true;
-}
-
-void object_lost(struct rm *rm, struct object *object)
-{
-    object_set_physical(rm, object, OBJECT_NOT_LOADED);
-    object_reference(object);
-    list_for_each (link, &rm->clients) {
-        handles_remove_object(rm, &list_entry(link, struct rm_client, link)->handles, object);
-    }
-    object_unreference(rm, object);
-}
-
-void object_left_chip(struct rm *rm, struct object *object)
-{
-    object_set_physical(rm, object, OBJECT_NOT_LOADED);
-    if (blob_empty(&object->saved) || object->references == 0)
-        object_lost(rm, object);
-}
-
 /* Contexts carry a number that the TPM counts up, so that it spreads evenly. */
 static struct list *content_bucket(struct rm *rm, uint64_t sequence)
 {
@@ -86,9 +52,9 @@ static struct list *content_bucket(struct rm *rm, uint64_t sequence)
 
 bool object_take_context(struct rm *rm, struct object *object, struct blob *context)
 {
-    struct context fields;
+    struct tpms_context fields;
 
-    if (!context_parse(&fields, context->bytes, context->size)
+    if (!tpms_context_parse(&fields, context->bytes, context->size)
         || fields.saved_handle < CONTEXT_OBJECT || fields.saved_handle > CONTEXT_STCLEAR) {
         blob_clear(context);
         return false;
@@ -104,10 +70,10 @@ bool object_take_context(struct rm *rm, struct object *object, struct blob *cont
 
 struct object *object_find_content(struct rm *rm, const uint8_t *bytes, size_t size)
 {
-    struct context fields;
+    struct tpms_context fields;
     struct list *bucket;
 
-    if (!context_parse(&fields, bytes, size))
+    if (!tpms_context_parse(&fields, bytes, size))
         return NULL;
     bucket = content_bucket(rm, fields.sequence);
     list_for_each (link, bucket) {

@@ -44,18 +44,6 @@ void object_free(struct rm *rm, struct object *object);
 /* Says where the object is in the chip; OBJECT_NOT_LOADED takes it out of the count. */
 void object_set_physical(struct rm *rm, struct object *object, uint32_t physical);
 
-/* The chip loaded the object to `physical`. The context of a sequence is spent by that. Another
- * object that we thought to be there cannot be: it has left its slot, or is lost. False when the
- * running command names that other one: the chip contradicts itself. */
-bool object_loaded(struct rm *rm, struct object *object, uint32_t physical);
-
-/* The object cannot come back: it is neither in the chip nor in a valid context. Each handle that
- * names it, of any client, is taken back, and it is freed. */
-void object_lost(struct rm *rm, struct object *object);
-
-/* The chip has the object no more; where its context is valid it lives on outside. */
-void object_left_chip(struct rm *rm, struct object *object);
-
 /* Takes the context that the TPM made of this object, or that it made this object from. What the
  * context says of itself (sequence object or not, hierarchy) is learned. `context` is emptied.
  * False when it is no well-formed object context; then nothing changed but `context`. */

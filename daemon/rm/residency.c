@@ -2,6 +2,7 @@
 #include "rm/residency.h"
 
 #include "rm/gap.h"
+#include "rm/presence.h"
 #include "rm/rc.h"
 #include "rm/swap.h"
 
@@ -231,7 +232,7 @@ static uint32_t require_objects(struct rm *rm, struct use *use)
         if (is_dead_context(code)) {
             use_end(use);
             *use = (struct use){0};
-            object_lost(rm, object);
+            presence_lost(rm, object);
             return RM_RC_HANDLE(i);
         }
         if (code != TPM2_RC_SUCCESS)

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "rm/answers.h"
+#include "rm/presence.h"
 #include "rm/rc.h"
 #include "rm/transact.h"
 #include "wire/capability.h"
@@ -92,7 +93,7 @@ void resync_hierarchies(struct rm *rm, const struct command *command)
         struct object *object = list_entry(link, struct object, link);
 
         if (object->physical == OBJECT_NOT_LOADED && hierarchy_is_hit(command, object->hierarchy))
-            object_lost(rm, object);
+            presence_lost(rm, object);
     }
     /* Of a loaded object the hierarchy may be unknown; the chip knows which it has dropped. */
     if (rm->objects_loaded == 0)
@@ -105,7 +106,7 @@ void resync_hierarchies(struct rm *rm, const struct command *command)
         struct object *object = list_entry(link, struct object, slot_link);
 
         if (!has_object(&inventory, object->physical))
-            object_lost(rm, object);
+            presence_lost(rm, object);
     }
 }
 
@@ -127,7 +128,7 @@ static bool resync_objects(struct rm *rm, uint32_t *code)
         struct object *object = list_entry(link, struct object, slot_link);
 
         if (!has_object(&inventory, object->physical))
-            object_left_chip(rm, object);
+            presence_left(rm, object);
     }
     for (uint32_t i = 0; i < inventory.count; i++) {
         bool known = false;
@@ -184,7 +185,7 @@ void resync_after_startup(struct rm *rm)
     rm->failed = false;
     memset(rm->working_slots, 0, sizeof(rm->working_slots));
     list_for_each (link, &rm->slots) {
-        object_left_chip(rm, list_entry(link, struct object, slot_link));
+        presence_left(rm, list_entry(link, struct object, slot_link));
     }
     /* A TPM Restart keeps saved sessions, a TPM Reset does not; loaded ones are gone. */
     if (!resync_sessions(rm, &code))

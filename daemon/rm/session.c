@@ -2,8 +2,8 @@
 #include "rm/session.h"
 
 #include "rm/state.h"
-#include "wire/context.h"
 #include "wire/handle.h"
+#include "wire/tpms-context.h"
 
 #include <assert.h>
 
@@ -161,9 +161,9 @@ void session_apply(struct rm *rm, struct session *session, enum session_event ev
 
 bool session_take_context(struct rm *rm, struct session *session, struct blob *context)
 {
-    struct context fields;
+    struct tpms_context fields;
 
-    if (!context_parse(&fields, context->bytes, context->size)
+    if (!tpms_context_parse(&fields, context->bytes, context->size)
         || !handle_is_session(fields.saved_handle)) {
         blob_clear(context);
         return false;

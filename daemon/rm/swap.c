@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/swap.h"
 
+#include "rm/presence.h"
 #include "rm/rc.h"
 #include "rm/transact.h"
-#include "wire/context.h"
 #include "wire/handle.h"
+#include "wire/tpms-context.h"
 
 #include <assert.h>
 
@@ -91,7 +92,7 @@ uint32_t swap_load_object(struct rm *rm, struct object *object)
     code = load(rm, &object->saved, &physical);
     if (code != TPM2_RC_SUCCESS)
         return code;
-    if (!handle_is_transient(physical) || !object_loaded(rm, object, physical)) {
+    if (!handle_is_transient(physical) || !presence_loaded(rm, object, physical)) {
         rm->suspect = true;
         return RM_RC_FAILURE;
     }

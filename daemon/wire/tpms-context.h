@@ -16,17 +16,18 @@
 #define CONTEXT_STCLEAR      UINT32_C(0x80000002) /* transient object with stClear set */
 #define CONTEXT_HEADER_BYTES 18                   /* sequence, savedHandle, hierarchy, blob size */
 
-struct context {
+struct tpms_context {
     uint64_t sequence;
     uint32_t saved_handle;
     uint32_t hierarchy; /* TPMI_RH_HIERARCHY */
 };
 
 /* Reads the context that fills `size` bytes. False when its blob's size field says another size. */
-static inline bool context_parse(struct context *context, const uint8_t *bytes, size_t size)
+static inline bool tpms_context_parse(struct tpms_context *context, const uint8_t *bytes,
+                                      size_t size)
 {
     if (size < CONTEXT_HEADER_BYTES || load_be16(bytes + 16) != size - CONTEXT_HEADER_BYTES)
         return false;
-    *context = (struct context){load_be64(bytes), load_be32(bytes + 8), load_be32(bytes + 12)};
+    *context = (struct tpms_context){load_be64(bytes), load_be32(bytes + 8), load_be32(bytes + 12)};
     return true;
 }

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rm/presence.h"
+
+bool presence_loaded(struct rm *rm, struct object *object, uint32_t physical)
+{
+    list_for_each (link, &rm->slots) {
+        struct object *other = list_entry(link, struct object, slot_link);
+
+        if (other->physical != physical || other == object)
+            continue;
+        if (other->pinned)
+            return false;
+        presence_left(rm, other);
+    }
+    object_set_physical(rm, object, physical);
+    if (!object->immutable)
+        blob_clear(&object->saved);
+    return true;
+}
+
+void presence_lost(struct rm *rm, struct object *object)
+{
+    object_set_physical(rm, object, OBJECT_NOT_LOADED);
+    object_reference(object);
+    list_for_each (link, &rm->clients) {
+        handles_remove_object(rm, &list_entry(link, struct rm_client, link)->handles, object);
+    }
+    object_unreference(rm, object);
+}
+
+void presence_left(struct rm *rm, struct object *object)
+{
+    object_set_physical(rm, object, OBJECT_NOT_LOADED);
+    if (blob_empty(&object->saved) || object->references == 0)
+        presence_lost(rm, object);
+}
