@@ -12,7 +12,7 @@
 /* Slots of a chip that does not tell them: what the PC Client profile asks for at the least. */
 #define DEFAULT_SLOTS           3
 #define DEFAULT_ACTIVE_SESSIONS 64
-#define DEFAULT_CONTEXT_GAP     255
+#define DEFAULT_CONTEXT_GAP     255 /* also the least that there may be (Part 2, clause 6.13) */
 
 /* A chip that always says "more" must not keep us for ever. */
 #define MAX_PAGES 64
@@ -207,6 +207,7 @@ enum chip_error chip_read(struct chip *chip, struct rm_tpm *tpm, int64_t *detail
         error = read_audit(chip, tpm, detail);
     chip->max_command = clamp(chip->max_command, HEADER_SIZE, CHIP_MAX_BUFFER);
     chip->max_response = clamp(chip->max_response, HEADER_SIZE, CHIP_MAX_BUFFER);
+    chip->context_gap = clamp(chip->context_gap, DEFAULT_CONTEXT_GAP, UINT32_MAX);
     chip->object_slots = clamp(chip->object_slots, 1, UINT16_MAX);
     chip->session_slots = clamp(chip->session_slots, 1, UINT16_MAX);
     return error;

@@ -55,7 +55,7 @@ static uint32_t find_named(struct rm_client *client, const struct command *comma
         }
     }
     for (unsigned i = 0; i < command->session_count; i++) {
-        if (!handle_is_session(command->sessions[i].handle))
+        if (command->sessions[i].handle == TPM2_RS_PW)
             continue;
         session = session_find_usable(rm, client, command->sessions[i].handle);
         if (!session)

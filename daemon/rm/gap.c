@@ -34,5 +34,8 @@ bool gap_refresh_is_due(struct rm *rm)
 {
     const struct session *session = oldest_saved(rm);
 
-    return session && rm->newest_sequence - session->sequence > rm->chip.context_gap / 2;
+    /* What was saved since the last client command was refreshed just now: however odd the chip's
+     * numbers are, each session is refreshed once while it is idle. */
+    return session && session->saved_at != rm->clock && rm->newest_sequence > session->sequence
+           && rm->newest_sequence - session->sequence > rm->chip.context_gap / 2;
 }

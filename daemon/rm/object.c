@@ -55,7 +55,8 @@ bool object_take_context(struct rm *rm, struct object *object, struct blob *cont
     struct tpms_context fields;
 
     if (!tpms_context_parse(&fields, context->bytes, context->size)
-        || fields.saved_handle < CONTEXT_OBJECT || fields.saved_handle > CONTEXT_STCLEAR) {
+        || fields.saved_handle < CONTEXT_OBJECT || fields.saved_handle > CONTEXT_STCLEAR
+        || context->size > rm->response_capacity - HEADER_SIZE) {
         blob_clear(context);
         return false;
     }

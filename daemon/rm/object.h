@@ -46,7 +46,8 @@ void object_set_physical(struct rm *rm, struct object *object, uint32_t physical
 
 /* Takes the context that the TPM made of this object, or that it made this object from. What the
  * context says of itself (sequence object or not, hierarchy) is learned. `context` is emptied.
- * False when it is no well-formed object context; then nothing changed but `context`. */
+ * False when it is no well-formed object context, or longer than a response; then nothing
+ * changed but `context`. */
 bool object_take_context(struct rm *rm, struct object *object, struct blob *context);
 
 /* The live object whose context is exactly these bytes, or NULL. */

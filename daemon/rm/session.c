@@ -170,6 +170,7 @@ bool session_take_context(struct rm *rm, struct session *session, struct blob *c
     }
     blob_move(&session->saved, context);
     session->sequence = fields.sequence;
+    session->saved_at = rm->clock;
     rm->newest_sequence = fields.sequence;
     rm->sessions_loaded -= session->loaded;
     session->loaded = false;
@@ -199,7 +200,7 @@ struct session *session_find(struct rm *rm, uint32_t handle)
 
 struct session *session_find_usable(struct rm *rm, const struct rm_client *client, uint32_t handle)
 {
-    struct session *session = session_find(rm, handle);
+    struct session *session = handle_is_session(handle) ? session_find(rm, handle) : NULL;
 
     if (!session || session->owner != client || session->state > SESSION_EVICTED)
         return NULL;

@@ -46,6 +46,7 @@ struct session {
     struct rm_user *user;    /* whom it is charged to; NULL when it is doomed */
     struct blob saved, held;
     uint64_t sequence; /* of `saved` */
+    uint64_t saved_at; /* rm->clock when that was made */
     uint64_t last_use; /* rm->clock */
 };
 

@@ -101,6 +101,18 @@ static void test_R02_foreign_session_is_refused_under_either_type(void **state)
                      TPM2_RC_SUCCESS);
 }
 
+static void test_R01_no_object_passes_as_a_session(void **state)
+{
+    static const uint32_t handles[] = {0x80000000, 0x80ffffff, 0x81000001, 0x01000001, 0x40000001};
+    struct rm_world *world = *state;
+
+    job_signing_key(esys_of(world, VICTIM), ESYS_TR_RH_OWNER, 1);
+    libtpms_chip_clear_counts(world->chip);
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(raw_send_session(world, ATTACKER, handles[i], 0), RM_RC_SESSION(0));
+    assert_int_equal(world->chip->commands, 0);
+}
+
 static void test_R03_foreign_flush_changes_nothing(void **state)
 {
     struct rm_world *world = *state;
@@ -323,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_R01_foreign_object_never_reaches_the_chip),
         TEST(test_R01_second_handle_is_named_by_its_position),
+        TEST(test_R01_no_object_passes_as_a_session),
         TEST(test_R02_foreign_session_is_refused_under_either_type),
         TEST(test_R03_foreign_flush_changes_nothing),
         TEST(test_R04_foreign_session_is_not_saved),
