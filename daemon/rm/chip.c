@@ -181,6 +181,21 @@ static enum chip_error read_audit(struct chip *chip, struct rm_tpm *tpm, int64_t
     return CHIP_OK;
 }
 
+enum chip_error chip_read_reset_count(struct chip *chip, struct rm_tpm *tpm, int64_t *detail)
+{
+    uint8_t command[COMMAND_OWN_SIZE], response[CHIP_MIN_BUFFER];
+    size_t size = command_build_read_clock(command);
+    enum chip_error error = ask(tpm, command, size, response, &size, detail);
+
+    if (error != CHIP_OK)
+        return error;
+    /* TPMS_TIME_INFO: time, clockInfo { clock, resetCount, restartCount, safe } */
+    if (size != HEADER_SIZE + 8 + 8 + 4 + 4 + 1)
+        return CHIP_ERROR_MALFORMED;
+    chip->reset_count = load_be32(response + HEADER_SIZE + 16);
+    return CHIP_OK;
+}
+
 static uint32_t clamp(uint32_t value, uint32_t low, uint32_t high)
 {
     return value < low ? low : value > high ? high : value;
@@ -205,6 +220,8 @@ enum chip_error chip_read(struct chip *chip, struct rm_tpm *tpm, int64_t *detail
         error = read_commands(chip, tpm, detail);
     if (error == CHIP_OK)
         error = read_audit(chip, tpm, detail);
+    if (error == CHIP_OK)
+        error = chip_read_reset_count(chip, tpm, detail);
     chip->max_command = clamp(chip->max_command, HEADER_SIZE, CHIP_MAX_BUFFER);
     chip->max_response = clamp(chip->max_response, HEADER_SIZE, CHIP_MAX_BUFFER);
     chip->context_gap = clamp(chip->context_gap, DEFAULT_CONTEXT_GAP, UINT32_MAX);

@@ -19,6 +19,7 @@ struct chip {
     uint32_t session_slots;   /* sessions that can be loaded at a time */
     uint32_t active_sessions; /* sessions, loaded and saved, that the chip tracks */
     uint32_t context_gap;     /* TPM_PT_CONTEXT_GAP_MAX */
+    uint32_t reset_count;     /* TPMS_CLOCK_INFO.resetCount: TPM Resets so far */
     struct command_table commands;
     bool audited[COMMAND_TABLE_MAX]; /* by position there: the chip audits the command */
 };
@@ -37,6 +38,9 @@ enum chip_error chip_startup(struct rm_tpm *tpm, int64_t *detail);
 /* Reads the properties and the command table of a started TPM whose object slots hold only what
  * chip_flush_leftovers() left there. A TPM in failure mode gives CHIP_ERROR_CODE with 0x101. */
 enum chip_error chip_read(struct chip *chip, struct rm_tpm *tpm, int64_t *detail);
+
+/* Reads resetCount anew; chip_read() has read it once. */
+enum chip_error chip_read_reset_count(struct chip *chip, struct rm_tpm *tpm, int64_t *detail);
 
 /* Flushes what a former user left: all transient objects, and with `sessions` all loaded and
  * saved sessions too. *flushed counts them. */

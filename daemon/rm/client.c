@@ -48,19 +48,14 @@ void rm_client_set_locality(struct rm_client *client, uint8_t locality)
 /* Keeps a user's abandoned sessions within the limit: the one saved longest ago goes. */
 static void limit_abandoned(struct rm *rm, struct rm_user *user)
 {
-    if (user->abandoned <= rm->limits.abandoned_per_uid)
-        return;
-    list_for_each (link, &rm->sessions) {
-        struct session *session = list_entry(link, struct session, link);
+    struct session *oldest = session_oldest_abandoned(rm, user);
 
-        if (session->state != SESSION_ABANDONED || session->user != user)
-            continue;
-        log_info("uid %u has more than %u saved sessions of closed connections; the oldest, "
-                 "0x%08x, is flushed",
-                 user->uid, rm->limits.abandoned_per_uid, session->handle);
-        session_apply(rm, session, SESSION_EVENT_GIVE_UP);
+    if (!oldest || user->abandoned <= rm->limits.abandoned_per_uid)
         return;
-    }
+    log_info("uid %u has more than %u saved sessions of closed connections; the oldest, 0x%08x, "
+             "is flushed",
+             user->uid, rm->limits.abandoned_per_uid, oldest->handle);
+    session_apply(rm, oldest, SESSION_EVENT_GIVE_UP);
 }
 
 void rm_client_free(struct rm_client *client)

@@ -45,15 +45,18 @@ static size_t save_session(struct rm_client *client, uint32_t handle, uint8_t *r
     uint32_t code = TPM2_RC_SUCCESS;
     struct blob held = {0};
 
-    if (!session)
+    if (!session || session->handle != handle)
         return response_build_code(response, RM_RC_HANDLE(0));
-    if (session->loaded) {
-        session->pinned = true;
-        do {
-            code = swap_save_session(rm, session);
-        } while (code != TPM2_RC_SUCCESS && patience-- > 0 && residency_relieve(rm, code));
-        session->pinned = false;
+    session->pinned = true;
+    /* Bytes that were loaded once are never good again: another saving makes others. */
+    if (!session->loaded && session->spent)
+        code = residency_bring_session(rm, session);
+    while (code == TPM2_RC_SUCCESS && session->loaded) {
+        code = swap_save_session(rm, session);
+        if (code != TPM2_RC_SUCCESS && patience-- > 0 && residency_relieve(rm, code))
+            code = TPM2_RC_SUCCESS;
     }
+    session->pinned = false;
     if (code != TPM2_RC_SUCCESS)
         return response_build_code(response, code);
     /* It is out of its slot now; without memory for the client's copy it stays the owner's. */
@@ -93,6 +96,7 @@ static size_t load_session(struct rm_client *client, const uint8_t *bytes, size_
         return response_build_code(response, RM_RC_SESSION_MEMORY);
     session_set_owner(session, client);
     session_apply(rm, session, SESSION_EVENT_CLIENT_LOAD);
+    session->spent = true;
     if (session->loaded)
         session_apply(rm, session, SESSION_EVENT_LOAD);
     return answer_handle(response, session->handle);
@@ -132,7 +136,9 @@ size_t context_flush(struct rm_client *client, const struct command *command, ui
     if (handle_is_session(handle)) {
         struct session *session = session_find(rm, handle);
 
-        if (session && session->owner == client && session_can(session, SESSION_EVENT_GIVE_UP)) {
+        /* One that is saved goes by either type, as in the chip's list of saved sessions. */
+        if (session && session->owner == client
+            && (session->handle == handle || session->state == SESSION_CLIENT_SAVED)) {
             session_apply(rm, session, SESSION_EVENT_GIVE_UP);
             return response_build_success(response, HEADER_SIZE);
         }

@@ -62,6 +62,7 @@ bool object_take_context(struct rm *rm, struct object *object, struct blob *cont
     }
     blob_move(&object->saved, context);
     object->hierarchy = fields.hierarchy;
+    object->st_clear = fields.saved_handle == CONTEXT_STCLEAR;
     object->immutable = fields.saved_handle != CONTEXT_SEQUENCE;
     list_remove(&object->content_link);
     if (object->immutable)

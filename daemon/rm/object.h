@@ -30,6 +30,7 @@ struct object {
     bool immutable;            /* known to be no sequence object: `saved` stays valid */
     bool pinned;               /* named by the command that runs */
     struct blob saved;         /* valid context, or empty */
+    bool st_clear;             /* `saved` is void after a TPM Restart */
     uint32_t hierarchy;        /* of `saved`; 0 while that is empty */
     struct blob public_answer; /* to TPM2_ReadPublic, or empty; see answers.h */
     struct eviction_record eviction;

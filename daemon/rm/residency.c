@@ -106,12 +106,12 @@ static bool evict_session(struct rm *rm)
     return evict_one_session(rm, session) == TPM2_RC_SUCCESS;
 }
 
-static struct session *first_in_state(struct rm *rm, enum session_state state)
+static struct session *find_doomed(struct rm *rm)
 {
     list_for_each (link, &rm->sessions) {
         struct session *session = list_entry(link, struct session, link);
 
-        if (session->state == state)
+        if (session->state == SESSION_DOOMED)
             return session;
     }
     return NULL;
@@ -121,10 +121,10 @@ static struct session *first_in_state(struct rm *rm, enum session_state state)
  * that was saved longest ago. One that a client owns never goes. */
 static bool end_a_session(struct rm *rm)
 {
-    struct session *session = first_in_state(rm, SESSION_DOOMED);
+    struct session *session = find_doomed(rm);
 
     if (!session) {
-        session = first_in_state(rm, SESSION_ABANDONED);
+        session = session_oldest_abandoned(rm, NULL);
         if (!session)
             return false;
         session_apply(rm, session, SESSION_EVENT_GIVE_UP);
@@ -168,7 +168,7 @@ static uint32_t bring_object(struct rm *rm, struct object *object)
     return code;
 }
 
-static uint32_t bring_session(struct rm *rm, struct session *session)
+uint32_t residency_bring_session(struct rm *rm, struct session *session)
 {
     unsigned patience = residency_patience(rm);
     uint32_t code;
@@ -255,7 +255,7 @@ static uint32_t require_sessions(struct rm *rm, struct use *use)
 
         if (session->loaded)
             continue;
-        code = bring_session(rm, session);
+        code = residency_bring_session(rm, session);
         if (is_dead_context(code)) {
             code = use->session_codes[i];
             use_end(use);
@@ -293,7 +293,7 @@ static bool idle_object(struct rm *rm, bool release)
 
 bool residency_idle(struct rm *rm, bool release)
 {
-    struct session *doomed = first_in_state(rm, SESSION_DOOMED);
+    struct session *doomed = find_doomed(rm);
 
     if (doomed)
         return swap_flush_session(rm, doomed) == TPM2_RC_SUCCESS;

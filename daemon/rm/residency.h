@@ -28,6 +28,9 @@ void use_end(struct use *use);
  * object or a session whose context the chip disowns is lost, and the code names its position. */
 uint32_t residency_require(struct rm *rm, struct use *use);
 
+/* Loads a session that its owner may use, making room for as long as the chip asks for it. */
+uint32_t residency_bring_session(struct rm *rm, struct session *session);
+
 /* Makes the room that the chip asked for with `code` (0x901 to 0x906). False when `code` asks for
  * nothing, or there is nothing to give; else the command is worth sending again. */
 bool residency_relieve(struct rm *rm, uint32_t code);

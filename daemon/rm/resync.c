@@ -142,6 +142,25 @@ static bool resync_objects(struct rm *rm, uint32_t *code)
     return true;
 }
 
+/* Puts one session where the chip has it. */
+static void resync_session(struct rm *rm, struct session *session, bool is_loaded, bool is_saved)
+{
+    if (!is_loaded && !is_saved) {
+        session_apply(rm, session, SESSION_EVENT_ENDED);
+    } else if (session->loaded && !is_loaded) {
+        /* It was saved, and its only context was lost with the answer: all that is left to do is
+         * to flush it. */
+        session_set_loaded(rm, session, false);
+        if (session_can(session, SESSION_EVENT_GIVE_UP))
+            session_apply(rm, session, SESSION_EVENT_GIVE_UP);
+    } else if (!session->loaded && is_loaded) {
+        /* It was loaded, and only the answer was lost. */
+        session_loaded(rm, session);
+        if (session_can(session, SESSION_EVENT_LOAD))
+            session_apply(rm, session, SESSION_EVENT_LOAD);
+    }
+}
+
 static bool resync_sessions(struct rm *rm, uint32_t *code)
 {
     struct inventory loaded, saved;
@@ -152,8 +171,8 @@ static bool resync_sessions(struct rm *rm, uint32_t *code)
     list_for_each (link, &rm->sessions) {
         struct session *session = list_entry(link, struct session, link);
 
-        if (!has_session(session->loaded ? &loaded : &saved, session->handle))
-            session_apply(rm, session, SESSION_EVENT_ENDED);
+        resync_session(rm, session, has_session(&loaded, session->handle),
+                       has_session(&saved, session->handle));
     }
     for (uint32_t i = 0; i < loaded.count; i++) {
         if (!session_find(rm, loaded.handles[i]))
@@ -176,6 +195,27 @@ bool resync_all(struct rm *rm)
     return false;
 }
 
+/* A TPM Reset, which the chip counts, makes all contexts of objects void; a TPM Restart those of
+ * objects with stClear (Part 1, clause "Startup"). */
+static void drop_dead_contexts(struct rm *rm)
+{
+    uint32_t before = rm->chip.reset_count;
+    int64_t detail;
+    bool all;
+
+    /* Without an answer nothing is known to be dead: the chip will say so of each context. */
+    rm->stats.chip_commands++;
+    if (chip_read_reset_count(&rm->chip, rm->tpm, &detail) != CHIP_OK)
+        return;
+    all = rm->chip.reset_count != before;
+    list_for_each (link, &rm->objects) {
+        struct object *object = list_entry(link, struct object, link);
+
+        if (all || object->st_clear)
+            presence_lost(rm, object);
+    }
+}
+
 void resync_after_startup(struct rm *rm)
 {
     uint32_t code;
@@ -187,6 +227,7 @@ void resync_after_startup(struct rm *rm)
     list_for_each (link, &rm->slots) {
         presence_left(rm, list_entry(link, struct object, slot_link));
     }
+    drop_dead_contexts(rm);
     /* A TPM Restart keeps saved sessions, a TPM Reset does not; loaded ones are gone. */
     if (!resync_sessions(rm, &code))
         rm->suspect = true;

@@ -145,6 +145,7 @@ void session_apply(struct rm *rm, struct session *session, enum session_event ev
         blob_clear(&session->held);
         return;
     case SESSION_CLIENT_SAVED:
+        session->held_since = rm->clock;
         return;
     case SESSION_ABANDONED:
         set_abandoned(session);
@@ -157,6 +158,13 @@ void session_apply(struct rm *rm, struct session *session, enum session_event ev
         session_free(rm, session);
         return;
     }
+}
+
+void session_set_loaded(struct rm *rm, struct session *session, bool loaded)
+{
+    rm->sessions_loaded -= session->loaded;
+    session->loaded = loaded;
+    rm->sessions_loaded += session->loaded;
 }
 
 bool session_take_context(struct rm *rm, struct session *session, struct blob *context)
@@ -172,8 +180,7 @@ bool session_take_context(struct rm *rm, struct session *session, struct blob *c
     session->sequence = fields.sequence;
     session->saved_at = rm->clock;
     rm->newest_sequence = fields.sequence;
-    rm->sessions_loaded -= session->loaded;
-    session->loaded = false;
+    session_set_loaded(rm, session, false);
     /* At the end: the order of the list is the order of saving. */
     list_remove(&session->link);
     list_insert_before(&rm->sessions, &session->link);
@@ -183,8 +190,8 @@ bool session_take_context(struct rm *rm, struct session *session, struct blob *c
 void session_loaded(struct rm *rm, struct session *session)
 {
     blob_clear(&session->saved);
-    rm->sessions_loaded += !session->loaded;
-    session->loaded = true;
+    session->spent = false;
+    session_set_loaded(rm, session, true);
 }
 
 struct session *session_find(struct rm *rm, uint32_t handle)
@@ -205,6 +212,20 @@ struct session *session_find_usable(struct rm *rm, const struct rm_client *clien
     if (!session || session->owner != client || session->state > SESSION_EVICTED)
         return NULL;
     return session;
+}
+
+struct session *session_oldest_abandoned(struct rm *rm, const struct rm_user *user)
+{
+    struct session *oldest = NULL;
+
+    list_for_each (link, &rm->sessions) {
+        struct session *session = list_entry(link, struct session, link);
+
+        if (session->state == SESSION_ABANDONED && (!user || session->user == user)
+            && (!oldest || session->held_since < oldest->held_since))
+            oldest = session;
+    }
+    return oldest;
 }
 
 struct session *session_find_held(struct rm *rm, const uint8_t *bytes, size_t size)

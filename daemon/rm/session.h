@@ -45,9 +45,11 @@ struct session {
     struct rm_client *owner; /* NULL when abandoned or doomed */
     struct rm_user *user;    /* whom it is charged to; NULL when it is doomed */
     struct blob saved, held;
-    uint64_t sequence; /* of `saved` */
-    uint64_t saved_at; /* rm->clock when that was made */
-    uint64_t last_use; /* rm->clock */
+    uint64_t sequence;   /* of `saved` */
+    uint64_t saved_at;   /* rm->clock when that was made */
+    uint64_t held_since; /* rm->clock when its owner saved it */
+    bool spent;          /* a client held the bytes of `saved` and has loaded them */
+    uint64_t last_use;   /* rm->clock */
 };
 
 /* A session that the chip does not have yet; free() gives it back. NULL without memory. */
@@ -70,6 +72,9 @@ void session_set_owner(struct session *session, struct rm_client *client);
  * False when it is no well-formed session context; `context` is emptied either way. */
 bool session_take_context(struct rm *rm, struct session *session, struct blob *context);
 
+/* Says whether it is in a slot; nothing else changes. */
+void session_set_loaded(struct rm *rm, struct session *session, bool loaded);
+
 /* The chip loaded the session: its context is spent. */
 void session_loaded(struct rm *rm, struct session *session);
 
@@ -78,6 +83,9 @@ struct session *session_find(struct rm *rm, uint32_t handle);
 
 /* The session that `client` owns and can use (loaded, as far as it knows) under `handle`. */
 struct session *session_find_usable(struct rm *rm, const struct rm_client *client, uint32_t handle);
+
+/* The abandoned session, of `user` or with NULL of anybody, that was saved longest ago; or NULL. */
+struct session *session_oldest_abandoned(struct rm *rm, const struct rm_user *user);
 
 /* The session whose saved context a client was given as exactly these bytes, or NULL. */
 struct session *session_find_held(struct rm *rm, const uint8_t *bytes, size_t size);

@@ -128,6 +128,11 @@ size_t command_build_get_capability(uint8_t *out, uint32_t capability, uint32_t 
     return finish(out, HEADER_SIZE + 12, TPM2_CC_GetCapability);
 }
 
+size_t command_build_read_clock(uint8_t *out)
+{
+    return finish(out, HEADER_SIZE, TPM2_CC_ReadClock);
+}
+
 size_t command_build_flush_context(uint8_t *out, uint32_t handle)
 {
     store_be32(out + HEADER_SIZE, handle);

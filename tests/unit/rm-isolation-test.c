@@ -306,6 +306,47 @@ static void test_R08_abandoned_sessions_are_kept_up_to_the_limit(void **state)
                          i < 4 ? RM_RC_PARAMETER_HANDLE : TPM2_RC_SUCCESS);
 }
 
+static void test_R08_the_session_saved_longest_ago_goes_first(void **state)
+{
+    static const struct rm_limits limits = {
+        .objects_per_client = 8, .sessions_per_client = 8, .abandoned_per_uid = 1};
+    struct rm_world *world;
+    static uint8_t first[4096], second[4096];
+    size_t first_size, second_size;
+    ESYS_CONTEXT *esys;
+    uint32_t one, two;
+
+    teardown(state);
+    *state = world = rm_world_new(&limits);
+    rm_world_connect(world, ATTACKER, 1001);
+    esys = rm_world_connect(world, VICTIM, 1000);
+    one = job_handle(esys, job_session(esys, true));
+    two = job_handle(esys, job_session(esys, true));
+    raw_save(world, VICTIM, one, first);
+    second_size = raw_save(world, VICTIM, two, second);
+    /* The first was saved first; then it is loaded and saved again. */
+    first_size = load_be32(first + 2);
+    assert_int_equal(raw_send_sized(world, VICTIM, first, first_size), TPM2_RC_SUCCESS);
+    first_size = raw_save(world, VICTIM, one, first);
+    rm_world_disconnect(world, VICTIM);
+    assert_int_equal(raw_send_sized(world, ATTACKER, second, second_size), RM_RC_PARAMETER_HANDLE);
+    assert_int_equal(raw_send_sized(world, ATTACKER, first, first_size), TPM2_RC_SUCCESS);
+}
+
+static void test_R06_bytes_that_were_loaded_are_spent_for_ever(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *victim = esys_of(world, VICTIM);
+    TPM2_HANDLE handle = job_handle(victim, job_session(victim, true));
+    static uint8_t old[4096], new[4096];
+    size_t old_size = raw_save(world, VICTIM, handle, old), new_size;
+
+    assert_int_equal(raw_send_sized(world, VICTIM, old, old_size), TPM2_RC_SUCCESS);
+    new_size = raw_save(world, VICTIM, handle, new);
+    assert_int_equal(raw_send_sized(world, ATTACKER, old, old_size), RM_RC_PARAMETER_HANDLE);
+    assert_int_equal(raw_send_sized(world, VICTIM, new, new_size), TPM2_RC_SUCCESS);
+}
+
 static void test_R09_new_client_sees_nothing_of_an_old_one(void **state)
 {
     struct rm_world *world = *state;
@@ -346,6 +387,8 @@ int main(void)
         TEST(test_R07_equal_handles_of_two_clients_do_not_meet),
         TEST(test_R08_closing_leaves_nothing_but_saved_sessions),
         TEST(test_R08_abandoned_sessions_are_kept_up_to_the_limit),
+        TEST(test_R08_the_session_saved_longest_ago_goes_first),
+        TEST(test_R06_bytes_that_were_loaded_are_spent_for_ever),
         TEST(test_R09_new_client_sees_nothing_of_an_old_one),
     };
 

@@ -245,6 +245,66 @@ static void test_R37_killed_daemon_leaves_no_session_of_its_own(void **state)
     assert_int_equal(libtpms_chip_handles(world->chip, HANDLE_LOADED_SESSIONS, handles, 8), 0);
 }
 
+static void test_R14_lost_answer_to_a_save_leaks_no_session(void **state)
+{
+    static const enum chip_fault faults[] = {CHIP_FAULT_LOST, CHIP_FAULT_CUT, CHIP_FAULT_GARBAGE};
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR session;
+
+    for (unsigned i = 0; i < 3; i++) {
+        for (unsigned j = 0; j < 3; j++)
+            job_session(esys, true);
+        /* To start a fourth, one of the three is saved, and the answer to that does not come. */
+        libtpms_chip_inject(world->chip, faults[i], TPM2_CC_ContextSave, 0, 1);
+        job_try_session(esys, TPM2_SE_HMAC, &session);
+        assert_int_equal(job_random(esys), TSS2_RC_SUCCESS);
+        assert_int_equal(job_try_session(esys, TPM2_SE_HMAC, &session), TSS2_RC_SUCCESS);
+        rm_world_disconnect(world, 0);
+        rm_world_idle(world, false);
+        assert_int_equal(rm_world_in_chip(world, HANDLE_LOADED_SESSIONS), 0);
+        assert_int_equal(rm_world_in_chip(world, HANDLE_SAVED_SESSIONS), 0);
+        esys = rm_world_connect(world, 0, 1000);
+    }
+}
+
+static void test_R14_lost_answer_to_a_load_costs_no_session(void **state)
+{
+    static const enum chip_fault faults[] = {CHIP_FAULT_LOST, CHIP_FAULT_CUT, CHIP_FAULT_GARBAGE};
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    uint32_t session = job_handle(esys, job_session(esys, true));
+
+    for (unsigned i = 0; i < 3; i++) {
+        rm_world_idle(world, true);
+        libtpms_chip_inject(world->chip, faults[i], TPM2_CC_ContextLoad, 0, 1);
+        assert_int_equal(raw_send_handle(world, 0, TPM2_CC_PolicyGetDigest, session),
+                         RM_RC_FAILURE);
+        assert_int_equal(raw_send_handle(world, 0, TPM2_CC_PolicyGetDigest, session),
+                         TPM2_RC_SUCCESS);
+    }
+}
+
+static void test_R32_reset_leaves_no_dead_object_behind(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR key = job_signing_key(esys, ESYS_TR_RH_OWNER, 1), again;
+    uint32_t handle = job_handle(esys, key);
+    TPMS_CONTEXT *context;
+
+    assert_int_equal(Esys_ContextSave(esys, key, &context), TSS2_RC_SUCCESS);
+    assert_int_equal(raw_send_handle(world, 0, TPM2_CC_ReadPublic, handle), TPM2_RC_SUCCESS);
+    rm_world_idle(world, true);
+    libtpms_chip_power_cycle(world->chip);
+    assert_int_equal(job_random(esys), TSS2_RC_SUCCESS);
+    assert_int_equal(world->clients[0].client->handles.count, 0);
+    assert_int_equal(raw_send_handle(world, 0, TPM2_CC_ReadPublic, handle), RM_RC_HANDLE(0));
+    assert_int_equal(raw_send_handle(world, 0, TPM2_CC_ContextSave, handle), RM_RC_HANDLE(0));
+    assert_int_not_equal(Esys_ContextLoad(esys, context, &again), TSS2_RC_SUCCESS);
+    Esys_Free(context);
+}
+
 static void test_R40_commands_go_under_the_clients_locality(void **state)
 {
     struct rm_world *world = *state;
@@ -271,6 +331,9 @@ int main(void)
         TEST(test_R33_failure_mode_sends_nothing_of_our_own),
         TEST(test_R34_broken_transport_costs_nobody_a_key),
         TEST(test_R37_killed_daemon_leaves_no_session_of_its_own),
+        TEST(test_R14_lost_answer_to_a_save_leaks_no_session),
+        TEST(test_R14_lost_answer_to_a_load_costs_no_session),
+        TEST(test_R32_reset_leaves_no_dead_object_behind),
         TEST(test_R40_commands_go_under_the_clients_locality),
     };
 
