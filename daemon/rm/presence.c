@@ -34,3 +34,11 @@ void presence_left(struct rm *rm, struct object *object)
     if (blob_empty(&object->saved) || object->references == 0)
         presence_lost(rm, object);
 }
+
+void presence_drop_context(struct rm *rm, struct object *object)
+{
+    blob_clear(&object->saved);
+    list_remove(&object->content_link);
+    if (object->physical == OBJECT_NOT_LOADED)
+        presence_lost(rm, object);
+}

@@ -15,3 +15,6 @@ void presence_left(struct rm *rm, struct object *object);
 /* The object cannot come back: it is neither in the chip nor in a valid context. Each handle that
  * names it, of any client, is taken back, and it is freed. */
 void presence_lost(struct rm *rm, struct object *object);
+
+/* The object's context is void from now on. One that is not in the chip is lost by that. */
+void presence_drop_context(struct rm *rm, struct object *object);

@@ -153,7 +153,7 @@ bool residency_relieve(struct rm *rm, uint32_t code)
 
 unsigned residency_patience(const struct rm *rm)
 {
-    return rm->chip.object_slots + rm->chip.session_slots + rm->chip.active_sessions;
+    return rm->objects_loaded + rm->session_count + 1;
 }
 
 /* Loads one thing, making room for as long as the chip asks for it. */
@@ -181,13 +181,15 @@ uint32_t residency_bring_session(struct rm *rm, struct session *session)
     return code;
 }
 
-/* The chip says that the context is not one of its own (any more): a reset, or changed seeds. */
+/* The chip says that the context is not one of its own (any more): a reset, changed seeds, or a
+ * hierarchy that is off. */
 static bool is_dead_context(uint32_t code)
 {
     uint32_t base = code & (TPM2_RC_FMT1 | RC_NUMBER_MASK);
 
     return code < RC_TPM_LIMIT
-           && (base == TPM2_RC_INTEGRITY || base == TPM2_RC_HANDLE || base == TPM2_RC_SIZE);
+           && (base == TPM2_RC_INTEGRITY || base == TPM2_RC_HANDLE || base == TPM2_RC_SIZE
+               || base == TPM2_RC_HIERARCHY);
 }
 
 /* Objects that must be loaded; one that stands in two places counts once. */

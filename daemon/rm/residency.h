@@ -35,7 +35,8 @@ uint32_t residency_bring_session(struct rm *rm, struct session *session);
  * nothing, or there is nothing to give; else the command is worth sending again. */
 bool residency_relieve(struct rm *rm, uint32_t code);
 
-/* How often one command may be refused for room before its refusal is handed on. */
+/* How often one command may be refused for room before its refusal is handed on: once for each
+ * thing that could leave. */
 unsigned residency_patience(const struct rm *rm);
 
 /* One step of clean-up, at most one chip command or one refresh; see rm_idle(). */

@@ -94,6 +94,8 @@ void resync_hierarchies(struct rm *rm, const struct command *command)
 
         if (object->physical == OBJECT_NOT_LOADED && hierarchy_is_hit(command, object->hierarchy))
             presence_lost(rm, object);
+        else if (command->code == TPM2_CC_Clear && object->st_clear) /* clearCount starts anew */
+            presence_drop_context(rm, object);
     }
     /* Of a loaded object the hierarchy may be unknown; the chip knows which it has dropped. */
     if (rm->objects_loaded == 0)
@@ -188,7 +190,7 @@ bool resync_all(struct rm *rm)
     /* Cleared first: what goes wrong meanwhile makes it due again. */
     rm->suspect = false;
     if (resync_objects(rm, &code) && resync_sessions(rm, &code))
-        return true;
+        return !rm->suspect;
     if (code == TPM2_RC_INITIALIZE)
         return resync_after_reset(rm);
     rm->suspect = true;

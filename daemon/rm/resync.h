@@ -18,7 +18,8 @@ void resync_hierarchies(struct rm *rm, const struct command *command);
  * Compares what we think is in the chip with what it lists. Objects and sessions of ours that it
  * does not have leave it in our books too; transient objects and loaded sessions that we do not
  * know are the remains of a lost answer and are flushed (other users of the chip leave none
- * loaded between commands). Returns false when the chip does not answer; then it is still due.
+ * loaded between commands). Returns false when the chip does not answer as it should; then it
+ * is still due.
  */
 bool resync_all(struct rm *rm);
 

@@ -79,6 +79,7 @@ void session_start(struct rm *rm, struct session *session, uint32_t handle, stru
     session->loaded = true;
     session->last_use = rm->clock;
     rm->sessions_loaded++;
+    rm->session_count++;
     list_insert_before(&rm->sessions, &session->link);
     ledger_add(rm->ledger, handle);
     session_set_owner(session, owner);
@@ -122,6 +123,7 @@ static void set_abandoned(struct session *session)
 static void session_free(struct rm *rm, struct session *session)
 {
     rm->sessions_loaded -= session->loaded;
+    rm->session_count--;
     ledger_remove(rm->ledger, session->handle);
     list_remove(&session->link);
     blob_clear(&session->saved);

@@ -42,6 +42,7 @@ struct rm {
     unsigned next_answer; /* the oldest is written over */
 
     uint32_t objects_loaded, sessions_loaded; /* slots in use, as far as we know */
+    uint32_t session_count;                   /* in the books */
     uint64_t clock;                           /* client commands so far: the manager's time */
     uint64_t newest_sequence;                 /* of the last session context that was saved */
     /* By position in the command table: object slots that the command needs for itself while it
