@@ -6,22 +6,21 @@
 #include "bus/sleep.h"
 #include "bus/tcti-frontend.h"
 #include "config.h"
-#include "engine/engine.h"
+#include "process.h"
+#include "relay.h"
+#include "service.h"
 
 #include <glib-unix.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
-#ifdef HAVE_LIBSYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 
-/* Saved sessions that outlive their connections, for each user. */
-#define DAEMON_ABANDONED_PER_UID 16
+/* Who may use the TPM through the socket, beside root. */
+#define DAEMON_GROUP "tss"
+
+/* The socket's name in the service's own directory. */
+#define DAEMON_SOCKET "tcti.sock"
 
 /* How long the engine may take to stop before the process ends without it, in seconds. */
 #define DAEMON_STOP_SECONDS (ENGINE_STOP_MS / 1000 + 10)
@@ -29,8 +28,11 @@
 struct daemon {
     const struct options *options;
     GMainLoop *loop;
-    struct bus *bus;
+    struct listener *listener;   /* until the engine has it */
+    char *socket_path;           /* NULL when there is no socket, or another made it */
+    struct bus *bus;             /* NULL with --no-dbus */
     GDBusConnection *connection; /* borrowed from `bus` */
+    struct relay relay;
     struct engine *engine;
     struct tcti_frontend *tcti;
     struct manager_frontend *manager;
@@ -39,37 +41,8 @@ struct daemon {
     bool serving;  /* the engine is ready */
     bool stopping; /* the engine was asked to end */
     bool stuck;    /* it did not */
+    bool silent;   /* it gave no sign of life, which was logged */
 };
-
-/* An event of the engine on its way to the main thread. */
-enum daemon_event_kind {
-    DAEMON_EVENT_READY,
-    DAEMON_EVENT_FAILED,
-    DAEMON_EVENT_GONE,
-    DAEMON_EVENT_ANSWERED,
-    DAEMON_EVENT_SUSPENDED,
-    DAEMON_EVENT_STOPPED,
-};
-
-struct daemon_event {
-    struct daemon *daemon;
-    enum daemon_event_kind kind;
-    enum tpm_fault fault;
-    char *text;
-    uint64_t id;
-    uint32_t uid;
-    void *token;
-    struct engine_answer answer;
-};
-
-static void daemon_notify(const char *state)
-{
-#ifdef HAVE_LIBSYSTEMD
-    sd_notify(0, state);
-#else
-    (void)state;
-#endif
-}
 
 /* The end, with a reason that a person has to see: on standard error, and in the log when that is
  * somewhere else. */
@@ -98,7 +71,7 @@ static void daemon_stop(struct daemon *daemon, int status)
         return;
     daemon->stopping = true;
     daemon->status = status;
-    daemon_notify("STOPPING=1");
+    service_notify("STOPPING=1");
     if (daemon->tcti)
         tcti_frontend_close(daemon->tcti);
     if (!daemon->engine) {
@@ -181,12 +154,21 @@ static void daemon_export(struct daemon *daemon)
 
 static void daemon_engine_ready(struct daemon *daemon)
 {
+    if (daemon->stopping)
+        return;
     daemon->serving = true;
+    if (daemon->socket_path)
+        log_info("serving on the socket %s", daemon->socket_path);
+    if (!daemon->bus) {
+        service_notify("READY=1");
+        return;
+    }
     daemon_export(daemon);
     bus_own(daemon->bus);
 }
 
-static void daemon_answered(struct daemon *daemon, const struct daemon_event *event)
+/* Only calls over the bus have a token. */
+static void daemon_answered(struct daemon *daemon, const struct relay_event *event)
 {
     GDBusMethodInvocation *invocation = event->token;
 
@@ -196,116 +178,81 @@ static void daemon_answered(struct daemon *daemon, const struct daemon_event *ev
         tcti_frontend_answered(daemon->tcti, invocation, &event->answer);
 }
 
-static gboolean daemon_event_arrives(gpointer data)
+static void daemon_event_arrives(void *data, const struct relay_event *event)
 {
-    struct daemon_event *event = data;
-    struct daemon *daemon = event->daemon;
+    struct daemon *daemon = data;
 
     switch (event->kind) {
-    case DAEMON_EVENT_READY:
-        if (!daemon->stopping)
-            daemon_engine_ready(daemon);
+    case RELAY_READY:
+        daemon_engine_ready(daemon);
         break;
-    case DAEMON_EVENT_FAILED:
+    case RELAY_FAILED:
         daemon_fail(daemon, daemon_tpm_status(event->fault), event->text);
         break;
-    case DAEMON_EVENT_GONE:
-        tcti_frontend_client_gone(daemon->tcti, event->id, event->uid);
+    case RELAY_GONE:
+        tcti_frontend_client_gone(daemon->tcti, event->id);
         break;
-    case DAEMON_EVENT_ANSWERED:
+    case RELAY_ANSWERED:
         daemon_answered(daemon, event);
         break;
-    case DAEMON_EVENT_SUSPENDED:
+    case RELAY_SUSPENDED:
         if (daemon->sleep)
             sleep_ready(daemon->sleep);
         break;
-    case DAEMON_EVENT_STOPPED:
+    case RELAY_STOPPED:
         g_main_loop_quit(daemon->loop);
         break;
     }
-    return G_SOURCE_REMOVE;
 }
 
-static void daemon_event_free(gpointer data)
+static char *daemon_name(const struct options *options, const char *socket_path)
 {
-    struct daemon_event *event = data;
-
-    g_free(event->text);
-    g_free(event);
+    if (options->no_bus)
+        return g_strdup_printf("socket %s", socket_path ? socket_path : "");
+    return g_strdup_printf("%s %s", options->session_bus ? "session" : "system", options->bus_name);
 }
 
-/* Engine thread. Always through a source of the main loop: g_main_context_invoke() would run the
- * function on this thread while the main loop is not running. */
-static void daemon_send(const struct daemon_event *event)
-{
-    struct daemon_event *copy = g_memdup2(event, sizeof(*event));
-    GSource *source = g_idle_source_new();
-
-    g_source_set_priority(source, G_PRIORITY_DEFAULT);
-    g_source_set_callback(source, daemon_event_arrives, copy, daemon_event_free);
-    g_source_attach(source, NULL);
-    g_source_unref(source);
-}
-
-static void daemon_on_ready(void *data)
-{
-    daemon_send(&(struct daemon_event){.daemon = data, .kind = DAEMON_EVENT_READY});
-}
-
-static void daemon_on_failed(void *data, enum tpm_fault fault, const char *text)
-{
-    daemon_send(&(struct daemon_event){
-        .daemon = data, .kind = DAEMON_EVENT_FAILED, .fault = fault, .text = g_strdup(text)});
-}
-
-static void daemon_on_gone(void *data, uint64_t id, uint32_t uid)
-{
-    daemon_send(
-        &(struct daemon_event){.daemon = data, .kind = DAEMON_EVENT_GONE, .id = id, .uid = uid});
-}
-
-static void daemon_on_answered(void *data, void *token, const struct engine_answer *answer)
-{
-    daemon_send(&(struct daemon_event){
-        .daemon = data, .kind = DAEMON_EVENT_ANSWERED, .token = token, .answer = *answer});
-}
-
-static void daemon_on_suspended(void *data)
-{
-    daemon_send(&(struct daemon_event){.daemon = data, .kind = DAEMON_EVENT_SUSPENDED});
-}
-
-static void daemon_on_stopped(void *data)
-{
-    daemon_send(&(struct daemon_event){.daemon = data, .kind = DAEMON_EVENT_STOPPED});
-}
-
-/* The TPM is taken only where there is a bus to serve it on. */
+/* The TPM is taken only where there is a bus to serve it on, or none is wanted. */
 static void daemon_start_engine(struct daemon *daemon)
 {
     const struct options *options = daemon->options;
+    g_autofree char *runtime_dir = service_runtime_dir();
+    g_autofree char *name = daemon_name(options, daemon->socket_path);
     struct engine_config config = {
         .tcti = options->tcti,
-        .limits = {options->max_transients, options->max_sessions, DAEMON_ABANDONED_PER_UID},
+        .name = name,
+        .runtime_dir = runtime_dir,
+        .limits = {.objects_per_client = options->max_transients,
+                   .sessions_per_client = options->max_sessions,
+                   .objects_per_uid = options->max_transients_per_user,
+                   .sessions_per_uid = options->max_sessions_per_user,
+                   .abandoned_per_uid = options->max_abandoned_per_user},
+        .max_connections = process_carries(options->max_connections),
+        .high_uids = options->high_priority.uids,
+        .high_count = options->high_priority.count,
+        .low_uids = options->low_priority.uids,
+        .low_count = options->low_priority.count,
         .idle_release_ms = options->idle_release_ms,
         .flush_all = options->flush_all,
     };
-    struct engine_events events = {
-        .ready = daemon_on_ready,
-        .failed = daemon_on_failed,
-        .client_gone = daemon_on_gone,
-        .answered = daemon_on_answered,
-        .suspended = daemon_on_suspended,
-        .stopped = daemon_on_stopped,
-        .data = daemon,
-    };
+    struct engine_events events;
 
-    daemon->engine = engine_new(&config, &events);
+    config.max_connections_per_user = options->max_connections_per_user;
+    /* Fewer connections than were asked for are still not one user's. */
+    if (config.max_connections < options->max_connections)
+        config.max_connections_per_user =
+            MIN(config.max_connections_per_user, OPTIONS_SHARE(config.max_connections));
+    daemon->relay = (struct relay){daemon_event_arrives, daemon};
+    relay_fill(&daemon->relay, &events);
+    daemon->engine = engine_new(&config, &events, daemon->listener);
     if (!daemon->engine) {
         daemon_fail(daemon, EX_OSERR, "no memory, descriptors or threads left to start with");
         return;
     }
-    daemon->tcti = tcti_frontend_new(daemon->engine, options->max_connections);
+    daemon->listener = NULL;
+    if (!daemon->bus)
+        return;
+    daemon->tcti = tcti_frontend_new(daemon->engine);
     daemon->manager = manager_frontend_new(daemon->engine, TABRMD_VERSION);
 }
 
@@ -325,7 +272,7 @@ static void daemon_bus_owned(void *data)
 
     log_info("serving as %s on the %s bus", daemon->options->bus_name,
              daemon->options->session_bus ? "session" : "system");
-    daemon_notify("READY=1");
+    service_notify("READY=1");
 }
 
 static void daemon_bus_closed(void *data)
@@ -353,39 +300,91 @@ static gboolean daemon_signaled(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-#ifdef HAVE_LIBSYSTEMD
+/* Tells the service manager that both threads turn. */
 static gboolean daemon_watchdog(gpointer data)
 {
-    (void)data;
-    daemon_notify("WATCHDOG=1");
+    struct daemon *daemon = data;
+
+    if (!daemon->engine || engine_alive(daemon->engine)) {
+        service_notify("WATCHDOG=1");
+        daemon->silent = false;
+    } else if (!daemon->silent) {
+        log_error("the engine gives no sign of life; the service manager is told no more that all "
+                  "is well");
+        daemon->silent = true;
+    }
     return G_SOURCE_CONTINUE;
 }
-#endif
 
-/* Tells the service manager that the main loop turns. The engine is not asked: a TPM may work on
- * one command for minutes. */
-static void daemon_start_watchdog(void)
+static void daemon_start_watchdog(struct daemon *daemon)
 {
-#ifdef HAVE_LIBSYSTEMD
-    uint64_t interval;
+    unsigned ms = service_watchdog_ms();
 
-    if (sd_watchdog_enabled(0, &interval) > 0)
-        g_timeout_add((guint)(interval / 2000), daemon_watchdog, NULL);
-#endif
+    if (ms)
+        g_timeout_add(MAX(ms / 2, 1), daemon_watchdog, daemon);
 }
 
-/* What is in memory are secrets of the clients: nobody debugs it, no core of it is written. */
-static void daemon_harden(void)
+static int daemon_listener_status(enum listener_fault fault)
 {
-    struct rlimit none = {0, 0}, files;
-
-    if (prctl(PR_SET_DUMPABLE, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
-        log_warning("core dumps of this process cannot be switched off");
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &files) < 0)
-            log_warning("the limit of open files cannot be raised");
+    switch (fault) {
+    case LISTENER_TAKEN:
+        return EX_TEMPFAIL;
+    case LISTENER_DENIED:
+        return EX_NOPERM;
+    case LISTENER_PLACE:
+        return EX_CANTCREAT;
+    case LISTENER_RESOURCES:
+        return EX_OSERR;
     }
+    return EX_SOFTWARE;
+}
+
+static int daemon_make_socket(struct daemon *daemon)
+{
+    const struct options *options = daemon->options;
+    char text[LISTENER_TEXT];
+    enum listener_fault fault;
+
+    daemon->listener = listener_new(daemon->socket_path, DAEMON_GROUP, &fault, text);
+    if (daemon->listener)
+        return EX_OK;
+    if (options->socket || options->no_bus) {
+        daemon_complain(options, text);
+        return daemon_listener_status(fault);
+    }
+    log_warning("%s; serving on the bus only", text);
+    g_clear_pointer(&daemon->socket_path, g_free);
+    return EX_OK;
+}
+
+/* The socket, if there is to be one: what the service manager passed, else the option's, else in
+ * the directory that the service manager made. Before there are threads. The exit status. */
+static int daemon_open_socket(struct daemon *daemon)
+{
+    const struct options *options = daemon->options;
+    g_autofree char *directory = service_directory();
+    int fd = service_listen_socket();
+
+    if (options->no_socket) {
+        if (fd >= 0)
+            close(fd);
+        return EX_OK;
+    }
+    if (fd >= 0) {
+        log_info("serving on the socket of the service manager");
+        daemon->listener = listener_adopt(fd);
+        return daemon->listener ? EX_OK : EX_OSERR;
+    }
+    if (options->socket)
+        daemon->socket_path = g_strdup(options->socket);
+    else if (directory)
+        daemon->socket_path = g_build_filename(directory, DAEMON_SOCKET, NULL);
+    if (daemon->socket_path)
+        return daemon_make_socket(daemon);
+    if (!options->no_bus)
+        return EX_OK;
+    daemon_complain(options, "--no-dbus leaves clients no way in: give --socket=PATH too");
+    return EX_USAGE;
 }
 
 static void daemon_teardown(struct daemon *daemon)
@@ -398,34 +397,49 @@ static void daemon_teardown(struct daemon *daemon)
     tcti_frontend_free(daemon->tcti);
     manager_frontend_free(daemon->manager);
     bus_free(daemon->bus);
+    listener_free(daemon->listener);
+    g_free(daemon->socket_path);
     g_main_loop_unref(daemon->loop);
 }
 
-int daemon_run(const struct options *options)
+static void daemon_serve(struct daemon *daemon)
 {
-    struct daemon daemon = {.options = options};
+    const struct options *options = daemon->options;
     struct bus_events events = {
         .connected = daemon_bus_connected,
         .owned = daemon_bus_owned,
         .closed = daemon_bus_closed,
         .failed = daemon_bus_failed,
-        .data = &daemon,
+        .data = daemon,
     };
+
+    g_unix_signal_add(SIGTERM, daemon_signaled, daemon);
+    g_unix_signal_add(SIGINT, daemon_signaled, daemon);
+    daemon_start_watchdog(daemon);
+    if (options->no_bus)
+        daemon_start_engine(daemon);
+    else
+        daemon->bus = bus_new(options->session_bus, options->bus_name, &events);
+    if (daemon->bus || daemon->engine)
+        g_main_loop_run(daemon->loop);
+}
+
+int daemon_run(const struct options *options)
+{
+    struct daemon daemon = {.options = options};
 
     if (geteuid() == 0 && !options->allow_root) {
         daemon_complain(options, "not started as root: run it as user tss (the systemd unit does), "
                                  "or give --allow-root");
         return EX_NOPERM;
     }
-    daemon_harden();
+    process_harden();
     if (options->prng_seed_file)
         log_info("--prng-seed-file has no effect: random numbers are the kernel's");
     daemon.loop = g_main_loop_new(NULL, FALSE);
-    g_unix_signal_add(SIGTERM, daemon_signaled, &daemon);
-    g_unix_signal_add(SIGINT, daemon_signaled, &daemon);
-    daemon_start_watchdog();
-    daemon.bus = bus_new(options->session_bus, options->bus_name, &events);
-    g_main_loop_run(daemon.loop);
+    daemon.status = daemon_open_socket(&daemon);
+    if (daemon.status == EX_OK)
+        daemon_serve(&daemon);
     /* A thread that hangs cannot be joined, and what it uses cannot be freed. */
     if (!daemon.stuck)
         daemon_teardown(&daemon);

@@ -8,9 +8,11 @@
  *   EX_USAGE       64  bad command line
  *   EX_UNAVAILABLE 69  no TPM 2.0 that works, or no bus
  *   EX_OSERR       71  threads, descriptors or memory are out
+ *   EX_CANTCREAT   73  the socket cannot be where --socket says
  *   EX_IOERR       74  the TPM's device went away
- *   EX_TEMPFAIL    75  another program has the TPM, or the name on the bus
- *   EX_NOPERM      77  no right to the TPM or to the name; started as root without --allow-root
+ *   EX_TEMPFAIL    75  another program has the TPM, the name on the bus or the socket
+ *   EX_NOPERM      77  no right to the TPM, the name or the socket's place; started as root without
+ *                      --allow-root
  *   EX_CONFIG      78  --tcti names nothing that can be a TPM
  */
 #pragma once

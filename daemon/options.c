@@ -5,50 +5,91 @@
 
 #include <errno.h>
 #include <gio/gio.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 /* The longest quiet time that can be asked for: a day. */
 #define OPTIONS_IDLE_MAX_MS 86400000
 
+/* A limit: an option with a number. */
+struct options_number {
+    const char *name;
+    char letter;
+    unsigned least, most, standard; /* a default of 0 that is below `least` depends on others */
+    size_t at;                      /* in struct options */
+    const char *what, *standard_text;
+};
+
+#define OPTIONS_AT(member) offsetof(struct options, member)
+
+/* All the limits that the daemon has. */
+static const struct options_number options_numbers[] = {
+    {"max-connections", 'm', 1, 16384, 1024, OPTIONS_AT(max_connections), "Connections at a time",
+     NULL},
+    {"max-connections-per-user", 0, 1, 16384, 0, OPTIONS_AT(max_connections_per_user),
+     "Connections of one user but root", "all but a 64th of --max-connections"},
+    {"max-sessions", 'e', 1, 64, 16, OPTIONS_AT(max_sessions), "Sessions of one connection", NULL},
+    {"max-sessions-per-user", 0, 1, 64, 48, OPTIONS_AT(max_sessions_per_user),
+     "Sessions of one user", "48, or --max-sessions if that is more"},
+    {"max-transients", 'r', 1, 1024, 64, OPTIONS_AT(max_transients),
+     "Loaded objects of one connection", NULL},
+    {"max-transients-per-user", 0, 1, 65536, 1024, OPTIONS_AT(max_transients_per_user),
+     "Loaded objects of one user", NULL},
+    {"max-abandoned-per-user", 0, 0, 64, 16, OPTIONS_AT(max_abandoned_per_user),
+     "Saved sessions that a user's closed connections leave", NULL},
+};
+
+#define OPTIONS_NUMBERS (sizeof(options_numbers) / sizeof(options_numbers[0]))
+
+static const struct options_number options_idle = {
+    .name = "idle-release", .least = 0, .most = OPTIONS_IDLE_MAX_MS, .standard = 250};
+
 /* The strings of a command line as GOption leaves them. */
 struct options_raw {
-    char *tcti, *bus_name, *logger, *connections, *sessions, *transients, *seed_file, *idle;
-    gboolean session_bus, flush_all, allow_root, version, verbose, help;
+    char *tcti, *bus_name, *socket, *logger, *seed_file, *idle, *high, *low;
+    char *numbers[OPTIONS_NUMBERS];
+    char *number_texts[OPTIONS_NUMBERS]; /* of the help */
+    gboolean session_bus, no_bus, no_socket, flush_all, allow_root, version, verbose, help;
 };
-
-struct options_range {
-    const char *name;
-    unsigned least, most, standard;
-};
-
-static const struct options_range options_connections = {"--max-connections", 1, 16384, 1024};
-static const struct options_range options_sessions = {"--max-sessions", 1, 64, 16};
-static const struct options_range options_transients = {"--max-transients", 1, 1024, 64};
-static const struct options_range options_idle = {"--idle-release", 0, OPTIONS_IDLE_MAX_MS, 250};
 
 /* A decimal number in a range; false with a line in *text for anything else. */
-static bool options_number(const struct options_range *range, const char *string, unsigned *value,
+static bool options_number(const struct options_number *number, const char *string, unsigned *value,
                            const char *or_else, char **text)
 {
-    gint64 number;
-
-    *value = range->standard;
+    *value = number->standard;
     if (!string)
         return true;
     errno = 0;
     if (g_ascii_isdigit(string[0])) {
         char *end;
+        gint64 said = g_ascii_strtoll(string, &end, 10);
 
-        number = g_ascii_strtoll(string, &end, 10);
-        if (*end == '\0' && errno == 0 && number >= range->least && number <= range->most) {
-            *value = (unsigned)number;
+        if (*end == '\0' && errno == 0 && said >= number->least && said <= number->most) {
+            *value = (unsigned)said;
             return true;
         }
     }
-    *text = g_strdup_printf("%s takes a number from %u to %u%s, not \"%s\"", range->name,
-                            range->least, range->most, or_else, string);
+    *text = g_strdup_printf("--%s takes a number from %u to %u%s, not \"%s\"", number->name,
+                            number->least, number->most, or_else, string);
     return false;
+}
+
+static bool options_limits(struct options *options, const struct options_raw *raw, char **text)
+{
+    for (size_t i = 0; i < OPTIONS_NUMBERS; i++) {
+        unsigned *value = (unsigned *)(void *)((char *)options + options_numbers[i].at);
+
+        if (!options_number(&options_numbers[i], raw->numbers[i], value, "", text))
+            return false;
+        /* What one connection may have, its user may have, unless it was said otherwise. */
+        if (value == &options->max_sessions_per_user && !raw->numbers[i])
+            *value = MAX(*value, options->max_sessions);
+        if (value == &options->max_connections_per_user && !raw->numbers[i])
+            *value = OPTIONS_SHARE(options->max_connections);
+    }
+    return true;
 }
 
 static bool options_idle_release(const char *string, int *value, char **text)
@@ -76,7 +117,79 @@ static bool options_logger(const char *string, enum log_sink *sink, char **text)
     return false;
 }
 
-static bool options_strings(struct options *options, struct options_raw *raw, char **text)
+/* A user by number or name. The number that chown() takes for "none" is nobody's. */
+static bool options_user(const char *word, uint32_t *uid)
+{
+    const struct passwd *entry;
+    guint64 number;
+
+    if (g_ascii_string_to_unsigned(word, 10, 0, UINT32_MAX - 1, &number, NULL)) {
+        *uid = (uint32_t)number;
+        return true;
+    }
+    entry = word[0] ? getpwnam(word) : NULL;
+    if (entry)
+        *uid = entry->pw_uid;
+    return entry != NULL;
+}
+
+static bool options_users(const char *name, const char *string, struct options_users *users,
+                          char **text)
+{
+    g_auto(GStrv) words = NULL;
+
+    if (!string)
+        return true;
+    words = g_strsplit(string, ",", -1);
+    users->uids = g_new(uint32_t, g_strv_length(words) + 1);
+    for (unsigned i = 0; words[i]; i++, users->count++) {
+        if (options_user(words[i], &users->uids[i]))
+            continue;
+        *text = g_strdup_printf("%s takes user names and numbers with commas between; there is no "
+                                "user \"%s\"",
+                                name, words[i]);
+        return false;
+    }
+    if (users->count == 0)
+        *text = g_strdup_printf("%s takes user names and numbers with commas between", name);
+    return users->count > 0;
+}
+
+static bool options_priorities(struct options *options, const struct options_raw *raw, char **text)
+{
+    if (!options_users("--high-priority", raw->high, &options->high_priority, text)
+        || !options_users("--low-priority", raw->low, &options->low_priority, text))
+        return false;
+    for (unsigned i = 0; i < options->high_priority.count; i++)
+        for (unsigned k = 0; k < options->low_priority.count; k++)
+            if (options->high_priority.uids[i] == options->low_priority.uids[k]) {
+                *text = g_strdup_printf("user %u is in both --high-priority and --low-priority",
+                                        options->high_priority.uids[i]);
+                return false;
+            }
+    return true;
+}
+
+static bool options_ways(struct options *options, const struct options_raw *raw, char **text)
+{
+    options->no_bus = raw->no_bus;
+    options->no_socket = raw->no_socket;
+    options->socket = g_strdup(raw->socket);
+    if (raw->no_socket && (raw->socket || raw->no_bus))
+        *text = g_strdup_printf("--no-socket does not go with %s",
+                                raw->socket ? "--socket" : "--no-dbus: clients need one of both");
+    else if (raw->no_bus && (raw->session_bus || raw->bus_name))
+        *text = g_strdup_printf("--no-dbus does not go with %s",
+                                raw->session_bus ? "--session" : "--dbus-name");
+    else if (raw->socket
+             && (raw->socket[0] != '/'
+                 || strlen(raw->socket) >= sizeof(((struct sockaddr_un *)NULL)->sun_path)))
+        *text = g_strdup_printf("--socket takes an absolute path of at most 107 bytes, not \"%s\"",
+                                raw->socket);
+    return !*text;
+}
+
+static bool options_strings(struct options *options, const struct options_raw *raw, char **text)
 {
     options->tcti = g_strdup(raw->tcti ? raw->tcti : OPTIONS_TCTI);
     options->bus_name = g_strdup(raw->bus_name ? raw->bus_name : OPTIONS_BUS_NAME);
@@ -92,7 +205,7 @@ static bool options_strings(struct options *options, struct options_raw *raw, ch
     return true;
 }
 
-static bool options_take(struct options *options, struct options_raw *raw, char **text)
+static bool options_take(struct options *options, const struct options_raw *raw, char **text)
 {
     options->session_bus = raw->session_bus;
     options->level = raw->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
@@ -100,14 +213,29 @@ static bool options_take(struct options *options, struct options_raw *raw, char 
     options->prng_seed_file = raw->seed_file != NULL;
     options->allow_root = raw->allow_root;
     options->show_version = raw->version;
-    return options_strings(options, raw, text)
+    return options_strings(options, raw, text) && options_ways(options, raw, text)
            && options_logger(raw->logger, &options->logger, text)
-           && options_number(&options_connections, raw->connections, &options->max_connections, "",
-                             text)
-           && options_number(&options_sessions, raw->sessions, &options->max_sessions, "", text)
-           && options_number(&options_transients, raw->transients, &options->max_transients, "",
-                             text)
-           && options_idle_release(raw->idle, &options->idle_release_ms, text);
+           && options_limits(options, raw, text)
+           && options_idle_release(raw->idle, &options->idle_release_ms, text)
+           && options_priorities(options, raw, text);
+}
+
+/* The entries of the limits' table. */
+static void options_add_numbers(GOptionContext *context, struct options_raw *raw)
+{
+    GOptionEntry entries[OPTIONS_NUMBERS + 1] = {0};
+
+    for (size_t i = 0; i < OPTIONS_NUMBERS; i++) {
+        const struct options_number *number = &options_numbers[i];
+        g_autofree char *standard = g_strdup_printf("%u", number->standard);
+
+        raw->number_texts[i] =
+            g_strdup_printf("%s, %u to %u (default %s)", number->what, number->least, number->most,
+                            number->standard_text ? number->standard_text : standard);
+        entries[i] = (GOptionEntry){number->name,     number->letter,       0,  G_OPTION_ARG_STRING,
+                                    &raw->numbers[i], raw->number_texts[i], "N"};
+    }
+    g_option_context_add_main_entries(context, entries, NULL);
 }
 
 static GOptionContext *options_context(struct options_raw *raw)
@@ -120,16 +248,19 @@ static GOptionContext *options_context(struct options_raw *raw)
          "Serve on the session bus and not on the system bus", NULL},
         {"dbus-name", 'n', 0, G_OPTION_ARG_STRING, &raw->bus_name,
          "Name to own on the bus (default " OPTIONS_BUS_NAME ")", "NAME"},
+        {"no-dbus", 0, 0, G_OPTION_ARG_NONE, &raw->no_bus, "Serve on the socket only", NULL},
+        {"socket", 0, 0, G_OPTION_ARG_STRING, &raw->socket,
+         "Socket to serve on beside the bus (default tcti.sock in $RUNTIME_DIRECTORY, if set)",
+         "PATH"},
+        {"no-socket", 0, 0, G_OPTION_ARG_NONE, &raw->no_socket, "Serve on the bus only", NULL},
         {"logger", 'l', 0, G_OPTION_ARG_STRING, &raw->logger, "Where log lines go (default stdout)",
          "stdout|syslog"},
         {"flush-all", 'f', 0, G_OPTION_ARG_NONE, &raw->flush_all,
          "Flush the TPM's sessions at the start, not only its objects", NULL},
-        {"max-connections", 'm', 0, G_OPTION_ARG_STRING, &raw->connections,
-         "Connections at a time, 1 to 16384 (default 1024)", "N"},
-        {"max-sessions", 'e', 0, G_OPTION_ARG_STRING, &raw->sessions,
-         "Sessions of one connection, 1 to 64 (default 16)", "N"},
-        {"max-transients", 'r', 0, G_OPTION_ARG_STRING, &raw->transients,
-         "Loaded objects of one connection, 1 to 1024 (default 64)", "N"},
+        {"high-priority", 0, 0, G_OPTION_ARG_STRING, &raw->high,
+         "Users with four times the usual share of the TPM's time", "USER,..."},
+        {"low-priority", 0, 0, G_OPTION_ARG_STRING, &raw->low,
+         "Users with a quarter of the usual share of the TPM's time", "USER,..."},
         {"idle-release", 0, 0, G_OPTION_ARG_STRING, &raw->idle,
          "Quiet milliseconds after which the TPM is left empty (default 250)", "MS|never"},
         {"prng-seed-file", 'g', 0, G_OPTION_ARG_FILENAME, &raw->seed_file,
@@ -144,6 +275,7 @@ static GOptionContext *options_context(struct options_raw *raw)
 
     g_option_context_set_help_enabled(context, FALSE);
     g_option_context_add_main_entries(context, entries, NULL);
+    options_add_numbers(context, raw);
     return context;
 }
 
@@ -169,6 +301,19 @@ static enum options_result options_read(struct options *options, struct options_
     return options_take(options, raw, text) ? OPTIONS_RUN : OPTIONS_BAD;
 }
 
+static void options_raw_clear(struct options_raw *raw)
+{
+    char *strings[] = {raw->tcti,      raw->bus_name, raw->socket, raw->logger,
+                       raw->seed_file, raw->idle,     raw->high,   raw->low};
+
+    for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
+        g_free(strings[i]);
+    for (size_t i = 0; i < OPTIONS_NUMBERS; i++) {
+        g_free(raw->numbers[i]);
+        g_free(raw->number_texts[i]);
+    }
+}
+
 enum options_result options_parse(struct options *options, int argc, char **argv, char **text)
 {
     struct options_raw raw = {0};
@@ -181,14 +326,7 @@ enum options_result options_parse(struct options *options, int argc, char **argv
     *options = (struct options){0};
     *text = NULL;
     result = options_read(options, &raw, &arguments, text);
-    g_free(raw.tcti);
-    g_free(raw.bus_name);
-    g_free(raw.logger);
-    g_free(raw.connections);
-    g_free(raw.sessions);
-    g_free(raw.transients);
-    g_free(raw.seed_file);
-    g_free(raw.idle);
+    options_raw_clear(&raw);
     return result;
 }
 
@@ -196,5 +334,8 @@ void options_clear(struct options *options)
 {
     g_free(options->tcti);
     g_free(options->bus_name);
+    g_free(options->socket);
+    g_free(options->high_priority.uids);
+    g_free(options->low_priority.uids);
     *options = (struct options){0};
 }

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "bus/caller.h"
 #include "bus/names.h"
+#include "engine/admission.h"
 #include "tabrmd-dbus.h"
 
 #include <errno.h>
@@ -12,9 +13,6 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* One part in this many of all connections is out of reach of any single user but root. */
-#define FRONTEND_RESERVE 64
 
 /* A connection, as long as the engine has it. */
 struct frontend_connection {
@@ -27,9 +25,7 @@ struct tcti_frontend {
     TabrmdTctiTabrmd *skeleton;
     GCancellable *cancellable;
     GHashTable *connections; /* by id */
-    GHashTable *users;       /* uid to number of connections */
-    unsigned max_connections, max_of_user;
-    unsigned lookups; /* under way */
+    unsigned lookups;        /* under way */
     bool closed;
 };
 
@@ -50,33 +46,6 @@ static void frontend_connection_free(gpointer data)
 
     g_free(connection->creator);
     g_free(connection);
-}
-
-static unsigned frontend_user_count(const struct tcti_frontend *frontend, uint32_t uid)
-{
-    return GPOINTER_TO_UINT(g_hash_table_lookup(frontend->users, GUINT_TO_POINTER(uid)));
-}
-
-static void frontend_user_set(struct tcti_frontend *frontend, uint32_t uid, unsigned count)
-{
-    if (count)
-        g_hash_table_insert(frontend->users, GUINT_TO_POINTER(uid), GUINT_TO_POINTER(count));
-    else
-        g_hash_table_remove(frontend->users, GUINT_TO_POINTER(uid));
-}
-
-/* Why a user may not have another connection; NULL when it may. */
-static const char *frontend_objection(const struct tcti_frontend *frontend, uint32_t uid)
-{
-    if (frontend->closed)
-        return "tabrmd is about to end";
-    if (g_hash_table_size(frontend->connections) >= frontend->max_connections)
-        return "tabrmd has as many connections as --max-connections allows: close some, or raise "
-               "it";
-    if (uid != 0 && frontend_user_count(frontend, uid) >= frontend->max_of_user)
-        return "this user has as many connections to tabrmd as one user may: close some, or raise "
-               "--max-connections";
-    return NULL;
 }
 
 /* An id that nobody can guess and that no connection has. */
@@ -109,31 +78,33 @@ static int frontend_connect(struct tcti_frontend *frontend, const char *creator,
     connection = g_new(struct frontend_connection, 1);
     *connection = (struct frontend_connection){*id, g_strdup(creator)};
     g_hash_table_insert(frontend->connections, &connection->id, connection);
-    frontend_user_set(frontend, uid, frontend_user_count(frontend, uid) + 1);
     *fd = pair[1];
     return 0;
+}
+
+/* Tells the caller why it gets no connection. */
+static void frontend_refuse_connection(GDBusMethodInvocation *invocation, uint32_t uid, int error)
+{
+    bool limit = error == -EUSERS || error == -EDQUOT || error == -ESHUTDOWN;
+
+    if (!limit)
+        log_warning("connection of user %u refused: %s", uid, admission_text(error));
+    frontend_refuse(invocation, limit ? NAMES_ERROR_GENERAL : NAMES_ERROR_INTERNAL,
+                    admission_text(error));
 }
 
 static void frontend_create(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
                             uint32_t uid)
 {
-    const char *objection = frontend_objection(frontend, uid);
     g_autoptr(GUnixFDList) list = NULL;
+    int fd, error = -ESHUTDOWN;
     uint64_t id;
-    int fd, error;
 
-    if (objection) {
-        frontend_refuse(invocation, NAMES_ERROR_GENERAL, objection);
-        return;
-    }
-    error =
-        frontend_connect(frontend, g_dbus_method_invocation_get_sender(invocation), uid, &id, &fd);
+    if (!frontend->closed)
+        error = frontend_connect(frontend, g_dbus_method_invocation_get_sender(invocation), uid,
+                                 &id, &fd);
     if (error) {
-        g_autofree char *text =
-            g_strdup_printf("tabrmd cannot make a connection: %s", strerror(-error));
-
-        log_warning("connection of user %u refused: %s", uid, strerror(-error));
-        frontend_refuse(invocation, NAMES_ERROR_INTERNAL, text);
+        frontend_refuse_connection(invocation, uid, error);
         return;
     }
     list = g_unix_fd_list_new_from_array(&fd, 1);
@@ -215,17 +186,14 @@ static gboolean frontend_handle_locality(TabrmdTctiTabrmd *skeleton,
     return TRUE;
 }
 
-struct tcti_frontend *tcti_frontend_new(struct engine *engine, unsigned max_connections)
+struct tcti_frontend *tcti_frontend_new(struct engine *engine)
 {
     struct tcti_frontend *frontend = g_new0(struct tcti_frontend, 1);
 
     frontend->engine = engine;
-    frontend->max_connections = max_connections;
-    frontend->max_of_user = max_connections - max_connections / FRONTEND_RESERVE;
     frontend->cancellable = g_cancellable_new();
     frontend->connections =
         g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, frontend_connection_free);
-    frontend->users = g_hash_table_new(NULL, NULL);
     frontend->skeleton = tabrmd_tcti_tabrmd_skeleton_new();
     g_signal_connect(frontend->skeleton, "handle-create-connection",
                      G_CALLBACK(frontend_handle_create), frontend);
@@ -256,7 +224,6 @@ void tcti_frontend_free(struct tcti_frontend *frontend)
     g_object_unref(frontend->skeleton);
     g_object_unref(frontend->cancellable);
     g_hash_table_unref(frontend->connections);
-    g_hash_table_unref(frontend->users);
     g_free(frontend);
 }
 
@@ -288,12 +255,9 @@ void tcti_frontend_close(struct tcti_frontend *frontend)
     frontend->closed = true;
 }
 
-void tcti_frontend_client_gone(struct tcti_frontend *frontend, uint64_t id, uint32_t uid)
+void tcti_frontend_client_gone(struct tcti_frontend *frontend, uint64_t id)
 {
-    unsigned count = frontend_user_count(frontend, uid);
-
-    if (g_hash_table_remove(frontend->connections, &id) && count > 0)
-        frontend_user_set(frontend, uid, count - 1);
+    g_hash_table_remove(frontend->connections, &id);
 }
 
 void tcti_frontend_answered(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,

@@ -2,8 +2,8 @@
 /*
  * The D-Bus object that programs get their connection to the TPM from. It makes a socket pair,
  * hands one end to the engine and the other to the caller, and remembers who the caller was: only
- * that peer may cancel the connection's command or set its locality. Quotas of connections are
- * counted here, so that a newcomer who is one too many gets a D-Bus error. Main thread.
+ * that peer may cancel the connection's command or set its locality. A newcomer who cannot be
+ * served gets a D-Bus error with the reason. Main thread.
  */
 #pragma once
 
@@ -13,8 +13,8 @@
 
 struct tcti_frontend;
 
-/* Serves at most `max_connections` at a time out of `engine`, which is borrowed. */
-struct tcti_frontend *tcti_frontend_new(struct engine *engine, unsigned max_connections);
+/* Serves out of `engine`, which is borrowed. */
+struct tcti_frontend *tcti_frontend_new(struct engine *engine);
 
 /* Answers what is under way with an error and frees. NULL is fine. */
 void tcti_frontend_free(struct tcti_frontend *frontend);
@@ -29,6 +29,6 @@ void tcti_frontend_bus_closed(struct tcti_frontend *frontend);
 void tcti_frontend_close(struct tcti_frontend *frontend);
 
 /* The engine's events, brought to the main thread. */
-void tcti_frontend_client_gone(struct tcti_frontend *frontend, uint64_t id, uint32_t uid);
+void tcti_frontend_client_gone(struct tcti_frontend *frontend, uint64_t id);
 void tcti_frontend_answered(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
                             const struct engine_answer *answer);

@@ -2,12 +2,16 @@
 #include "engine/client-io.h"
 
 #include "engine/frame.h"
+#include "wire/control-frame.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* What may stand behind a command that is pulled in. */
+#define CLIENT_IO_BEHIND_MAX (4 * (size_t)CONTROL_FRAME_MAX_REQUEST)
 
 void client_io_init(struct client_io *io, int fd)
 {
@@ -50,14 +54,47 @@ static bool client_io_buffer_room(struct client_io_buffer *buffer, size_t capaci
     return true;
 }
 
-static bool client_io_buffer_fill(struct client_io_buffer *buffer, const uint8_t *bytes,
-                                  size_t size, size_t capacity)
+/* Puts bytes behind those that are there, with room for `capacity` in all. */
+static bool client_io_buffer_append(struct client_io_buffer *buffer, const uint8_t *bytes,
+                                    size_t size, size_t capacity)
 {
-    if (!client_io_buffer_room(buffer, capacity > size ? capacity : size))
+    size_t used = buffer->end - buffer->start;
+
+    if (!client_io_buffer_room(buffer, capacity > used + size ? capacity : used + size))
         return false;
-    memcpy(buffer->bytes, bytes, size);
-    buffer->end = size;
+    memcpy(buffer->bytes + buffer->end, bytes, size);
+    buffer->end += size;
     return true;
+}
+
+/* Forgets `size` bytes `at` bytes behind the first that counts. */
+static void client_io_buffer_cut(struct client_io_buffer *buffer, size_t at, size_t size)
+{
+    uint8_t *bytes = buffer->bytes + buffer->start;
+
+    if (at == 0) {
+        explicit_bzero(bytes, size);
+        buffer->start += size;
+    } else {
+        memmove(bytes + at, bytes + at + size, buffer->end - buffer->start - at - size);
+        buffer->end -= size;
+    }
+    if (buffer->start == buffer->end)
+        client_io_buffer_free(buffer);
+}
+
+/* frame_look() for this client: a control frame is shorter than a command may be. */
+static enum frame_state client_io_look(const struct client_io *io, const uint8_t *bytes,
+                                       size_t have, size_t max, size_t *size)
+{
+    if (io->control && have >= sizeof(uint16_t) && control_frame_is(bytes))
+        max = CONTROL_FRAME_MAX_REQUEST;
+    return frame_look(bytes, have, max, size);
+}
+
+static enum frame_state client_io_look_kept(const struct client_io *io, size_t max, size_t *size)
+{
+    return client_io_look(io, io->in.bytes + io->in.start, io->in.end - io->in.start, max, size);
 }
 
 /* Receives up to `size` bytes. The count, 0 at the end of the stream, or a negative errno. */
@@ -82,22 +119,22 @@ static enum client_io_status client_io_receive_status(const struct client_io *io
     return CLIENT_IO_CLOSED;
 }
 
-/* Goes on with a command whose start was kept. Nothing behind its end is read. */
-static enum client_io_status client_io_read_on(struct client_io *io, size_t max, uint8_t **frame,
-                                               size_t *size)
+/* Goes on with a frame whose start was kept. Nothing behind its end is read. */
+static enum client_io_status client_io_read_on(struct client_io *io, uint8_t *buffer, size_t max,
+                                               uint8_t **frame, size_t *size)
 {
     struct client_io_buffer *in = &io->in;
 
     for (;;) {
-        size_t have = in->end - in->start;
         ssize_t count;
 
-        switch (frame_look(in->bytes + in->start, have, max, size)) {
+        switch (client_io_look_kept(io, max, size)) {
         case FRAME_BAD:
             return CLIENT_IO_BAD;
         case FRAME_WHOLE:
-            *frame = in->bytes + in->start;
-            in->start += *size;
+            *frame = buffer;
+            memcpy(buffer, in->bytes + in->start, *size);
+            client_io_buffer_cut(in, 0, *size);
             return CLIENT_IO_FRAME;
         case FRAME_PARTIAL:
             break;
@@ -119,17 +156,17 @@ enum client_io_status client_io_read(struct client_io *io, uint8_t *buffer, size
     ssize_t count;
 
     if (io->in.bytes)
-        return client_io_read_on(io, capacity, frame, size);
+        return client_io_read_on(io, buffer, capacity, frame, size);
     count = client_io_receive(io, buffer, capacity);
     if (count <= 0)
         return client_io_receive_status(io, count);
     have = (size_t)count;
-    switch (frame_look(buffer, have, capacity, size)) {
+    switch (client_io_look(io, buffer, have, capacity, size)) {
     case FRAME_BAD:
         status = CLIENT_IO_BAD;
         break;
     case FRAME_PARTIAL:
-        if (!client_io_buffer_fill(&io->in, buffer, have, *size))
+        if (!client_io_buffer_append(&io->in, buffer, have, *size))
             status = CLIENT_IO_MEMORY;
         break;
     case FRAME_WHOLE:
@@ -138,8 +175,8 @@ enum client_io_status client_io_read(struct client_io *io, uint8_t *buffer, size
         if (have == *size)
             break;
         /* What came behind it may be the start of a command of any length. */
-        frame_look(buffer + *size, have - *size, capacity, &need);
-        if (!client_io_buffer_fill(&io->in, buffer + *size, have - *size, need))
+        client_io_look(io, buffer + *size, have - *size, capacity, &need);
+        if (!client_io_buffer_append(&io->in, buffer + *size, have - *size, need))
             status = CLIENT_IO_MEMORY;
         else
             explicit_bzero(buffer + *size, have - *size);
@@ -152,20 +189,57 @@ enum client_io_status client_io_read(struct client_io *io, uint8_t *buffer, size
 
 void client_io_read_done(struct client_io *io, uint8_t *frame, size_t size)
 {
+    (void)io;
     explicit_bzero(frame, size);
-    if (io->in.bytes && io->in.start == io->in.end)
-        client_io_buffer_free(&io->in);
 }
 
 bool client_io_readable(const struct client_io *io, size_t capacity)
 {
     size_t size;
 
-    if (io->maybe_more)
-        return true;
-    return io->in.bytes
-           && frame_look(io->in.bytes + io->in.start, io->in.end - io->in.start, capacity, &size)
-                  != FRAME_PARTIAL;
+    return io->maybe_more
+           || (io->in.bytes && client_io_look_kept(io, capacity, &size) != FRAME_PARTIAL);
+}
+
+int client_io_pull(struct client_io *io, uint8_t *scratch, size_t capacity)
+{
+    size_t most = capacity + CLIENT_IO_BEHIND_MAX, have = io->in.end - io->in.start;
+    ssize_t count;
+    int error = 0;
+
+    if (!io->maybe_more || have >= most)
+        return 0;
+    count = client_io_receive(io, scratch, most - have < capacity ? most - have : capacity);
+    if (count == -EAGAIN)
+        return 0;
+    if (count < 0)
+        return (int)count;
+    if (count == 0)
+        io->ended = true;
+    else if (!client_io_buffer_append(&io->in, scratch, (size_t)count, 2 * have))
+        error = -ENOMEM;
+    explicit_bzero(scratch, (size_t)count);
+    return error;
+}
+
+enum client_io_place client_io_take_control(struct client_io *io, size_t capacity, bool behind,
+                                            uint8_t *frame, size_t *size)
+{
+    size_t have = io->in.end - io->in.start, at = 0;
+    const uint8_t *bytes;
+
+    if (!io->in.bytes || client_io_look_kept(io, capacity, size) != FRAME_WHOLE)
+        return CLIENT_IO_NOWHERE;
+    bytes = io->in.bytes + io->in.start;
+    if (!control_frame_is(bytes)) {
+        at = *size;
+        if (!behind || have - at < HEADER_SIZE || !control_frame_is(bytes + at)
+            || client_io_look(io, bytes + at, have - at, capacity, size) != FRAME_WHOLE)
+            return CLIENT_IO_NOWHERE;
+    }
+    memcpy(frame, bytes + at, *size);
+    client_io_buffer_cut(&io->in, at, *size);
+    return at ? CLIENT_IO_BEHIND : CLIENT_IO_FRONT;
 }
 
 /* Sends what the socket takes. The count, which may be 0, or a negative errno. */
@@ -188,14 +262,13 @@ static ssize_t client_io_transmit(struct client_io *io, const uint8_t *bytes, si
 
 int client_io_send(struct client_io *io, const uint8_t *bytes, size_t size)
 {
-    ssize_t count = client_io_transmit(io, bytes, size);
+    ssize_t count = client_io_sending(io) ? 0 : client_io_transmit(io, bytes, size);
 
     if (count < 0)
         return (int)count;
     if ((size_t)count == size)
         return 0;
-    size -= (size_t)count;
-    return client_io_buffer_fill(&io->out, bytes + count, size, size) ? 0 : -ENOMEM;
+    return client_io_buffer_append(&io->out, bytes + count, size - (size_t)count, 0) ? 0 : -ENOMEM;
 }
 
 int client_io_flush(struct client_io *io)

@@ -4,8 +4,9 @@
  *
  * A command is read straight into the caller's buffer and a response sent straight out of it. Only
  * what does not fit the moment is kept here: the start of a command whose rest has not come, bytes
- * that came behind a command, the end of a response that the client has not read. None of it is
- * ever more than one buffer each, and a client with nothing under way keeps no buffer.
+ * that came behind a command, what was pulled in before its turn to look for control frames, the
+ * end of a response that the client has not read. None of it is ever much more than one buffer
+ * each, and a client with nothing under way keeps no buffer.
  */
 #pragma once
 
@@ -20,6 +21,7 @@ struct client_io_buffer {
 
 struct client_io {
     int fd;
+    bool control;    /* control frames may come between commands (wire/control-frame.h) */
     bool maybe_more; /* the socket may have bytes that were not read */
     bool ended;      /* the client sends no more: the end of the stream is there to be read */
     struct client_io_buffer in, out;
@@ -40,22 +42,43 @@ void client_io_init(struct client_io *io, int fd);
 void client_io_clear(struct client_io *io);
 
 /*
- * Reads the next command. `buffer` has room for `capacity` bytes, the longest command there may
- * be. With CLIENT_IO_FRAME *frame is the command's *size bytes: they stand in `buffer` or inside
- * of `io`, may be written to, and are good until client_io_read_done(), which must follow.
+ * Reads the next command, or control frame. `buffer` has room for `capacity` bytes, the longest
+ * command there may be. With CLIENT_IO_FRAME *frame is the frame's *size bytes: they stand in
+ * `buffer`, and client_io_read_done() must follow.
  */
 enum client_io_status client_io_read(struct client_io *io, uint8_t *buffer, size_t capacity,
                                      uint8_t **frame, size_t *size);
 
-/* Wipes the command that client_io_read() gave. */
+/* Wipes the frame that client_io_read() gave. */
 void client_io_read_done(struct client_io *io, uint8_t *frame, size_t size);
 
 /* True when the next client_io_read() is likely to find something. */
 bool client_io_readable(const struct client_io *io, size_t capacity);
 
+/* Where a control frame was found. */
+enum client_io_place {
+    CLIENT_IO_NOWHERE,
+    CLIENT_IO_FRONT,  /* nothing was before it */
+    CLIENT_IO_BEHIND, /* a whole command that waits is before it */
+};
+
 /*
- * Sends `size` bytes, keeping a copy of what the socket does not take. 0, or a negative errno:
- * the client is gone or there is no memory. Only while client_io_sending() is false.
+ * Keeps what the socket has, up to a command and a few control frames. `scratch` has room for
+ * `capacity` bytes, the longest command there may be. 0, or a negative errno: the client is gone or
+ * there is no memory.
+ */
+int client_io_pull(struct client_io *io, uint8_t *scratch, size_t capacity);
+
+/*
+ * Takes the first control frame out of what is kept; `behind` lets it stand behind one command.
+ * `frame` has room for CONTROL_FRAME_MAX_REQUEST bytes.
+ */
+enum client_io_place client_io_take_control(struct client_io *io, size_t capacity, bool behind,
+                                            uint8_t *frame, size_t *size);
+
+/*
+ * Sends `size` bytes, keeping a copy of what the socket does not take, behind what was kept before.
+ * 0, or a negative errno: the client is gone or there is no memory.
  */
 int client_io_send(struct client_io *io, const uint8_t *bytes, size_t size);
 

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the engine's own files share: engine.c (thread and loop), serve.c (commands of clients) and
- * orders.c (messages from other threads). */
+/*
+ * What the engine's own files share: engine.c (thread and loop), device.c (the TPM's part of the
+ * engine's life), door.c (how clients come in), serve.c (their commands), requests.c (their control
+ * frames) and orders.c (messages from other threads).
+ */
 #pragma once
 
+#include "engine/admission.h"
 #include "engine/client-io.h"
 #include "engine/control.h"
 #include "engine/engine.h"
+#include "engine/ledger-file.h"
 #include "engine/scheduler.h"
 #include "rm/rc.h"
 #include "tpm/tcti.h"
@@ -17,13 +22,21 @@
 #define ENGINE_EVENTS  256
 
 struct engine_client {
-    struct list link; /* in its bucket by id, or on the list of those to free */
+    struct engine *engine;
+    struct list link;   /* in its bucket by id, of the visitors, or of those to free */
+    struct list unseen; /* its input may have control frames that nobody looked for */
+    struct admission_seat *seat;
     struct scheduler_client turn;
+    struct scheduler_user *record; /* for the scheduler, until the client is added */
+    enum scheduler_priority priority;
     struct client_io io;
     struct rm_client *rm; /* made with the first command */
-    uint64_t id;
+    uint64_t id;          /* of one that engine_connect() made */
     uint32_t uid;
     uint8_t locality;
+    bool visitor;          /* came through the listening socket, and has no id */
+    bool known;            /* to the loop */
+    bool canceled;         /* its command, which was read and not run yet */
     bool locality_changed; /* since the last command */
     bool closing;          /* goes when it has taken its last response */
     bool gone;             /* freed as soon as no function has it at hand */
@@ -38,6 +51,7 @@ enum engine_order {
     ENGINE_ORDER_QUERY,    /* token */
     ENGINE_ORDER_SUSPEND,
     ENGINE_ORDER_RESUME,
+    ENGINE_ORDER_ALIVE, /* nothing to do */
     ENGINE_ORDER_STOP,
 };
 
@@ -59,32 +73,44 @@ struct engine {
     struct engine_events events;
     struct control control;
     pthread_t thread;
-    struct engine_message stop; /* made beforehand: stopping must not fail */
+    struct admission admission;
+    struct engine_message stop, alive; /* made beforehand: these must not fail */
     atomic_flag stop_sent;
+    atomic_bool alive_sent;
     bool started; /* there is a thread to join */
 
     /* The rest is the engine thread's alone. */
-    char *conf;
+    char *conf, *name, *runtime_dir;
+    struct ledger_file *ledger;
     struct rm_limits limits;
     int idle_release_ms;
     bool flush_all;
     int epoll_fd;
     struct tcti *tcti;
     struct rm *rm;
+    struct listener *listener;
+    uint32_t *high_uids, *low_uids;
+    unsigned high_count, low_count;
     uint8_t *command, *response;
+    uint8_t *scratch; /* as long as `command`; free to use also while a command runs */
     size_t command_capacity, response_capacity;
     struct scheduler scheduler;
     struct list clients[ENGINE_BUCKETS];
-    struct list dead; /* clients to free once the stack is clear of them */
+    struct list visitors; /* clients without an id */
+    struct list dead;     /* clients to free once the stack is clear of them */
+    struct list unseen;
     uint32_t client_count;
-    struct engine_client *running; /* whose command the TPM works on */
+    struct engine_client *running; /* whose command was read and is not answered yet */
+    bool submitted;                /* that command was given to the resource manager */
 
     enum engine_sleep sleep;
     bool failed;
+    bool door_warned; /* that nobody is let in, and nobody was since */
     bool stopping, stop_canceled;
     int64_t stop_at;    /* when the running command is given up; engine_now() */
     bool idle_pending;  /* something happened since the TPM was cleaned up */
     int64_t idle_at;    /* when to clean up */
+    int64_t door_at;    /* when to let newcomers in again; 0: they are let in */
     int64_t reopen_at;  /* when to try and open a lost TPM again */
     int reopen_wait_ms; /* 0 while the TPM is there */
 };
@@ -94,6 +120,38 @@ int64_t engine_now(void);
 
 /* Something happened that may leave the TPM with things to clean up. */
 void engine_touch(struct engine *engine);
+
+/* device.c */
+
+/* Opens the TPM and takes it over; ready() or failed() tells how that went. */
+void device_take(struct engine *engine);
+
+/* Tries to get a TPM back whose transport broke. */
+void device_mind(struct engine *engine);
+
+/* One chip command of cleaning up, if it is time for that. */
+void device_clean_up(struct engine *engine);
+
+/* Leaves nothing of ours in the TPM, if it answers, and closes it. All clients must be gone. */
+void device_give_back(struct engine *engine);
+
+/* door.c */
+
+/* Makes a client of the socket `fd`, which it takes over on success, and puts it into the epoll set
+ * without its events. 0 or a negative errno. Any thread. */
+int door_admit(struct engine *engine, uint32_t uid, int fd, struct engine_client **client);
+
+/* Lets newcomers in through the listening socket, if there is one. */
+void door_open(struct engine *engine);
+
+/* Lets nobody in any more. */
+void door_close(struct engine *engine);
+
+/* Newcomers wait at the listening socket. */
+void door_event(struct engine *engine);
+
+/* Ends a pause that door_event() made, if it is time for that. */
+void door_mind(struct engine *engine);
 
 /* serve.c */
 
@@ -106,8 +164,15 @@ void serve_next(struct engine *engine);
 /* Cancels the command that the client sent and that was not read yet. A TSS2_RC. */
 uint32_t serve_cancel_waiting(struct engine *engine, struct engine_client *client);
 
-/* Makes the client known to the loop; 0 or a negative errno. */
-int serve_add(struct engine *engine, struct engine_client *client);
+/* Makes a client that door_admit() gave known to the loop. */
+void serve_add(struct engine *engine, struct engine_client *client);
+
+/* Sends a client what is for it; the client goes when that cannot be. */
+void serve_answer(struct engine *engine, struct engine_client *client, const uint8_t *bytes,
+                  size_t size);
+
+/* Lets a client go with a last response that says `code`. */
+void serve_dismiss(struct engine *engine, struct engine_client *client, uint32_t code);
 
 /* Ends a client. It is freed by serve_bury(). */
 void serve_drop(struct engine *engine, struct engine_client *client);
@@ -115,8 +180,20 @@ void serve_drop(struct engine *engine, struct engine_client *client);
 /* Frees dropped clients; only where nobody has one at hand and no command runs. */
 void serve_bury(struct engine *engine);
 
-/* Frees a client that serve_add() was never called or failed for; NULL is fine. */
+/* Frees a client that is not, or no longer, known to the loop; NULL is fine. */
 void serve_client_free(struct engine_client *client);
+
+/* requests.c */
+
+/* Carries out the control frames that stand before, or right behind, a client's next command. */
+void requests_look(struct engine *engine, struct engine_client *client);
+
+/* The same for all clients with input that nobody looked at. */
+void requests_look_all(struct engine *engine);
+
+/* Carries out one control frame, which was found at `place`. */
+void requests_carry_out(struct engine *engine, struct engine_client *client,
+                        enum client_io_place place, const uint8_t *frame, size_t size);
 
 /* orders.c */
 
@@ -125,3 +202,6 @@ void orders_serve(struct engine *engine);
 
 /* Refuses the waiting messages. */
 void orders_refuse(struct engine *engine);
+
+/* Sets the locality of a client's next commands; false when its user may not have that one. */
+bool orders_set_locality(struct engine_client *client, uint8_t locality);

@@ -4,11 +4,12 @@
  * that a command crosses no thread and takes no lock. Other threads put requests to it through a
  * message queue; answers and events come back through the functions of struct engine_events.
  *
- * While the TPM works on a command the queue is served all the same, unless the TCTI has no poll
- * handles.
+ * While the TPM works on a command the queue and the sockets are served all the same, unless the
+ * TCTI has no poll handles.
  */
 #pragma once
 
+#include "engine/listener.h"
 #include "rm/rm.h"
 #include "tpm/fault.h"
 
@@ -18,9 +19,14 @@ struct engine;
 
 struct engine_config {
     const char *tcti;        /* the loader's configuration string; copied */
-    struct rm_limits limits; /* of each client */
-    int idle_release_ms;     /* quiet time after which the TPM is left empty */
-    bool flush_all;          /* at start, flush sessions of others too */
+    const char *name;        /* tells daemons on one TPM apart; copied */
+    const char *runtime_dir; /* where the record of sessions is kept; copied; NULL: nowhere */
+    struct rm_limits limits;
+    unsigned max_connections, max_connections_per_user; /* 0: no limit */
+    const uint32_t *high_uids, *low_uids;               /* users of other priority; copied */
+    unsigned high_count, low_count;
+    int idle_release_ms; /* quiet time after which the TPM is left empty */
+    bool flush_all;      /* at start, flush sessions of others too */
 };
 
 struct engine_status {
@@ -41,8 +47,9 @@ struct engine_events {
     void (*ready)(void *data);
     /* There is no TPM to work with, or none any more. The engine waits to be stopped. Once. */
     void (*failed)(void *data, enum tpm_fault fault, const char *text);
-    /* The client's socket is closed and all that it had is given back. Once for each. */
-    void (*client_gone)(void *data, uint64_t id, uint32_t uid);
+    /* The client's socket is closed and all that it had is given back. Once for each that
+     * engine_connect() made. */
+    void (*client_gone)(void *data, uint64_t id);
     /* The answer to the request made with `token`. Once for each that was accepted. */
     void (*answered)(void *data, void *token, const struct engine_answer *answer);
     /* The TPM holds nothing that sleep would lose. Once for each engine_suspend(), but for one
@@ -54,10 +61,12 @@ struct engine_events {
 };
 
 /*
- * Starts the thread, which opens the TPM; ready() or failed() tells how that went. NULL with errno
- * set when there are no threads, descriptors or memory.
+ * Starts the thread, which opens the TPM; ready() or failed() tells how that went. Clients may come
+ * through `listener` from then on, NULL for none; it is taken over on success. NULL with errno set
+ * when there are no threads, descriptors or memory.
  */
-struct engine *engine_new(const struct engine_config *config, const struct engine_events *events);
+struct engine *engine_new(const struct engine_config *config, const struct engine_events *events,
+                          struct listener *listener);
 
 /*
  * Asks the engine to stop: the running command ends, within ENGINE_STOP_MS, its answer is sent, the
@@ -69,10 +78,21 @@ void engine_stop(struct engine *engine);
 /* Joins the thread, which engine_stop() must have ended or be about to, and frees. NULL is fine. */
 void engine_free(struct engine *engine);
 
+/*
+ * Whether the engine gave a sign of life since the last time that this was asked; asks for the next
+ * one. A command in a TCTI without poll handles, or one that is opened, counts as life for
+ * ENGINE_LONGEST_MS. Any thread, but one at a time.
+ */
+#define ENGINE_LONGEST_MS 600000
+bool engine_alive(struct engine *engine);
+
 /* All below: any thread; the functions return 0, or a negative errno and nothing happens. */
 
-/* A client of user `uid` behind the stream socket `fd`, which is taken over on success only. `id`
- * names it from now on. */
+/*
+ * A client of user `uid` behind the stream socket `fd`, which is taken over on success only. `id`
+ * names it from now on. All that can fail fails here, whatever the engine is at: with the errors of
+ * admission_enter(), or with those of memory and epoll (admission_text() says them in words).
+ */
 int engine_connect(struct engine *engine, uint64_t id, uint32_t uid, int fd);
 
 /* Cancels the client's command. rc is 0, or TSS2_TCTI_RC_BAD_SEQUENCE when it has none, or what

@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/engine-private.h"
 
-#include "base/log.h"
-
-#include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* The highest locality that a user may choose. Localities 3 and 4 are the platform's own
  * (TPM 2.0 Library Part 1, clause "Locality"). */
@@ -41,17 +36,13 @@ static void orders_answer(struct engine *engine, void *token, uint32_t rc)
 static void orders_connect(struct engine *engine, struct engine_client *client)
 {
     uint64_t id = client->id;
-    uint32_t uid = client->uid;
-    int error = -ESHUTDOWN;
 
-    if (engine->rm && !engine->stopping && !engine->failed)
-        error = serve_add(engine, client);
-    if (!error)
+    if (engine->rm && !engine->stopping && !engine->failed) {
+        serve_add(engine, client);
         return;
-    if (error != -ESHUTDOWN)
-        log_warning("connection of user %" PRIu32 " refused: %s", uid, strerror(-error));
+    }
     serve_client_free(client);
-    engine->events.client_gone(engine->events.data, id, uid);
+    engine->events.client_gone(engine->events.data, id);
 }
 
 static uint32_t orders_cancel(struct engine *engine, uint64_t id)
@@ -65,17 +56,22 @@ static uint32_t orders_cancel(struct engine *engine, uint64_t id)
     return serve_cancel_waiting(engine, client);
 }
 
-static uint32_t orders_set_locality(struct engine *engine, uint64_t id, uint8_t locality)
+bool orders_set_locality(struct engine_client *client, uint8_t locality)
+{
+    if (locality > orders_max_locality(client->uid))
+        return false;
+    client->locality_changed = client->locality_changed || client->locality != locality;
+    client->locality = locality;
+    return true;
+}
+
+static uint32_t orders_locality(struct engine *engine, uint64_t id, uint8_t locality)
 {
     struct engine_client *client = orders_find(engine, id);
 
     if (!client)
         return TSS2_TCTI_RC_BAD_SEQUENCE;
-    if (locality > orders_max_locality(client->uid))
-        return RM_RC_LOCALITY;
-    client->locality_changed = client->locality_changed || client->locality != locality;
-    client->locality = locality;
-    return TSS2_RC_SUCCESS;
+    return orders_set_locality(client, locality) ? TSS2_RC_SUCCESS : RM_RC_LOCALITY;
 }
 
 static void orders_stop(struct engine *engine)
@@ -84,6 +80,8 @@ static void orders_stop(struct engine *engine)
         return;
     engine->stopping = true;
     engine->stop_at = engine_now() + ENGINE_STOP_MS;
+    admission_set_open(&engine->admission, false);
+    door_close(engine);
 }
 
 static void orders_carry_out(struct engine *engine, struct engine_message *message)
@@ -97,7 +95,7 @@ static void orders_carry_out(struct engine *engine, struct engine_message *messa
         break;
     case ENGINE_ORDER_LOCALITY:
         orders_answer(engine, message->token,
-                      orders_set_locality(engine, message->id, message->locality));
+                      orders_locality(engine, message->id, message->locality));
         break;
     case ENGINE_ORDER_QUERY:
         orders_answer(engine, message->token, TSS2_RC_SUCCESS);
@@ -108,9 +106,12 @@ static void orders_carry_out(struct engine *engine, struct engine_message *messa
     case ENGINE_ORDER_RESUME:
         engine->sleep = ENGINE_AWAKE;
         break;
+    case ENGINE_ORDER_ALIVE:
+        atomic_store(&engine->alive_sent, false);
+        return; /* it is a part of the engine, as the next one is */
     case ENGINE_ORDER_STOP:
         orders_stop(engine);
-        return; /* it is a part of the engine */
+        return;
     }
     free(message);
 }
@@ -137,6 +138,7 @@ void orders_refuse(struct engine *engine)
     while ((message = orders_take(engine))) {
         switch ((enum engine_order)message->head.kind) {
         case ENGINE_ORDER_CONNECT:
+        case ENGINE_ORDER_ALIVE:
         case ENGINE_ORDER_STOP:
             orders_carry_out(engine, message);
             continue;

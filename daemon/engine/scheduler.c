@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/scheduler.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 /* How much chip time one that rested may use before the others have theirs. */
@@ -24,7 +23,21 @@ struct scheduler_user {
     uint64_t sequence;
     unsigned clients;
     uint32_t uid;
+    enum scheduler_priority priority;
 };
+
+/* What each priority weighs. */
+static const uint64_t scheduler_weights[] = {
+    [SCHEDULER_LOW] = 1,
+    [SCHEDULER_NORMAL] = 4,
+    [SCHEDULER_HIGH] = 16,
+};
+
+/* How far the virtual time of a user moves with `time` of the chip. */
+static uint64_t scheduler_weigh(const struct scheduler_user *user, uint64_t time)
+{
+    return time * scheduler_weights[SCHEDULER_NORMAL] / scheduler_weights[user->priority];
+}
 
 static bool scheduler_earlier(uint64_t time_a, uint64_t sequence_a, uint64_t time_b,
                               uint64_t sequence_b)
@@ -62,14 +75,26 @@ void scheduler_init(struct scheduler *scheduler)
 {
     *scheduler = (struct scheduler){
         .ready_users.before = scheduler_user_before,
-        .express.before = scheduler_express_before,
         .express_budget = SCHEDULER_EXPRESS_SAVINGS,
     };
+    for (unsigned i = 0; i < SCHEDULER_PRIORITIES; i++)
+        scheduler->express[i].before = scheduler_express_before;
     list_init(&scheduler->users);
 }
 
-static void scheduler_user_free(struct scheduler_user *user)
+struct scheduler_user *scheduler_user_new(void)
 {
+    struct scheduler_user *user = calloc(1, sizeof(*user));
+
+    if (user)
+        list_init(&user->link);
+    return user;
+}
+
+void scheduler_user_free(struct scheduler_user *user)
+{
+    if (!user)
+        return;
     list_remove(&user->link);
     free(user);
 }
@@ -91,32 +116,33 @@ void scheduler_clear(struct scheduler *scheduler)
         scheduler_user_free(list_entry(it, struct scheduler_user, link));
 }
 
-static struct scheduler_user *scheduler_user_get(struct scheduler *scheduler, uint32_t uid)
+/* The record of a user; `record` when it had none. */
+static struct scheduler_user *scheduler_user_get(struct scheduler *scheduler, uint32_t uid,
+                                                 enum scheduler_priority priority,
+                                                 struct scheduler_user *record)
 {
-    struct scheduler_user *user;
-
     list_for_each (it, &scheduler->users) {
-        user = list_entry(it, struct scheduler_user, link);
-        if (user->uid == uid)
-            return user;
+        struct scheduler_user *user = list_entry(it, struct scheduler_user, link);
+
+        if (user->uid != uid)
+            continue;
+        scheduler_user_free(record);
+        return user;
     }
     scheduler_sweep(scheduler);
-    user = calloc(1, sizeof(*user));
-    if (!user)
-        return NULL;
-    user->uid = uid;
-    user->ready.before = scheduler_fair_before;
-    user->virtual_time = scheduler->virtual_time;
-    list_insert_before(&scheduler->users, &user->link);
-    return user;
+    record->uid = uid;
+    record->priority = priority;
+    record->ready.before = scheduler_fair_before;
+    record->virtual_time = scheduler->virtual_time;
+    list_insert_before(&scheduler->users, &record->link);
+    return record;
 }
 
-int scheduler_add(struct scheduler *scheduler, struct scheduler_client *client, uint32_t uid)
+void scheduler_add(struct scheduler *scheduler, struct scheduler_client *client, uint32_t uid,
+                   enum scheduler_priority priority, struct scheduler_user *record)
 {
-    struct scheduler_user *user = scheduler_user_get(scheduler, uid);
+    struct scheduler_user *user = scheduler_user_get(scheduler, uid, priority, record);
 
-    if (!user)
-        return -ENOMEM;
     /* Without a history it is thought to be like its user's other clients: who sends expensive
      * commands gains nothing by a new connection for each. */
     *client = (struct scheduler_client){
@@ -125,7 +151,6 @@ int scheduler_add(struct scheduler *scheduler, struct scheduler_client *client, 
         .mean = user->mean,
     };
     user->clients++;
-    return 0;
 }
 
 void scheduler_remove(struct scheduler *scheduler, struct scheduler_client *client)
@@ -169,7 +194,7 @@ void scheduler_ready(struct scheduler *scheduler, struct scheduler_client *clien
     }
     client->cost_class = scheduler_cost_class(client->mean);
     client->express_key = user->virtual_time;
-    heap_insert(&scheduler->express, &client->express);
+    heap_insert(&scheduler->express[user->priority], &client->express);
 }
 
 void scheduler_unready(struct scheduler *scheduler, struct scheduler_client *client)
@@ -179,21 +204,33 @@ void scheduler_unready(struct scheduler *scheduler, struct scheduler_client *cli
     if (!heap_holds(&client->fair))
         return;
     heap_remove(&user->ready, &client->fair);
-    heap_remove(&scheduler->express, &client->express);
+    heap_remove(&scheduler->express[user->priority], &client->express);
     if (!user->ready.root)
         heap_remove(&scheduler->ready_users, &user->node);
 }
 
-/* The client that may pass the one whose turn it is, or NULL. */
+/* Whether `client` may pass `turn`, the one whose turn it is, in the express lane. */
+static bool scheduler_may_pass(const struct scheduler *scheduler,
+                               const struct scheduler_client *client,
+                               const struct scheduler_client *turn)
+{
+    return client != turn && client->mean <= turn->mean / SCHEDULER_EXPRESS_RATIO
+           && scheduler->express_budget > (int64_t)client->mean;
+}
+
+/* The client that passes the one whose turn it is, or NULL. */
 static struct scheduler_client *scheduler_pick_express(const struct scheduler *scheduler,
                                                        const struct scheduler_client *turn)
 {
-    struct scheduler_client *client =
-        heap_entry(scheduler->express.root, struct scheduler_client, express);
+    for (unsigned i = SCHEDULER_PRIORITIES; i-- > (unsigned)turn->user->priority;) {
+        struct heap_node *root = scheduler->express[i].root;
 
-    if (client == turn || client->mean > turn->mean / SCHEDULER_EXPRESS_RATIO)
-        return NULL;
-    return scheduler->express_budget > (int64_t)client->mean ? client : NULL;
+        if (root
+            && scheduler_may_pass(scheduler, heap_entry(root, struct scheduler_client, express),
+                                  turn))
+            return heap_entry(root, struct scheduler_client, express);
+    }
+    return NULL;
 }
 
 /*
@@ -208,7 +245,8 @@ static void scheduler_limit(struct scheduler *scheduler, const struct scheduler_
     const struct scheduler_user *user = express->user;
 
     scheduler->client_limit = (same ? turn->virtual_time : user->clients_time) + turn->mean;
-    scheduler->user_limit = same ? UINT64_MAX : turn->user->virtual_time + turn->mean;
+    scheduler->user_limit =
+        same ? UINT64_MAX : turn->user->virtual_time + scheduler_weigh(turn->user, turn->mean);
 }
 
 struct scheduler_client *scheduler_pick(struct scheduler *scheduler)
@@ -245,8 +283,8 @@ void scheduler_charge(struct scheduler *scheduler, struct scheduler_client *clie
     struct scheduler_user *user = client->user;
     bool waits = heap_holds(&user->node);
 
-    if (cost > INT64_MAX / 2)
-        cost = INT64_MAX / 2;
+    if (cost > INT64_MAX / 8)
+        cost = INT64_MAX / 8;
     heap_remove(&scheduler->ready_users, &user->node);
     if (client->by_express) {
         if (client->virtual_time > scheduler->client_limit)
@@ -260,7 +298,7 @@ void scheduler_charge(struct scheduler *scheduler, struct scheduler_client *clie
         scheduler->express_budget = SCHEDULER_EXPRESS_SAVINGS;
     }
     client->virtual_time += cost;
-    user->virtual_time += cost;
+    user->virtual_time += scheduler_weigh(user, cost);
     client->mean = scheduler_mean(client->mean, cost);
     user->mean = scheduler_mean(user->mean, cost);
     if (waits)

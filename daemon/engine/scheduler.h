@@ -10,8 +10,11 @@
  * one whose turn it is needs goes first. The lane may take as much chip time as was used outside
  * of it and no more, so nobody starves.
  *
- * Pure: times are what the caller says, in nanoseconds. Nothing is allocated but one record for
- * each user, when its first client is added. One thread.
+ * Users have a priority, which is a weight: the virtual time of a user with four times the weight
+ * moves a quarter as fast. And nobody is passed in the express lane by a lower priority.
+ *
+ * Pure: times are what the caller says, in nanoseconds. Nothing is allocated but a record for each
+ * user, by scheduler_user_new(). One thread.
  */
 #pragma once
 
@@ -22,10 +25,18 @@
 
 struct scheduler_user;
 
+enum scheduler_priority {
+    SCHEDULER_LOW,
+    SCHEDULER_NORMAL,
+    SCHEDULER_HIGH,
+};
+
+#define SCHEDULER_PRIORITIES (SCHEDULER_HIGH + 1)
+
 struct scheduler {
     struct list users;
     struct heap ready_users;
-    struct heap express;               /* all ready clients, by expected cost */
+    struct heap express[SCHEDULER_PRIORITIES]; /* all ready clients, by expected cost */
     uint64_t virtual_time;             /* of the user that was served last out of the fair order */
     uint64_t sequence;                 /* makes equals first come, first served */
     int64_t express_budget;            /* chip time that the express lane may use */
@@ -49,8 +60,16 @@ void scheduler_init(struct scheduler *scheduler);
 /* Frees the users' records; all clients must have been removed. */
 void scheduler_clear(struct scheduler *scheduler);
 
-/* Adds a client of a user; it has nothing to run. -ENOMEM on failure, else 0. */
-int scheduler_add(struct scheduler *scheduler, struct scheduler_client *client, uint32_t uid);
+/* A record for a user that may be new; NULL without memory. Any thread. */
+struct scheduler_user *scheduler_user_new(void);
+
+/* Frees a record that scheduler_add() did not get. NULL is fine. */
+void scheduler_user_free(struct scheduler_user *user);
+
+/* Adds a client of a user; it has nothing to run. Takes `record` over. The priority is that of the
+ * user's first client. */
+void scheduler_add(struct scheduler *scheduler, struct scheduler_client *client, uint32_t uid,
+                   enum scheduler_priority priority, struct scheduler_user *record);
 
 /* Takes a client out, in whatever state; harmless for one that was not added. */
 void scheduler_remove(struct scheduler *scheduler, struct scheduler_client *client);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/engine-private.h"
 
+#include "wire/control-frame.h"
 #include "wire/response.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -24,21 +24,20 @@ static uint64_t serve_clock(void)
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-int serve_add(struct engine *engine, struct engine_client *client)
+void serve_add(struct engine *engine, struct engine_client *client)
 {
     struct epoll_event event = {SERVE_EVENTS, {.ptr = client}};
-    int error = scheduler_add(&engine->scheduler, &client->turn, client->uid);
+    struct list *place =
+        client->visitor ? &engine->visitors : &engine->clients[client->id % ENGINE_BUCKETS];
 
-    if (error)
-        return error;
-    if (epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, client->io.fd, &event) < 0) {
-        error = -errno;
-        scheduler_remove(&engine->scheduler, &client->turn);
-        return error;
-    }
-    list_insert_before(&engine->clients[client->id % ENGINE_BUCKETS], &client->link);
+    scheduler_add(&engine->scheduler, &client->turn, client->uid, client->priority, client->record);
+    client->record = NULL;
+    client->known = true;
+    list_insert_before(place, &client->link);
     engine->client_count++;
-    return 0;
+    /* What happened before is told now. */
+    if (epoll_ctl(engine->epoll_fd, EPOLL_CTL_MOD, client->io.fd, &event) < 0)
+        serve_drop(engine, client);
 }
 
 void serve_client_free(struct engine_client *client)
@@ -47,6 +46,8 @@ void serve_client_free(struct engine_client *client)
         return;
     rm_client_free(client->rm);
     client_io_clear(&client->io);
+    scheduler_user_free(client->record);
+    admission_leave(&client->engine->admission, client->seat);
     free(client);
 }
 
@@ -56,6 +57,7 @@ void serve_drop(struct engine *engine, struct engine_client *client)
         return;
     client->gone = true;
     scheduler_remove(&engine->scheduler, &client->turn);
+    list_remove(&client->unseen);
     list_remove(&client->link);
     list_insert_before(&engine->dead, &client->link);
     engine->client_count--;
@@ -65,14 +67,15 @@ void serve_bury(struct engine *engine)
 {
     list_for_each (it, &engine->dead) {
         struct engine_client *client = list_entry(it, struct engine_client, link);
+        bool visitor = client->visitor;
         uint64_t id = client->id;
-        uint32_t uid = client->uid;
 
         list_remove(&client->link);
         if (client->rm)
             engine_touch(engine);
         serve_client_free(client);
-        engine->events.client_gone(engine->events.data, id, uid);
+        if (!visitor)
+            engine->events.client_gone(engine->events.data, id);
     }
 }
 
@@ -89,21 +92,31 @@ static void serve_watch(struct engine *engine, struct engine_client *client)
     client->want_write = want;
 }
 
+/* Its input is to be looked at for control frames before a command takes its time. */
+static void serve_notice(struct engine *engine, struct engine_client *client)
+{
+    if (client->io.control && !client->gone && list_empty(&client->unseen))
+        list_insert_before(&engine->unseen, &client->unseen);
+}
+
 /* Puts a client that may do something in line, or lets it go. */
 static void serve_line_up(struct engine *engine, struct engine_client *client)
 {
     if (client->gone || client == engine->running || client_io_sending(&client->io))
         return;
-    if (client->closing)
+    if (client->closing) {
         serve_drop(engine, client);
-    else if (client_io_readable(&client->io, engine->command_capacity))
+    } else if (client_io_readable(&client->io, engine->command_capacity)) {
         scheduler_ready(&engine->scheduler, &client->turn);
+        serve_notice(engine, client);
+    }
 }
 
-/* Sends a response; what the client does not take at once goes later. */
-static void serve_answer(struct engine *engine, struct engine_client *client, const uint8_t *bytes,
-                         size_t size)
+void serve_answer(struct engine *engine, struct engine_client *client, const uint8_t *bytes,
+                  size_t size)
 {
+    if (client->gone)
+        return;
     if (client_io_send(&client->io, bytes, size) < 0)
         serve_drop(engine, client);
     else
@@ -117,7 +130,13 @@ static void serve_answer_code(struct engine *engine, struct engine_client *clien
     serve_answer(engine, client, bytes, response_build_code(bytes, code));
 }
 
-/* Reads the client's next command into `buffer`; deals with everything that is none. */
+void serve_dismiss(struct engine *engine, struct engine_client *client, uint32_t code)
+{
+    client->closing = true;
+    serve_answer_code(engine, client, code);
+}
+
+/* Reads the client's next frame into `buffer`; deals with everything that is none. */
 static bool serve_read(struct engine *engine, struct engine_client *client, uint8_t *buffer,
                        uint8_t **frame, size_t *size)
 {
@@ -127,12 +146,10 @@ static bool serve_read(struct engine *engine, struct engine_client *client, uint
     case CLIENT_IO_AGAIN:
         break;
     case CLIENT_IO_BAD:
-        client->closing = true;
-        serve_answer_code(engine, client, RM_RC_COMMAND_SIZE);
+        serve_dismiss(engine, client, RM_RC_COMMAND_SIZE);
         break;
     case CLIENT_IO_MEMORY:
-        client->closing = true;
-        serve_answer_code(engine, client, RM_RC_MEMORY);
+        serve_dismiss(engine, client, RM_RC_MEMORY);
         break;
     case CLIENT_IO_CLOSED:
         serve_drop(engine, client);
@@ -144,7 +161,7 @@ static bool serve_read(struct engine *engine, struct engine_client *client, uint
 
 void serve_event(struct engine *engine, struct engine_client *client, uint32_t events)
 {
-    if (client->gone)
+    if (client->gone || !client->known)
         return;
     /* Both directions are shut: nobody is there to take an answer. */
     if (events & (EPOLLHUP | EPOLLERR)) {
@@ -159,8 +176,10 @@ void serve_event(struct engine *engine, struct engine_client *client, uint32_t e
     }
     if (events & EPOLLRDHUP)
         client->io.ended = true;
-    if (events & (EPOLLIN | EPOLLRDHUP))
+    if (events & (EPOLLIN | EPOLLRDHUP)) {
         client->io.maybe_more = true;
+        serve_notice(engine, client);
+    }
     serve_line_up(engine, client);
 }
 
@@ -178,31 +197,49 @@ static bool serve_prepare(struct engine *engine, struct engine_client *client)
     return client->rm != NULL;
 }
 
+/* Has the resource manager run the client's command. The size of the answer. */
+static size_t serve_submit(struct engine *engine, struct engine_client *client, uint8_t *frame,
+                           size_t size)
+{
+    size_t answer;
+
+    if (!serve_prepare(engine, client))
+        return response_build_code(engine->response, RM_RC_MEMORY);
+    engine->submitted = true;
+    answer = rm_execute(engine->rm, client->rm, frame, size, engine->response);
+    engine->submitted = false;
+    return answer;
+}
+
 static void serve_run(struct engine *engine, struct engine_client *client, uint8_t *frame,
                       size_t size)
 {
-    uint64_t started = serve_clock(), cost;
+    uint64_t started;
     size_t answer;
 
+    /* While the command runs only what comes anew is looked at. */
     engine->running = client;
-    if (serve_prepare(engine, client))
-        answer = rm_execute(engine->rm, client->rm, frame, size, engine->response);
+    client->canceled = false;
+    if (client->io.in.bytes)
+        requests_look(engine, client);
+    requests_look_all(engine);
+    started = serve_clock();
+    if (client->canceled)
+        answer = response_build_code(engine->response, RM_RC_CANCELED);
     else
-        answer = response_build_code(engine->response, RM_RC_MEMORY);
+        answer = serve_submit(engine, client, frame, size);
     engine->running = NULL;
-    cost = serve_clock() - started;
-    client_io_read_done(&client->io, frame, size);
     if (!client->gone) {
-        scheduler_charge(&engine->scheduler, &client->turn, cost);
+        scheduler_charge(&engine->scheduler, &client->turn, serve_clock() - started);
         serve_answer(engine, client, engine->response, answer);
     }
     explicit_bzero(engine->response, answer);
-    serve_line_up(engine, client);
 }
 
 void serve_next(struct engine *engine)
 {
     struct scheduler_client *turn = scheduler_pick(&engine->scheduler);
+    uint64_t started = serve_clock();
     struct engine_client *client;
     uint8_t *frame;
     size_t size;
@@ -212,31 +249,33 @@ void serve_next(struct engine *engine)
     client = list_entry(turn, struct engine_client, turn);
     if (!serve_read(engine, client, engine->command, &frame, &size))
         return;
-    serve_run(engine, client, frame, size);
-    engine_touch(engine);
+    if (!client->io.maybe_more && !client->io.in.bytes)
+        list_remove(&client->unseen);
+    if (client->io.control && control_frame_is(frame)) {
+        requests_carry_out(engine, client, CLIENT_IO_FRONT, frame, size);
+        if (!client->gone)
+            scheduler_charge(&engine->scheduler, &client->turn, serve_clock() - started);
+    } else {
+        serve_run(engine, client, frame, size);
+        engine_touch(engine);
+    }
+    client_io_read_done(&client->io, frame, size);
+    serve_line_up(engine, client);
 }
 
 uint32_t serve_cancel_waiting(struct engine *engine, struct engine_client *client)
 {
-    uint8_t *buffer, *frame;
+    uint8_t *frame;
     size_t size;
-    bool found;
 
     /* A client that has not taken its last response is between commands. */
-    if (client->closing || client_io_sending(&client->io))
+    if (client->closing || client_io_sending(&client->io)
+        || !serve_read(engine, client, engine->scratch, &frame, &size))
         return TSS2_TCTI_RC_BAD_SEQUENCE;
-    /* The engine's own buffer may be at work. */
-    buffer = malloc(engine->command_capacity);
-    if (!buffer)
-        return TSS2_TCTI_RC_MEMORY;
-    found = serve_read(engine, client, buffer, &frame, &size);
-    if (found) {
-        client_io_read_done(&client->io, frame, size);
-        serve_answer_code(engine, client, RM_RC_CANCELED);
-        if (!client->gone && !client_io_readable(&client->io, engine->command_capacity))
-            scheduler_unready(&engine->scheduler, &client->turn);
-        serve_line_up(engine, client);
-    }
-    free(buffer);
-    return found ? TSS2_RC_SUCCESS : TSS2_TCTI_RC_BAD_SEQUENCE;
+    client_io_read_done(&client->io, frame, size);
+    serve_answer_code(engine, client, RM_RC_CANCELED);
+    if (!client->gone && !client_io_readable(&client->io, engine->command_capacity))
+        scheduler_unready(&engine->scheduler, &client->turn);
+    serve_line_up(engine, client);
+    return TSS2_RC_SUCCESS;
 }

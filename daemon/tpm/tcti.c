@@ -7,6 +7,7 @@
 #include "wire/header.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -32,6 +33,7 @@ struct tcti {
     int epoll_fd;
     int locality; /* in force */
     bool polls;   /* epoll_fd has the poll handles */
+    _Atomic int64_t busy_since;
 };
 
 static struct tcti *tcti_of(struct rm_tpm *tpm)
@@ -143,11 +145,23 @@ static bool tcti_set_locality(struct tcti *tcti, uint8_t locality)
     return true;
 }
 
+static int tcti_exchange(struct tcti *tcti, const uint8_t *command, size_t size, uint8_t *response,
+                         size_t capacity, size_t *response_size)
+{
+    int error = -EIO;
+
+    atomic_store(&tcti->busy_since, tcti_now());
+    if (Tss2_Tcti_Transmit(tcti->context, size, command) == TSS2_RC_SUCCESS)
+        error = tcti_receive(tcti, response, capacity, response_size);
+    atomic_store(&tcti->busy_since, 0);
+    return error;
+}
+
 static int tcti_transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *command, size_t size,
                          uint8_t *response, size_t capacity, size_t *response_size)
 {
     struct tcti *tcti = tcti_of(tpm);
-    int error = -EIO;
+    int error;
 
     if (!tcti->context)
         return -ENOTCONN;
@@ -158,8 +172,7 @@ static int tcti_transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *co
         *response_size = HEADER_SIZE;
         return 0;
     }
-    if (Tss2_Tcti_Transmit(tcti->context, size, command) == TSS2_RC_SUCCESS)
-        error = tcti_receive(tcti, response, capacity, response_size);
+    error = tcti_exchange(tcti, command, size, response, capacity, response_size);
     /* Whatever else went wrong, an answer may still be on its way: only a new transport is sure to
      * be at the start of one. */
     if (error && error != -EMSGSIZE)
@@ -268,7 +281,9 @@ uint32_t tcti_open(struct tcti *tcti, const char *conf)
         return TSS2_TCTI_RC_IO_ERROR;
     if (!tpm_fault_may_open(conf))
         return TSS2_TCTI_RC_BAD_VALUE;
+    atomic_store(&tcti->busy_since, tcti_now());
     rc = Tss2_TctiLdr_Initialize(conf, &tcti->context);
+    atomic_store(&tcti->busy_since, 0);
     if (rc != TSS2_RC_SUCCESS) {
         tcti->context = NULL;
         return rc;
@@ -294,6 +309,11 @@ bool tcti_is_open(const struct tcti *tcti)
 bool tcti_blocks(const struct tcti *tcti)
 {
     return tcti->context && !tcti->polls;
+}
+
+int64_t tcti_busy_since(const struct tcti *tcti)
+{
+    return atomic_load(&tcti->busy_since);
 }
 
 uint32_t tcti_cancel(struct tcti *tcti)

@@ -42,6 +42,10 @@ bool tcti_is_open(const struct tcti *tcti);
 /* True when commands run without the waiter's calls: the TCTI has no poll handles. */
 bool tcti_blocks(const struct tcti *tcti);
 
+/* Since when, on the monotonic clock in milliseconds, the TCTI has been busy with a command or with
+ * being opened; 0 when it is not. Any thread. */
+int64_t tcti_busy_since(const struct tcti *tcti);
+
 /* Asks the TPM to cancel the running command, which still gets its answer. The TSS2_RC. */
 uint32_t tcti_cancel(struct tcti *tcti);
 

@@ -11,7 +11,7 @@
 #                              TABRMD_TEST_PEER_LIBDIR (the directory of its client library)
 
 # shellcheck disable=SC2034 # the lists are for those who source this file
-PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libtss2-dev libsystemd-dev"
+PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libtss2-dev"
 # shellcheck disable=SC2034
 PACKAGES_DEMO="swtpm tpm2-tools dbus-daemon"
 # shellcheck disable=SC2034

@@ -122,11 +122,13 @@ void engine_chip_answer(struct engine_chip *chip)
 {
     /* TPMA_CC of the commands that this TPM has; neither has handles. */
     static const uint32_t commands[] = {TPM2_CC_GetCapability, TPM2_CC_GetRandom};
-    uint8_t response[HEADER_SIZE + 17] = {0};
+    uint8_t response[HEADER_SIZE + 25] = {0};
     size_t size = HEADER_SIZE;
 
     if (header_load(chip->packet).code == TPM2_CC_GetRandom) {
         size += 2; /* an empty TPM2B_DIGEST */
+    } else if (header_load(chip->packet).code == TPM2_CC_ReadClock) {
+        size += 25; /* TPMS_TIME_INFO */
     } else if (header_load(chip->packet).code == TPM2_CC_GetCapability) {
         uint32_t capability = load_be32(chip->packet + HEADER_SIZE);
 

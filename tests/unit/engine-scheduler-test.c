@@ -33,13 +33,22 @@ static void bench_init(struct bench *bench, unsigned count)
     bench->again = NOBODY;
 }
 
-static void bench_add(struct bench *bench, unsigned index, uint32_t uid, uint64_t cost)
+static void bench_add_as(struct bench *bench, unsigned index, uint32_t uid, uint64_t cost,
+                         enum scheduler_priority priority)
 {
     struct load *load = &bench->loads[index];
 
-    assert_int_equal(scheduler_add(&bench->scheduler, &load->turn, uid), 0);
+    struct scheduler_user *record = scheduler_user_new();
+
+    assert_non_null(record);
+    scheduler_add(&bench->scheduler, &load->turn, uid, priority, record);
     load->cost = cost;
     scheduler_ready(&bench->scheduler, &load->turn);
+}
+
+static void bench_add(struct bench *bench, unsigned index, uint32_t uid, uint64_t cost)
+{
+    bench_add_as(bench, index, uid, cost, SCHEDULER_NORMAL);
 }
 
 static void bench_clear(struct bench *bench)
@@ -221,6 +230,81 @@ static void test_R38_reconnecting_gains_nothing(void **state)
     bench_clear(&bench);
 }
 
+/* Users at every priority that never pause: shares as the weights say, so nobody starves. */
+static void test_R38_priorities_are_shares(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    bench_init(&bench, 3);
+    bench_add_as(&bench, 0, 1000, 40 * MS, SCHEDULER_LOW);
+    bench_add_as(&bench, 1, 1001, 40 * MS, SCHEDULER_NORMAL);
+    bench_add_as(&bench, 2, 1002, 40 * MS, SCHEDULER_HIGH);
+    for (unsigned i = 0; i < 3; i++)
+        bench.loads[i].pipelined = true;
+    for (unsigned i = 0; i < 10000; i++)
+        bench_step(&bench);
+    expect_near(bench.loads[1].used, 4 * bench.loads[0].used, 5);
+    expect_near(bench.loads[2].used, 4 * bench.loads[1].used, 5);
+    bench_clear(&bench);
+}
+
+/* Whatever it sends and however often it connects, a user has one priority's share. */
+static void test_R38_many_of_low_priority_are_still_low(void **state)
+{
+    struct bench bench;
+    uint64_t low = 0;
+
+    (void)state;
+    bench_init(&bench, 21);
+    for (unsigned i = 0; i < 20; i++) {
+        bench_add_as(&bench, i, 1000, (1 + i) * MS, SCHEDULER_LOW);
+        bench.loads[i].pipelined = true;
+    }
+    bench_add(&bench, 20, 1001, 100 * MS);
+    bench.loads[20].pipelined = true;
+    for (unsigned i = 0; i < 20000; i++)
+        bench_step(&bench);
+    for (unsigned i = 0; i < 20; i++)
+        low += bench.loads[i].used;
+    /* Cheap as its commands are, they do not pass those of a higher priority. */
+    expect_near(bench.loads[20].used, 4 * low, 5);
+    bench_clear(&bench);
+}
+
+/* Cheap commands of normal and high priority pass expensive ones of low priority, as ever. */
+static void test_R38_higher_priorities_pass_lower_ones(void **state)
+{
+    static const enum scheduler_priority light[] = {SCHEDULER_NORMAL, SCHEDULER_HIGH};
+
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        struct bench bench;
+        unsigned others = 0, longest = 0;
+
+        bench_init(&bench, 5);
+        for (unsigned i = 0; i < 4; i++) {
+            bench_add_as(&bench, i, 1000 + i, 90 * MS, SCHEDULER_LOW);
+            bench.loads[i].pipelined = true;
+        }
+        for (unsigned i = 0; i < 12; i++)
+            bench_step(&bench);
+        bench_add_as(&bench, 4, 1004, 10 * MS, light[k]);
+        while (bench_step(&bench) != 4)
+            ;
+        for (unsigned i = 0; i < 2000; i++) {
+            if (bench_step(&bench) == 4)
+                others = 0;
+            else if (++others > longest)
+                longest = others;
+        }
+        assert_true(longest <= 2);
+        for (unsigned i = 1; i < 4; i++)
+            expect_near(bench.loads[i].used, bench.loads[0].used, 10);
+        bench_clear(&bench);
+    }
+}
+
 static void test_unready_and_remove_in_any_state(void **state)
 {
     struct bench bench;
@@ -229,7 +313,7 @@ static void test_unready_and_remove_in_any_state(void **state)
     (void)state;
     bench_init(&bench, 40);
     for (unsigned i = 0; i < bench.count; i++)
-        bench_add(&bench, i, 1000 + i % 7, (1 + i % 5) * MS);
+        bench_add_as(&bench, i, 1000 + i % 7, (1 + i % 5) * MS, i % 7 % SCHEDULER_PRIORITIES);
     for (unsigned i = 0; i < 20000; i++) {
         struct load *load = &bench.loads[rand_r(&seed) % bench.count];
         struct scheduler_client *picked;
@@ -248,8 +332,8 @@ static void test_unready_and_remove_in_any_state(void **state)
             break;
         case 3:
             if (!load->turn.user)
-                bench_add(&bench, (unsigned)(load - bench.loads), (uint32_t)(rand_r(&seed) % 7),
-                          load->cost);
+                bench_add_as(&bench, (unsigned)(load - bench.loads), (uint32_t)(rand_r(&seed) % 7),
+                             load->cost, rand_r(&seed) % SCHEDULER_PRIORITIES);
             break;
         default:
             picked = scheduler_pick(&bench.scheduler);
@@ -278,6 +362,9 @@ int main(void)
         cmocka_unit_test(test_R38_light_clients_do_not_starve_a_heavy_one),
         cmocka_unit_test(test_R38_rest_is_no_savings_account),
         cmocka_unit_test(test_R38_reconnecting_gains_nothing),
+        cmocka_unit_test(test_R38_priorities_are_shares),
+        cmocka_unit_test(test_R38_many_of_low_priority_are_still_low),
+        cmocka_unit_test(test_R38_higher_priorities_pass_lower_ones),
         cmocka_unit_test(test_unready_and_remove_in_any_state),
     };
 

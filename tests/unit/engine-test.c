@@ -4,6 +4,7 @@
 #include "engine-world.h"
 #include "rm/rc.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -215,6 +216,36 @@ static void test_status_while_a_command_runs(void **state)
     assert_int_equal(engine_world_get(world, 0, ENGINE_WORLD_ANSWER), 0);
 }
 
+/* Waits for the sign of life that was asked for by the last engine_alive(). */
+static void expect_alive(struct engine_world *world)
+{
+    bool alive = false;
+
+    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && !alive; i++) {
+        alive = engine_alive(world->engine);
+        if (!alive)
+            poll(NULL, 0, 5);
+    }
+    assert_true(alive);
+}
+
+static void test_signs_of_life(void **state)
+{
+    struct engine_world *world = *state;
+
+    assert_true(engine_alive(world->engine));
+    expect_alive(world);
+    /* Inside of a command too, also where the TCTI lets nothing else be done meanwhile. */
+    engine_world_connect(world, 0, 1000);
+    engine_world_put_random(world, 0, 1);
+    engine_world_take(world, 1);
+    for (unsigned i = 0; i < 100; i++)
+        expect_alive(world);
+    engine_chip_answer(&world->chip);
+    assert_int_equal(engine_world_get(world, 0, ENGINE_WORLD_ANSWER), 0);
+    expect_alive(world);
+}
+
 static void test_R37_stop_lets_the_command_end(void **state)
 {
     struct engine_world *world = *state;
@@ -295,6 +326,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_R40_locality, engine_world_setup,
                                         engine_world_teardown),
         cmocka_unit_test_setup_teardown(test_status_while_a_command_runs, engine_world_setup,
+                                        engine_world_teardown),
+        cmocka_unit_test_setup_teardown(test_signs_of_life, engine_world_setup,
+                                        engine_world_teardown),
+        cmocka_unit_test_setup_teardown(test_signs_of_life, engine_world_setup_blocking,
                                         engine_world_teardown),
         cmocka_unit_test_setup_teardown(test_R37_stop_lets_the_command_end, engine_world_setup,
                                         engine_world_teardown),

@@ -4,8 +4,11 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -32,12 +35,11 @@ static void on_failed(void *data, enum tpm_fault fault, const char *text)
     pthread_mutex_unlock(&world->lock);
 }
 
-static void on_gone(void *data, uint64_t id, uint32_t uid)
+static void on_gone(void *data, uint64_t id)
 {
     struct engine_world *world = data;
 
     (void)id;
-    (void)uid;
     pthread_mutex_lock(&world->lock);
     world->gone++;
     pthread_mutex_unlock(&world->lock);
@@ -118,36 +120,85 @@ void engine_world_await_flag(struct engine_world *world, const bool *flag)
     assert_true(engine_world_flag(world, flag));
 }
 
-static int setup_with(void **state, bool polls)
+struct engine_world *engine_world_new(bool polls)
 {
     struct engine_world *world = calloc(1, sizeof(*world));
-    struct engine_config config = {
-        .name = "test",
-        .limits = {.objects_per_client = 64, .sessions_per_client = 16, .abandoned_per_uid = 16}};
-    struct engine_events events = {on_ready,     on_failed,  on_gone, on_answered,
-                                   on_suspended, on_stopped, world};
 
     assert_non_null(world);
     pthread_mutex_init(&world->lock, NULL);
     for (int i = 0; i < ENGINE_WORLD_CLIENTS; i++)
         world->clients[i] = -1;
     engine_chip_init(&world->chip, polls);
-    config.tcti = world->chip.conf;
-    world->engine = engine_new(&config, &events);
+    world->config = (struct engine_config){
+        .tcti = world->chip.conf,
+        .name = "test",
+        .limits = {.objects_per_client = 64, .sessions_per_client = 16, .abandoned_per_uid = 16},
+    };
+    return world;
+}
+
+static void world_make_listener(struct engine_world *world)
+{
+    char text[LISTENER_TEXT];
+    enum listener_fault fault;
+
+    strcpy(world->dir, "/tmp/tabrmd-engine.XXXXXX");
+    assert_non_null(mkdtemp(world->dir));
+    snprintf(world->socket, sizeof(world->socket), "%s/socket", world->dir);
+    world->listener = listener_new(world->socket, "root", &fault, text);
+    assert_non_null(world->listener);
+}
+
+struct engine_events engine_world_events(struct engine_world *world)
+{
+    return (struct engine_events){on_ready,     on_failed,  on_gone, on_answered,
+                                  on_suspended, on_stopped, world};
+}
+
+void engine_world_start(struct engine_world *world)
+{
+    struct engine_events events = engine_world_events(world);
+
+    world->engine = engine_new(&world->config, &events, world->listener);
     assert_non_null(world->engine);
+    world->listener = NULL;
     engine_world_await_flag(world, &world->ready);
-    *state = world;
-    return 0;
 }
 
 int engine_world_setup(void **state)
 {
-    return setup_with(state, true);
+    *state = engine_world_new(true);
+    engine_world_start(*state);
+    return 0;
 }
 
 int engine_world_setup_blocking(void **state)
 {
-    return setup_with(state, false);
+    *state = engine_world_new(false);
+    engine_world_start(*state);
+    return 0;
+}
+
+int engine_world_setup_limits(void **state)
+{
+    struct engine_world *world = engine_world_new(true);
+
+    world->config.max_connections = 5;
+    world->config.max_connections_per_user = 3;
+    world_make_listener(world);
+    engine_world_start(world);
+    *state = world;
+    return 0;
+}
+
+int engine_world_setup_socket(void **state)
+{
+    struct engine_world *world = engine_world_new(true);
+
+    world_make_listener(world);
+    engine_world_start(world);
+    *state = world;
+    return 0;
 }
 
 void engine_world_disconnect(struct engine_world *world, int client)
@@ -163,6 +214,10 @@ int engine_world_teardown(void **state)
     engine_stop(world->engine);
     engine_world_await_flag(world, &world->stopped);
     engine_free(world->engine);
+    if (world->dir[0]) {
+        assert_int_equal(access(world->socket, F_OK), -1);
+        rmdir(world->dir);
+    }
     for (int i = 0; i < ENGINE_WORLD_CLIENTS; i++)
         if (world->clients[i] >= 0)
             close(world->clients[i]);
@@ -181,6 +236,44 @@ void engine_world_connect(struct engine_world *world, int client, uint32_t uid)
     setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
     world->clients[client] = pair[1];
     assert_int_equal(engine_connect(world->engine, 100 + (uint64_t)client, uid, pair[0]), 0);
+}
+
+void engine_world_reach(struct engine_world *world, int client)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    strcpy(address.sun_path, world->socket);
+    assert_int_equal(
+        connect(world->clients[client], (const struct sockaddr *)&address, sizeof(address)), 0);
+}
+
+void engine_world_visit(struct engine_world *world, int client)
+{
+    world->clients[client] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(world->clients[client] >= 0);
+    engine_world_reach(world, client);
+}
+
+void engine_world_put_control(struct engine_world *world, int client, uint32_t operation,
+                              uint8_t locality)
+{
+    uint8_t frame[CONTROL_FRAME_MAX_REQUEST];
+    size_t size = control_frame_request_store(frame, operation, locality);
+
+    engine_world_put(world, client, frame, size);
+}
+
+uint32_t engine_world_get_control(struct engine_world *world, int client, uint32_t operation)
+{
+    uint8_t reply[CONTROL_FRAME_REPLY_SIZE];
+
+    assert_true(engine_world_has_answer(world, client, WAIT_MS));
+    assert_int_equal(recv(world->clients[client], reply, sizeof(reply), MSG_WAITALL),
+                     sizeof(reply));
+    assert_true(control_frame_is(reply));
+    assert_int_equal(header_load(reply).size, sizeof(reply));
+    assert_int_equal(header_load(reply).code, operation);
+    return load_be32(reply + HEADER_SIZE);
 }
 
 void engine_world_put(struct engine_world *world, int client, const uint8_t *bytes, size_t size)

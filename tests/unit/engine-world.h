@@ -7,7 +7,7 @@
 
 #include "engine-chip.h"
 #include "engine/engine.h"
-#include "wire/header.h"
+#include "wire/control-frame.h"
 
 #include <pthread.h>
 
@@ -17,6 +17,9 @@
 
 struct engine_world {
     struct engine_chip chip;
+    struct engine_config config;
+    struct listener *listener;
+    char dir[32], socket[64]; /* of the listener, if there is one */
     struct engine *engine;
     int clients[ENGINE_WORLD_CLIENTS]; /* the clients' ends; a client's id is its place and 100 */
     pthread_mutex_t lock;              /* of what the engine's thread writes: */
@@ -29,7 +32,15 @@ struct engine_world {
 /* For cmocka: *state is the world, its engine ready. The TPM has poll handles, or blocks. */
 int engine_world_setup(void **state);
 int engine_world_setup_blocking(void **state);
+/* One with a listening socket; and one that also takes 5 connections, 3 of a user. */
+int engine_world_setup_socket(void **state);
+int engine_world_setup_limits(void **state);
 int engine_world_teardown(void **state);
+
+/* In two steps, to change the configuration between them. */
+struct engine_world *engine_world_new(bool polls);
+struct engine_events engine_world_events(struct engine_world *world);
+void engine_world_start(struct engine_world *world);
 
 /* What the engine's thread has written. */
 unsigned engine_world_number(struct engine_world *world, const unsigned *number);
@@ -47,6 +58,13 @@ void engine_world_take(struct engine_world *world, uint16_t mark);
 
 /* Clients. */
 void engine_world_connect(struct engine_world *world, int client, uint32_t uid);
+/* Through the listening socket, without a hello; with a new descriptor or the one that it has. */
+void engine_world_visit(struct engine_world *world, int client);
+void engine_world_reach(struct engine_world *world, int client);
+void engine_world_put_control(struct engine_world *world, int client, uint32_t operation,
+                              uint8_t locality);
+/* The rc of the next reply, which must be to `operation`. */
+uint32_t engine_world_get_control(struct engine_world *world, int client, uint32_t operation);
 void engine_world_disconnect(struct engine_world *world, int client);
 void engine_world_put(struct engine_world *world, int client, const uint8_t *bytes, size_t size);
 void engine_world_put_random(struct engine_world *world, int client, uint16_t mark);

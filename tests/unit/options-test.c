@@ -44,6 +44,13 @@ static void test_defaults(void **state)
     assert_int_equal(options.max_connections, 1024);
     assert_int_equal(options.max_sessions, 16);
     assert_int_equal(options.max_transients, 64);
+    assert_int_equal(options.max_connections_per_user, 1008);
+    assert_int_equal(options.max_sessions_per_user, 48);
+    assert_int_equal(options.max_transients_per_user, 1024);
+    assert_int_equal(options.max_abandoned_per_user, 16);
+    assert_false(options.no_bus || options.no_socket);
+    assert_null(options.socket);
+    assert_int_equal(options.high_priority.count + options.low_priority.count, 0);
     assert_int_equal(options.idle_release_ms, 250);
     assert_false(options.prng_seed_file);
     assert_false(options.allow_root);
@@ -108,12 +115,78 @@ static void test_long_options(void **state)
     options_clear(&options);
 }
 
+static void test_R41_totals_per_user(void **state)
+{
+    struct options options;
+    char *text;
+
+    (void)state;
+    assert_int_equal(PARSE(&options, &text, "--max-connections-per-user=2",
+                           "--max-sessions-per-user=3", "--max-transients-per-user=4",
+                           "--max-abandoned-per-user=0"),
+                     OPTIONS_RUN);
+    assert_int_equal(options.max_connections_per_user, 2);
+    assert_int_equal(options.max_sessions_per_user, 3);
+    assert_int_equal(options.max_transients_per_user, 4);
+    assert_int_equal(options.max_abandoned_per_user, 0);
+    options_clear(&options);
+    /* What follows from others when it is not said. */
+    assert_int_equal(PARSE(&options, &text, "-m", "1", "-e", "64"), OPTIONS_RUN);
+    assert_int_equal(options.max_connections_per_user, 1);
+    assert_int_equal(options.max_sessions_per_user, 64);
+    options_clear(&options);
+    assert_int_equal(PARSE(&options, &text, "-e", "64", "--max-sessions-per-user=5"), OPTIONS_RUN);
+    assert_int_equal(options.max_sessions_per_user, 5);
+    options_clear(&options);
+}
+
+static void test_ways_in(void **state)
+{
+    struct options options;
+    char *text;
+
+    (void)state;
+    assert_int_equal(PARSE(&options, &text, "--no-dbus", "--socket=/a/b"), OPTIONS_RUN);
+    assert_true(options.no_bus);
+    assert_string_equal(options.socket, "/a/b");
+    options_clear(&options);
+    assert_int_equal(PARSE(&options, &text, "--no-socket"), OPTIONS_RUN);
+    assert_true(options.no_socket);
+    options_clear(&options);
+}
+
+static void test_R38_priorities(void **state)
+{
+    struct options options;
+    char *text;
+
+    (void)state;
+    assert_int_equal(
+        PARSE(&options, &text, "--high-priority=root,1000", "--low-priority=4294967294"),
+        OPTIONS_RUN);
+    assert_int_equal(options.high_priority.count, 2);
+    assert_int_equal(options.high_priority.uids[0], 0);
+    assert_int_equal(options.high_priority.uids[1], 1000);
+    assert_int_equal(options.low_priority.count, 1);
+    assert_int_equal(options.low_priority.uids[0], UINT32_C(4294967294));
+    options_clear(&options);
+}
+
 static void test_bounds_are_inside(void **state)
 {
     static const char *const good[] = {
-        "--max-connections=1", "--max-connections=16384", "--max-sessions=1",
-        "--max-sessions=64",   "--max-transients=1",      "--max-transients=1024",
-        "--idle-release=0",    "--idle-release=86400000",
+        "--max-connections=1",
+        "--max-connections=16384",
+        "--max-sessions=1",
+        "--max-sessions=64",
+        "--max-transients=1",
+        "--max-transients=1024",
+        "--idle-release=0",
+        "--idle-release=86400000",
+        "--max-connections-per-user=16384",
+        "--max-sessions-per-user=64",
+        "--max-transients-per-user=65536",
+        "--max-abandoned-per-user=64",
     };
     struct options options;
     char *text;
@@ -144,6 +217,22 @@ static void test_bad_words_get_one_line(void **state)
         {{"-e", "65"}, "--max-sessions"},
         {{"-r", "0"}, "--max-transients"},
         {{"-r", "1025"}, "--max-transients"},
+        {{"--max-connections-per-user=0"}, "--max-connections-per-user"},
+        {{"--max-sessions-per-user=65"}, "--max-sessions-per-user"},
+        {{"--max-transients-per-user=0"}, "--max-transients-per-user"},
+        {{"--max-abandoned-per-user=65"}, "--max-abandoned-per-user"},
+        {{"--socket=relative"}, "relative"},
+        {{"--socket="}, "--socket"},
+        {{"--no-socket", "--socket=/x"}, "--socket"},
+        {{"--no-socket", "--no-dbus"}, "--no-dbus"},
+        {{"--no-dbus", "--session"}, "--session"},
+        {{"--no-dbus", "--dbus-name=a.b"}, "--dbus-name"},
+        {{"--high-priority="}, "--high-priority"},
+        {{"--high-priority=root,"}, "--high-priority"},
+        {{"--high-priority=no such user"}, "no such user"},
+        {{"--low-priority=4294967295"}, "4294967295"},
+        {{"--low-priority=-1"}, "--low-priority"},
+        {{"--high-priority=5", "--low-priority=4,5"}, "user 5"},
         {{"--idle-release=-1"}, "--idle-release"},
         {{"--idle-release=86400001"}, "--idle-release"},
         {{"--idle-release=sometimes"}, "never"},
@@ -175,11 +264,29 @@ static void test_bad_words_get_one_line(void **state)
 static void test_help_names_every_option(void **state)
 {
     static const char *const names[] = {
-        "--tcti",         "--session",        "--dbus-name",
-        "--logger",       "--flush-all",      "--max-connections",
-        "--max-sessions", "--max-transients", "--prng-seed-file",
-        "--allow-root",   "--version",        "--idle-release",
-        "--verbose",      "--help",
+        "--tcti",
+        "--session",
+        "--dbus-name",
+        "--logger",
+        "--flush-all",
+        "--max-connections",
+        "--max-sessions",
+        "--max-transients",
+        "--prng-seed-file",
+        "--allow-root",
+        "--version",
+        "--idle-release",
+        "--verbose",
+        "--help",
+        "--no-dbus",
+        "--socket",
+        "--no-socket",
+        "--high-priority",
+        "--low-priority",
+        "--max-connections-per-user",
+        "--max-sessions-per-user",
+        "--max-transients-per-user",
+        "--max-abandoned-per-user",
     };
     struct options options;
     char *text;
@@ -198,6 +305,9 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_short_options),
         cmocka_unit_test(test_long_options),
+        cmocka_unit_test(test_R41_totals_per_user),
+        cmocka_unit_test(test_ways_in),
+        cmocka_unit_test(test_R38_priorities),
         cmocka_unit_test(test_bounds_are_inside),
         cmocka_unit_test(test_bad_words_get_one_line),
         cmocka_unit_test(test_help_names_every_option),

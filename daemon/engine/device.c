@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine/engine-private.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Pauses between attempts to open a lost TPM. */
+#define DEVICE_REOPEN_FIRST_MS 100
+#define DEVICE_REOPEN_LONG_MS  5000
+
+static void device_fail(struct engine *engine, enum tpm_fault fault, const char *text)
+{
+    if (engine->failed)
+        return;
+    engine->failed = true;
+    admission_set_open(&engine->admission, false);
+    door_close(engine);
+    engine->events.failed(engine->events.data, fault, text);
+}
+
+static void device_fail_memory(struct engine *engine)
+{
+    device_fail(engine, TPM_FAULT_RESOURCES, "no memory to start with");
+}
+
+/* Opens the ledger of this TPM, as used under this daemon's name. */
+static bool device_open_ledger(struct engine *engine)
+{
+    size_t size = strlen(engine->conf) + strlen(engine->name) + 2;
+    char *use = malloc(size);
+
+    if (!use)
+        return false;
+    snprintf(use, size, "%s\n%s", engine->conf, engine->name);
+    engine->ledger = ledger_file_open(engine->runtime_dir, use);
+    free(use);
+    return engine->ledger != NULL;
+}
+
+/* Flushes the sessions that stand in the ledger, and clears it. */
+static enum chip_error device_flush_recorded(struct engine *engine, unsigned *flushed,
+                                             int64_t *detail)
+{
+    struct ledger *ledger = ledger_file_ledger(engine->ledger);
+    enum chip_error error = CHIP_OK;
+
+    *flushed = 0;
+    if (ledger_is_valid(ledger))
+        error = chip_flush_recorded(tcti_tpm(engine->tcti), ledger, flushed, detail);
+    if (!error)
+        ledger_clear(ledger);
+    return error;
+}
+
+/* Frees the TPM of what a former daemon left in it. */
+static enum chip_error device_clear_out(struct engine *engine, int64_t *detail)
+{
+    unsigned sessions = 0, leftovers = 0;
+    enum chip_error error = device_flush_recorded(engine, &sessions, detail);
+
+    if (!error)
+        error = chip_flush_leftovers(tcti_tpm(engine->tcti), engine->flush_all, &leftovers, detail);
+    if (sessions)
+        log_info("flushed %u sessions of a daemon that did not end well", sessions);
+    if (leftovers)
+        log_info("flushed %u leftovers of a former user of the TPM", leftovers);
+    return error;
+}
+
+/* Takes the TPM over: started, free of what a former daemon left, its properties in *chip. */
+static bool device_take_over(struct engine *engine, struct chip *chip)
+{
+    char text[TPM_FAULT_TEXT];
+    enum chip_error error;
+    int64_t detail = 0;
+
+    error = chip_startup(tcti_tpm(engine->tcti), &detail);
+    if (!error)
+        error = device_clear_out(engine, &detail);
+    if (!error)
+        error = chip_read(chip, tcti_tpm(engine->tcti), &detail);
+    if (error) {
+        enum tpm_fault fault = tpm_fault_chip(engine->conf, error, detail, text);
+
+        device_fail(engine, fault, text);
+        return false;
+    }
+    log_info("TPM \"%s\": slots for %u objects and %u sessions, commands up to %u bytes",
+             engine->conf, chip->object_slots, chip->session_slots, chip->max_command);
+    return true;
+}
+
+static bool device_make_rm(struct engine *engine, const struct chip *chip)
+{
+    engine->rm = rm_new(tcti_tpm(engine->tcti), chip, &engine->limits);
+    if (!engine->rm)
+        return false;
+    rm_set_ledger(engine->rm, ledger_file_ledger(engine->ledger));
+    engine->command_capacity = rm_command_capacity(engine->rm);
+    engine->response_capacity = rm_response_capacity(engine->rm);
+    engine->command = calloc(1, engine->command_capacity);
+    engine->response = calloc(1, engine->response_capacity);
+    engine->scratch = calloc(1, engine->command_capacity);
+    return engine->command && engine->response && engine->scratch;
+}
+
+void device_take(struct engine *engine)
+{
+    char text[TPM_FAULT_TEXT];
+    struct chip chip;
+    uint32_t rc = tcti_open(engine->tcti, engine->conf);
+
+    if (rc) {
+        enum tpm_fault fault = tpm_fault_open(engine->conf, rc, text);
+
+        device_fail(engine, fault, text);
+        return;
+    }
+    if (!device_open_ledger(engine)) {
+        device_fail_memory(engine);
+        return;
+    }
+    if (!device_take_over(engine, &chip))
+        return;
+    if (!device_make_rm(engine, &chip)) {
+        device_fail_memory(engine);
+        return;
+    }
+    if (tcti_blocks(engine->tcti))
+        log_info("TPM \"%s\" has no poll handles: a running command cannot be interrupted",
+                 engine->conf);
+    admission_set_open(&engine->admission, true);
+    door_open(engine);
+    engine->events.ready(engine->events.data);
+}
+
+void device_mind(struct engine *engine)
+{
+    char text[TPM_FAULT_TEXT];
+    int64_t now;
+
+    if (!engine->rm || engine->failed)
+        return;
+    if (tcti_is_open(engine->tcti)) {
+        if (engine->reopen_wait_ms && !rm_tpm_lost(engine->rm)) {
+            log_info("the TPM \"%s\" is back", engine->conf);
+            engine->reopen_wait_ms = 0;
+        }
+        return;
+    }
+    now = engine_now();
+    if (engine->reopen_wait_ms == 0) {
+        log_warning("the TPM \"%s\" does not answer any more; trying to open it again",
+                    engine->conf);
+        engine->reopen_wait_ms = DEVICE_REOPEN_FIRST_MS;
+        engine->reopen_at = now;
+    }
+    if (now < engine->reopen_at)
+        return;
+    if (tpm_fault_device_gone(engine->conf, text)) {
+        device_fail(engine, TPM_FAULT_GONE, text);
+        return;
+    }
+    tcti_open(engine->tcti, engine->conf);
+    engine->reopen_at = engine_now() + engine->reopen_wait_ms;
+    if (engine->reopen_wait_ms < DEVICE_REOPEN_LONG_MS)
+        engine->reopen_wait_ms *= 2;
+}
+
+static bool device_present(const struct engine *engine)
+{
+    return engine->rm && tcti_is_open(engine->tcti) && !rm_tpm_lost(engine->rm);
+}
+
+void device_clean_up(struct engine *engine)
+{
+    bool asleep = engine->sleep == ENGINE_FALLING_ASLEEP;
+
+    if (!asleep
+        && (!engine->idle_pending || scheduler_waiting(&engine->scheduler)
+            || engine_now() < engine->idle_at))
+        return;
+    engine->idle_pending =
+        device_present(engine)
+        && rm_idle(engine->rm, asleep || engine->idle_release_ms != ENGINE_IDLE_NEVER);
+    /* What was ordered meanwhile may have put an end to falling asleep. */
+    if (engine->sleep == ENGINE_FALLING_ASLEEP && asleep && !engine->idle_pending) {
+        engine->sleep = ENGINE_ASLEEP;
+        engine->events.suspended(engine->events.data);
+    }
+}
+
+void device_give_back(struct engine *engine)
+{
+    bool present = device_present(engine), in_time = true;
+    unsigned flushed;
+    int64_t detail;
+
+    while (present && in_time && rm_idle(engine->rm, true)) {
+        present = device_present(engine);
+        in_time = engine_now() < engine->stop_at;
+    }
+    rm_free(engine->rm);
+    engine->rm = NULL;
+    /* What is left are sessions that closed connections had saved. The next daemon does not know
+     * their contexts, so nobody can use them any more. */
+    if (present && in_time)
+        device_flush_recorded(engine, &flushed, &detail);
+    ledger_file_close(engine->ledger);
+    engine->ledger = NULL;
+    tcti_close(engine->tcti);
+}

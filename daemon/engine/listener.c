@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine/listener.h"
+
+#include "base/log.h"
+#include "wire/control-frame.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <tss2/tss2_tcti.h>
+#include <unistd.h>
+
+#define LISTENER_BACKLOG 4096 /* the kernel's own limit is below it */
+
+#define LISTENER_SAY(...) snprintf(text, LISTENER_TEXT, __VA_ARGS__)
+
+struct listener {
+    int fd;
+    int spare; /* given up to accept one more when descriptors are out */
+    char *path;
+    dev_t device; /* of the file that was made, with `inode` */
+    ino_t inode;
+};
+
+static int listener_spare(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static struct listener *listener_alloc(int fd)
+{
+    struct listener *listener = calloc(1, sizeof(*listener));
+
+    if (!listener)
+        return NULL;
+    listener->fd = fd;
+    listener->spare = listener_spare();
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    return listener;
+}
+
+static void listener_address(struct sockaddr_un *address, const char *path)
+{
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    strncpy(address->sun_path, path, sizeof(address->sun_path) - 1);
+}
+
+/* Whether somebody answers at the address. A full backlog is an answer too. */
+static bool listener_answers(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool answers;
+
+    if (fd < 0)
+        return true;
+    answers = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0
+              || (errno != ECONNREFUSED && errno != ENOENT);
+    close(fd);
+    return answers;
+}
+
+/* Removes a socket that nobody listens on any more. False, with a sentence, when what is there
+ * cannot be removed. */
+static bool listener_clear_place(const struct sockaddr_un *address, enum listener_fault *fault,
+                                 char text[LISTENER_TEXT])
+{
+    const char *path = address->sun_path;
+    struct stat status;
+
+    if (lstat(path, &status) < 0)
+        return true; /* bind() says what is wrong, if anything is */
+    if (!S_ISSOCK(status.st_mode)) {
+        LISTENER_SAY("%s is there and is no socket: remove it, or choose a place with --socket",
+                     path);
+        *fault = LISTENER_PLACE;
+        return false;
+    }
+    if (listener_answers(address)) {
+        LISTENER_SAY("another program serves on %s: stop it, or choose a place with --socket",
+                     path);
+        *fault = LISTENER_TAKEN;
+        return false;
+    }
+    unlink(path);
+    return true;
+}
+
+static enum listener_fault listener_fault_of(int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return LISTENER_TAKEN;
+    case EACCES:
+    case EPERM:
+        return LISTENER_DENIED;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+        return LISTENER_RESOURCES;
+    default:
+        return LISTENER_PLACE;
+    }
+}
+
+/* A socket that listens at the address; until it is told who else may, only this user can connect.
+ * A negative errno on failure. */
+static int listener_bind(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), error = 0;
+    mode_t mask;
+
+    if (fd < 0)
+        return -errno;
+    mask = umask(0177);
+    if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+        error = -errno;
+    umask(mask);
+    if (!error && listen(fd, LISTENER_BACKLOG) < 0) {
+        error = -errno;
+        unlink(address->sun_path);
+    }
+    if (error)
+        close(fd);
+    return error ? error : fd;
+}
+
+/* Lets a group connect. */
+static void listener_admit(const char *path, const char *name)
+{
+    const struct group *group = getgrnam(name);
+    struct stat status;
+
+    if (!group) {
+        log_warning("there is no group %s: only root and user %u can use %s", name,
+                    (unsigned)geteuid(), path);
+        return;
+    }
+    if (stat(path, &status) < 0 || status.st_gid != group->gr_gid)
+        if (chown(path, (uid_t)-1, group->gr_gid) < 0) {
+            log_warning(
+                "%s cannot be given to group %s (%s): only root and user %u can use it; run "
+                "tabrmd with that group",
+                path, name, strerror(errno), (unsigned)geteuid());
+            return;
+        }
+    if (chmod(path, 0660) < 0)
+        log_warning("group %s cannot be let use %s: %s", name, path, strerror(errno));
+}
+
+struct listener *listener_new(const char *path, const char *group, enum listener_fault *fault,
+                              char text[LISTENER_TEXT])
+{
+    struct listener *listener = NULL;
+    struct sockaddr_un address;
+    struct stat status;
+    int fd;
+
+    listener_address(&address, path);
+    if (!listener_clear_place(&address, fault, text))
+        return NULL;
+    fd = listener_bind(&address);
+    if (fd < 0) {
+        LISTENER_SAY("cannot make the socket %s: %s", path, strerror(-fd));
+        *fault = listener_fault_of(-fd);
+        return NULL;
+    }
+    listener_admit(path, group);
+    listener = listener_adopt(fd);
+    if (listener)
+        listener->path = strdup(path);
+    if (!listener || !listener->path || lstat(path, &status) < 0) {
+        LISTENER_SAY("no memory for the socket %s, or it was removed", path);
+        *fault = LISTENER_RESOURCES;
+        listener_free(listener);
+        return NULL;
+    }
+    listener->device = status.st_dev;
+    listener->inode = status.st_ino;
+    return listener;
+}
+
+struct listener *listener_adopt(int fd)
+{
+    struct listener *listener = listener_alloc(fd);
+
+    if (!listener)
+        close(fd);
+    return listener;
+}
+
+void listener_free(struct listener *listener)
+{
+    struct stat status;
+
+    if (!listener)
+        return;
+    if (listener->path && lstat(listener->path, &status) == 0 && status.st_dev == listener->device
+        && status.st_ino == listener->inode)
+        unlink(listener->path);
+    close(listener->fd);
+    if (listener->spare >= 0)
+        close(listener->spare);
+    free(listener->path);
+    free(listener);
+}
+
+int listener_fd(const struct listener *listener)
+{
+    return listener->fd;
+}
+
+static int listener_take(const struct listener *listener)
+{
+    int fd;
+
+    do {
+        fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+    } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+    return fd < 0 ? -errno : fd;
+}
+
+/* Descriptors are out: the spare one makes room to let one newcomer know. */
+static int listener_turn_away(struct listener *listener, int error)
+{
+    int fd;
+
+    if (listener->spare < 0)
+        return -ENOBUFS;
+    close(listener->spare);
+    fd = listener_take(listener);
+    if (fd >= 0)
+        listener_refuse(fd);
+    listener->spare = listener_spare();
+    if (fd >= 0)
+        return error;
+    /* Without a descriptor accept() fails even when nobody waits. */
+    return fd == -EAGAIN ? fd : -ENOBUFS;
+}
+
+int listener_accept(struct listener *listener, uint32_t *uid)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    int fd;
+
+    if (listener->spare < 0)
+        listener->spare = listener_spare();
+    fd = listener_take(listener);
+    if (fd == -EMFILE || fd == -ENFILE)
+        return listener_turn_away(listener, fd);
+    if (fd < 0)
+        return fd;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) {
+        int error = -errno;
+
+        listener_refuse(fd);
+        return error;
+    }
+    *uid = peer.uid;
+    return fd;
+}
+
+void listener_refuse(int fd)
+{
+    uint8_t reply[CONTROL_FRAME_REPLY_SIZE];
+
+    control_frame_reply_store(reply, CONTROL_FRAME_HELLO, TSS2_TCTI_RC_NO_CONNECTION);
+    send(fd, reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
+    close(fd);
+}

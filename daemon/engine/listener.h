@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The Unix socket that clients connect to without a bus. Its file's mode and group say who may, and
+ * the kernel says who did (SO_PEERCRED, unix(7)). A newcomer who cannot be served is told so with a
+ * refused hello (wire/control-frame.h).
+ */
+#pragma once
+
+#include <stdint.h>
+
+struct listener;
+
+enum listener_fault {
+    LISTENER_TAKEN,     /* somebody answers there */
+    LISTENER_DENIED,    /* no right to make it there */
+    LISTENER_PLACE,     /* it cannot be there */
+    LISTENER_RESOURCES, /* memory or descriptors are out */
+};
+
+#define LISTENER_TEXT 384 /* bytes of a sentence, its final 0 included */
+
+/*
+ * Makes a listening socket at `path`, in place of one on which nobody answers. Root and `group` may
+ * connect; where there is no such group, or the socket cannot be given to it, only this user may,
+ * and a warning is logged. NULL, *fault and a sentence in `text` on failure. Not while other
+ * threads create files.
+ */
+struct listener *listener_new(const char *path, const char *group, enum listener_fault *fault,
+                              char text[LISTENER_TEXT]);
+
+/* A listener on a listening Unix stream socket that somebody else made; takes `fd` over. NULL when
+ * memory is out. */
+struct listener *listener_adopt(int fd);
+
+/* Closes the socket, and removes its file if it is the one that was made. NULL is fine. */
+void listener_free(struct listener *listener);
+
+int listener_fd(const struct listener *listener);
+
+/*
+ * The next newcomer's socket, with its user in *uid; or a negative errno: -EAGAIN when nobody
+ * waits, -EMFILE or -ENFILE when descriptors are out and the newcomer was told so and let go,
+ * anything else when nobody can be let in for a while.
+ */
+int listener_accept(struct listener *listener, uint32_t *uid);
+
+/* Tells a newcomer that it cannot be served, and closes its socket. */
+void listener_refuse(int fd);

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine/engine-private.h"
+
+#include "wire/control-frame.h"
+
+#include <string.h>
+
+/* Control frames of one client that are carried out in a row; the others wait for its turn. */
+#define REQUESTS_ROW 8
+
+/* TPM 2.0 Library Part 2, "TPMA_LOCALITY": 0 to 4, and 32 upward. */
+static bool requests_is_locality(uint8_t locality)
+{
+    return locality <= 4 || locality >= 32;
+}
+
+static uint32_t requests_cancel(struct engine *engine, struct engine_client *client,
+                                enum client_io_place place)
+{
+    if (client != engine->running)
+        return place == CLIENT_IO_BEHIND ? serve_cancel_waiting(engine, client)
+                                         : TSS2_TCTI_RC_BAD_SEQUENCE;
+    if (engine->submitted)
+        return tcti_cancel(engine->tcti);
+    client->canceled = true;
+    return TSS2_RC_SUCCESS;
+}
+
+static uint32_t requests_locality(const struct engine *engine, struct engine_client *client,
+                                  enum client_io_place place, uint8_t locality)
+{
+    if (client == engine->running || place == CLIENT_IO_BEHIND)
+        return TSS2_TCTI_RC_BAD_SEQUENCE;
+    if (!requests_is_locality(locality))
+        return TSS2_TCTI_RC_BAD_VALUE;
+    return orders_set_locality(client, locality) ? TSS2_RC_SUCCESS : TSS2_TCTI_RC_NOT_PERMITTED;
+}
+
+void requests_carry_out(struct engine *engine, struct engine_client *client,
+                        enum client_io_place place, const uint8_t *frame, size_t size)
+{
+    uint8_t reply[CONTROL_FRAME_REPLY_SIZE];
+    uint32_t operation = header_load(frame).code, rc = TSS2_TCTI_RC_NOT_IMPLEMENTED;
+
+    if (control_frame_request_size(operation) == 0)
+        rc = TSS2_TCTI_RC_NOT_IMPLEMENTED;
+    else if (control_frame_request_size(operation) != size)
+        rc = TSS2_TCTI_RC_BAD_VALUE;
+    else if (operation == CONTROL_FRAME_HELLO)
+        rc = TSS2_RC_SUCCESS;
+    else if (operation == CONTROL_FRAME_CANCEL)
+        rc = requests_cancel(engine, client, place);
+    else if (operation == CONTROL_FRAME_SET_LOCALITY)
+        rc = requests_locality(engine, client, place, frame[HEADER_SIZE]);
+    if (client->gone)
+        return;
+    control_frame_reply_store(reply, operation, rc);
+    serve_answer(engine, client, reply, sizeof(reply));
+}
+
+/* Neither one that does not take its answers nor one that is about to go is listened to. */
+static bool requests_listens(const struct engine_client *client)
+{
+    return client->io.control && !client->gone && !client->closing
+           && !client_io_sending(&client->io);
+}
+
+void requests_look(struct engine *engine, struct engine_client *client)
+{
+    uint8_t frame[CONTROL_FRAME_MAX_REQUEST];
+    enum client_io_place place;
+    size_t size;
+    int error;
+
+    if (!requests_listens(client))
+        return;
+    error = client_io_pull(&client->io, engine->scratch, engine->command_capacity);
+    if (error) {
+        serve_drop(engine, client);
+        return;
+    }
+    for (unsigned i = 0; i < REQUESTS_ROW && requests_listens(client); i++) {
+        place = client_io_take_control(&client->io, engine->command_capacity,
+                                       client != engine->running, frame, &size);
+        if (place == CLIENT_IO_NOWHERE)
+            break;
+        requests_carry_out(engine, client, place, frame, size);
+    }
+}
+
+void requests_look_all(struct engine *engine)
+{
+    while (!list_empty(&engine->unseen)) {
+        struct engine_client *client =
+            list_entry(engine->unseen.next, struct engine_client, unseen);
+
+        list_remove(&client->unseen);
+        requests_look(engine, client);
+    }
+}

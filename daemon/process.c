@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "process.h"
+
+#include "base/log.h"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+/* Descriptors that are no connections: the TPM, the bus, what is being handed over. */
+#define PROCESS_OTHER_FILES 64
+
+void process_harden(void)
+{
+    struct rlimit none = {0, 0};
+
+    if (prctl(PR_SET_DUMPABLE, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
+        log_warning("core dumps of this process cannot be switched off");
+}
+
+unsigned process_carries(unsigned wanted)
+{
+    struct rlimit files;
+    rlim_t carried;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return wanted;
+    if (files.rlim_cur < files.rlim_max) {
+        rlim_t before = files.rlim_cur;
+
+        files.rlim_cur = files.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+            files.rlim_cur = before;
+    }
+    carried = files.rlim_cur > PROCESS_OTHER_FILES ? files.rlim_cur - PROCESS_OTHER_FILES : 1;
+    if (files.rlim_cur == RLIM_INFINITY || carried >= wanted)
+        return wanted;
+    log_warning("the limit of open files, %lu, carries %lu connections and not %u: raise it "
+                "(LimitNOFILE= of the unit, or ulimit -n), or lower --max-connections",
+                (unsigned long)files.rlim_cur, (unsigned long)carried, wanted);
+    return (unsigned)carried;
+}

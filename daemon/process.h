@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the process lets be done to itself, and what the kernel lets it do. Main thread. */
+#pragma once
+
+/* What is in memory are secrets of the clients: nobody debugs it, no core of it is written. */
+void process_harden(void);
+
+/*
+ * Raises the limit of open files as far as it goes, and gives how many connections it carries: at
+ * most `wanted`, and with a warning when it is less.
+ */
+unsigned process_carries(unsigned wanted);

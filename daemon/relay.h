@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Brings the engine's events from its thread to the main loop, in order. */
+#pragma once
+
+#include "engine/engine.h"
+
+enum relay_kind {
+    RELAY_READY,
+    RELAY_FAILED,   /* fault, text */
+    RELAY_GONE,     /* id */
+    RELAY_ANSWERED, /* token, answer */
+    RELAY_SUSPENDED,
+    RELAY_STOPPED,
+};
+
+struct relay_event {
+    enum relay_kind kind;
+    enum tpm_fault fault;
+    char *text;
+    uint64_t id;
+    void *token;
+    struct engine_answer answer;
+};
+
+struct relay {
+    /* Main thread; the event is good during the call. */
+    void (*arrives)(void *data, const struct relay_event *event);
+    void *data;
+};
+
+/* Fills what engine_new() wants. `relay` is borrowed until the last event has arrived. */
+void relay_fill(struct relay *relay, struct engine_events *events);

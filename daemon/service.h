@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the service manager gives and wants: a runtime directory, a listening socket, notifications,
+ * a watchdog. These are protocols of environment variables (systemd.exec(5), sd_listen_fds(3),
+ * sd_notify(3), sd_watchdog_enabled(3)) and need no library. Main thread.
+ */
+#pragma once
+
+/* Sends a line such as "READY=1" to the service manager, if there is one that listens. */
+void service_notify(const char *state);
+
+/* Milliseconds within which the service manager wants a sign of life; 0 when it wants none. */
+unsigned service_watchdog_ms(void);
+
+/* The listening Unix stream socket that the service manager passed, or -1. Once; the environment
+ * no longer has it afterwards. */
+int service_listen_socket(void);
+
+/* The directory that the service manager made for this service, or NULL. To be freed. */
+char *service_directory(void);
+
+/* The directory for what must outlive the process but not the boot: service_directory(), or one of
+ * our own in the user's, which is made. NULL for none. To be freed. */
+char *service_runtime_dir(void);

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The listening socket's place in the file system: who may make it, replace it and remove it. */
+#include "engine/listener.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct place {
+    char dir[32], path[64];
+};
+
+static int setup(void **state)
+{
+    struct place *place = calloc(1, sizeof(*place));
+
+    assert_non_null(place);
+    strcpy(place->dir, "/tmp/tabrmd-listener.XXXXXX");
+    assert_non_null(mkdtemp(place->dir));
+    snprintf(place->path, sizeof(place->path), "%s/socket", place->dir);
+    *state = place;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct place *place = *state;
+
+    unlink(place->path);
+    assert_int_equal(rmdir(place->dir), 0);
+    free(place);
+    return 0;
+}
+
+static int reach(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    strcpy(address.sun_path, path);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+static struct listener *make(const char *path)
+{
+    char text[LISTENER_TEXT];
+    enum listener_fault fault;
+
+    return listener_new(path, "root", &fault, text);
+}
+
+/* Fails, for this reason, in words that name `word`. */
+static void expect_fault(const char *path, enum listener_fault fault, const char *word)
+{
+    char text[LISTENER_TEXT] = "";
+    enum listener_fault found;
+
+    assert_null(listener_new(path, "root", &found, text));
+    assert_int_equal(found, fault);
+    assert_non_null(strstr(text, path));
+    assert_non_null(strstr(text, word));
+}
+
+static void expect_works(struct listener *listener, const char *path)
+{
+    uint32_t uid = 12345;
+    int peer = reach(path), fd = listener_accept(listener, &uid);
+
+    assert_true(fd >= 0);
+    assert_int_equal(uid, geteuid());
+    assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(listener_accept(listener, &uid), -EAGAIN);
+    close(fd);
+    close(peer);
+}
+
+static void test_R44_mode_and_group(void **state)
+{
+    struct place *place = *state;
+    struct listener *listener = make(place->path);
+    char text[LISTENER_TEXT];
+    enum listener_fault fault;
+    struct stat status;
+
+    assert_non_null(listener);
+    assert_int_equal(stat(place->path, &status), 0);
+    if (geteuid() == 0) {
+        assert_int_equal(status.st_mode, S_IFSOCK | 0660);
+        assert_int_equal(status.st_gid, 0);
+    }
+    listener_free(listener);
+    /* With nobody to give it to it is for this user alone. */
+    listener = listener_new(place->path, "no such group", &fault, text);
+    assert_non_null(listener);
+    assert_int_equal(stat(place->path, &status), 0);
+    assert_int_equal(status.st_mode, S_IFSOCK | 0600);
+    listener_free(listener);
+}
+
+static void test_works_and_is_removed(void **state)
+{
+    struct place *place = *state;
+    struct listener *listener = make(place->path);
+
+    assert_non_null(listener);
+    expect_works(listener, place->path);
+    listener_free(listener);
+    assert_int_equal(access(place->path, F_OK), -1);
+    listener_free(NULL);
+}
+
+static void test_dead_socket_is_replaced(void **state)
+{
+    struct place *place = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct listener *listener;
+
+    strcpy(address.sun_path, place->path);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    close(fd);
+    listener = make(place->path);
+    assert_non_null(listener);
+    expect_works(listener, place->path);
+    listener_free(listener);
+}
+
+static void test_live_socket_stays(void **state)
+{
+    struct place *place = *state;
+    struct listener *listener = make(place->path);
+    uint32_t uid;
+    int fd;
+
+    assert_non_null(listener);
+    expect_fault(place->path, LISTENER_TAKEN, "--socket");
+    /* The knock at its door. */
+    fd = listener_accept(listener, &uid);
+    assert_true(fd >= 0);
+    close(fd);
+    expect_works(listener, place->path);
+    listener_free(listener);
+}
+
+static void test_what_is_no_socket_stays(void **state)
+{
+    struct place *place = *state;
+    int fd = open(place->path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    close(fd);
+    expect_fault(place->path, LISTENER_PLACE, "no socket");
+    assert_int_equal(access(place->path, F_OK), 0);
+    assert_int_equal(unlink(place->path), 0);
+    assert_int_equal(symlink("/nonexistent", place->path), 0);
+    expect_fault(place->path, LISTENER_PLACE, "no socket");
+}
+
+static void test_no_such_place(void **state)
+{
+    (void)state;
+    expect_fault("/nonexistent/socket", LISTENER_PLACE, "No such file");
+}
+
+static void test_another_socket_in_its_place_is_not_removed(void **state)
+{
+    struct place *place = *state;
+    struct listener *first = make(place->path), *second;
+
+    assert_non_null(first);
+    assert_int_equal(unlink(place->path), 0);
+    second = make(place->path);
+    assert_non_null(second);
+    listener_free(first);
+    expect_works(second, place->path);
+    listener_free(second);
+}
+
+static void test_adopted_socket_is_not_removed(void **state)
+{
+    struct place *place = *state;
+    struct listener *maker = make(place->path), *listener;
+
+    assert_non_null(maker);
+    listener = listener_adopt(fcntl(listener_fd(maker), F_DUPFD_CLOEXEC, 3));
+    assert_non_null(listener);
+    expect_works(listener, place->path);
+    listener_free(listener);
+    assert_int_equal(access(place->path, F_OK), 0);
+    expect_works(maker, place->path);
+    listener_free(maker);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_R44_mode_and_group, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_works_and_is_removed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dead_socket_is_replaced, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_live_socket_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_no_socket_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_such_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_another_socket_in_its_place_is_not_removed, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_adopted_socket_is_not_removed, setup, teardown),
+    };
+
+    /* Standard output is the test protocol's. */
+    log_open(LOG_SINK_SYSLOG, LOG_LEVEL_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

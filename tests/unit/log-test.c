@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The log, with standard output replaced by a socket that keeps the borders of writes: one packet
+ * that is read is one write. */
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* What base/log.c promises to keep a line under. */
+#define LONGEST 512
+
+struct capture {
+    int real, reader; /* the true standard output; where lines come out */
+};
+
+static int setup(void **state)
+{
+    struct capture *capture = calloc(1, sizeof(*capture));
+    int fds[2];
+
+    assert_non_null(capture);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    fflush(stdout);
+    capture->real = dup(STDOUT_FILENO);
+    capture->reader = fds[0];
+    assert_true(dup2(fds[1], STDOUT_FILENO) >= 0);
+    close(fds[1]);
+    log_open(LOG_SINK_STDOUT, LOG_LEVEL_DEBUG);
+    *state = capture;
+    return 0;
+}
+
+/* Gives standard output back, which cmocka reports to. */
+static void restore(struct capture *capture)
+{
+    if (capture->real < 0)
+        return;
+    dup2(capture->real, STDOUT_FILENO);
+    close(capture->real);
+    capture->real = -1;
+}
+
+static int teardown(void **state)
+{
+    struct capture *capture = *state;
+
+    restore(capture);
+    if (capture->reader >= 0)
+        close(capture->reader);
+    free(capture);
+    return 0;
+}
+
+/* The next packet, or "" when there is none. */
+static const char *next_line(const struct capture *capture)
+{
+    static char line[4 * LONGEST];
+    ssize_t size = recv(capture->reader, line, sizeof(line) - 1, 0);
+
+    line[size > 0 ? size : 0] = '\0';
+    return line;
+}
+
+static void test_each_level_has_its_word(void **state)
+{
+    log_error("number %d", 1);
+    log_warning("number %d", 2);
+    log_info("number %d", 3);
+    log_debug("number %d", 4);
+    assert_string_equal(next_line(*state), "tabrmd: error: number 1\n");
+    assert_string_equal(next_line(*state), "tabrmd: warning: number 2\n");
+    assert_string_equal(next_line(*state), "tabrmd: number 3\n");
+    assert_string_equal(next_line(*state), "tabrmd: debug: number 4\n");
+    assert_string_equal(next_line(*state), "");
+}
+
+static void test_levels_below_the_threshold_are_silent(void **state)
+{
+    static const struct {
+        enum log_level threshold;
+        unsigned lines;
+    } rows[] = {
+        {LOG_LEVEL_SILENT, 0}, {LOG_LEVEL_ERROR, 1}, {LOG_LEVEL_WARNING, 2},
+        {LOG_LEVEL_INFO, 3},   {LOG_LEVEL_DEBUG, 4},
+    };
+
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        unsigned lines = 0;
+
+        log_open(LOG_SINK_STDOUT, rows[i].threshold);
+        log_error("a");
+        log_warning("b");
+        log_info("c");
+        log_debug("d");
+        while (next_line(*state)[0])
+            lines++;
+        assert_int_equal(lines, rows[i].lines);
+    }
+}
+
+static int calls;
+
+static int costly(void)
+{
+    return ++calls;
+}
+
+static void test_arguments_of_a_silent_message_are_not_evaluated(void **state)
+{
+    calls = 0;
+    log_open(LOG_SINK_STDOUT, LOG_LEVEL_WARNING);
+    log_info("%d", costly());
+    log_debug("%d", costly());
+    assert_int_equal(calls, 0);
+    log_warning("%d", costly());
+    assert_string_equal(next_line(*state), "tabrmd: warning: 1\n");
+}
+
+static void test_a_line_of_any_length_ends_with_one_newline(void **state)
+{
+    static char text[3 * LONGEST];
+
+    for (size_t length = 0; length < sizeof(text) - 1; length++) {
+        const char *line;
+        size_t size;
+
+        memset(text, 'x', length);
+        text[length] = '\0';
+        log_warning("%s", text);
+        line = next_line(*state);
+        size = strlen(line);
+        assert_true(size <= LONGEST);
+        assert_int_equal(strchr(line, '\n') - line, size - 1);
+        /* Nothing is cut that fits. */
+        if (length < 400)
+            assert_int_equal(size, strlen("tabrmd: warning: ") + length + 1);
+        assert_memory_equal(line, "tabrmd: warning: ", 17);
+    }
+    assert_string_equal(next_line(*state), "");
+}
+
+static void test_syslog_leaves_standard_output_alone(void **state)
+{
+    log_open(LOG_SINK_SYSLOG, LOG_LEVEL_DEBUG);
+    log_debug("a line of the test suite of tabrmd");
+    log_open(LOG_SINK_STDOUT, LOG_LEVEL_DEBUG);
+    assert_string_equal(next_line(*state), "");
+}
+
+static void test_a_full_sink_loses_lines_and_nothing_else(void **state)
+{
+    unsigned lines = 0;
+
+    /* The socket does not block, so it is full at some time. */
+    for (unsigned i = 0; i < 20000; i++)
+        log_info("line %u", i);
+    while (next_line(*state)[0])
+        lines++;
+    assert_in_range(lines, 1, 19999);
+    log_info("and on");
+    assert_string_equal(next_line(*state), "tabrmd: and on\n");
+}
+
+static void test_a_sink_that_is_gone_is_no_error(void **state)
+{
+    struct capture *capture = *state;
+
+    signal(SIGPIPE, SIG_IGN);
+    close(capture->reader);
+    capture->reader = -1;
+    log_error("nobody reads this");
+    close(STDOUT_FILENO);
+    log_error("nor this");
+    signal(SIGPIPE, SIG_DFL);
+}
+
+#define THREADS 4
+#define EACH    500
+
+static void *talk(void *text)
+{
+    for (unsigned i = 0; i < EACH; i++)
+        log_info("%s", (const char *)text);
+    return NULL;
+}
+
+static void *listen_to_all(void *reader)
+{
+    static char line[4 * LONGEST];
+    uintptr_t whole = 0;
+
+    while (whole < THREADS * EACH) {
+        ssize_t size = recv(*(int *)reader, line, sizeof(line), 0);
+
+        if (size != 8 + 300 + 1 || line[size - 1] != '\n' || memcmp(line, "tabrmd: ", 8) != 0)
+            break;
+        for (ssize_t i = 9; i < size - 1 && size; i++) {
+            if (line[i] != line[8])
+                size = 0;
+        }
+        if (!size)
+            break;
+        whole++;
+    }
+    return (void *)whole;
+}
+
+static void test_lines_of_threads_do_not_mix(void **state)
+{
+    struct capture *capture = *state;
+    char texts[THREADS][301];
+    pthread_t threads[THREADS], reader;
+    void *whole;
+    int flags = fcntl(STDOUT_FILENO, F_GETFL);
+
+    /* This once both ends wait, so that nothing is lost. */
+    fcntl(STDOUT_FILENO, F_SETFL, flags & ~O_NONBLOCK);
+    fcntl(capture->reader, F_SETFL, 0);
+    for (int i = 0; i < THREADS; i++) {
+        memset(texts[i], 'a' + i, 300);
+        texts[i][300] = '\0';
+        assert_int_equal(pthread_create(&threads[i], NULL, talk, texts[i]), 0);
+    }
+    assert_int_equal(pthread_create(&reader, NULL, listen_to_all, &capture->reader), 0);
+    pthread_join(reader, &whole);
+    /* A reader that gave up must not leave the threads waiting. */
+    shutdown(capture->reader, SHUT_RDWR);
+    signal(SIGPIPE, SIG_IGN);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    signal(SIGPIPE, SIG_DFL);
+    assert_int_equal((uintptr_t)whole, THREADS * EACH);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_each_level_has_its_word),
+        TEST(test_levels_below_the_threshold_are_silent),
+        TEST(test_arguments_of_a_silent_message_are_not_evaluated),
+        TEST(test_a_line_of_any_length_ends_with_one_newline),
+        TEST(test_syslog_leaves_standard_output_alone),
+        TEST(test_a_full_sink_loses_lines_and_nothing_else),
+        TEST(test_a_sink_that_is_gone_is_no_error),
+        TEST(test_lines_of_threads_do_not_mix),
+    };
+
+    return cmocka_run_group_tests_name("log", tests, NULL, NULL);
+}

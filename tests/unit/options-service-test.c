@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the service manager says in the environment, and what it is told. */
+#include "service.h"
+
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <glib.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char *const variables[] = {
+    "NOTIFY_SOCKET", "WATCHDOG_USEC",     "WATCHDOG_PID",    "LISTEN_PID",
+    "LISTEN_FDS",    "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR",
+};
+
+static int setup(void **state)
+{
+    char *dir = strdup("/tmp/tabrmd-service.XXXXXX");
+
+    for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
+        unsetenv(variables[i]);
+    assert_non_null(mkdtemp(dir));
+    *state = dir;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    assert_int_equal(rmdir(*state), 0);
+    free(*state);
+    return 0;
+}
+
+/* A bound socket of this type; a leading '@' stands for an abstract name. */
+static int bound(const char *path, int type)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(path);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    memcpy(address.sun_path, path, length);
+    if (path[0] == '@')
+        address.sun_path[0] = '\0';
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address,
+                          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)),
+                     0);
+    return fd;
+}
+
+static void expect_notice(const char *path)
+{
+    char text[32] = "";
+    int fd = bound(path, SOCK_DGRAM);
+
+    setenv("NOTIFY_SOCKET", path, 1);
+    service_notify("READY=1");
+    assert_int_equal(recv(fd, text, sizeof(text), MSG_DONTWAIT), 7);
+    assert_string_equal(text, "READY=1");
+    close(fd);
+}
+
+static void test_notices(void **state)
+{
+    g_autofree char *path = g_strdup_printf("%s/notify", (char *)*state);
+    g_autofree char *abstract = g_strdup_printf("@%s/notify", (char *)*state);
+
+    service_notify("READY=1");
+    setenv("NOTIFY_SOCKET", "nonsense", 1);
+    service_notify("READY=1");
+    setenv("NOTIFY_SOCKET", "/nonexistent/notify", 1);
+    service_notify("READY=1");
+    expect_notice(path);
+    expect_notice(abstract);
+    unlink(path);
+}
+
+static void set_number(const char *name, long number)
+{
+    g_autofree char *text = g_strdup_printf("%ld", number);
+
+    setenv(name, text, 1);
+}
+
+static void test_watchdog(void **state)
+{
+    (void)state;
+    assert_int_equal(service_watchdog_ms(), 0);
+    setenv("WATCHDOG_USEC", "30000000", 1);
+    assert_int_equal(service_watchdog_ms(), 30000);
+    set_number("WATCHDOG_PID", getpid());
+    assert_int_equal(service_watchdog_ms(), 30000);
+    set_number("WATCHDOG_PID", getpid() + 1);
+    assert_int_equal(service_watchdog_ms(), 0);
+    unsetenv("WATCHDOG_PID");
+    setenv("WATCHDOG_USEC", "soon", 1);
+    assert_int_equal(service_watchdog_ms(), 0);
+    setenv("WATCHDOG_USEC", "1", 1);
+    assert_int_equal(service_watchdog_ms(), 1);
+}
+
+static void test_directories(void **state)
+{
+    g_autofree char *made = g_build_filename(*state, "tabrmd", NULL);
+    struct stat status;
+    char *dir;
+
+    assert_null(service_directory());
+    assert_null(service_runtime_dir());
+    setenv("XDG_RUNTIME_DIR", *state, 1);
+    assert_null(service_directory());
+    for (int i = 0; i < 2; i++) {
+        dir = service_runtime_dir();
+        assert_string_equal(dir, made);
+        g_free(dir);
+    }
+    assert_int_equal(stat(made, &status), 0);
+    assert_int_equal(status.st_mode, S_IFDIR | 0700);
+    rmdir(made);
+    setenv("RUNTIME_DIRECTORY", "/run/first:/run/second", 1);
+    dir = service_runtime_dir();
+    assert_string_equal(dir, "/run/first");
+    g_free(dir);
+    setenv("RUNTIME_DIRECTORY", "relative", 1);
+    assert_null(service_directory());
+    unsetenv("RUNTIME_DIRECTORY");
+    setenv("XDG_RUNTIME_DIR", "/nonexistent", 1);
+    assert_null(service_runtime_dir());
+}
+
+/* In a process of its own, which can have the descriptors that it likes: a datagram socket as the
+ * first one and a listening one as the second. Its exit status says what was wrong. */
+static int passed(const char *path, bool listening, bool mine)
+{
+    int datagram = fcntl(bound("@unused", SOCK_DGRAM), F_DUPFD, 100);
+    int stream = fcntl(bound(path, SOCK_STREAM), F_DUPFD, 100), found;
+
+    if (listening)
+        listen(stream, 5);
+    if (dup2(datagram, 3) != 3 || dup2(stream, 4) != 4)
+        return 1;
+    set_number("LISTEN_PID", mine ? getpid() : getpid() + 1);
+    set_number("LISTEN_FDS", 2);
+    found = service_listen_socket();
+    if (getenv("LISTEN_PID") || getenv("LISTEN_FDS"))
+        return 2;
+    if (found != (listening && mine ? 4 : -1))
+        return 3;
+    if (found >= 0 && fcntl(found, F_GETFD) != FD_CLOEXEC)
+        return 4;
+    /* Of no use, so it is closed; what is not for us is left alone. */
+    if ((fcntl(3, F_GETFD) >= 0) == mine)
+        return 5;
+    return service_listen_socket() == -1 ? 0 : 6;
+}
+
+static void test_passed_socket(void **state)
+{
+    g_autofree char *path = g_strdup_printf("%s/socket", (char *)*state);
+
+    assert_int_equal(service_listen_socket(), -1);
+    for (unsigned i = 0; i < 4; i++) {
+        pid_t child = fork();
+        int status;
+
+        if (child == 0)
+            _exit(passed(path, i & 1, i & 2));
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+        unlink(path);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_notices, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_watchdog, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_directories, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_passed_socket, setup, teardown),
+    };
+
+    /* Standard output is the test protocol's. */
+    log_open(LOG_SINK_SYSLOG, LOG_LEVEL_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
