@@ -5,17 +5,21 @@
 # POSIX shell; defines names only and runs nothing.
 #
 #   install_packages NAME...   installs by apt what is missing; runs nothing when all is there
-#   fetch_peers DIRECTORY      unpacks the packaged tpm2-abrmd and its client library into
+#   fetch_peers DIRECTORY      unpacks the packaged tpm2-abrmd, its client library and sshd into
 #                              DIRECTORY, without installing them, and exports
-#                              TABRMD_TEST_PEER_DAEMON (the program) and
-#                              TABRMD_TEST_PEER_LIBDIR (the directory of its client library)
+#                              TABRMD_TEST_PEER_DAEMON (the program),
+#                              TABRMD_TEST_PEER_LIBDIR (the directory of its client library) and
+#                              TABRMD_TEST_SSHD (the program)
 
 # shellcheck disable=SC2034 # the lists are for those who source this file
 PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libtss2-dev"
 # shellcheck disable=SC2034
 PACKAGES_DEMO="swtpm tpm2-tools dbus-daemon"
 # shellcheck disable=SC2034
-PACKAGES_TEST="libcmocka-dev libtpms-dev clang-format groff-base shellcheck"
+PACKAGES_TEST="libcmocka-dev libtpms-dev clang-format groff-base shellcheck \
+python3-tpm2-pytss clevis-tpm2 openssl tpm2-openssl libtpm2-pkcs11-1 libtpm2-pkcs11-tools \
+openssh-client libwrap0 libnss-wrapper"
+PACKAGES_PEERS="tpm2-abrmd libtss2-tcti-tabrmd0 openssh-server"
 
 # Prints those of the named packages that are not installed.
 missing_packages()
@@ -86,25 +90,28 @@ install_packages()
     fi
 }
 
-# Nothing of tpm2-abrmd is installed: its package starts a service and takes the bus name.
+# None of these is installed: tpm2-abrmd's package starts a service that takes the bus name,
+# sshd's one that lets people in.
 fetch_peers()
 {
     mkdir -p "$1" || return 1
     peers=$(cd "$1" && pwd)
-    if ! [ -e "$peers/complete" ]; then
-        echo "fetching the packaged tpm2-abrmd for the compatibility tests" >&2
-        packages_known tpm2-abrmd libtss2-tcti-tabrmd0 || apt_get_as_root update || :
+    if [ "$(cat "$peers/complete" 2>/dev/null)" != "$PACKAGES_PEERS" ]; then
+        echo "fetching, for the tests only: $PACKAGES_PEERS" >&2
+        # shellcheck disable=SC2086 # a list of words
+        packages_known $PACKAGES_PEERS || apt_get_as_root update || :
         (
             cd "$peers" || exit 1
-            set -- -qq download tpm2-abrmd libtss2-tcti-tabrmd0
+            # shellcheck disable=SC2086
+            set -- -qq download $PACKAGES_PEERS
             [ "$(id -u)" -ne 0 ] || set -- -o APT::Sandbox::User=root "$@"
             apt-get "$@" >&2 || exit 1
             for package in ./*.deb; do
                 dpkg -x "$package" . || exit 1
             done
-            touch complete
+            printf '%s\n' "$PACKAGES_PEERS" >complete
         ) || {
-            echo "the packaged tpm2-abrmd could not be fetched, see apt's message above" >&2
+            echo "could not fetch $PACKAGES_PEERS, see apt's message above" >&2
             return 1
         }
     fi
@@ -112,5 +119,6 @@ fetch_peers()
     for library in "$peers"/usr/lib/*/libtss2-tcti-tabrmd.so.0; do
         TABRMD_TEST_PEER_LIBDIR=${library%/*}
     done
-    export TABRMD_TEST_PEER_DAEMON TABRMD_TEST_PEER_LIBDIR
+    TABRMD_TEST_SSHD=$peers/usr/sbin/sshd
+    export TABRMD_TEST_PEER_DAEMON TABRMD_TEST_PEER_LIBDIR TABRMD_TEST_SSHD
 }
