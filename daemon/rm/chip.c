@@ -220,8 +220,12 @@ enum chip_error chip_read(struct chip *chip, struct rm_tpm *tpm, int64_t *detail
         error = read_commands(chip, tpm, detail);
     if (error == CHIP_OK)
         error = read_audit(chip, tpm, detail);
-    if (error == CHIP_OK)
+    if (error == CHIP_OK) {
         error = chip_read_reset_count(chip, tpm, detail);
+        /* A chip without TPM2_ReadClock judges each context itself after a reset. */
+        if (error == CHIP_ERROR_CODE)
+            error = CHIP_OK;
+    }
     chip->max_command = clamp(chip->max_command, HEADER_SIZE, CHIP_MAX_BUFFER);
     chip->max_response = clamp(chip->max_response, HEADER_SIZE, CHIP_MAX_BUFFER);
     chip->context_gap = clamp(chip->context_gap, DEFAULT_CONTEXT_GAP, UINT32_MAX);

@@ -81,24 +81,29 @@ static bool hierarchy_is_hit(const struct command *command, uint32_t hierarchy)
     }
 }
 
-void resync_hierarchies(struct rm *rm, const struct command *command)
+/* What the command does to an object with a context, whose hierarchy is known by that. */
+static void hit_saved_object(struct rm *rm, const struct command *command, struct object *object)
+{
+    if (hierarchy_is_hit(command, object->hierarchy))
+        presence_lost(rm, object);
+    else if (command->code == TPM2_CC_Clear && object->st_clear
+             && object->physical != OBJECT_NOT_LOADED)
+        /* clearCount starts anew, which such a context may depend on; it is made again. */
+        presence_drop_context(rm, object);
+}
+
+/* Of a loaded object without a context the hierarchy is unknown; the chip knows which it dropped.
+ */
+static void hit_loaded_objects(struct rm *rm)
 {
     struct inventory inventory;
     uint32_t code;
+    bool unknown = false;
 
-    if (!hierarchy_is_hit(command, TPM2_RH_OWNER) && !hierarchy_is_hit(command, TPM2_RH_ENDORSEMENT)
-        && !hierarchy_is_hit(command, TPM2_RH_PLATFORM))
-        return;
-    list_for_each (link, &rm->objects) {
-        struct object *object = list_entry(link, struct object, link);
-
-        if (object->physical == OBJECT_NOT_LOADED && hierarchy_is_hit(command, object->hierarchy))
-            presence_lost(rm, object);
-        else if (command->code == TPM2_CC_Clear && object->st_clear) /* clearCount starts anew */
-            presence_drop_context(rm, object);
+    list_for_each (link, &rm->slots) {
+        unknown |= blob_empty(&list_entry(link, struct object, slot_link)->saved);
     }
-    /* Of a loaded object the hierarchy may be unknown; the chip knows which it has dropped. */
-    if (rm->objects_loaded == 0)
+    if (!unknown)
         return;
     if (!list_handles(rm, HANDLE_TRANSIENT_FIRST, &inventory, &code)) {
         rm->suspect = true;
@@ -108,16 +113,36 @@ void resync_hierarchies(struct rm *rm, const struct command *command)
         struct object *object = list_entry(link, struct object, slot_link);
 
         if (!has_object(&inventory, object->physical))
-            presence_lost(rm, object);
+            presence_left(rm, object);
     }
+}
+
+void resync_hierarchies(struct rm *rm, const struct command *command)
+{
+    if (!hierarchy_is_hit(command, TPM2_RH_OWNER) && !hierarchy_is_hit(command, TPM2_RH_ENDORSEMENT)
+        && !hierarchy_is_hit(command, TPM2_RH_PLATFORM))
+        return;
+    list_for_each (link, &rm->objects) {
+        struct object *object = list_entry(link, struct object, link);
+
+        if (!blob_empty(&object->saved))
+            hit_saved_object(rm, command, object);
+    }
+    hit_loaded_objects(rm);
+    if (command->code == TPM2_CC_Clear)
+        rm->chip.reset_count = 0; /* Part 3, TPM2_Clear */
 }
 
 static void flush_unknown(struct rm *rm, uint32_t handle)
 {
     size_t size = command_build_flush_context(rm->own_command, handle);
 
+    uint32_t code;
+
     rm->stats.context_commands++;
-    rm_transact_own(rm, size, &size);
+    code = rm_transact_own(rm, size, &size);
+    if (code != TPM2_RC_SUCCESS && code != TPM2_RC_HANDLE + TPM2_RC_P + TPM2_RC_1)
+        rm->suspect = true;
 }
 
 static bool resync_objects(struct rm *rm, uint32_t *code)
@@ -183,39 +208,43 @@ static bool resync_sessions(struct rm *rm, uint32_t *code)
     return true;
 }
 
+/* Drops the contexts that the chip's resets have made void since we last looked: after a TPM Reset,
+ * which the chip counts, those of all objects; after a TPM Restart those of objects with stClear
+ * (Part 1, clause "Startup"). Without an answer nothing is known to be dead, and the chip will say
+ * so of each context. */
+static void drop_dead_contexts(struct rm *rm, bool restarted)
+{
+    uint32_t before = rm->chip.reset_count;
+    int64_t detail;
+    bool all;
+
+    rm->stats.chip_commands++;
+    if (chip_read_reset_count(&rm->chip, rm->tpm, &detail) != CHIP_OK)
+        return;
+    /* Only TPM2_Clear sets the count to 0. */
+    all = rm->chip.reset_count != before && rm->chip.reset_count != 0;
+    list_for_each (link, &rm->objects) {
+        struct object *object = list_entry(link, struct object, link);
+
+        if (all || (restarted && object->st_clear))
+            presence_lost(rm, object);
+    }
+}
+
 bool resync_all(struct rm *rm)
 {
     uint32_t code;
 
     /* Cleared first: what goes wrong meanwhile makes it due again. */
     rm->suspect = false;
-    if (resync_objects(rm, &code) && resync_sessions(rm, &code))
+    if (resync_objects(rm, &code) && resync_sessions(rm, &code)) {
+        drop_dead_contexts(rm, false);
         return !rm->suspect;
+    }
     if (code == TPM2_RC_INITIALIZE)
         return resync_after_reset(rm);
     rm->suspect = true;
     return false;
-}
-
-/* A TPM Reset, which the chip counts, makes all contexts of objects void; a TPM Restart those of
- * objects with stClear (Part 1, clause "Startup"). */
-static void drop_dead_contexts(struct rm *rm)
-{
-    uint32_t before = rm->chip.reset_count;
-    int64_t detail;
-    bool all;
-
-    /* Without an answer nothing is known to be dead: the chip will say so of each context. */
-    rm->stats.chip_commands++;
-    if (chip_read_reset_count(&rm->chip, rm->tpm, &detail) != CHIP_OK)
-        return;
-    all = rm->chip.reset_count != before;
-    list_for_each (link, &rm->objects) {
-        struct object *object = list_entry(link, struct object, link);
-
-        if (all || object->st_clear)
-            presence_lost(rm, object);
-    }
 }
 
 void resync_after_startup(struct rm *rm)
@@ -229,7 +258,7 @@ void resync_after_startup(struct rm *rm)
     list_for_each (link, &rm->slots) {
         presence_left(rm, list_entry(link, struct object, slot_link));
     }
-    drop_dead_contexts(rm);
+    drop_dead_contexts(rm, true);
     /* A TPM Restart keeps saved sessions, a TPM Reset does not; loaded ones are gone. */
     if (!resync_sessions(rm, &code))
         rm->suspect = true;
