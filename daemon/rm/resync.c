@@ -252,6 +252,7 @@ void resync_after_startup(struct rm *rm)
     uint32_t code;
 
     rm->resets++;
+    rm->suspect = false;
     answers_drop(rm);
     rm->failed = false;
     memset(rm->working_slots, 0, sizeof(rm->working_slots));

@@ -83,7 +83,8 @@ bool rm_idle(struct rm *rm, bool release)
         return false;
     if (rm->suspect)
         return resync_all(rm);
-    return residency_idle(rm, release);
+    /* What a step finds wrong is put right by the next one. */
+    return residency_idle(rm, release) || (rm->suspect && !rm->lost);
 }
 
 bool rm_tpm_lost(const struct rm *rm)

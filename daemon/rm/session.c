@@ -174,7 +174,8 @@ bool session_take_context(struct rm *rm, struct session *session, struct blob *c
     struct tpms_context fields;
 
     if (!tpms_context_parse(&fields, context->bytes, context->size)
-        || !handle_is_session(fields.saved_handle)) {
+        || !handle_is_session(fields.saved_handle)
+        || (fields.saved_handle & HANDLE_INDEX_MASK) != (session->handle & HANDLE_INDEX_MASK)) {
         blob_clear(context);
         return false;
     }

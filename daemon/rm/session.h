@@ -69,7 +69,7 @@ bool session_can(const struct session *session, enum session_event event);
 void session_set_owner(struct session *session, struct rm_client *client);
 
 /* Takes the context that the TPM just made of a loaded session, which leaves its slot by that.
- * False when it is no well-formed session context; `context` is emptied either way. */
+ * False when it is no well-formed context of that session; `context` is emptied either way. */
 bool session_take_context(struct rm *rm, struct session *session, struct blob *context);
 
 /* Says whether it is in a slot; nothing else changes. */

@@ -133,7 +133,7 @@ uint32_t swap_load_session(struct rm *rm, struct session *session)
     code = load(rm, &session->saved, &handle);
     if (code != TPM2_RC_SUCCESS)
         return code;
-    if (!handle_is_session(handle)) {
+    if (handle != session->handle) {
         rm->suspect = true;
         return RM_RC_FAILURE;
     }

@@ -59,6 +59,9 @@ uint32_t rm_transact(struct rm *rm, uint8_t locality, const uint8_t *command, si
         code = exchange(rm, locality, command, size, response, response_size);
 
     note_failure_mode(rm, header_load(command).code, code);
+    /* It was reset: nothing in it is what we think. */
+    if (code == TPM2_RC_INITIALIZE && header_load(command).code != TPM2_CC_Startup)
+        rm->suspect = true;
     return code;
 }
 

@@ -305,6 +305,19 @@ static void test_R32_reset_leaves_no_dead_object_behind(void **state)
     Esys_Free(context);
 }
 
+static void test_R32_reset_is_noticed_while_idle(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+
+    job_signing_key(esys, ESYS_TR_RH_OWNER, 1);
+    job_session(esys, true);
+    libtpms_chip_power_cycle(world->chip);
+    rm_world_idle(world, true);
+    assert_int_equal(world->clients[0].client->handles.count, 0);
+    assert_int_equal(world->clients[0].client->session_count, 0);
+}
+
 static void test_R40_commands_go_under_the_clients_locality(void **state)
 {
     struct rm_world *world = *state;
@@ -334,6 +347,7 @@ int main(void)
         TEST(test_R14_lost_answer_to_a_save_leaks_no_session),
         TEST(test_R14_lost_answer_to_a_load_costs_no_session),
         TEST(test_R32_reset_leaves_no_dead_object_behind),
+        TEST(test_R32_reset_is_noticed_while_idle),
         TEST(test_R40_commands_go_under_the_clients_locality),
     };
 
