@@ -314,6 +314,18 @@ static void options_raw_clear(struct options_raw *raw)
     }
 }
 
+/* What was typed may hold anything, and the text is to be one line of UTF-8. */
+static char *options_one_line(const char *text)
+{
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+
+    for (char *at = valid; *at; at++) {
+        if (g_ascii_iscntrl(*at))
+            *at = '?';
+    }
+    return g_steal_pointer(&valid);
+}
+
 enum options_result options_parse(struct options *options, int argc, char **argv, char **text)
 {
     struct options_raw raw = {0};
@@ -327,6 +339,12 @@ enum options_result options_parse(struct options *options, int argc, char **argv
     *text = NULL;
     result = options_read(options, &raw, &arguments, text);
     options_raw_clear(&raw);
+    if (result == OPTIONS_BAD) {
+        char *line = options_one_line(*text);
+
+        g_free(*text);
+        *text = line;
+    }
     return result;
 }
 

@@ -245,6 +245,8 @@ static void test_bad_words_get_one_line(void **state)
         {{"-z"}, "-z"},
         {{"word"}, "word"},
         {{"-t"}, "-t"},
+        {{"--max-sessions=1\nx"}, "--max-sessions"},
+        {{"--non\nsense"}, "--non"},
     };
 
     (void)state;
