@@ -136,9 +136,8 @@ size_t context_flush(struct rm_client *client, const struct command *command, ui
     if (handle_is_session(handle)) {
         struct session *session = session_find(rm, handle);
 
-        /* One that is saved goes by either type, as in the chip's list of saved sessions. */
-        if (session && session->owner == client
-            && (session->handle == handle || session->state == SESSION_CLIENT_SAVED)) {
+        /* By either type: for this the chip, too, looks at the low 24 bits only. */
+        if (session && session->owner == client && session_can(session, SESSION_EVENT_GIVE_UP)) {
             session_apply(rm, session, SESSION_EVENT_GIVE_UP);
             return response_build_success(response, HEADER_SIZE);
         }
