@@ -53,7 +53,7 @@ static size_t save_session(struct rm_client *client, uint32_t handle, uint8_t *r
         code = residency_bring_session(rm, session);
     while (code == TPM2_RC_SUCCESS && session->loaded) {
         code = swap_save_session(rm, session);
-        if (code != TPM2_RC_SUCCESS && patience-- > 0 && residency_relieve(rm, code))
+        if (code != TPM2_RC_SUCCESS && patience-- > 0 && residency_relieve(rm, &code))
             code = TPM2_RC_SUCCESS;
     }
     session->pinned = false;

@@ -100,14 +100,18 @@ static uint32_t send_command(struct rm_client *client, const struct command *com
 {
     struct rm *rm = client->rm;
     unsigned patience = residency_patience(rm);
-    uint32_t code;
+    uint32_t code, refusal;
 
     for (;;) {
         bool had_room = rm->objects_loaded + use->extra_objects <= rm->chip.object_slots;
 
         code = rm_transact(rm, client->locality, command->bytes, command->size, response, size);
-        if (code == TPM2_RC_SUCCESS || patience-- == 0 || !residency_relieve(rm, code))
+        refusal = code;
+        if (code == TPM2_RC_SUCCESS || patience-- == 0 || !residency_relieve(rm, &code)) {
+            if (code != refusal)
+                *size = response_build_code(response, code);
             return code;
+        }
         /* A command that makes no object and still wants a slot works in one: next time it gets
          * that before it is sent. */
         if (code == TPM2_RC_OBJECT_MEMORY && had_room

@@ -132,7 +132,7 @@ static bool end_a_session(struct rm *rm)
     return swap_flush_session(rm, session) == TPM2_RC_SUCCESS;
 }
 
-bool residency_relieve(struct rm *rm, uint32_t code)
+static bool make_room(struct rm *rm, uint32_t code)
 {
     switch (code) {
     case TPM2_RC_CONTEXT_GAP:
@@ -151,6 +151,15 @@ bool residency_relieve(struct rm *rm, uint32_t code)
     }
 }
 
+bool residency_relieve(struct rm *rm, uint32_t *code)
+{
+    if (make_room(rm, *code))
+        return true;
+    if (rm->lost)
+        *code = RM_RC_FAILURE;
+    return false;
+}
+
 unsigned residency_patience(const struct rm *rm)
 {
     return rm->objects_loaded + rm->session_count + 1;
@@ -164,7 +173,7 @@ static uint32_t bring_object(struct rm *rm, struct object *object)
 
     do {
         code = swap_load_object(rm, object);
-    } while (code != TPM2_RC_SUCCESS && patience-- > 0 && residency_relieve(rm, code));
+    } while (code != TPM2_RC_SUCCESS && patience-- > 0 && residency_relieve(rm, &code));
     return code;
 }
 
@@ -175,7 +184,7 @@ uint32_t residency_bring_session(struct rm *rm, struct session *session)
 
     do {
         code = swap_load_session(rm, session);
-    } while (code != TPM2_RC_SUCCESS && patience-- > 0 && residency_relieve(rm, code));
+    } while (code != TPM2_RC_SUCCESS && patience-- > 0 && residency_relieve(rm, &code));
     if (code == TPM2_RC_SUCCESS)
         session_apply(rm, session, SESSION_EVENT_LOAD);
     return code;

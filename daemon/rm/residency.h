@@ -31,9 +31,10 @@ uint32_t residency_require(struct rm *rm, struct use *use);
 /* Loads a session that its owner may use, making room for as long as the chip asks for it. */
 uint32_t residency_bring_session(struct rm *rm, struct session *session);
 
-/* Makes the room that the chip asked for with `code` (0x901 to 0x906). False when `code` asks for
- * nothing, or there is nothing to give; else the command is worth sending again. */
-bool residency_relieve(struct rm *rm, uint32_t code);
+/* Makes the room that the chip asked for with *code (0x901 to 0x906). False when that asks for
+ * nothing, or there is nothing to give; else the command is worth sending again. When the TPM was
+ * lost on the way, *code says so from then on. */
+bool residency_relieve(struct rm *rm, uint32_t *code);
 
 /* How often one command may be refused for room before its refusal is handed on: once for each
  * thing that could leave. */

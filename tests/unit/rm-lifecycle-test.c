@@ -318,6 +318,22 @@ static void test_R32_reset_is_noticed_while_idle(void **state)
     assert_int_equal(world->clients[0].client->session_count, 0);
 }
 
+static void test_R34_transport_that_breaks_while_room_is_made_is_told(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR keys[5];
+
+    for (unsigned i = 0; i < 5; i++)
+        keys[i] = job_signing_key(esys, ESYS_TR_RH_OWNER, (uint8_t)i);
+    /* More is loaded than we believe fits: the chip's refusal asks for a flush, which breaks. */
+    world->rm->chip.object_slots = 4;
+    libtpms_chip_inject(world->chip, CHIP_FAULT_TRANSPORT, TPM2_CC_FlushContext, 0, 1);
+    assert_int_equal(job_sign(esys, keys[0], ESYS_TR_PASSWORD), RM_RC_FAILURE);
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(job_sign(esys, keys[i], ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
+}
+
 static void test_R40_commands_go_under_the_clients_locality(void **state)
 {
     struct rm_world *world = *state;
@@ -348,6 +364,7 @@ int main(void)
         TEST(test_R14_lost_answer_to_a_load_costs_no_session),
         TEST(test_R32_reset_leaves_no_dead_object_behind),
         TEST(test_R32_reset_is_noticed_while_idle),
+        TEST(test_R34_transport_that_breaks_while_room_is_made_is_told),
         TEST(test_R40_commands_go_under_the_clients_locality),
     };
 
