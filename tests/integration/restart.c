@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Daemons that are ended or killed, at any moment, and those that come after them. */
+#include "served.h"
+
+#include "tcti-swtpm.h"
+
+#include <signal.h>
+#include <string.h>
+#include <tss2/tss2_tctildr.h>
+
+#define BUS_NAME "com.intel.tss2.Tabrmd"
+
+/* More sessions than the chip has slots, so that some are loaded and some are saved. */
+#define SESSIONS 5
+
+/* Lists sessions of the chip, which no daemon must have open. How many. */
+static unsigned chip_sessions(const struct world *world, uint32_t *handles, size_t max)
+{
+    int loaded = world_chip_handles(world, 0x02000000, handles, max), saved;
+
+    assert_true(loaded >= 0);
+    saved = world_chip_handles(world, 0x03000000, handles + loaded, max - (size_t)loaded);
+    assert_true(saved >= 0);
+    return (unsigned)(loaded + saved);
+}
+
+/* Another user of the chip, past the daemon. */
+static ESYS_CONTEXT *neighbour_new(const struct world *world, TSS2_TCTI_CONTEXT **tcti)
+{
+    char *server = world_path(world, "server");
+    ESYS_CONTEXT *esys = NULL;
+
+    *tcti = tcti_swtpm_new(server, NULL);
+    assert_non_null(*tcti);
+    assert_int_equal(Esys_Initialize(&esys, *tcti, NULL), TSS2_RC_SUCCESS);
+    assert_int_equal(Esys_Startup(esys, TPM2_SU_CLEAR) & 0xFFFF & ~TPM2_RC_INITIALIZE, 0);
+    g_free(server);
+    return esys;
+}
+
+static void neighbour_free(ESYS_CONTEXT *esys, TSS2_TCTI_CONTEXT *tcti)
+{
+    Esys_Finalize(&esys);
+    tcti_swtpm_free(tcti);
+}
+
+/* A session that the neighbour saved; its context to be freed with Esys_Free(). */
+static TPMS_CONTEXT *neighbour_session(const struct world *world)
+{
+    TSS2_TCTI_CONTEXT *tcti;
+    ESYS_CONTEXT *esys = neighbour_new(world, &tcti);
+    struct esys_client client = {tcti, esys};
+    TPMS_CONTEXT *context = NULL;
+    ESYS_TR session;
+
+    assert_int_equal(esys_client_session(&client, TPM2_SE_HMAC, &session), TSS2_RC_SUCCESS);
+    assert_int_equal(Esys_ContextSave(esys, session, &context), TSS2_RC_SUCCESS);
+    neighbour_free(esys, tcti);
+    return context;
+}
+
+/* The neighbour comes back to its session, and ends it. */
+static void neighbour_uses(const struct world *world, const TPMS_CONTEXT *context)
+{
+    TSS2_TCTI_CONTEXT *tcti;
+    ESYS_CONTEXT *esys = neighbour_new(world, &tcti);
+    ESYS_TR session;
+
+    assert_int_equal(Esys_ContextLoad(esys, context, &session), TSS2_RC_SUCCESS);
+    assert_int_equal(Esys_FlushContext(esys, session), TSS2_RC_SUCCESS);
+    neighbour_free(esys, tcti);
+}
+
+/* Sessions loaded, evicted and saved by their client, and a key. */
+static struct esys_client *holder(const struct world *world)
+{
+    struct esys_client *client = served_client(world, SERVED_SOCKET, NULL);
+    ESYS_TR key, sessions[SESSIONS];
+    TPMS_CONTEXT *context = NULL;
+
+    assert_non_null(client);
+    assert_int_equal(esys_client_key(client, &key), TSS2_RC_SUCCESS);
+    for (unsigned i = 0; i < SESSIONS; i++)
+        assert_int_equal(esys_client_session(client, TPM2_SE_HMAC, &sessions[i]), TSS2_RC_SUCCESS);
+    assert_int_equal(Esys_ContextSave(client->esys, sessions[1], &context), TSS2_RC_SUCCESS);
+    Esys_Free(context);
+    assert_int_equal(esys_client_sign(client, key, sessions[0]), TSS2_RC_SUCCESS);
+    return client;
+}
+
+static void test_R37_a_killed_daemons_sessions_go_and_a_neighbours_stay(void **state)
+{
+    struct world *world = *state;
+    TPMS_CONTEXT *neighbours = neighbour_session(world);
+    uint32_t handles[16], handle;
+    struct esys_client *client;
+
+    assert_true(world_start_daemon(world));
+    client = holder(world);
+    world_kill_daemon(world);
+    esys_client_free(client);
+    assert_int_equal(chip_sessions(world, handles, 16), SESSIONS + 1);
+    assert_int_equal(world_chip_handles(world, 0x80000000, handles, 16), 1);
+
+    assert_true(world_start_daemon(world));
+    world_kill_daemon(world);
+    assert_int_equal(world_chip_handles(world, 0x80000000, &handle, 1), 0);
+    assert_int_equal(chip_sessions(world, handles, 16), 1);
+    assert_int_equal(handles[0] & 0xFFFFFF, neighbours->savedHandle & 0xFFFFFF);
+    neighbour_uses(world, neighbours);
+    Esys_Free(neighbours);
+}
+
+static void test_R37_an_ended_daemon_leaves_a_neighbours_session(void **state)
+{
+    struct world *world = *state;
+    TPMS_CONTEXT *neighbours = neighbour_session(world);
+    uint32_t handles[16];
+    struct esys_client *client;
+
+    assert_true(world_start_daemon(world));
+    client = holder(world);
+    assert_int_equal(world_stop_daemon(world), 0);
+    esys_client_free(client);
+    assert_int_equal(chip_sessions(world, handles, 16), 1);
+    neighbour_uses(world, neighbours);
+    assert_true(world_chip_empty(world));
+    Esys_Free(neighbours);
+}
+
+/* A client's work, of all kinds of commands that leave something in the chip. Ends with the first
+ * command that fails. */
+static void *work(void *argument)
+{
+    struct esys_client *client = argument;
+    ESYS_TR key, sessions[SESSIONS], loaded;
+    TPMS_CONTEXT *context = NULL;
+    bool going = true;
+
+    for (unsigned i = 0; going && i < SESSIONS; i++)
+        going = esys_client_session(client, TPM2_SE_HMAC, &sessions[i]) == TSS2_RC_SUCCESS;
+    going = going && esys_client_key(client, &key) == TSS2_RC_SUCCESS
+            && esys_client_sign(client, key, sessions[0]) == TSS2_RC_SUCCESS
+            && Esys_ContextSave(client->esys, sessions[1], &context) == TSS2_RC_SUCCESS
+            && Esys_ContextLoad(client->esys, context, &loaded) == TSS2_RC_SUCCESS
+            && Esys_FlushContext(client->esys, sessions[2]) == TSS2_RC_SUCCESS
+            && esys_client_null_key(client, &key) == TSS2_RC_SUCCESS;
+    Esys_Free(context);
+    return going ? client : NULL;
+}
+
+/* Starts the work with its chip command number `nth` taking `ms`, and comes back when the chip has
+ * got that one, or when the work was shorter: then false. */
+static bool work_up_to(struct world *world, unsigned nth, unsigned ms, struct esys_client **client,
+                       GThread **thread)
+{
+    char *script = g_strdup_printf("code=* nth=%u delay=%u\n", nth, ms);
+    struct counts before, now;
+    bool reached;
+
+    assert_true(world_start_daemon(world));
+    *client = served_client(world, SERVED_SOCKET, NULL);
+    assert_non_null(*client);
+    assert_true(world_set_faults(world, script));
+    g_free(script);
+    counts_read(world->counts, &before);
+    *thread = g_thread_new("client", work, *client);
+    /* The work either stops at its command number `nth` or ends before it. */
+    reached = served_await_chip(world, &before, 0, nth);
+    counts_read(world->counts, &now);
+    return reached && counts_total_between(&before, &now) >= nth;
+}
+
+/* How many commands the work costs the chip. */
+static unsigned work_length(struct world *world)
+{
+    struct counts before, after;
+    struct esys_client *client;
+
+    assert_true(world_start_daemon(world));
+    client = served_client(world, SERVED_SOCKET, NULL);
+    assert_non_null(client);
+    counts_read(world->counts, &before);
+    assert_non_null(work(client));
+    counts_read(world->counts, &after);
+    esys_client_free(client);
+    assert_int_equal(world_stop_daemon(world), 0);
+    assert_true(world_chip_empty(world));
+    return (unsigned)counts_total_between(&before, &after);
+}
+
+static void test_R37_SIGKILL_at_every_step_leaves_no_orphan(void **state)
+{
+    struct world *world = *state;
+    unsigned length = work_length(world);
+
+    for (unsigned nth = 1; nth <= length; nth++) {
+        struct esys_client *client;
+        GThread *thread;
+        bool reached = work_up_to(world, nth, 60000, &client, &thread);
+
+        world_kill_daemon(world);
+        g_thread_join(thread);
+        esys_client_free(client);
+        assert_true(reached);
+        assert_true(world_set_faults(world, ""));
+        assert_true(world_start_daemon(world));
+        assert_int_equal(world_stop_daemon(world), 0);
+        if (!world_chip_empty(world))
+            fail_msg("killed while the chip had command %u of %u", nth, length);
+    }
+}
+
+static void test_R37_SIGTERM_at_every_step_leaves_no_orphan(void **state)
+{
+    struct world *world = *state;
+    unsigned length = work_length(world);
+
+    for (unsigned nth = 1; nth <= length; nth++) {
+        struct esys_client *client;
+        GThread *thread;
+        bool reached = work_up_to(world, nth, 100, &client, &thread);
+
+        assert_int_equal(world_stop_daemon(world), 0);
+        g_thread_join(thread);
+        esys_client_free(client);
+        assert_true(reached);
+        assert_true(world_set_faults(world, ""));
+        if (!world_chip_empty(world))
+            fail_msg("ended while the chip had command %u of %u", nth, length);
+    }
+}
+
+/* Longer than the daemon's patience with a command that runs when it is told to end. */
+static void test_R37_SIGTERM_does_not_wait_for_a_command_without_end(void **state)
+{
+    struct world *world = *state;
+    struct esys_client *client = holder(world), *slow = served_client(world, SERVED_BUS, NULL);
+    struct counts before;
+    TPM2B_DIGEST *random = NULL;
+    TSS2_RC rc;
+
+    assert_non_null(slow);
+    assert_true(world_set_faults(world, "code=0x17B delay=600000\n"));
+    counts_read(world->counts, &before);
+    assert_int_equal(Esys_GetRandom_Async(slow->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, 8),
+                     TSS2_RC_SUCCESS);
+    assert_true(served_await_chip(world, &before, TPM2_CC_GetRandom, 1));
+    assert_int_equal(world_stop_daemon(world), 0);
+    /* It was cancelled, and the chip answered. */
+    rc = Esys_GetRandom_Finish(slow->esys, &random);
+    assert_true(rc == TSS2_RC_SUCCESS || rc == TPM2_RC_CANCELED);
+    Esys_Free(random);
+    esys_client_free(slow);
+    esys_client_free(client);
+    assert_true(world_chip_empty(world));
+}
+
+static bool name_owned(void *argument)
+{
+    return world_name_owned(argument, BUS_NAME);
+}
+
+static void test_R36_a_bus_that_is_started_anew_finds_the_daemon_there(void **state)
+{
+    struct world *world = *state;
+    struct esys_client *before = served_client(world, SERVED_BUS, NULL), *after, *socket;
+    struct raw_client *raw = raw_client_new(world);
+    ESYS_TR key, session, other;
+    uint32_t rc;
+    char *error;
+
+    assert_non_null(before);
+    assert_non_null(raw);
+    assert_int_equal(esys_client_key(before, &key), TSS2_RC_SUCCESS);
+    assert_int_equal(esys_client_session(before, TPM2_SE_HMAC, &session), TSS2_RC_SUCCESS);
+    assert_true(served_restart(world, &world->bus_daemon, "bus.log"));
+    /* A connection needs the bus only while it is made. */
+    assert_int_equal(esys_client_sign(before, key, session), TSS2_RC_SUCCESS);
+    socket = served_client(world, SERVED_SOCKET, NULL);
+    assert_non_null(socket);
+    assert_true(served_rejoin_bus(world));
+    assert_true(world_poll(name_owned, world, WORLD_START_MS));
+    after = served_client(world, SERVED_BUS, NULL);
+    assert_non_null(after);
+    assert_int_equal(esys_client_key(after, &other), TSS2_RC_SUCCESS);
+    assert_int_equal(esys_client_sign(after, other, ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
+    assert_int_equal(esys_client_sign(before, key, session), TSS2_RC_SUCCESS);
+    assert_int_equal(esys_client_random(socket, 8), TSS2_RC_SUCCESS);
+    /* Who made a connection by the old bus is nobody on the new one, and so is everybody else. */
+    g_clear_object(&raw->bus);
+    raw->bus = g_object_ref(world->bus);
+    assert_false(raw_client_call(raw, "Cancel", g_variant_new("(t)", raw->id), &rc, &error));
+    assert_string_equal(error, "com.intel.tss2.Tabrmd.Error.NotPermitted");
+    g_free(error);
+    close(raw->fd);
+    g_object_unref(raw->bus);
+    g_free(raw);
+    esys_client_free(socket);
+    esys_client_free(after);
+    esys_client_free(before);
+}
+
+static void test_R36_the_bus_stays_away_and_the_daemon_ends_all_the_same(void **state)
+{
+    struct world *world = *state;
+    struct esys_client *client = served_client(world, SERVED_SOCKET, NULL);
+    ESYS_TR key;
+
+    assert_non_null(client);
+    assert_int_equal(esys_client_key(client, &key), TSS2_RC_SUCCESS);
+    process_signal(&world->bus_daemon, SIGKILL);
+    process_wait(&world->bus_daemon, -1);
+    assert_int_equal(esys_client_sign(client, key, ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
+    assert_int_equal(world_stop_daemon(world), 0);
+    assert_true(world_chip_empty(world));
+    esys_client_free(client);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        served_empty_test(test_R37_a_killed_daemons_sessions_go_and_a_neighbours_stay),
+        served_empty_test(test_R37_an_ended_daemon_leaves_a_neighbours_session),
+        served_empty_test(test_R37_SIGKILL_at_every_step_leaves_no_orphan),
+        served_empty_test(test_R37_SIGTERM_at_every_step_leaves_no_orphan),
+        served_test(test_R37_SIGTERM_does_not_wait_for_a_command_without_end),
+        served_test(test_R36_a_bus_that_is_started_anew_finds_the_daemon_there),
+        served_test(test_R36_the_bus_stays_away_and_the_daemon_ends_all_the_same),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

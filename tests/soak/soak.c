@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The soak: 64 clients of many kinds on one daemon for as long as it is told, with faults from a
+ * seed, and a verdict in TAP: that every answer was right, that nobody hung, that memory and
+ * descriptors stayed flat, and that the daemon ended well and left the chip empty.
+ *
+ *   soak SECONDS SEED [losses]
+ *
+ * With `losses` answers of the chip get lost and spoilt as well, and the chip loses its power now
+ * and then: clients may be told then that a thing is gone, but still no answer may be wrong.
+ */
+#include "fault-plan.h"
+#include "tally.h"
+#include "watch.h"
+#include "world.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define PERIOD_MS   1500   /* of one script of faults */
+#define LOOK_MS     250    /* between two looks at the daemon */
+#define CUT_MS      20000  /* between two losses of power */
+#define REPORTS     12     /* lines on the way */
+#define FINISH_MS   120000 /* for the clients to end */
+#define CLIENT_NICE "10"
+
+struct soak_run {
+    struct world *world;
+    struct process clients[SOAK_CLIENTS];
+    struct tally *tally;
+    struct fault_plan plan;
+    struct watch watch;
+    unsigned seconds;
+    uint64_t seed;
+    uint64_t cuts;
+    bool lossy;
+    unsigned points;
+    bool good;
+};
+
+static char runtime_directory[64], asan_options[512];
+static const char *const daemon_env[] = {runtime_directory, asan_options, NULL};
+/* All clients are one user's. */
+static const char *const daemon_args[] = {"--max-sessions-per-user=64",
+                                          "--max-abandoned-per-user=64", NULL};
+
+static void point(struct soak_run *run, bool good, const char *what)
+{
+    printf("%sok %u - %s\n", good ? "" : "not ", ++run->points, what);
+    fflush(stdout);
+    run->good = run->good && good;
+}
+
+/* A sanitizer keeps freed memory for a while; a little of it, so that growth can be told. */
+static void set_environment(const struct world *world)
+{
+    snprintf(runtime_directory, sizeof(runtime_directory), "RUNTIME_DIRECTORY=%s/run", world->dir);
+    snprintf(asan_options, sizeof(asan_options), "ASAN_OPTIONS=%s:quarantine_size_mb=1",
+             world_env("ASAN_OPTIONS", "detect_leaks=1"));
+}
+
+static bool start_world(struct soak_run *run)
+{
+    char *directory;
+    bool started;
+
+    run->world =
+        world_new(&(struct world_setup){.args = daemon_args, .env = daemon_env, .no_daemon = true});
+    if (!run->world)
+        return false;
+    set_environment(run->world);
+    directory = world_path(run->world, "run");
+    started = mkdir(directory, 0755) == 0 && world_start_daemon(run->world);
+    g_free(directory);
+    return started;
+}
+
+static bool start_client(struct soak_run *run, unsigned index, const char *tally)
+{
+    char *number = g_strdup_printf("%u", index), *seed = g_strdup_printf("%" PRIu64, run->seed);
+    char *library = g_build_filename(world_env("TABRMD_TEST_TOOLS_LIBDIR", TEST_TOOLS_LIBDIR),
+                                     "libtss2-tcti-tabrmd.so.0", NULL);
+    char *socket = world_path(run->world, "run/tcti.sock");
+    char *log = world_path(run->world, "clients.log");
+    const char *const argv[] = {"nice", "-n",  CLIENT_NICE, SOAK_CLIENT, number,
+                                seed,   tally, library,     socket,      run->lossy ? "1" : "0",
+                                NULL};
+    static const char *const env[] = {"TSS2_LOG=all+NONE", NULL};
+    struct process_setup setup = {.argv = argv, .env = env, .out = log, .err = log};
+    bool started = process_start(&run->clients[index], &setup);
+
+    g_free(log);
+    g_free(socket);
+    g_free(library);
+    g_free(seed);
+    g_free(number);
+    return started;
+}
+
+static bool start_clients(struct soak_run *run)
+{
+    char *path = world_path(run->world, "tally");
+    bool started;
+
+    run->tally = tally_open(path);
+    started = run->tally != NULL;
+    for (unsigned i = 0; started && i < SOAK_CLIENTS; i++)
+        started = start_client(run, i, path);
+    g_free(path);
+    return started;
+}
+
+/* All that ran still runs. */
+static bool all_run(struct soak_run *run)
+{
+    if (!process_running(&run->world->daemon)) {
+        printf("# the daemon ended by itself with status %d\n",
+               process_exit_status(&run->world->daemon));
+        return false;
+    }
+    for (unsigned i = 0; i < SOAK_CLIENTS; i++) {
+        if (process_running(&run->clients[i]))
+            continue;
+        printf("# client %u ended with status %d\n", i, process_exit_status(&run->clients[i]));
+        return false;
+    }
+    return true;
+}
+
+static void report(const struct soak_run *run, gint64 ms)
+{
+    const struct tally *tally = run->tally;
+
+    printf("# %6.1f s: %" PRIu64 " calls, %" PRIu64 " answers checked, %zu kB resident, %zu "
+           "descriptors\n",
+           (double)ms / 1000, atomic_load(&tally->calls), atomic_load(&tally->checks),
+           run->watch.last_kb, watch_files(&run->watch));
+    fflush(stdout);
+}
+
+/* Runs until the time is over, or something ended that should not. */
+static bool run_for_a_while(struct soak_run *run)
+{
+    const struct timespec pause = {0, LOOK_MS * 1000000L};
+    gint64 start = g_get_monotonic_time() / 1000, length = (gint64)run->seconds * 1000, now = 0;
+    gint64 period = 0, cut = CUT_MS, told = 0;
+
+    while (now < length) {
+        if (!all_run(run))
+            return false;
+        if (now >= period) {
+            if (!fault_plan_next(&run->plan, run->world, false))
+                return false;
+            period += PERIOD_MS;
+        }
+        if (run->lossy && now >= cut) {
+            if (!world_power_cycle(run->world))
+                return false;
+            run->cuts++;
+            cut += CUT_MS / 2 + fault_plan_chance(&run->plan, CUT_MS);
+        }
+        watch_look(&run->watch, (double)now / (double)length);
+        if (now >= told) {
+            report(run, now);
+            told += length / REPORTS;
+        }
+        nanosleep(&pause, NULL);
+        now = g_get_monotonic_time() / 1000 - start;
+    }
+    report(run, now);
+    return all_run(run);
+}
+
+/* Tells the clients to end, and waits. How many ended as they should. */
+static unsigned end_clients(struct soak_run *run)
+{
+    gint64 end = g_get_monotonic_time() / 1000 + FINISH_MS;
+    unsigned good = 0;
+
+    if (!run->tally)
+        return 0;
+    atomic_store(&run->tally->stop, 1);
+    for (unsigned i = 0; i < SOAK_CLIENTS; i++) {
+        gint64 left = end - g_get_monotonic_time() / 1000;
+
+        if (!process_wait(&run->clients[i], (int)MAX(left, 0))) {
+            printf("# client %u hangs\n", i);
+            process_signal(&run->clients[i], SIGKILL);
+            process_wait(&run->clients[i], -1);
+        } else {
+            good += process_exit_status(&run->clients[i]) == 0;
+        }
+    }
+    return good;
+}
+
+static void print_log(const struct soak_run *run, const char *name)
+{
+    char *path = world_path(run->world, name), *text = NULL;
+
+    if (g_file_get_contents(path, &text, NULL, NULL) && *text)
+        fprintf(stderr, "%s:\n%s\n", name, text);
+    g_free(text);
+    g_free(path);
+}
+
+static uint64_t log_lines(const struct soak_run *run, const char *words)
+{
+    char *log = world_daemon_log(run->world);
+    uint64_t count = 0;
+
+    for (const char *at = log; (at = strstr(at, words)); at++)
+        count++;
+    g_free(log);
+    return count;
+}
+
+/* What the daemon itself counted. */
+static void print_status(const struct soak_run *run)
+{
+    GVariant *reply = g_dbus_connection_call_sync(
+        run->world->bus, "com.intel.tss2.Tabrmd", "/org/tabrmd/Manager", "org.tabrmd.Manager1",
+        "GetStatus", NULL, G_VARIANT_TYPE("(a{sv})"), G_DBUS_CALL_FLAGS_NONE, WORLD_START_MS, NULL,
+        NULL);
+    char *text = reply ? g_variant_print(reply, FALSE) : g_strdup("none");
+
+    printf("# the daemon's status: %s\n", text);
+    g_free(text);
+    if (reply)
+        g_variant_unref(reply);
+}
+
+static void print_figures(const struct soak_run *run)
+{
+    const struct tally *tally = run->tally;
+    uint64_t fewest = UINT64_MAX;
+
+    for (unsigned i = 0; i < SOAK_CLIENTS; i++)
+        fewest = MIN(fewest, atomic_load(&tally->jobs[i]));
+    printf("# seed %" PRIu64 ", %u s, %u clients%s\n", run->seed, run->seconds, SOAK_CLIENTS,
+           run->lossy ? ", with losses" : "");
+    printf("# clients: %" PRIu64 " calls, %" PRIu64 " answers checked, %" PRIu64
+           " connections, %" PRIu64 " cancels, at least %" PRIu64 " jobs each\n",
+           atomic_load(&tally->calls), atomic_load(&tally->checks),
+           atomic_load(&tally->connections), atomic_load(&tally->cancels), fewest);
+    printf("# faults: %" PRIu64 " answers of the chip, %" PRIu64 " broken transports, %" PRIu64
+           " losses of power\n",
+           run->plan.injected, log_lines(run, "\" is back"), run->cuts);
+    printf("# told to clients: %" PRIu64 " failures, %" PRIu64 " warnings, %" PRIu64 " losses\n",
+           atomic_load(&tally->failures), atomic_load(&tally->warnings),
+           atomic_load(&tally->losses));
+    printf("# the daemon: %zu kB resident at first, at most %zu in the second quarter and %zu in "
+           "the last; %zu descriptors without clients, at most %zu\n",
+           run->watch.first_kb, run->watch.warm_kb, run->watch.late_kb, run->watch.idle_files,
+           run->watch.most_files);
+}
+
+static bool files_are_back(void *argument)
+{
+    const struct watch *watch = argument;
+
+    return watch_files(watch) <= watch->idle_files;
+}
+
+static bool each_worked(const struct soak_run *run)
+{
+    for (unsigned i = 0; i < SOAK_CLIENTS; i++)
+        if (atomic_load(&run->tally->jobs[i]) == 0) {
+            printf("# client %u did nothing\n", i);
+            return false;
+        }
+    return true;
+}
+
+static void judge(struct soak_run *run)
+{
+    bool ran = run_for_a_while(run);
+    /* What follows is no place for faults, however the soak ended. */
+    bool quiet = fault_plan_next(&run->plan, run->world, true);
+    unsigned ended = end_clients(run);
+
+    print_figures(run);
+    point(run, ran && quiet && ended == SOAK_CLIENTS, "every answer was right and nobody hung");
+    point(run, each_worked(run), "each client got work done");
+    point(run, watch_memory_is_flat(&run->watch), "memory stayed flat");
+    if (run->watch.idle_files == 0)
+        point(run, true, "descriptors # SKIP the kernel does not tell this user");
+    else
+        point(run, ran && world_poll(files_are_back, &run->watch, WORLD_START_MS),
+              "descriptors stayed flat");
+    print_status(run);
+    point(run, world_stop_daemon(run->world) == 0, "the daemon ended with status 0");
+    point(run, world_chip_empty(run->world), "the chip was left empty");
+    if (!run->good)
+        print_log(run, "clients.log");
+}
+
+static bool parse_arguments(struct soak_run *run, int argc, char **argv)
+{
+    guint64 seconds;
+
+    if (argc < 3 || argc > 4 || !g_ascii_string_to_unsigned(argv[1], 10, 1, 1000000, &seconds, NULL)
+        || !g_ascii_string_to_unsigned(argv[2], 10, 0, UINT64_MAX, &run->seed, NULL)
+        || (argc == 4 && strcmp(argv[3], "losses") != 0))
+        return false;
+    run->seconds = (unsigned)seconds;
+    run->lossy = argc == 4;
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct soak_run run = {.good = true};
+
+    if (!parse_arguments(&run, argc, argv)) {
+        fprintf(stderr, "usage: soak SECONDS SEED [losses]\n");
+        return 64;
+    }
+    run.plan = (struct fault_plan){.chance = run.seed * 2 + 1, .lossy = run.lossy};
+    if (!start_world(&run)) {
+        world_free(run.world);
+        return 1;
+    }
+    watch_start(&run.watch, run.world->daemon.pid);
+    printf("1..7\n# seed %" PRIu64 "\n", run.seed);
+    if (start_clients(&run))
+        judge(&run);
+    else
+        point(&run, false, "the clients started");
+    point(&run, world_free(run.world), "no sanitizer had anything to say");
+    tally_close(run.tally);
+    return run.good ? 0 : 1;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the soak's driver and its clients share: a mapped file in which the clients count what they
+ * did and the driver says when to end. Clients are processes; each has a place of its own.
+ */
+#pragma once
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define SOAK_CLIENTS 64
+
+struct tally {
+    _Atomic uint32_t stop;               /* clients end with their present job */
+    _Atomic uint64_t calls;              /* commands that were sent and answered */
+    _Atomic uint64_t checks;             /* answers that were compared with what they must be */
+    _Atomic uint64_t connections;        /* made */
+    _Atomic uint64_t failures;           /* answers that told of a lost transport (0xB0101) */
+    _Atomic uint64_t warnings;           /* passing warnings of the chip that were handed on */
+    _Atomic uint64_t losses;             /* answers that told that a thing is lost */
+    _Atomic uint64_t cancels;            /* commands that were canceled */
+    _Atomic uint64_t jobs[SOAK_CLIENTS]; /* done, by client */
+};
+
+/* Maps the file at `path`, which is made if it is not there. NULL with errno on failure. */
+static inline struct tally *tally_open(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    void *map = MAP_FAILED;
+
+    if (fd < 0)
+        return NULL;
+    if (ftruncate(fd, sizeof(struct tally)) == 0)
+        map = mmap(NULL, sizeof(struct tally), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    return map == MAP_FAILED ? NULL : map;
+}
+
+/* NULL is fine. */
+static inline void tally_close(struct tally *tally)
+{
+    if (tally)
+        munmap(tally, sizeof(*tally));
+}
