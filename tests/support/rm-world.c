@@ -170,3 +170,18 @@ uint32_t rm_world_send(struct rm_world *world, unsigned index, const void *comma
         *response_size = answer_size;
     return header_load(answer).code;
 }
+
+int rm_world_setup(void **state)
+{
+    struct rm_world *world = rm_world_new(NULL);
+
+    rm_world_connect(world, 0, 1000);
+    *state = world;
+    return 0;
+}
+
+int rm_world_teardown(void **state)
+{
+    rm_world_free(*state);
+    return 0;
+}

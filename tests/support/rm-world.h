@@ -34,6 +34,10 @@ struct rm_world *rm_world_new(const struct rm_limits *limits);
 /* Frees all; fails the test when the manager, drained, leaves anything in the chip. */
 void rm_world_free(struct rm_world *world);
 
+/* cmocka fixtures: a world with the default limits, and client 0 of user 1000 in it. */
+int rm_world_setup(void **state);
+int rm_world_teardown(void **state);
+
 /* Connects client number `index` as user `uid`. */
 ESYS_CONTEXT *rm_world_connect(struct rm_world *world, unsigned index, uint32_t uid);
 void rm_world_disconnect(struct rm_world *world, unsigned index);

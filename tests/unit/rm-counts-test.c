@@ -26,12 +26,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    rm_world_free(*state);
-    return 0;
-}
-
 static void test_random_costs_one(void **state)
 {
     struct rm_world *world = *state;
@@ -318,19 +312,27 @@ static void test_audited_commands_reach_the_chip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_random_costs_one, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_sign_costs_one, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_sign_with_hmac_session_costs_one, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_sign_with_full_slots_costs_one, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_round_robin_costs_at_most_three, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_zipf_is_near_the_optimum, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_circle_does_not_push_out_everybody, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_random_costs_one, setup, rm_world_teardown),
+        cmocka_unit_test_setup_teardown(test_sign_costs_one, setup, rm_world_teardown),
+        cmocka_unit_test_setup_teardown(test_sign_with_hmac_session_costs_one, setup,
+                                        rm_world_teardown),
+        cmocka_unit_test_setup_teardown(test_sign_with_full_slots_costs_one, setup,
+                                        rm_world_teardown),
+        cmocka_unit_test_setup_teardown(test_round_robin_costs_at_most_three, setup,
+                                        rm_world_teardown),
+        cmocka_unit_test_setup_teardown(test_zipf_is_near_the_optimum, setup, rm_world_teardown),
+        cmocka_unit_test_setup_teardown(test_circle_does_not_push_out_everybody, setup,
+                                        rm_world_teardown),
         cmocka_unit_test_setup_teardown(test_constant_capabilities_cost_nothing_again, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_public_area_costs_nothing_again, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_audited_commands_reach_the_chip, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_flush_and_close_cost_nothing_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_saved_context_loads_without_the_chip, setup, teardown),
+                                        rm_world_teardown),
+        cmocka_unit_test_setup_teardown(test_public_area_costs_nothing_again, setup,
+                                        rm_world_teardown),
+        cmocka_unit_test_setup_teardown(test_audited_commands_reach_the_chip, setup,
+                                        rm_world_teardown),
+        cmocka_unit_test_setup_teardown(test_flush_and_close_cost_nothing_at_once, setup,
+                                        rm_world_teardown),
+        cmocka_unit_test_setup_teardown(test_saved_context_loads_without_the_chip, setup,
+                                        rm_world_teardown),
     };
 
     return cmocka_run_group_tests_name("rm-counts", tests, NULL, NULL);

@@ -27,12 +27,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    rm_world_free(*state);
-    return 0;
-}
-
 static ESYS_CONTEXT *esys_of(struct rm_world *world, unsigned client)
 {
     return world->clients[client].esys;
@@ -316,7 +310,7 @@ static void test_R08_the_session_saved_longest_ago_goes_first(void **state)
     ESYS_CONTEXT *esys;
     uint32_t one, two;
 
-    teardown(state);
+    rm_world_teardown(state);
     *state = world = rm_world_new(&limits);
     rm_world_connect(world, ATTACKER, 1001);
     esys = rm_world_connect(world, VICTIM, 1000);
@@ -369,7 +363,7 @@ static void test_R09_new_client_sees_nothing_of_an_old_one(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, rm_world_teardown)
 
 int main(void)
 {

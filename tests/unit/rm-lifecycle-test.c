@@ -15,21 +15,6 @@
 
 #include <cmocka.h>
 
-static int setup(void **state)
-{
-    struct rm_world *world = rm_world_new(NULL);
-
-    rm_world_connect(world, 0, 1000);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    rm_world_free(*state);
-    return 0;
-}
-
 static void test_R31_busy_chip_is_tried_again_within_a_budget(void **state)
 {
     static const uint32_t busy[] = {TPM2_RC_RETRY, TPM2_RC_TESTING, TPM2_RC_YIELDED};
@@ -346,7 +331,7 @@ static void test_R40_commands_go_under_the_clients_locality(void **state)
     assert_int_equal(world->chip->last_locality, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rm_world_setup, rm_world_teardown)
 
 int main(void)
 {

@@ -25,12 +25,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    rm_world_free(*state);
-    return 0;
-}
-
 static const TPM2B_MAX_BUFFER abc = {.size = 3, .buffer = "abc"};
 
 static TSS2_RC update(ESYS_CONTEXT *esys, ESYS_TR sequence)
@@ -101,7 +95,7 @@ static void test_R16_every_way_to_make_an_object_counts(void **state)
     TPM2B_PUBLIC *public;
     TSS2_RC code;
 
-    teardown(state);
+    rm_world_teardown(state);
     *state = world = rm_world_new(&limits);
     esys = rm_world_connect(world, 0, 1000);
     primary = job_primary(esys, ESYS_TR_RH_OWNER);
@@ -154,7 +148,7 @@ static void test_R41_connections_of_one_user_share_a_total(void **state)
     ESYS_CONTEXT *esys[3];
     ESYS_TR object;
 
-    teardown(state);
+    rm_world_teardown(state);
     *state = world = rm_world_new(&limits);
     for (unsigned i = 0; i < 3; i++)
         esys[i] = rm_world_connect(world, i, i < 2 ? 1000 : 1001);
@@ -410,7 +404,7 @@ static void test_R21_failed_eviction_changes_nothing(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, rm_world_teardown)
 
 int main(void)
 {

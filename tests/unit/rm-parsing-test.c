@@ -14,21 +14,6 @@
 
 #include <cmocka.h>
 
-static int setup(void **state)
-{
-    struct rm_world *world = rm_world_new(NULL);
-
-    rm_world_connect(world, 0, 1000);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    rm_world_free(*state);
-    return 0;
-}
-
 /* A command without sessions whose body is `body`. */
 static uint32_t send_body(struct rm_world *world, uint16_t tag, uint32_t code, const void *body,
                           size_t size)
@@ -209,7 +194,7 @@ static void test_R14_malformed_swap_answers_cost_no_key(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rm_world_setup, rm_world_teardown)
 
 int main(void)
 {

@@ -18,21 +18,6 @@
 #define CONTINUE TPMA_SESSION_CONTINUESESSION
 #define AUDIT    TPMA_SESSION_AUDIT
 
-static int setup(void **state)
-{
-    struct rm_world *world = rm_world_new(NULL);
-
-    rm_world_connect(world, 0, 1000);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    rm_world_free(*state);
-    return 0;
-}
-
 static uint32_t digest_of(struct rm_world *world, unsigned client, TPM2_HANDLE session)
 {
     return raw_send_handle(world, client, TPM2_CC_PolicyGetDigest, session);
@@ -80,7 +65,7 @@ static void test_R22_limit_of_a_client_is_its_own(void **state)
     struct rm_world *world;
     uint32_t handles[64], handle;
 
-    teardown(state);
+    rm_world_teardown(state);
     *state = world = rm_world_new(&limits);
     rm_world_connect(world, 0, 1000);
     rm_world_connect(world, 1, 1001);
@@ -205,7 +190,7 @@ static void test_R26_abandoned_sessions_make_room(void **state)
     uint32_t handle, live[32];
     uint8_t load[4096];
 
-    teardown(state);
+    rm_world_teardown(state);
     *state = world = rm_world_new(&limits);
     rm_world_connect(world, 0, 1000);
     for (unsigned i = 0; i < 32; i++)
@@ -413,7 +398,7 @@ static void test_R30_audited_answers_pass_unmodified(void **state)
     Esys_Free(data);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rm_world_setup, rm_world_teardown)
 
 int main(void)
 {
