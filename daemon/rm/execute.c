@@ -229,6 +229,47 @@ static void patch_handles(const struct command *command, const struct use *use)
     }
 }
 
+/* Finds what the command names and brings it into the chip. */
+static uint32_t prepare(struct rm_client *client, const struct command *command, struct use *use,
+                        struct product *product)
+{
+    struct rm *rm = client->rm;
+    uint32_t code;
+
+    *use = (struct use){0};
+    code = find_named(client, command, use);
+    if (code == TPM2_RC_SUCCESS)
+        code = prepare_product(client, command, use, product);
+    if (code != TPM2_RC_SUCCESS)
+        return code;
+    use->extra_objects += rm->working_slots[command->table_index];
+    use_begin(rm, use);
+    return residency_require(rm, use);
+}
+
+/*
+ * The same, and then the books are in order. When a command of our own went wrong on the way, the
+ * chip is asked about it before the client's command is sent: what that names may not be what we
+ * think, and the questions would end the exclusiveness of an audit session that it begins.
+ */
+static uint32_t prepare_surely(struct rm_client *client, const struct command *command,
+                               struct use *use, struct product *product)
+{
+    struct rm *rm = client->rm;
+    bool known = rm->suspect;
+    uint32_t code = prepare(client, command, use, product);
+
+    if (code != TPM2_RC_SUCCESS || known || !rm->suspect)
+        return code;
+    use_end(use);
+    *use = (struct use){0};
+    product_clear(rm, product);
+    if (!resync_all(rm))
+        return RM_RC_FAILURE;
+    code = prepare(client, command, use, product);
+    return code == TPM2_RC_SUCCESS && rm->suspect ? RM_RC_FAILURE : code;
+}
+
 /* Has the chip run the command. */
 static size_t forward(struct rm_client *client, const struct command *command, uint8_t *response)
 {
@@ -236,17 +277,8 @@ static size_t forward(struct rm_client *client, const struct command *command, u
     struct product product = {0};
     struct use use = {0};
     size_t size;
-    uint32_t code = find_named(client, command, &use);
+    uint32_t code = prepare_surely(client, command, &use, &product);
 
-    if (code == TPM2_RC_SUCCESS)
-        code = prepare_product(client, command, &use, &product);
-    if (code != TPM2_RC_SUCCESS) {
-        product_clear(rm, &product);
-        return response_build_code(response, code);
-    }
-    use.extra_objects += rm->working_slots[command->table_index];
-    use_begin(rm, &use);
-    code = residency_require(rm, &use);
     if (code == TPM2_RC_SUCCESS) {
         patch_handles(command, &use);
         ledger_set_starting(rm->ledger, product.session != NULL);

@@ -210,25 +210,55 @@ static bool resync_sessions(struct rm *rm, uint32_t *code)
 
 /* Drops the contexts that the chip's resets have made void since we last looked: after a TPM Reset,
  * which the chip counts, those of all objects; after a TPM Restart those of objects with stClear
- * (Part 1, clause "Startup"). Without an answer nothing is known to be dead, and the chip will say
- * so of each context. */
-static void drop_dead_contexts(struct rm *rm, bool restarted)
+ * (Part 1, clause "Startup"). A chip that does not count judges each context when it is used. False
+ * when the answer was lost. */
+static bool drop_dead_contexts(struct rm *rm, bool restarted)
 {
     uint32_t before = rm->chip.reset_count;
+    enum chip_error error;
     int64_t detail;
     bool all;
 
     rm->stats.chip_commands++;
-    if (chip_read_reset_count(&rm->chip, rm->tpm, &detail) != CHIP_OK)
-        return;
+    error = chip_read_reset_count(&rm->chip, rm->tpm, &detail);
     /* Only TPM2_Clear sets the count to 0. */
     all = rm->chip.reset_count != before && rm->chip.reset_count != 0;
     list_for_each (link, &rm->objects) {
         struct object *object = list_entry(link, struct object, link);
 
-        if (all || (restarted && object->st_clear))
+        /* What is in the chip was made since then; its context is just made anew. */
+        if (!blob_empty(&object->saved) && (all || (restarted && object->st_clear)))
+            presence_drop_context(rm, object);
+    }
+    return error == CHIP_OK || error == CHIP_ERROR_CODE;
+}
+
+/* Drops the objects of hierarchies that are off. A TPM2_HierarchyControl whose answer was lost, or
+ * another user of the chip, may have done that; their contexts would come to life again with the
+ * hierarchy. False when the answer was lost. */
+static bool drop_disabled(struct rm *rm)
+{
+    size_t size = command_build_get_capability(rm->own_command, TPM2_CAP_TPM_PROPERTIES,
+                                               TPM2_PT_STARTUP_CLEAR, 1);
+    uint32_t code = rm_transact_own(rm, size, &size), enabled;
+    struct capability_list list;
+
+    if (code != TPM2_RC_SUCCESS)
+        return code != RM_RC_FAILURE;
+    if (!capability_list_parse(&list, rm->own_response, size, TPM2_CAP_TPM_PROPERTIES, 8)
+        || list.count != 1 || load_be32(list.items) != TPM2_PT_STARTUP_CLEAR)
+        return true;
+    enabled = load_be32(list.items + 4);
+    list_for_each (link, &rm->objects) {
+        struct object *object = list_entry(link, struct object, link);
+        uint32_t hierarchy = blob_empty(&object->saved) ? TPM2_RH_NULL : object->hierarchy;
+
+        if ((hierarchy == TPM2_RH_OWNER && !(enabled & TPMA_STARTUP_CLEAR_SHENABLE))
+            || (hierarchy == TPM2_RH_ENDORSEMENT && !(enabled & TPMA_STARTUP_CLEAR_EHENABLE))
+            || (hierarchy == TPM2_RH_PLATFORM && !(enabled & TPMA_STARTUP_CLEAR_PHENABLE)))
             presence_lost(rm, object);
     }
+    return true;
 }
 
 bool resync_all(struct rm *rm)
@@ -238,7 +268,8 @@ bool resync_all(struct rm *rm)
     /* Cleared first: what goes wrong meanwhile makes it due again. */
     rm->suspect = false;
     if (resync_objects(rm, &code) && resync_sessions(rm, &code)) {
-        drop_dead_contexts(rm, false);
+        if (!drop_dead_contexts(rm, false) || !drop_disabled(rm))
+            rm->suspect = true;
         return !rm->suspect;
     }
     if (code == TPM2_RC_INITIALIZE)
@@ -259,9 +290,8 @@ void resync_after_startup(struct rm *rm)
     list_for_each (link, &rm->slots) {
         presence_left(rm, list_entry(link, struct object, slot_link));
     }
-    drop_dead_contexts(rm, true);
     /* A TPM Restart keeps saved sessions, a TPM Reset does not; loaded ones are gone. */
-    if (!resync_sessions(rm, &code))
+    if (!drop_dead_contexts(rm, true) || !resync_sessions(rm, &code))
         rm->suspect = true;
 }
 

@@ -290,6 +290,27 @@ static void test_R32_reset_leaves_no_dead_object_behind(void **state)
     Esys_Free(context);
 }
 
+/* Which kind of reset it was is asked until the chip has said so. */
+static void test_R32_lost_answer_about_a_reset_keeps_nothing_alive(void **state)
+{
+    static const enum chip_fault faults[] = {CHIP_FAULT_TRANSPORT, CHIP_FAULT_LOST, CHIP_FAULT_CUT};
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR key;
+
+    for (unsigned i = 0; i < 3; i++) {
+        job_signing_key(esys, ESYS_TR_RH_OWNER, 1);
+        rm_world_idle(world, true);
+        libtpms_chip_power_cycle(world->chip);
+        libtpms_chip_inject(world->chip, faults[i], TPM2_CC_ReadClock, 0, 1);
+        key = job_signing_key(esys, ESYS_TR_RH_OWNER, 2);
+        assert_int_equal(world->chip->fault_times, 0);
+        assert_int_equal(job_sign(esys, key, ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
+        assert_int_equal(world->clients[0].client->handles.count, 1);
+        assert_int_equal(Esys_FlushContext(esys, key), TSS2_RC_SUCCESS);
+    }
+}
+
 static void test_R32_reset_is_noticed_while_idle(void **state)
 {
     struct rm_world *world = *state;
@@ -348,6 +369,7 @@ int main(void)
         TEST(test_R14_lost_answer_to_a_save_leaks_no_session),
         TEST(test_R14_lost_answer_to_a_load_costs_no_session),
         TEST(test_R32_reset_leaves_no_dead_object_behind),
+        TEST(test_R32_lost_answer_about_a_reset_keeps_nothing_alive),
         TEST(test_R32_reset_is_noticed_while_idle),
         TEST(test_R34_transport_that_breaks_while_room_is_made_is_told),
         TEST(test_R40_commands_go_under_the_clients_locality),

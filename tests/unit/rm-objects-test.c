@@ -319,6 +319,25 @@ static void test_R19_hierarchy_off_and_on_again(void **state)
     }
 }
 
+/* The hierarchy is off although nobody was told: its objects are gone, as after an answer. */
+static void test_R19_hierarchy_off_with_a_lost_answer(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR key = job_signing_key(esys, ESYS_TR_RH_OWNER, 1);
+    ESYS_TR kept = job_signing_key(esys, ESYS_TR_RH_ENDORSEMENT, 1);
+    ESYS_TR of_nobody = job_signing_key(esys, ESYS_TR_RH_NULL, 1);
+    uint32_t handle = job_handle(esys, key);
+
+    rm_world_idle(world, true);
+    libtpms_chip_inject(world->chip, CHIP_FAULT_LOST, TPM2_CC_HierarchyControl, 0, 1);
+    assert_int_equal(switch_owner(esys, TPM2_NO), RM_RC_FAILURE);
+    assert_int_equal(switch_owner(esys, TPM2_YES), TSS2_RC_SUCCESS);
+    assert_int_equal(raw_send_handle(world, 0, TPM2_CC_ReadPublic, handle), RM_RC_HANDLE(0));
+    assert_int_equal(job_sign(esys, kept, ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
+    assert_int_equal(job_sign(esys, of_nobody, ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
+}
+
 static void test_R20_persistent_objects_find_room(void **state)
 {
     struct rm_world *world = *state;
@@ -419,6 +438,7 @@ int main(void)
         TEST(test_R18_context_of_a_closed_client_loads),
         TEST(test_R19_objects_of_a_changed_hierarchy_die),
         TEST(test_R19_hierarchy_off_and_on_again),
+        TEST(test_R19_hierarchy_off_with_a_lost_answer),
         TEST(test_R20_persistent_objects_find_room),
         TEST(test_R20_commands_that_work_in_a_slot_find_room),
         TEST(test_R21_failed_eviction_changes_nothing),

@@ -266,6 +266,35 @@ static void test_R27_audit_session_stays_exclusive(void **state)
                      TPM2_RC_EXCLUSIVE);
 }
 
+/* What a command of our own that broke makes us ask the chip is asked before the client's command,
+ * not after: that would end what the client's command began. */
+static void test_R27_exclusiveness_outlives_trouble_on_the_way(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR session = job_session(esys, false), key;
+    TPMT_PUBLIC area = {.type = TPM2_ALG_KEYEDHASH, .nameAlg = TPM2_ALG_SHA256};
+    TPM2B_PUBLIC public = {.publicArea = area};
+    TPM2B_DIGEST *bytes;
+
+    public.publicArea.objectAttributes = TPMA_OBJECT_USERWITHAUTH;
+    public.publicArea.parameters.keyedHashDetail.scheme.scheme = TPM2_ALG_NULL;
+    public.publicArea.unique.keyedHash.size = 32;
+    for (uint8_t i = 0; i < 3; i++)
+        job_signing_key(esys, ESYS_TR_RH_OWNER, i);
+    assert_int_equal(Esys_TRSess_SetAttributes(esys, session, CONTINUE | AUDIT, 0xff), 0);
+    libtpms_chip_inject(world->chip, CHIP_FAULT_TRANSPORT, TPM2_CC_FlushContext, 0, 1);
+    assert_int_equal(Esys_LoadExternal(esys, session, ESYS_TR_NONE, ESYS_TR_NONE, NULL, &public,
+                                       ESYS_TR_RH_NULL, &key),
+                     0);
+    assert_int_equal(world->chip->fault_times, 0);
+    assert_int_equal(Esys_TRSess_SetAttributes(
+                         esys, session, CONTINUE | AUDIT | TPMA_SESSION_AUDITEXCLUSIVE, 0xff),
+                     0);
+    assert_int_equal(Esys_GetRandom(esys, session, ESYS_TR_NONE, ESYS_TR_NONE, 16, &bytes), 0);
+    Esys_Free(bytes);
+}
+
 /* Reads a list of handles as the client sees it. */
 static uint32_t list(struct rm_world *world, unsigned client, uint32_t first, uint32_t count,
                      uint32_t *handles, bool *more)
@@ -413,6 +442,7 @@ int main(void)
         TEST(test_R26_abandoned_sessions_make_room),
         TEST(test_R27_policy_with_a_timeout_and_encryption),
         TEST(test_R27_audit_session_stays_exclusive),
+        TEST(test_R27_exclusiveness_outlives_trouble_on_the_way),
         TEST(test_R28_lists_show_the_callers_own_in_order),
         TEST(test_R28_transient_list),
         TEST(test_R29_variable_properties_are_the_callers),
