@@ -158,6 +158,9 @@ void door_mind(struct engine *engine);
 /* Handles what epoll says of a client's socket. */
 void serve_event(struct engine *engine, struct engine_client *client, uint32_t events);
 
+/* What the client's next command will likely find in the chip; for the scheduler. */
+enum rm_warmth serve_warmth(const struct scheduler_client *turn);
+
 /* Runs the next command whose turn it is, if it is anybody's. */
 void serve_next(struct engine *engine);
 

@@ -195,7 +195,7 @@ static int engine_init(struct engine *engine)
 
 static void engine_init_lists(struct engine *engine)
 {
-    scheduler_init(&engine->scheduler);
+    scheduler_init(&engine->scheduler, serve_warmth);
     list_init(&engine->visitors);
     list_init(&engine->dead);
     list_init(&engine->unseen);

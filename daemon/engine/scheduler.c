@@ -12,6 +12,9 @@
 /* The most chip time that the express lane can save up. */
 #define SCHEDULER_EXPRESS_SAVINGS INT64_C(1000000000)
 
+/* The most chip time by which those who are warm may lengthen somebody's wait. */
+#define SCHEDULER_PATIENCE UINT64_C(100000000)
+
 /* A user of the machine, as long as it has clients or owes chip time. */
 struct scheduler_user {
     struct list link;
@@ -71,9 +74,10 @@ static bool scheduler_express_before(const struct heap_node *a, const struct hea
     return scheduler_earlier(ca->express_key, ca->sequence, cb->express_key, cb->sequence);
 }
 
-void scheduler_init(struct scheduler *scheduler)
+void scheduler_init(struct scheduler *scheduler, scheduler_warmth_fn *warmth)
 {
     *scheduler = (struct scheduler){
+        .warmth = warmth,
         .ready_users.before = scheduler_user_before,
         .express_budget = SCHEDULER_EXPRESS_SAVINGS,
     };
@@ -160,6 +164,10 @@ void scheduler_remove(struct scheduler *scheduler, struct scheduler_client *clie
     if (!user)
         return;
     scheduler_unready(scheduler, client);
+    for (unsigned i = 0; i < SCHEDULER_RECENT; i++) {
+        if (scheduler->recent[i] == client)
+            scheduler->recent[i] = NULL;
+    }
     client->user = NULL;
     if (--user->clients == 0 && user->virtual_time <= scheduler->virtual_time)
         scheduler_user_free(user);
@@ -185,6 +193,8 @@ void scheduler_ready(struct scheduler *scheduler, struct scheduler_client *clien
     if (heap_holds(&client->fair))
         return;
     client->sequence = ++scheduler->sequence;
+    client->passed_before = scheduler->passed;
+    scheduler->waiting++;
     client->virtual_time = scheduler_not_behind(client->virtual_time, user->clients_time);
     heap_insert(&user->ready, &client->fair);
     if (!heap_holds(&user->node)) {
@@ -203,6 +213,7 @@ void scheduler_unready(struct scheduler *scheduler, struct scheduler_client *cli
 
     if (!heap_holds(&client->fair))
         return;
+    scheduler->waiting--;
     heap_remove(&user->ready, &client->fair);
     heap_remove(&scheduler->express[user->priority], &client->express);
     if (!user->ready.root)
@@ -249,9 +260,59 @@ static void scheduler_limit(struct scheduler *scheduler, const struct scheduler_
         same ? UINT64_MAX : turn->user->virtual_time + scheduler_weigh(turn->user, turn->mean);
 }
 
+/* Whether `client` may go before `turn` if it is warm: nobody's wait has been lengthened too much
+ * by such as it, and it is ahead of its share by no more than what all who wait could be together.
+ */
+static bool scheduler_may_lead(const struct scheduler *scheduler,
+                               const struct scheduler_client *client,
+                               const struct scheduler_client *turn)
+{
+    const struct scheduler_user *user = client->user, *other = turn->user;
+    uint64_t lead = SCHEDULER_PATIENCE / (scheduler->waiting + 1);
+
+    if (client == turn || !heap_holds(&client->fair) || user->priority < other->priority
+        || scheduler->passed - turn->passed_before + client->mean > SCHEDULER_PATIENCE)
+        return false;
+    if (user == other)
+        return client->virtual_time <= turn->virtual_time + turn->mean + lead;
+    return user->virtual_time <= other->virtual_time + scheduler_weigh(other, turn->mean) + lead;
+}
+
+/* The client that goes first because it is warm and the one whose turn it is is cold, or NULL. */
+static struct scheduler_client *scheduler_pick_warm(const struct scheduler *scheduler,
+                                                    const struct scheduler_client *turn)
+{
+    struct scheduler_client *best = NULL;
+
+    if (scheduler->warmth(turn) != RM_WARMTH_COLD)
+        return NULL;
+    for (unsigned i = 0; i < SCHEDULER_RECENT; i++) {
+        struct scheduler_client *client = scheduler->recent[i];
+
+        if (client && scheduler_may_lead(scheduler, client, turn)
+            && (!best || client->virtual_time < best->virtual_time)
+            && scheduler->warmth(client) == RM_WARMTH_WARM)
+            best = client;
+    }
+    return best;
+}
+
+/* Puts the client in front of those that were served last. */
+static void scheduler_note(struct scheduler *scheduler, struct scheduler_client *client)
+{
+    struct scheduler_client *moved = client;
+
+    for (unsigned i = 0; i < SCHEDULER_RECENT && moved; i++) {
+        struct scheduler_client *next = scheduler->recent[i];
+
+        scheduler->recent[i] = moved;
+        moved = next == client ? NULL : next;
+    }
+}
+
 struct scheduler_client *scheduler_pick(struct scheduler *scheduler)
 {
-    struct scheduler_client *client, *express;
+    struct scheduler_client *client, *express, *warm;
     struct scheduler_user *user;
 
     if (!scheduler->ready_users.root)
@@ -259,17 +320,23 @@ struct scheduler_client *scheduler_pick(struct scheduler *scheduler)
     user = heap_entry(scheduler->ready_users.root, struct scheduler_user, node);
     client = heap_entry(user->ready.root, struct scheduler_client, fair);
     express = scheduler_pick_express(scheduler, client);
+    warm = express ? NULL : scheduler_pick_warm(scheduler, client);
     if (express) {
         scheduler_limit(scheduler, express, client);
         client = express;
+        client->lane = SCHEDULER_EXPRESS;
+    } else if (warm) {
+        client = warm;
+        client->lane = SCHEDULER_WARM;
     } else {
+        client->lane = SCHEDULER_FAIR;
         if (scheduler->virtual_time < user->virtual_time)
             scheduler->virtual_time = user->virtual_time;
         if (user->clients_time < client->virtual_time)
             user->clients_time = client->virtual_time;
     }
-    client->by_express = express != NULL;
     scheduler_unready(scheduler, client);
+    scheduler_note(scheduler, client);
     return client;
 }
 
@@ -286,7 +353,9 @@ void scheduler_charge(struct scheduler *scheduler, struct scheduler_client *clie
     if (cost > INT64_MAX / 8)
         cost = INT64_MAX / 8;
     heap_remove(&scheduler->ready_users, &user->node);
-    if (client->by_express) {
+    if (client->lane == SCHEDULER_WARM)
+        scheduler->passed += cost;
+    if (client->lane == SCHEDULER_EXPRESS) {
         if (client->virtual_time > scheduler->client_limit)
             client->virtual_time = scheduler->client_limit;
         if (user->virtual_time > scheduler->user_limit)

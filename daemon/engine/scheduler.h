@@ -10,8 +10,12 @@
  * one whose turn it is needs goes first. The lane may take as much chip time as was used outside
  * of it and no more, so nobody starves.
  *
+ * And when the one whose turn it is would push something out of the chip, one whose own things are
+ * still there may go first, so that they need not be brought back. Such a one gets ahead of its
+ * share by a bounded time only, and nobody waits longer for it than a person would notice.
+ *
  * Users have a priority, which is a weight: the virtual time of a user with four times the weight
- * moves a quarter as fast. And nobody is passed in the express lane by a lower priority.
+ * moves a quarter as fast. And nobody is passed by a lower priority.
  *
  * Pure: times are what the caller says, in nanoseconds. Nothing is allocated but a record for each
  * user, by scheduler_user_new(). One thread.
@@ -20,10 +24,23 @@
 
 #include "base/list.h"
 #include "engine/heap.h"
+#include "rm/rm.h"
 
 #include <stdint.h>
 
+#define SCHEDULER_RECENT 8
+
 struct scheduler_user;
+struct scheduler_client;
+
+/* What the client's next command will likely find in the chip. */
+typedef enum rm_warmth scheduler_warmth_fn(const struct scheduler_client *client);
+
+enum scheduler_lane {
+    SCHEDULER_FAIR,
+    SCHEDULER_EXPRESS,
+    SCHEDULER_WARM,
+};
 
 enum scheduler_priority {
     SCHEDULER_LOW,
@@ -41,6 +58,10 @@ struct scheduler {
     uint64_t sequence;                 /* makes equals first come, first served */
     int64_t express_budget;            /* chip time that the express lane may use */
     uint64_t client_limit, user_limit; /* of virtual times, for the command in the lane */
+    scheduler_warmth_fn *warmth;
+    unsigned waiting; /* clients that have a command to run */
+    uint64_t passed;  /* chip time used so far by clients that were served for being warm */
+    struct scheduler_client *recent[SCHEDULER_RECENT]; /* served last; the others are cold */
 };
 
 /* A client's part; embedded in whatever the client is. */
@@ -52,10 +73,11 @@ struct scheduler_client {
     uint64_t sequence;
     uint64_t express_key; /* order within one class of cost */
     unsigned cost_class;
-    bool by_express; /* of the command that runs */
+    uint64_t passed_before;   /* scheduler->passed when it began to wait */
+    enum scheduler_lane lane; /* of the command that runs */
 };
 
-void scheduler_init(struct scheduler *scheduler);
+void scheduler_init(struct scheduler *scheduler, scheduler_warmth_fn *warmth);
 
 /* Frees the users' records; all clients must have been removed. */
 void scheduler_clear(struct scheduler *scheduler);

@@ -236,6 +236,11 @@ static void serve_run(struct engine *engine, struct engine_client *client, uint8
     explicit_bzero(engine->response, answer);
 }
 
+enum rm_warmth serve_warmth(const struct scheduler_client *turn)
+{
+    return rm_client_warmth(list_entry(turn, const struct engine_client, turn)->rm);
+}
+
 void serve_next(struct engine *engine)
 {
     struct scheduler_client *turn = scheduler_pick(&engine->scheduler);

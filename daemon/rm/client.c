@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/log.h"
 #include "rm/state.h"
+#include "wire/handle.h"
 
 struct rm_client *rm_client_new(struct rm *rm, uint32_t uid)
 {
@@ -43,6 +44,36 @@ bool client_sessions_full(const struct rm_client *client)
 void rm_client_set_locality(struct rm_client *client, uint8_t locality)
 {
     client->locality = locality;
+}
+
+enum rm_warmth rm_client_warmth(const struct rm_client *client)
+{
+    unsigned objects_out = 0, sessions_out = 0;
+    const struct named *last;
+    const struct rm *rm;
+
+    if (!client || client->last.count == 0)
+        return RM_WARMTH_NONE;
+    rm = client->rm;
+    last = &client->last;
+    for (unsigned i = 0; i < last->count; i++) {
+        if (handle_is_transient(last->handles[i])) {
+            const struct object *object = handles_find(&client->handles, last->handles[i]);
+
+            objects_out += object && object->physical == OBJECT_NOT_LOADED;
+        } else {
+            const struct session *session =
+                session_find_usable(client->rm, client, last->handles[i]);
+
+            sessions_out += session && !session->loaded;
+        }
+    }
+    if (objects_out + sessions_out == 0)
+        return RM_WARMTH_WARM;
+    if (rm->objects_loaded + objects_out + last->extra_objects > rm->chip.object_slots
+        || rm->sessions_loaded + sessions_out + last->extra_sessions > rm->chip.session_slots)
+        return RM_WARMTH_COLD;
+    return RM_WARMTH_NONE;
 }
 
 /* Keeps a user's abandoned sessions within the limit: the one saved longest ago goes. */

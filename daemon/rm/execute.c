@@ -65,6 +65,24 @@ static uint32_t find_named(struct rm_client *client, const struct command *comma
     return TPM2_RC_SUCCESS;
 }
 
+/* Keeps what a command named, for rm_client_warmth(). */
+static void note_named(struct rm_client *client, const struct command *command,
+                       const struct use *use)
+{
+    struct named *last = &client->last;
+
+    *last = (struct named){
+        .extra_objects = use->extra_objects,
+        .extra_sessions = use->extra_sessions,
+    };
+    for (unsigned i = 0; i < command->handle_count; i++) {
+        if (use->objects[i])
+            last->handles[last->count++] = command->handles[i];
+    }
+    for (unsigned i = 0; i < use->session_count; i++)
+        last->handles[last->count++] = use->sessions[i]->handle;
+}
+
 /* Checks the client's limits and takes the memory for what the command makes. */
 static uint32_t prepare_product(struct rm_client *client, const struct command *command,
                                 struct use *use, struct product *product)
@@ -243,6 +261,7 @@ static uint32_t prepare(struct rm_client *client, const struct command *command,
     if (code != TPM2_RC_SUCCESS)
         return code;
     use->extra_objects += rm->working_slots[command->table_index];
+    note_named(client, command, use);
     use_begin(rm, use);
     return residency_require(rm, use);
 }

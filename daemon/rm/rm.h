@@ -59,6 +59,17 @@ void rm_client_free(struct rm_client *client);
 /* The locality (0 to 4) under which the client's commands go to the TPM. */
 void rm_client_set_locality(struct rm_client *client, uint8_t locality);
 
+/* What a client's next command is likely to find in the chip, if it is like the last one. */
+enum rm_warmth {
+    RM_WARMTH_NONE, /* nothing has to leave the chip for it, and it gains nothing by being next */
+    RM_WARMTH_WARM, /* what it names is there, and may leave for others' commands */
+    RM_WARMTH_COLD, /* what it names is not, and takes the place of something else */
+};
+
+/* A guess, for the order of service; O(sessions in the books). NULL, which is a client without
+ * commands so far, names nothing. */
+enum rm_warmth rm_client_warmth(const struct rm_client *client);
+
 /*
  * Runs one command of a client: `size` bytes at `command`, HEADER_SIZE at the least, changed in
  * place while it runs. Writes a whole response to `response`, which has rm_response_capacity()

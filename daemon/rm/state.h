@@ -64,6 +64,13 @@ struct rm {
 bool client_objects_full(const struct rm_client *client);
 bool client_sessions_full(const struct rm_client *client);
 
+/* Transient objects and sessions that a command named, by the client's handles, and the slots that
+ * it needed beside theirs. */
+struct named {
+    uint32_t handles[COMMAND_MAX_HANDLES + COMMAND_MAX_SESSIONS];
+    unsigned count, extra_objects, extra_sessions;
+};
+
 struct rm_client {
     struct rm *rm;
     struct list link; /* rm->clients */
@@ -71,4 +78,5 @@ struct rm_client {
     uint8_t locality;
     struct handles handles;
     uint32_t session_count; /* sessions that it owns, saved ones too */
+    struct named last;      /* by its last command */
 };
