@@ -84,6 +84,29 @@ def wall(bench):
     return rows
 
 
+def together(bench):
+    """Clients that never pause, more of them than slots, each with a key of its own. How often a
+    key is moved depends on who has a command waiting when, so it is no exact count."""
+    def run(broker):
+        with World(bench.paths, broker) as world:
+            clients = [world.client() for _ in range(8)]
+            for client in clients:
+                client.ask("key")
+                client.ask("sign 0 password 1")
+            start = world.settled_counts()
+            for client in clients:
+                client.tell("sign 0 password 3000ms")
+            signs = sum(len(client.hear()) for client in clients)
+            return world.settled_counts().since(start)[0] / signs
+
+    peer = run(bench.paths.peer) if bench.paths.peer else None
+    ours = run(bench.paths.ours)
+    work = "Sign, 8 clients at once with a key each, 3 slots"
+    return Row("together", work, peer is not None and f"{peer:.2f}", f"{ours:.2f}",
+               "under 3 (in strict turns)", ours < 3, {"peer": peer, "ours": ours, "target": 3},
+               chart=("commands", work, peer, ours, "{:.2f}".format))
+
+
 def added(bench):
     """GetRandom over swtpm alone, over a relay, and over each broker, a swtpm for each."""
     with ExitStack() as stack:
@@ -306,6 +329,6 @@ def idle(bench):
                 {"peer": peer, "ours": ours, "unit": "threads, KiB"})]
 
 
-WALL = [("wall", wall)]
+WALL = [("together", together), ("wall", wall)]
 ROWS = [("added", added), ("connect", connect), ("light", light), ("crowd", crowd),
         ("memory", memory), ("idle", idle)]

@@ -144,27 +144,51 @@ static void report(const struct options *options, unsigned long long which)
     free(steps);
 }
 
+/* What a program has written to `output`, as comments of the test protocol. */
+static void copy_comments(FILE *output)
+{
+    char line[512];
+
+    rewind(output);
+    while (fgets(line, sizeof(line), output))
+        fprintf(stderr, "# | %s%s", line, strchr(line, '\n') ? "" : "\n");
+}
+
+/*
+ * Whether a program passes. Programs are deterministic. One that ends badly without a finding of
+ * ours, and does not when it is run again, was ended by the machine: a leak check that could not
+ * attach, for example, on one that is overloaded. What it said is shown.
+ */
+static bool passes(const struct program *program, FILE *output)
+{
+    struct outcome outcome = {0};
+
+    for (unsigned attempt = 0; attempt < 2; attempt++) {
+        rewind(output);
+        outcome = ftruncate(fileno(output), 0) == 0 ? runner_run(program, fileno(output)) : outcome;
+        if (outcome.passed || outcome.reason != 0)
+            break;
+        fprintf(stderr, "# program %llu ended with status 0x%x and no finding:\n",
+                (unsigned long long)program->number, (unsigned)outcome.status);
+        copy_comments(output);
+    }
+    return outcome.passed;
+}
+
 /* One job's share of the programs; the numbers of those that fail go to `output`. */
 static void work(const struct options *options, unsigned job, int output)
 {
+    FILE *said = tmpfile();
     unsigned failures = 0;
 
+    if (!said)
+        _exit(70);
     for (unsigned i = job; i < options->programs && failures < MAX_FAILURES; i += options->jobs) {
         unsigned long long which = options->first + i;
         struct program program = program_of(options, which);
-        struct outcome outcome = runner_run(&program, -1);
 
-        if (outcome.passed)
+        if (passes(&program, said))
             continue;
-        /* Programs are deterministic. One that ended badly without a finding of ours, and does not
-         * when it is run again, was ended by the machine: a leak check that could not attach, for
-         * example, on one that is overloaded. */
-        if (outcome.reason == 0 && runner_run(&program, -1).passed) {
-            fprintf(stderr,
-                    "# program %llu ended with status 0x%x once, and passed when run again\n",
-                    which, (unsigned)outcome.status);
-            continue;
-        }
         failures++;
         if (write(output, &which, sizeof(which)) != sizeof(which))
             _exit(70);

@@ -9,11 +9,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A program that takes so many seconds hangs. */
-#define HANG 120
+/* A program that takes so many seconds hangs; of the processor's time, or at all. A loaded machine
+ * may make one wait for long. */
+#define HANG_BUSY  120
+#define HANG_WAITS 1200
 
 /* How often shrinking runs a program at the most. */
 #define SHRINK_RUNS 1500
@@ -53,6 +56,7 @@ void runner_init(void)
 
 struct outcome runner_run(const struct program *program, int output)
 {
+    static const struct rlimit busy = {HANG_BUSY, HANG_BUSY};
     struct program mine = *program;
     struct outcome outcome;
     pid_t child;
@@ -66,7 +70,8 @@ struct outcome runner_run(const struct program *program, int output)
         int sink = output >= 0 ? output : open("/dev/null", O_WRONLY);
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        alarm(HANG);
+        setrlimit(RLIMIT_CPU, &busy);
+        alarm(HANG_WAITS);
         dup2(sink, STDOUT_FILENO);
         dup2(sink, STDERR_FILENO);
         program_run(&mine, chip, &facts);
