@@ -11,8 +11,8 @@
 #include "connect-socket.h"
 #include "deadline.h"
 
-/* The longest line that a bus says while authenticating; the longest in use has 40 bytes. */
-#define LINE_MAX_BYTES 512
+/* What a bus says while authenticating, at the most; those in use say some 60 bytes. */
+#define LINES_MAX_BYTES 512
 
 void bus_socket_fds_close(struct bus_socket_fds *fds)
 {
@@ -24,21 +24,20 @@ int bus_socket_send(int fd, const void *bytes, size_t size, int64_t deadline)
 {
     const uint8_t *at = bytes;
     ssize_t sent;
-    int failed;
+    int failed = 0;
 
-    while (size > 0) {
-        failed = deadline_poll(fd, POLLOUT, deadline);
-        if (failed != 0)
-            return failed;
+    while (failed == 0 && size > 0) {
         sent = send(fd, at, size, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent >= 0) {
             at += sent;
             size -= (size_t)sent;
-        } else if (errno != EINTR && errno != EAGAIN) {
-            return errno;
+        } else if (errno == EAGAIN) {
+            failed = deadline_poll(fd, POLLOUT, deadline);
+        } else if (errno != EINTR) {
+            failed = errno;
         }
     }
-    return 0;
+    return failed;
 }
 
 /* Takes the descriptors of a received message over, all that fit. */
@@ -200,54 +199,69 @@ static bool bus_socket_address(char *address, size_t size, enum conf_bus bus)
     return used >= 0 && (size_t)used < size;
 }
 
-/* Sends a line and reads the bus's answer, without its end of line. */
-static int bus_socket_ask(int fd, const char *line, size_t size, char answer[LINE_MAX_BYTES],
-                          int64_t deadline)
+/* Reads what is there of the bus's lines to `answer`, a string of `*used` characters. */
+static int bus_socket_hear(int fd, char answer[LINES_MAX_BYTES], size_t *used, int64_t deadline)
 {
-    struct bus_socket_fds none = {0, {0}};
-    size_t used = 0, done;
-    int failed = bus_socket_send(fd, line, size, deadline);
+    ssize_t got;
+    int failed;
 
-    while (failed == 0) {
-        if (used == LINE_MAX_BYTES)
-            return EBADMSG;
-        failed = bus_socket_receive(fd, answer + used, 1, &done, &none, deadline);
-        bus_socket_fds_close(&none);
-        if (failed == 0 && ++used >= 2 && answer[used - 2] == '\r' && answer[used - 1] == '\n') {
-            answer[used - 2] = '\0';
-            return 0;
-        }
-    }
-    return failed;
+    if (*used == LINES_MAX_BYTES - 1)
+        return EBADMSG;
+    failed = deadline_poll(fd, POLLIN, deadline);
+    if (failed != 0)
+        return failed;
+    got = recv(fd, answer + *used, LINES_MAX_BYTES - 1 - *used, MSG_DONTWAIT);
+    if (got < 0)
+        return errno == EINTR || errno == EAGAIN ? 0 : errno;
+    *used += (size_t)got;
+    answer[*used] = '\0';
+    return got == 0 ? ECONNRESET : 0;
 }
 
-/* D-Bus specification, "Authentication Protocol". Returns 0, EACCES or another errno. */
+/* What two lines of the bus say to a client: 0, EACCES or another errno; EAGAIN while they are not
+ * whole. Nothing may follow them: no message was sent that could have an answer. */
+static int bus_socket_judge(const char *answer)
+{
+    static const char agree[] = "AGREE_UNIX_FD\r\n";
+    const char *end = strstr(answer, "\r\n");
+
+    if (end == NULL)
+        return EAGAIN;
+    if (strncmp(answer, "OK ", 3) != 0)
+        return EACCES;
+    answer = end + 2;
+    if (strstr(answer, "\r\n") == NULL)
+        return EAGAIN;
+    return strcmp(answer, agree) == 0 ? 0 : EPROTONOSUPPORT;
+}
+
+/* D-Bus specification, "Authentication Protocol". All that the client has to say does not hang on
+ * the answers, so it is said at once. Returns 0, EACCES or another errno. */
 static int bus_socket_authenticate(int fd, int64_t deadline)
 {
-    static const char negotiate[] = "NEGOTIATE_UNIX_FD\r\n", begin[] = "BEGIN\r\n";
-    char line[96], digits[24], answer[LINE_MAX_BYTES];
-    size_t used = 0;
+    char lines[128], digits[24], answer[LINES_MAX_BYTES] = "";
+    size_t used = 0, heard = 0;
     int failed, i;
 
     /* The zero byte that starts every connection, and this user's number in hexadecimal ASCII. */
-    line[used++] = '\0';
-    used += (size_t)sprintf(line + used, "AUTH EXTERNAL ");
+    lines[used++] = '\0';
+    used += (size_t)sprintf(lines + used, "AUTH EXTERNAL ");
     sprintf(digits, "%u", (unsigned)geteuid());
     for (i = 0; digits[i] != '\0'; i++)
-        used += (size_t)sprintf(line + used, "%02x", (unsigned)digits[i]);
-    used += (size_t)sprintf(line + used, "\r\n");
+        used += (size_t)sprintf(lines + used, "%02x", (unsigned)digits[i]);
+    used += (size_t)sprintf(lines + used, "\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n");
 
-    failed = bus_socket_ask(fd, line, used, answer, deadline);
-    if (failed != 0)
-        return failed;
-    if (strncmp(answer, "OK ", 3) != 0)
-        return EACCES;
-    failed = bus_socket_ask(fd, negotiate, sizeof(negotiate) - 1, answer, deadline);
-    if (failed != 0)
-        return failed;
-    if (strcmp(answer, "AGREE_UNIX_FD") != 0)
-        return EPROTONOSUPPORT;
-    return bus_socket_send(fd, begin, sizeof(begin) - 1, deadline);
+    failed = bus_socket_send(fd, lines, used, deadline);
+    while (failed == 0) {
+        failed = bus_socket_hear(fd, answer, &heard, deadline);
+        if (failed == 0)
+            failed = bus_socket_judge(answer);
+        if (failed == 0)
+            return 0;
+        if (failed == EAGAIN)
+            failed = 0;
+    }
+    return failed;
 }
 
 TSS2_RC bus_socket_open(int *fd, enum conf_bus bus, int64_t deadline, char *why, size_t why_size)

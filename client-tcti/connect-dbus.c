@@ -222,7 +222,13 @@ static TSS2_RC connect_dbus_create(struct connect_dbus_peer *peer, int *fd, cons
     if (rc != TSS2_RC_SUCCESS)
         return rc;
     sender = g_dbus_message_get_sender(reply);
-    if (fds.count != 1 || sender == NULL) {
+    /* GLib takes any text for a sender, but builds no call to what is no name. */
+    if (sender == NULL || !g_dbus_is_unique_name(sender)) {
+        snprintf(why, CONNECT_DBUS_WHY, "CreateConnection was answered by nobody on the bus");
+        bus_socket_fds_close(&fds);
+        return TSS2_TCTI_RC_MALFORMED_RESPONSE;
+    }
+    if (fds.count != 1) {
         snprintf(why, CONNECT_DBUS_WHY, "CreateConnection gave %zu descriptors instead of one",
                  fds.count);
         bus_socket_fds_close(&fds);

@@ -11,25 +11,22 @@
 #include "deadline.h"
 
 /* A listener that does not accept fills its queue, and connect() then blocks for as long as the
- * send timeout says: Unix sockets have no other way to bound it. */
+ * send timeout says. The timeout stays: taking it off would cost every connection a system call. */
 static int connect_socket_bounded(int fd, const struct sockaddr_un *address, socklen_t size,
                                   int64_t deadline)
 {
-    struct timeval wait = {0, 0};
+    struct timeval wait;
     int left;
 
     do {
         left = deadline_left_ms(deadline);
         if (left == 0)
             return ETIMEDOUT;
-        if (left > 0)
-            wait = (struct timeval){left / 1000, left % 1000 * 1000};
-        if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) != 0)
+        wait = (struct timeval){left / 1000, left % 1000 * 1000};
+        if (left > 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) != 0)
             return errno;
-        if (connect(fd, (const struct sockaddr *)address, size) == 0) {
-            wait = (struct timeval){0, 0};
-            return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) != 0 ? errno : 0;
-        }
+        if (connect(fd, (const struct sockaddr *)address, size) == 0)
+            return 0;
     } while (errno == EINTR);
     return errno == EAGAIN ? ETIMEDOUT : errno;
 }

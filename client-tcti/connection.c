@@ -35,34 +35,53 @@ static TSS2_RC connection_verdict(uint32_t verdict)
     return TSS2_TCTI_RC_GENERAL_FAILURE;
 }
 
+/* Why a daemon says no to a hello, for the person who has to do something about it. */
+static const char *connection_refusal(uint32_t verdict)
+{
+    switch (verdict) {
+    case TSS2_TCTI_RC_NO_CONNECTION:
+        return "it has as many connections as --max-connections and --max-connections-per-user "
+               "allow, or is starting or ending; close some, or try again later";
+    case TSS2_TCTI_RC_NOT_PERMITTED:
+        return "this user may not use it";
+    default:
+        return "it does not say why; see its log";
+    }
+}
+
 /* The daemon says whether it takes this connection; a daemon that is stopped does not answer,
  * though the kernel has connected to its socket. */
-static TSS2_RC connection_hello(struct connection *connection, int64_t deadline)
+static TSS2_RC connection_hello(struct connection *connection, const char *path, int64_t deadline)
 {
-    uint8_t request[CONTROL_FRAME_MAX_REQUEST];
     uint32_t verdict = TSS2_RC_SUCCESS;
-    size_t size = control_frame_request_store(request, CONTROL_FRAME_HELLO, 0);
-    TSS2_RC rc = stream_send(&connection->stream, request, size);
+    TSS2_RC rc = stream_request(&connection->stream, CONTROL_FRAME_HELLO, 0, &verdict, deadline);
 
-    if (rc == TSS2_RC_SUCCESS)
-        rc = stream_control_reply(&connection->stream, CONTROL_FRAME_HELLO, &verdict, deadline);
-    if (rc == TSS2_TCTI_RC_TRY_AGAIN || rc == TSS2_TCTI_RC_IO_ERROR) {
-        logger_error("tabrmd does not answer on its socket; is it stopped?");
+    if (rc == TSS2_TCTI_RC_TRY_AGAIN) {
+        logger_error("tabrmd does not answer at %s; is it stopped?", path);
         return TSS2_TCTI_RC_NO_CONNECTION;
     }
-    if (rc != TSS2_RC_SUCCESS || verdict == TSS2_TCTI_RC_NOT_IMPLEMENTED)
+    if (rc == TSS2_TCTI_RC_IO_ERROR) {
+        logger_error("tabrmd at %s went away without an answer; has it ended?", path);
+        return TSS2_TCTI_RC_NO_CONNECTION;
+    }
+    if (rc == TSS2_TCTI_RC_MALFORMED_RESPONSE)
+        logger_error("what listens at %s does not answer as tabrmd does", path);
+    if (rc != TSS2_RC_SUCCESS)
         return rc;
-    if (verdict != TSS2_RC_SUCCESS)
-        logger_error("tabrmd refuses the connection: 0x%x", (unsigned)verdict);
+    if (verdict == TSS2_RC_SUCCESS || verdict == TSS2_TCTI_RC_NOT_IMPLEMENTED)
+        return TSS2_RC_SUCCESS;
+    logger_error("tabrmd at %s refuses the connection: %s (0x%x)", path,
+                 connection_refusal(verdict), (unsigned)verdict);
     return connection_verdict(verdict);
 }
 
-static TSS2_RC connection_open_socket(struct connection *connection, int fd, int64_t deadline)
+static TSS2_RC connection_open_socket(struct connection *connection, int fd, const char *path,
+                                      int64_t deadline)
 {
     TSS2_RC rc;
 
     stream_init(&connection->stream, fd, true);
-    rc = connection_hello(connection, deadline);
+    rc = connection_hello(connection, path, deadline);
     if (rc != TSS2_RC_SUCCESS)
         stream_close(&connection->stream);
     return rc;
@@ -94,6 +113,27 @@ static TSS2_RC connection_open_dbus(struct connection *connection, const struct 
     return rc;
 }
 
+/* What a person can do about a socket that cannot be connected to. */
+static const char *connection_remedy(int failed)
+{
+    switch (failed) {
+    case ENOENT:
+    case ENOTDIR:
+    case ECONNREFUSED:
+        return "is it running?";
+    case EACCES:
+    case EPERM:
+        return "is this user in the group of that socket?";
+    case ETIMEDOUT:
+        return "is it stopped?";
+    case EMFILE:
+    case ENFILE:
+        return "close some descriptors, or raise the limit of open files";
+    default:
+        return "see its log";
+    }
+}
+
 /* Whether nobody listens there, so that the daemon may still be found, or started, over D-Bus. */
 static bool connection_nobody(int failed)
 {
@@ -110,10 +150,11 @@ TSS2_RC connection_open(struct connection *connection, const struct conf *conf)
         return connection_open_dbus(connection, conf, deadline);
     fd = connect_socket(conf->socket, strlen(conf->socket), deadline);
     if (fd >= 0)
-        return connection_open_socket(connection, fd, deadline);
+        return connection_open_socket(connection, fd, conf->socket, deadline);
     if (conf->transport == CONF_DEFAULT && connection_nobody(-fd))
         return connection_open_dbus(connection, conf, deadline);
-    logger_error("cannot connect to tabrmd at %s: %s", conf->socket, strerror(-fd));
+    logger_error("cannot connect to tabrmd at %s: %s; %s", conf->socket, strerror(-fd),
+                 connection_remedy(-fd));
     return fd == -EACCES || fd == -EPERM ? TSS2_TCTI_RC_NOT_PERMITTED : TSS2_TCTI_RC_NO_CONNECTION;
 }
 
@@ -140,26 +181,27 @@ TSS2_RC connection_set_locality(struct connection *connection, uint8_t locality)
 {
     int64_t deadline = deadline_in(DEADLINE_CONNECT_MS);
     uint32_t verdict = TSS2_RC_SUCCESS;
-    uint8_t request[CONTROL_FRAME_MAX_REQUEST];
-    char why[CONNECT_DBUS_WHY] = "";
+    char why[CONNECT_DBUS_WHY] = "the connection broke";
     TSS2_RC rc;
 
-    if (connection->dbus != NULL) {
+    if (connection->dbus != NULL)
         rc = connection->dbus->set_locality(connection->peer, locality, &verdict, deadline, why);
-    } else {
-        rc =
-            stream_send(&connection->stream, request,
-                        control_frame_request_store(request, CONTROL_FRAME_SET_LOCALITY, locality));
-        if (rc == TSS2_RC_SUCCESS)
-            rc = stream_control_reply(&connection->stream, CONTROL_FRAME_SET_LOCALITY, &verdict,
-                                      deadline);
-    }
+    else
+        rc = stream_request(&connection->stream, CONTROL_FRAME_SET_LOCALITY, locality, &verdict,
+                            deadline);
     if (rc != TSS2_RC_SUCCESS) {
         logger_warning("tabrmd did not set locality %u: %s", locality,
                        rc == TSS2_TCTI_RC_TRY_AGAIN ? "no answer in time" : why);
         return rc;
     }
-    return connection_verdict(verdict);
+    if (verdict == TSS2_RC_SUCCESS)
+        return TSS2_RC_SUCCESS;
+    logger_warning("tabrmd refuses locality %u to this user, or has none: 0x%x", locality,
+                   (unsigned)verdict);
+    /* The socket has a word of its own for a locality that exists and is not for this user; for
+     * the caller it is the same bad value as over D-Bus. */
+    return verdict == TSS2_TCTI_RC_NOT_PERMITTED ? TSS2_TCTI_RC_BAD_VALUE
+                                                 : connection_verdict(verdict);
 }
 
 void connection_close(struct connection *connection)

@@ -10,15 +10,15 @@ void fork_mark_init(struct fork_mark *mark)
     size_t size = (size_t)sysconf(_SC_PAGESIZE);
     void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    *mark = (struct fork_mark){NULL, getpid()};
-    if (page == MAP_FAILED)
-        return;
-    if (madvise(page, size, MADV_WIPEONFORK) != 0) {
-        munmap(page, size);
+    *mark = (struct fork_mark){NULL, 0};
+    if (page != MAP_FAILED && madvise(page, size, MADV_WIPEONFORK) == 0) {
+        mark->page = page;
+        *mark->page = 1;
         return;
     }
-    mark->page = page;
-    *mark->page = 1;
+    if (page != MAP_FAILED)
+        munmap(page, size);
+    mark->process = getpid();
 }
 
 bool fork_mark_forked(const struct fork_mark *mark)

@@ -11,7 +11,7 @@
 
 struct fork_mark {
     volatile unsigned char *page; /* NULL where the process number serves */
-    pid_t process;
+    pid_t process;                /* 0 where the page does */
 };
 
 void fork_mark_init(struct fork_mark *mark);

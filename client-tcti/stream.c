@@ -32,7 +32,8 @@ void stream_close(struct stream *stream)
     stream_wipe(stream);
 }
 
-TSS2_RC stream_send(struct stream *stream, const uint8_t *bytes, size_t size)
+/* Sends all of `bytes`. Returns 0 or an errno. */
+static int stream_push(struct stream *stream, const uint8_t *bytes, size_t size)
 {
     ssize_t sent;
     int failed;
@@ -49,12 +50,23 @@ TSS2_RC stream_send(struct stream *stream, const uint8_t *bytes, size_t size)
         failed = errno;
         if (failed == EAGAIN)
             failed = deadline_poll(stream->fd, POLLOUT, DEADLINE_NEVER);
-        if (failed != 0) {
-            logger_error("the connection to tabrmd broke while sending: %s", strerror(failed));
-            return TSS2_TCTI_RC_IO_ERROR;
-        }
+        if (failed != 0)
+            return failed;
     }
-    return TSS2_RC_SUCCESS;
+    return 0;
+}
+
+static TSS2_RC stream_broke_sending(int failed)
+{
+    logger_error("the connection to tabrmd broke while sending: %s", strerror(failed));
+    return TSS2_TCTI_RC_IO_ERROR;
+}
+
+TSS2_RC stream_send(struct stream *stream, const uint8_t *bytes, size_t size)
+{
+    int failed = stream_push(stream, bytes, size);
+
+    return failed == 0 ? TSS2_RC_SUCCESS : stream_broke_sending(failed);
 }
 
 /*
@@ -131,15 +143,16 @@ static void stream_drop(struct stream *stream, size_t size)
     explicit_bzero(stream->held + stream->held_size, size);
 }
 
-/* Holds bytes of the socket until there are `size`; takes none past them. */
-static TSS2_RC stream_hold_until(struct stream *stream, size_t size, int64_t deadline)
+/* Holds bytes of the socket until there are `least`; takes none past `most`, which is
+ * CONTROL_FRAME_REPLY_SIZE at the most. */
+static TSS2_RC stream_hold_until(struct stream *stream, size_t least, size_t most, int64_t deadline)
 {
     uint8_t bytes[CONTROL_FRAME_REPLY_SIZE];
     size_t got = 0;
     TSS2_RC rc = TSS2_RC_SUCCESS;
 
-    while (rc == TSS2_RC_SUCCESS && stream->held_size < size) {
-        rc = stream_recv(stream, bytes, size - stream->held_size, 0, deadline, &got);
+    while (rc == TSS2_RC_SUCCESS && stream->held_size < least) {
+        rc = stream_recv(stream, bytes, most - stream->held_size, 0, deadline, &got);
         if (rc == TSS2_RC_SUCCESS)
             rc = stream_hold(stream, bytes, got);
     }
@@ -166,7 +179,7 @@ static TSS2_RC stream_peek_header(struct stream *stream, struct header *header, 
         if (held + got == HEADER_SIZE)
             break;
         /* Bytes that were only peeked at would make every wait for more end at once. */
-        rc = stream_hold_until(stream, held + got, DEADLINE_NOW);
+        rc = stream_hold_until(stream, held + got, held + got, DEADLINE_NOW);
         if (rc != TSS2_RC_SUCCESS)
             return rc;
     }
@@ -188,7 +201,8 @@ static TSS2_RC stream_take_reply(struct stream *stream, const struct header *hea
 
     if (header->size != CONTROL_FRAME_REPLY_SIZE)
         return stream_malformed("the size of a control reply");
-    result = stream_hold_until(stream, CONTROL_FRAME_REPLY_SIZE, deadline);
+    result =
+        stream_hold_until(stream, CONTROL_FRAME_REPLY_SIZE, CONTROL_FRAME_REPLY_SIZE, deadline);
     if (result != TSS2_RC_SUCCESS)
         return result;
     *rc = load_be32(stream->held + HEADER_SIZE);
@@ -292,16 +306,19 @@ TSS2_RC stream_response_quick(struct stream *stream, uint8_t *response, size_t r
     return stream_hold(stream, response, got);
 }
 
-TSS2_RC stream_control_reply(struct stream *stream, enum control_frame_operation operation,
-                             uint32_t *rc, int64_t deadline)
+/* Waits for the reply to the newest request of `operation`. Nothing but replies may come, so what
+ * is there is taken at once: a wait and a read for each reply. */
+static TSS2_RC stream_control_reply(struct stream *stream, enum control_frame_operation operation,
+                                    uint32_t *rc, int64_t deadline)
 {
     struct header header;
     TSS2_RC result;
 
     for (;;) {
-        result = stream_peek_header(stream, &header, deadline);
+        result = stream_hold_until(stream, HEADER_SIZE, CONTROL_FRAME_REPLY_SIZE, deadline);
         if (result != TSS2_RC_SUCCESS)
             break;
+        header = header_load(stream->held);
         if (header.tag != CONTROL_FRAME_TAG)
             return stream_malformed("a response to no command");
         if (header.code == (uint32_t)operation
@@ -316,4 +333,19 @@ TSS2_RC stream_control_reply(struct stream *stream, enum control_frame_operation
     if (result == TSS2_TCTI_RC_TRY_AGAIN && operation == CONTROL_FRAME_SET_LOCALITY)
         stream->late_locality_replies++;
     return result;
+}
+
+TSS2_RC stream_request(struct stream *stream, enum control_frame_operation operation,
+                       uint8_t locality, uint32_t *rc, int64_t deadline)
+{
+    uint8_t request[CONTROL_FRAME_MAX_REQUEST];
+    size_t size = control_frame_request_store(request, operation, locality);
+    int failed = stream_push(stream, request, size);
+    TSS2_RC result;
+
+    if (failed == 0)
+        return stream_control_reply(stream, operation, rc, deadline);
+    /* A peer that closed may have said why before it did. */
+    result = stream_control_reply(stream, operation, rc, DEADLINE_NOW);
+    return result == TSS2_RC_SUCCESS ? result : stream_broke_sending(failed);
 }

@@ -58,7 +58,11 @@ TSS2_RC stream_response_take(struct stream *stream, uint8_t *response, size_t si
 TSS2_RC stream_response_quick(struct stream *stream, uint8_t *response, size_t room, size_t *size,
                               int64_t deadline);
 
-/* Waits for the reply to the newest request of `operation` and stores its rc. A response that comes
- * instead is MALFORMED_RESPONSE: call it only when no command is outstanding. */
-TSS2_RC stream_control_reply(struct stream *stream, enum control_frame_operation operation,
-                             uint32_t *rc, int64_t deadline);
+/*
+ * Sends a request of `operation`, which is not cancel, waits for its reply and stores the rc in it.
+ * `locality` is looked at for CONTROL_FRAME_SET_LOCALITY only. The reply of a peer that said it
+ * before it was asked, and closed, counts. A response that comes instead is MALFORMED_RESPONSE:
+ * call it only when no command is outstanding.
+ */
+TSS2_RC stream_request(struct stream *stream, enum control_frame_operation operation,
+                       uint8_t locality, uint32_t *rc, int64_t deadline);

@@ -19,9 +19,9 @@ extern "C" {
  * caller's.
  *
  * Returns an error of the TCTI layer: BAD_VALUE (conf, or `size` NULL), INSUFFICIENT_BUFFER
- * (`*size` too small), NO_CONNECTION (nobody answers within 5 s), NOT_PERMITTED, IO_ERROR, MEMORY,
- * NOT_SUPPORTED (the D-Bus part of the library cannot be loaded), MALFORMED_RESPONSE,
- * GENERAL_FAILURE.
+ * (`*size` too small), NO_CONNECTION (nobody answers within 5 s, or tabrmd takes no more
+ * connections), NOT_PERMITTED, NOT_SUPPORTED (the D-Bus part of the library cannot be loaded),
+ * NOT_IMPLEMENTED or MALFORMED_RESPONSE (who answers is not tabrmd), MEMORY, GENERAL_FAILURE.
  */
 TSS2_RC Tss2_Tcti_Tabrmd_Init(TSS2_TCTI_CONTEXT *context, size_t *size, const char *conf);
 

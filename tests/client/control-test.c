@@ -84,7 +84,7 @@ static void test_locality_verdicts(void **state)
         {0, TSS2_RC_SUCCESS},
         {0xA000B, TSS2_TCTI_RC_BAD_VALUE},
         {0xB0907, TSS2_TCTI_RC_BAD_VALUE},
-        {0xA000C, TSS2_TCTI_RC_NOT_PERMITTED},
+        {0xA000C, TSS2_TCTI_RC_BAD_VALUE},
         {0xB0120, TSS2_TCTI_RC_NOT_PERMITTED},
         {0xA0002, TSS2_TCTI_RC_NOT_IMPLEMENTED},
         {0xA000A, TSS2_TCTI_RC_GENERAL_FAILURE},

@@ -35,8 +35,11 @@ void fake_daemon_stop(struct fake_daemon *daemon)
 
 struct fake_accept {
     int listener;
-    uint32_t verdict;
-    int server;
+    bool listens; /* to the hello, before it says anything */
+    const uint8_t *says;
+    size_t size;
+    bool stays;
+    int server; /* what was accepted, if it stays */
 };
 
 static bool fake_readable(int fd)
@@ -46,33 +49,37 @@ static bool fake_readable(int fd)
     return poll(&poll_fd, 1, FAKE_WAIT_MS) == 1;
 }
 
+static bool fake_hear_hello(int fd)
+{
+    uint8_t hello[CONTROL_FRAME_MAX_REQUEST], expected[CONTROL_FRAME_MAX_REQUEST];
+    size_t size = control_frame_request_store(expected, CONTROL_FRAME_HELLO, 0);
+
+    return fake_readable(fd) && recv(fd, hello, size, MSG_WAITALL) == (ssize_t)size
+           && memcmp(hello, expected, size) == 0;
+}
+
 /* Not in the test's own thread, where a failed assertion would jump out of nothing. */
 static void *fake_accept_run(void *data)
 {
     struct fake_accept *accepting = data;
-    uint8_t hello[HEADER_SIZE], expected[CONTROL_FRAME_MAX_REQUEST],
-        reply[CONTROL_FRAME_REPLY_SIZE];
     int fd;
 
-    control_frame_request_store(expected, CONTROL_FRAME_HELLO, 0);
-    control_frame_reply_store(reply, CONTROL_FRAME_HELLO, accepting->verdict);
     if (!fake_readable(accepting->listener))
         return NULL;
     fd = accept4(accepting->listener, NULL, NULL, SOCK_CLOEXEC);
-    if (fd >= 0 && fake_readable(fd)
-        && recv(fd, hello, sizeof(hello), MSG_WAITALL) == (ssize_t)sizeof(hello)
-        && memcmp(hello, expected, sizeof(hello)) == 0
-        && send(fd, reply, sizeof(reply), MSG_NOSIGNAL) == (ssize_t)sizeof(reply))
+    if (fd >= 0 && (!accepting->listens || fake_hear_hello(fd))
+        && send(fd, accepting->says, accepting->size, MSG_NOSIGNAL) == (ssize_t)accepting->size
+        && accepting->stays)
         accepting->server = fd;
     else if (fd >= 0)
         close(fd);
     return NULL;
 }
 
-TSS2_RC fake_daemon_connect(struct fake_daemon *daemon, TSS2_TCTI_INIT_FUNC init, uint32_t verdict,
-                            struct fake_link *link)
+/* Calls `init` while a thread does as `accepting` says. */
+static TSS2_RC fake_connect(const char *conf, TSS2_TCTI_INIT_FUNC init,
+                            struct fake_accept *accepting, struct fake_link *link)
 {
-    struct fake_accept accepting = {daemon->listener, verdict, -1};
     size_t size = 0;
     pthread_t thread;
     TSS2_RC rc;
@@ -81,15 +88,36 @@ TSS2_RC fake_daemon_connect(struct fake_daemon *daemon, TSS2_TCTI_INIT_FUNC init
     assert_int_equal(init(NULL, &size, NULL), TSS2_RC_SUCCESS);
     link->tcti = calloc(1, size);
     assert_non_null(link->tcti);
-    assert_int_equal(pthread_create(&thread, NULL, fake_accept_run, &accepting), 0);
-    rc = init(link->tcti, &size, daemon->conf);
+    assert_int_equal(pthread_create(&thread, NULL, fake_accept_run, accepting), 0);
+    rc = init(link->tcti, &size, conf);
     pthread_join(thread, NULL);
-    link->server = accepting.server;
+    link->server = accepting->server;
     if (rc == TSS2_RC_SUCCESS)
         return rc;
     free(link->tcti);
     link->tcti = NULL;
     fake_link_close(link);
+    return rc;
+}
+
+TSS2_RC fake_daemon_connect(struct fake_daemon *daemon, TSS2_TCTI_INIT_FUNC init, uint32_t verdict,
+                            struct fake_link *link)
+{
+    uint8_t reply[CONTROL_FRAME_REPLY_SIZE];
+    struct fake_accept accepting = {daemon->listener, true, reply, sizeof(reply), true, -1};
+
+    control_frame_reply_store(reply, CONTROL_FRAME_HELLO, verdict);
+    return fake_connect(daemon->conf, init, &accepting, link);
+}
+
+TSS2_RC fake_daemon_turn_away(struct fake_daemon *daemon, TSS2_TCTI_INIT_FUNC init, bool listens,
+                              const uint8_t *says, size_t size)
+{
+    struct fake_accept accepting = {daemon->listener, listens, says, size, false, -1};
+    struct fake_link link;
+    TSS2_RC rc = fake_connect(daemon->conf, init, &accepting, &link);
+
+    fake_link_close(&link);
     return rc;
 }
 

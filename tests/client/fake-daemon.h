@@ -40,6 +40,11 @@ void fake_daemon_stop(struct fake_daemon *daemon);
 TSS2_RC fake_daemon_connect(struct fake_daemon *daemon, TSS2_TCTI_INIT_FUNC init, uint32_t verdict,
                             struct fake_link *link);
 
+/* Calls Init while a thread accepts, waits for the hello if it `listens`, says these bytes instead
+ * of a reply, and closes. Returns what Init returned; nothing stays open. */
+TSS2_RC fake_daemon_turn_away(struct fake_daemon *daemon, TSS2_TCTI_INIT_FUNC init, bool listens,
+                              const uint8_t *says, size_t size);
+
 /* Finalizes the context and closes the daemon's end; either may be gone. */
 void fake_link_close(struct fake_link *link);
 

@@ -153,6 +153,26 @@ static void test_R45_descriptors_close_on_exec(void **state)
     dlclose(library.handle);
 }
 
+/* Long commands: nothing on the descriptor ends a receive that blocks. */
+static void test_R47_receiving_has_no_time_limit(void **state)
+{
+    struct library library = load();
+    struct timeval limit = {1, 1};
+    socklen_t size = sizeof(limit);
+    TSS2_TCTI_POLL_HANDLE handle;
+    struct fake_link link;
+    size_t handles = 1;
+
+    (void)state;
+    assert_int_equal(fake_daemon_connect(&daemon_, library.init, 0, &link), TSS2_RC_SUCCESS);
+    assert_int_equal(Tss2_Tcti_GetPollHandles(link.tcti, &handle, &handles), TSS2_RC_SUCCESS);
+    assert_false(fcntl(handle.fd, F_GETFL) & O_NONBLOCK);
+    assert_int_equal(getsockopt(handle.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, &size), 0);
+    assert_true(limit.tv_sec == 0 && limit.tv_usec == 0);
+    fake_link_close(&link);
+    dlclose(library.handle);
+}
+
 /* A child that tries everything 200 times between its parent's commands and responses. */
 static int child_of_connected(struct fake_link *link)
 {
@@ -333,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_R45_a_thousand_loads_leave_nothing),
         cmocka_unit_test(test_R45_a_thousand_loads_with_dbus_leave_nothing),
         cmocka_unit_test(test_R45_descriptors_close_on_exec),
+        cmocka_unit_test(test_R47_receiving_has_no_time_limit),
         cmocka_unit_test(test_R46_child_never_gets_the_parents_bytes),
         cmocka_unit_test(test_R46_child_connects_on_its_own),
         cmocka_unit_test(test_R47_daemon_refuses_in_words),

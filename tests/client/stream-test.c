@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The parts below the TCTI that its public calls reach only after waits of seconds, or on the
  * machine's own default socket. */
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,16 +36,14 @@ static void test_late_locality_reply_is_not_the_next_ones(void **state)
 
     (void)state;
     open_pair(&stream, &link);
-    assert_int_equal(
-        stream_control_reply(&stream, CONTROL_FRAME_SET_LOCALITY, &verdict, DEADLINE_NOW),
-        TSS2_TCTI_RC_TRY_AGAIN);
+    assert_int_equal(stream_request(&stream, CONTROL_FRAME_SET_LOCALITY, 0, &verdict, DEADLINE_NOW),
+                     TSS2_TCTI_RC_TRY_AGAIN);
     assert_int_equal(verdict, 99);
     fake_link_reply(&link, CONTROL_FRAME_SET_LOCALITY, 1);
     fake_link_reply(&link, CONTROL_FRAME_CANCEL, 2);
     fake_link_reply(&link, CONTROL_FRAME_SET_LOCALITY, 3);
-    assert_int_equal(
-        stream_control_reply(&stream, CONTROL_FRAME_SET_LOCALITY, &verdict, DEADLINE_NOW),
-        TSS2_RC_SUCCESS);
+    assert_int_equal(stream_request(&stream, CONTROL_FRAME_SET_LOCALITY, 0, &verdict, DEADLINE_NOW),
+                     TSS2_RC_SUCCESS);
     assert_int_equal(verdict, 3);
     fake_link_close(&link);
     stream_close(&stream);
@@ -57,9 +59,8 @@ static void test_late_locality_reply_before_a_response(void **state)
 
     (void)state;
     open_pair(&stream, &link);
-    assert_int_equal(
-        stream_control_reply(&stream, CONTROL_FRAME_SET_LOCALITY, &verdict, DEADLINE_NOW),
-        TSS2_TCTI_RC_TRY_AGAIN);
+    assert_int_equal(stream_request(&stream, CONTROL_FRAME_SET_LOCALITY, 0, &verdict, DEADLINE_NOW),
+                     TSS2_TCTI_RC_TRY_AGAIN);
     fake_link_reply(&link, CONTROL_FRAME_SET_LOCALITY, 1);
     fake_frame(response, sizeof(response), 1);
     fake_link_write(&link, response, sizeof(response));
@@ -88,6 +89,134 @@ static void test_stream_without_control_frames_has_responses_only(void **state)
     assert_int_equal(size, CONTROL_FRAME_REPLY_SIZE);
     fake_link_close(&link);
     stream_close(&stream);
+}
+
+/* The first reply comes in two pieces, the request for it given up between them. */
+static void test_late_locality_reply_in_pieces(void **state)
+{
+    uint8_t reply[CONTROL_FRAME_REPLY_SIZE];
+    struct stream stream;
+    struct fake_link link;
+    uint32_t verdict;
+    size_t cut;
+
+    (void)state;
+    control_frame_reply_store(reply, CONTROL_FRAME_SET_LOCALITY, 1);
+    for (cut = 0; cut < sizeof(reply); cut++) {
+        open_pair(&stream, &link);
+        if (cut > 0)
+            fake_link_write(&link, reply, cut);
+        assert_int_equal(
+            stream_request(&stream, CONTROL_FRAME_SET_LOCALITY, 0, &verdict, DEADLINE_NOW),
+            TSS2_TCTI_RC_TRY_AGAIN);
+        fake_link_write(&link, reply + cut, sizeof(reply) - cut);
+        fake_link_reply(&link, CONTROL_FRAME_SET_LOCALITY, 3);
+        assert_int_equal(
+            stream_request(&stream, CONTROL_FRAME_SET_LOCALITY, 0, &verdict, DEADLINE_NOW),
+            TSS2_RC_SUCCESS);
+        assert_int_equal(verdict, 3);
+        fake_link_close(&link);
+        stream_close(&stream);
+    }
+}
+
+/* A reply whose header says that it has no more bytes is not waited for. */
+static void test_short_control_reply_is_malformed_at_once(void **state)
+{
+    uint8_t reply[HEADER_SIZE];
+    struct stream stream;
+    struct fake_link link;
+    uint32_t verdict;
+
+    (void)state;
+    open_pair(&stream, &link);
+    header_store(reply, CONTROL_FRAME_TAG, HEADER_SIZE, CONTROL_FRAME_HELLO);
+    fake_link_write(&link, reply, sizeof(reply));
+    assert_int_equal(stream_request(&stream, CONTROL_FRAME_HELLO, 0, &verdict, DEADLINE_NEVER),
+                     TSS2_TCTI_RC_MALFORMED_RESPONSE);
+    fake_link_close(&link);
+    stream_close(&stream);
+}
+
+static void *send_much(void *data)
+{
+    static uint8_t much[STREAM_MAX_RESPONSE];
+
+    return stream_send(data, much, sizeof(much)) == TSS2_RC_SUCCESS ? data : NULL;
+}
+
+/* A daemon that is slow to read is waited for, though the descriptor gives EAGAIN. */
+static void test_R47_sending_has_no_time_limit(void **state)
+{
+    struct pollfd full = {.events = POLLOUT};
+    uint8_t bytes[4096];
+    struct stream stream;
+    struct fake_link link;
+    void *done = NULL;
+    pthread_t thread;
+    size_t left;
+    int tries;
+
+    (void)state;
+    open_pair(&stream, &link);
+    full.fd = stream.fd;
+    assert_int_equal(fcntl(stream.fd, F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(pthread_create(&thread, NULL, send_much, &stream), 0);
+    for (tries = 0; tries < FAKE_WAIT_MS && poll(&full, 1, 0) == 1; tries++)
+        poll(NULL, 0, 1);
+    for (left = STREAM_MAX_RESPONSE; left > 0; left -= sizeof(bytes))
+        fake_link_read(&link, bytes, sizeof(bytes));
+    pthread_join(thread, &done);
+    assert_ptr_equal(done, &stream);
+    fake_link_close(&link);
+    stream_close(&stream);
+}
+
+/* Who refuses the next connection of this process, before connect() has told it that it is there:
+ * the fastest daemon that there can be. Any other process's daemon is so fast now and then. */
+static int refusing = -1;
+static uint32_t refusing_with;
+
+int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t size)
+{
+    int rc = (int)syscall(SYS_connect, fd, address.__sockaddr__, size), server;
+    uint8_t reply[CONTROL_FRAME_REPLY_SIZE];
+
+    if (rc != 0 || refusing < 0)
+        return rc;
+    server = accept4(refusing, NULL, NULL, SOCK_CLOEXEC);
+    control_frame_reply_store(reply, CONTROL_FRAME_HELLO, refusing_with);
+    assert_int_equal(send(server, reply, sizeof(reply), MSG_NOSIGNAL), sizeof(reply));
+    close(server);
+    return rc;
+}
+
+static void test_R47_refused_before_the_hello_is_sent(void **state)
+{
+    static const struct {
+        uint32_t verdict;
+        TSS2_RC rc;
+    } cases[] = {
+        {TSS2_TCTI_RC_NO_CONNECTION, TSS2_TCTI_RC_NO_CONNECTION},
+        {TSS2_TCTI_RC_NOT_PERMITTED, TSS2_TCTI_RC_NOT_PERMITTED},
+        {1, TSS2_TCTI_RC_GENERAL_FAILURE},
+    };
+    struct connection connection;
+    struct fake_daemon daemon;
+    struct conf conf;
+    size_t i;
+
+    (void)state;
+    fake_daemon_start(&daemon);
+    assert_null(conf_parse(&conf, daemon.conf));
+    refusing = daemon.listener;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        refusing_with = cases[i].verdict;
+        assert_int_equal(connection_open(&connection, &conf), cases[i].rc);
+        assert_int_equal(connection.stream.fd, -1);
+    }
+    refusing = -1;
+    fake_daemon_stop(&daemon);
 }
 
 /* A fork mark with a page, and one where the kernel gave none. */
@@ -204,7 +333,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_late_locality_reply_is_not_the_next_ones),
         cmocka_unit_test(test_late_locality_reply_before_a_response),
+        cmocka_unit_test(test_late_locality_reply_in_pieces),
+        cmocka_unit_test(test_short_control_reply_is_malformed_at_once),
         cmocka_unit_test(test_stream_without_control_frames_has_responses_only),
+        cmocka_unit_test(test_R47_sending_has_no_time_limit),
+        cmocka_unit_test(test_R47_refused_before_the_hello_is_sent),
         cmocka_unit_test(test_R46_fork_mark),
         cmocka_unit_test(test_R47_full_queue_ends_with_the_deadline),
         cmocka_unit_test(test_default_transport),
