@@ -1,151 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Order of service, on made-up times: every client asks again as soon as it was served. */
-#include "engine/scheduler.h"
+/* Order of service: shares of chip time, the express lane, priorities. */
+#include "scheduler-bench.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
-
-#define MS     UINT64_C(1000000)
-#define NOBODY 1000
-
-struct load {
-    struct scheduler_client turn;
-    uint64_t cost, used;
-    bool pipelined;          /* its next command is there before the next turn is given */
-    bool keyed;              /* its commands need a key in one of the chip's slots */
-    uint64_t since, longest; /* when it began to wait; the longest wait */
-    unsigned served, swapped;
-};
-
-#define SLOTS 3
-#define SWAP  (29 * MS) /* a key into the chip, and another one out of it */
-
-struct bench {
-    struct scheduler scheduler;
-    struct load *loads;
-    unsigned count, again; /* who asks anew once the next command runs */
-    uint64_t now;
-};
-
-/* Whose keys are in the chip, the last one used first. */
-static const struct load *slots[SLOTS];
-
-static bool loaded(const struct load *load)
-{
-    return slots[0] == load || slots[1] == load || slots[2] == load;
-}
-
-static enum rm_warmth warmth(const struct scheduler_client *turn)
-{
-    const struct load *load = list_entry(turn, const struct load, turn);
-
-    if (!load->keyed)
-        return RM_WARMTH_NONE;
-    return loaded(load) ? RM_WARMTH_WARM : RM_WARMTH_COLD;
-}
-
-static enum rm_warmth all_the_same(const struct scheduler_client *turn)
-{
-    (void)turn;
-    return RM_WARMTH_NONE;
-}
-
-/* Brings the client's key into the chip. What that costs. */
-static uint64_t bring(struct load *load)
-{
-    bool swap = load->keyed && !loaded(load);
-    const struct load *moved = load;
-
-    for (unsigned i = 0; load->keyed && i < SLOTS && moved; i++) {
-        const struct load *next = slots[i];
-
-        slots[i] = moved;
-        moved = next == load ? NULL : next;
-    }
-    load->swapped += swap;
-    return swap ? SWAP : 0;
-}
-
-static void bench_init(struct bench *bench, unsigned count)
-{
-    memset(bench, 0, sizeof(*bench));
-    memset(slots, 0, sizeof(slots));
-    scheduler_init(&bench->scheduler, warmth);
-    bench->loads = calloc(count, sizeof(*bench->loads));
-    assert_non_null(bench->loads);
-    bench->count = count;
-    bench->again = NOBODY;
-}
-
-static void bench_add_as(struct bench *bench, unsigned index, uint32_t uid, uint64_t cost,
-                         enum scheduler_priority priority)
-{
-    struct load *load = &bench->loads[index];
-
-    struct scheduler_user *record = scheduler_user_new();
-
-    assert_non_null(record);
-    scheduler_add(&bench->scheduler, &load->turn, uid, priority, record);
-    load->cost = cost;
-    scheduler_ready(&bench->scheduler, &load->turn);
-}
-
-static void bench_add(struct bench *bench, unsigned index, uint32_t uid, uint64_t cost)
-{
-    bench_add_as(bench, index, uid, cost, SCHEDULER_NORMAL);
-}
-
-static void bench_clear(struct bench *bench)
-{
-    for (unsigned i = 0; i < bench->count; i++)
-        scheduler_remove(&bench->scheduler, &bench->loads[i].turn);
-    assert_false(scheduler_waiting(&bench->scheduler));
-    scheduler_clear(&bench->scheduler);
-    free(bench->loads);
-}
-
-static void bench_ask(struct bench *bench, struct load *load)
-{
-    load->since = bench->now;
-    scheduler_ready(&bench->scheduler, &load->turn);
-}
-
-/* Serves one command; who was served before asks anew meanwhile. The one served. */
-static unsigned bench_step(struct bench *bench)
-{
-    struct scheduler_client *turn = scheduler_pick(&bench->scheduler);
-    struct load *load;
-    uint64_t cost;
-
-    assert_non_null(turn);
-    load = list_entry(turn, struct load, turn);
-    if (bench->now - load->since > load->longest)
-        load->longest = bench->now - load->since;
-    if (bench->again != NOBODY)
-        bench_ask(bench, &bench->loads[bench->again]);
-    cost = load->cost + bring(load);
-    scheduler_charge(&bench->scheduler, turn, cost);
-    bench->now += cost;
-    load->used += cost;
-    load->served++;
-    bench->again = NOBODY;
-    if (load->pipelined)
-        bench_ask(bench, load);
-    else
-        bench->again = (unsigned)(load - bench->loads);
-    return (unsigned)(load - bench->loads);
-}
-
-static void expect_near(uint64_t value, uint64_t expected, unsigned percent)
-{
-    assert_true(value >= expected - expected * percent / 100);
-    assert_true(value <= expected + expected * percent / 100);
-}
 
 /* The cheap client asks again while the command after its own runs. It may wait for the rest of
  * that one, and for one more. */
@@ -177,7 +39,7 @@ static void light_among(unsigned heavy, bool users, bool pipelined)
     assert_true(longest <= 2);
     /* And the others have their even share of the rest. */
     for (unsigned i = 1; i < heavy; i++)
-        expect_near(bench.loads[i].used, bench.loads[0].used, 10);
+        bench_expect_near(bench.loads[i].used, bench.loads[0].used, 10);
     bench_clear(&bench);
 }
 
@@ -209,7 +71,7 @@ static void test_R38_users_share_evenly(void **state)
         bench_step(&bench);
     for (unsigned i = 0; i < 8; i++)
         crowd += bench.loads[i].used;
-    expect_near(bench.loads[8].used, crowd, 5);
+    bench_expect_near(bench.loads[8].used, crowd, 5);
     bench_clear(&bench);
 }
 
@@ -224,7 +86,7 @@ static void test_R38_clients_share_by_time(void **state)
     bench.loads[0].pipelined = bench.loads[1].pipelined = true;
     for (unsigned i = 0; i < 4000; i++)
         bench_step(&bench);
-    expect_near(bench.loads[0].used, bench.loads[1].used, 5);
+    bench_expect_near(bench.loads[0].used, bench.loads[1].used, 5);
     bench_clear(&bench);
 }
 
@@ -246,7 +108,7 @@ static void test_R38_light_clients_do_not_starve_a_heavy_one(void **state)
         bench_step(&bench);
     for (unsigned i = 0; i < 10; i++)
         light += bench.loads[i].used;
-    expect_near(bench.loads[10].used, light, 20);
+    bench_expect_near(bench.loads[10].used, light, 20);
     bench_clear(&bench);
 }
 
@@ -287,7 +149,7 @@ static void test_R38_reconnecting_gains_nothing(void **state)
             bench_add(&bench, 1, 1001, 90 * MS);
         }
     }
-    expect_near(bench.loads[1].used, bench.loads[0].used, 10);
+    bench_expect_near(bench.loads[1].used, bench.loads[0].used, 10);
     bench_clear(&bench);
 }
 
@@ -305,8 +167,8 @@ static void test_R38_priorities_are_shares(void **state)
         bench.loads[i].pipelined = true;
     for (unsigned i = 0; i < 10000; i++)
         bench_step(&bench);
-    expect_near(bench.loads[1].used, 4 * bench.loads[0].used, 5);
-    expect_near(bench.loads[2].used, 4 * bench.loads[1].used, 5);
+    bench_expect_near(bench.loads[1].used, 4 * bench.loads[0].used, 5);
+    bench_expect_near(bench.loads[2].used, 4 * bench.loads[1].used, 5);
     bench_clear(&bench);
 }
 
@@ -329,7 +191,7 @@ static void test_R38_many_of_low_priority_are_still_low(void **state)
     for (unsigned i = 0; i < 20; i++)
         low += bench.loads[i].used;
     /* Cheap as its commands are, they do not pass those of a higher priority. */
-    expect_near(bench.loads[20].used, 4 * low, 5);
+    bench_expect_near(bench.loads[20].used, 4 * low, 5);
     bench_clear(&bench);
 }
 
@@ -361,110 +223,9 @@ static void test_R38_higher_priorities_pass_lower_ones(void **state)
         }
         assert_true(longest <= 2);
         for (unsigned i = 1; i < 4; i++)
-            expect_near(bench.loads[i].used, bench.loads[0].used, 10);
+            bench_expect_near(bench.loads[i].used, bench.loads[0].used, 10);
         bench_clear(&bench);
     }
-}
-
-struct crowd {
-    unsigned swaps_per_100;
-    uint64_t longest; /* wait of the client that needs no key */
-};
-
-/* Clients with a key each, and one without. All get the same time, however the chip is shared. */
-static struct crowd crowd_run(unsigned count, bool users, uint64_t cost, scheduler_warmth_fn *hint)
-{
-    struct bench bench;
-    unsigned served = 0, swapped = 0;
-    uint64_t longest;
-
-    bench_init(&bench, count + 1);
-    bench.scheduler.warmth = hint;
-    for (unsigned i = 0; i <= count; i++) {
-        bench_add(&bench, i, users ? 1000 + i : 1000, i ? cost : cost + SWAP);
-        bench.loads[i].keyed = i != 0;
-    }
-    for (unsigned i = 0; i < 20 * count; i++)
-        bench_step(&bench);
-    for (unsigned i = 0; i <= count; i++) {
-        struct load *load = &bench.loads[i];
-
-        load->longest = load->used = load->swapped = load->served = 0;
-    }
-    for (unsigned i = 0; i < 1000 * count; i++)
-        bench_step(&bench);
-    for (unsigned i = 1; i <= count; i++) {
-        expect_near(bench.loads[i].used, bench.loads[0].used, 5);
-        served += bench.loads[i].served;
-        swapped += bench.loads[i].swapped;
-    }
-    longest = bench.loads[0].longest;
-    bench_clear(&bench);
-    return (struct crowd){.swaps_per_100 = 100 * swapped / served, .longest = longest};
-}
-
-/* More clients than slots, each with its own key: keys serve more than once while they are there,
- * where that lengthens nobody's wait by much more than the patience allows. */
-static void test_R38_warm_clients_go_first_within_a_bound(void **state)
-{
-    static const struct {
-        unsigned count, swaps_per_100;
-        uint64_t cost;
-    } cases[] = {{8, 100, 90 * MS}, {8, 50, 10 * MS}, {4, 20, 10 * MS}, {30, 85, 10 * MS}};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        for (int users = 0; users < 2; users++) {
-            unsigned count = cases[i].count;
-            uint64_t cost = cases[i].cost;
-            struct crowd strict = crowd_run(count, users, cost, all_the_same);
-            struct crowd warm = crowd_run(count, users, cost, warmth);
-
-            assert_int_equal(strict.swaps_per_100, 100);
-            assert_in_range(warm.swaps_per_100, 0, cases[i].swaps_per_100);
-            assert_true(warm.longest <= strict.longest + 100 * MS + 2 * (cost + SWAP));
-        }
-    }
-}
-
-/* One whose key never leaves does not use that against one whose key is never there. */
-static void test_R38_being_warm_is_no_privilege(void **state)
-{
-    struct bench bench;
-
-    (void)state;
-    bench_init(&bench, 2);
-    bench_add(&bench, 0, 1000, 20 * MS);
-    bench_add(&bench, 1, 1001, 30 * MS);
-    bench.loads[0].keyed = bench.loads[1].keyed = true;
-    bench.loads[0].pipelined = bench.loads[1].pipelined = true;
-    for (unsigned i = 0; i < 5000; i++) {
-        slots[1] = slots[2] = NULL;
-        slots[0] = &bench.loads[0];
-        bench_step(&bench);
-    }
-    expect_near(bench.loads[1].used, bench.loads[0].used, 5);
-    bench_clear(&bench);
-}
-
-/* Being warm does not lift a low priority above a higher one. */
-static void test_R38_low_priority_passes_nobody_by_being_warm(void **state)
-{
-    struct bench bench;
-
-    (void)state;
-    bench_init(&bench, 2);
-    bench_add_as(&bench, 0, 1000, 40 * MS, SCHEDULER_LOW);
-    bench_add_as(&bench, 1, 1001, 40 * MS, SCHEDULER_NORMAL);
-    bench.loads[0].keyed = bench.loads[1].keyed = true;
-    bench.loads[0].pipelined = bench.loads[1].pipelined = true;
-    for (unsigned i = 0; i < 5000; i++) {
-        slots[1] = slots[2] = NULL;
-        slots[0] = &bench.loads[0];
-        bench_step(&bench);
-    }
-    expect_near(bench.loads[1].used, 4 * bench.loads[0].used, 5);
-    bench_clear(&bench);
 }
 
 static void test_unready_and_remove_in_any_state(void **state)
@@ -527,9 +288,6 @@ int main(void)
         cmocka_unit_test(test_R38_priorities_are_shares),
         cmocka_unit_test(test_R38_many_of_low_priority_are_still_low),
         cmocka_unit_test(test_R38_higher_priorities_pass_lower_ones),
-        cmocka_unit_test(test_R38_warm_clients_go_first_within_a_bound),
-        cmocka_unit_test(test_R38_being_warm_is_no_privilege),
-        cmocka_unit_test(test_R38_low_priority_passes_nobody_by_being_warm),
         cmocka_unit_test(test_unready_and_remove_in_any_state),
     };
 

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "scheduler-bench.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define NOBODY 1000
+
+/* The scheduler asks about a client without saying whose it is. */
+static const struct bench *asked;
+
+static bool loaded(const struct bench *bench, const struct load *load)
+{
+    for (unsigned i = 0; i < SLOTS; i++) {
+        if (bench->slots[i] == load)
+            return true;
+    }
+    return false;
+}
+
+static enum rm_warmth warmth(const struct scheduler_client *turn)
+{
+    const struct load *load = list_entry(turn, const struct load, turn);
+
+    if (!load->keyed)
+        return RM_WARMTH_NONE;
+    return loaded(asked, load) ? RM_WARMTH_WARM : RM_WARMTH_COLD;
+}
+
+/* Brings the client's key into the chip. What that costs. */
+static uint64_t bring(struct bench *bench, struct load *load)
+{
+    bool swap = load->keyed && !loaded(bench, load);
+    const struct load *moved = load;
+
+    for (unsigned i = 0; load->keyed && i < SLOTS && moved; i++) {
+        const struct load *next = bench->slots[i];
+
+        bench->slots[i] = moved;
+        moved = next == load ? NULL : next;
+    }
+    load->swapped += swap;
+    return swap ? SWAP : 0;
+}
+
+void bench_init(struct bench *bench, unsigned count)
+{
+    memset(bench, 0, sizeof(*bench));
+    scheduler_init(&bench->scheduler, warmth);
+    bench->loads = calloc(count, sizeof(*bench->loads));
+    assert_non_null(bench->loads);
+    bench->count = count;
+    bench->again = NOBODY;
+    asked = bench;
+}
+
+void bench_add_as(struct bench *bench, unsigned index, uint32_t uid, uint64_t cost,
+                  enum scheduler_priority priority)
+{
+    struct load *load = &bench->loads[index];
+
+    struct scheduler_user *record = scheduler_user_new();
+
+    assert_non_null(record);
+    scheduler_add(&bench->scheduler, &load->turn, uid, priority, record);
+    load->cost = cost;
+    scheduler_ready(&bench->scheduler, &load->turn);
+}
+
+void bench_add(struct bench *bench, unsigned index, uint32_t uid, uint64_t cost)
+{
+    bench_add_as(bench, index, uid, cost, SCHEDULER_NORMAL);
+}
+
+void bench_clear(struct bench *bench)
+{
+    for (unsigned i = 0; i < bench->count; i++)
+        scheduler_remove(&bench->scheduler, &bench->loads[i].turn);
+    assert_false(scheduler_waiting(&bench->scheduler));
+    scheduler_clear(&bench->scheduler);
+    free(bench->loads);
+}
+
+static void bench_ask(struct bench *bench, struct load *load)
+{
+    load->since = bench->now;
+    scheduler_ready(&bench->scheduler, &load->turn);
+}
+
+unsigned bench_step(struct bench *bench)
+{
+    struct scheduler_client *turn = scheduler_pick(&bench->scheduler);
+    struct load *load;
+    uint64_t cost;
+
+    assert_non_null(turn);
+    load = list_entry(turn, struct load, turn);
+    if (bench->now - load->since > load->longest)
+        load->longest = bench->now - load->since;
+    if (bench->again != NOBODY)
+        bench_ask(bench, &bench->loads[bench->again]);
+    cost = load->cost + bring(bench, load);
+    scheduler_charge(&bench->scheduler, turn, cost);
+    bench->now += cost;
+    load->used += cost;
+    load->served++;
+    bench->again = NOBODY;
+    if (load->pipelined)
+        bench_ask(bench, load);
+    else
+        bench->again = (unsigned)(load - bench->loads);
+    return (unsigned)(load - bench->loads);
+}
+
+void bench_expect_near(uint64_t value, uint64_t expected, unsigned percent)
+{
+    assert_true(value >= expected - expected * percent / 100);
+    assert_true(value <= expected + expected * percent / 100);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Clients of a scheduler on made-up times: each has commands of one cost, and asks again as soon as
+ * it was served, or before. Some need a key of their own in one of the chip's few slots.
+ */
+#pragma once
+
+#include "engine/scheduler.h"
+
+#define MS    UINT64_C(1000000)
+#define SLOTS 3
+#define SWAP  (29 * MS) /* a key into the chip, and another one out of it */
+
+struct load {
+    struct scheduler_client turn;
+    uint64_t cost, used;
+    bool pipelined;          /* its next command is there before the next turn is given */
+    bool keyed;              /* its commands need a key in one of the chip's slots */
+    uint64_t since, longest; /* when it began to wait; the longest wait */
+    unsigned served, swapped;
+};
+
+struct bench {
+    struct scheduler scheduler;
+    struct load *loads;
+    unsigned count, again; /* who asks anew once the next command runs */
+    uint64_t now;
+    const struct load *slots[SLOTS]; /* whose keys are in the chip, the last one used first */
+};
+
+void bench_init(struct bench *bench, unsigned count);
+void bench_clear(struct bench *bench);
+
+/* Load number `index` gets a user and something to run. */
+void bench_add(struct bench *bench, unsigned index, uint32_t uid, uint64_t cost);
+void bench_add_as(struct bench *bench, unsigned index, uint32_t uid, uint64_t cost,
+                  enum scheduler_priority priority);
+
+/* Serves one command; who was served before asks anew meanwhile. The one served. */
+unsigned bench_step(struct bench *bench);
+
+/* Fails the test unless the value is within so many percent of what is expected. */
+void bench_expect_near(uint64_t value, uint64_t expected, unsigned percent);
