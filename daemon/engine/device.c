@@ -125,7 +125,7 @@ void device_take(struct engine *engine)
     }
     if (!device_take_over(engine, &chip))
         return;
-    if (!device_make_rm(engine, &chip)) {
+    if (!device_make_rm(engine, &chip) || !door_open(engine)) {
         device_fail_memory(engine);
         return;
     }
@@ -133,14 +133,12 @@ void device_take(struct engine *engine)
         log_info("TPM \"%s\" has no poll handles: a running command cannot be interrupted",
                  engine->conf);
     admission_set_open(&engine->admission, true);
-    door_open(engine);
     engine->events.ready(engine->events.data);
 }
 
 void device_mind(struct engine *engine)
 {
     char text[TPM_FAULT_TEXT];
-    int64_t now;
 
     if (!engine->rm || engine->failed)
         return;
@@ -151,14 +149,13 @@ void device_mind(struct engine *engine)
         }
         return;
     }
-    now = engine_now();
     if (engine->reopen_wait_ms == 0) {
         log_warning("the TPM \"%s\" does not answer any more; trying to open it again",
                     engine->conf);
         engine->reopen_wait_ms = DEVICE_REOPEN_FIRST_MS;
-        engine->reopen_at = now;
+        engine->reopen_at = engine_now();
     }
-    if (now < engine->reopen_at)
+    if (engine_left(engine->reopen_at, engine->reopen_wait_ms) > 0)
         return;
     if (tpm_fault_device_gone(engine->conf, text)) {
         device_fail(engine, TPM_FAULT_GONE, text);
@@ -181,7 +178,7 @@ void device_clean_up(struct engine *engine)
 
     if (!asleep
         && (!engine->idle_pending || scheduler_waiting(&engine->scheduler)
-            || engine_now() < engine->idle_at))
+            || engine_left(engine->idle_at, engine_quiet(engine)) > 0))
         return;
     engine->idle_pending =
         device_present(engine)
@@ -201,7 +198,7 @@ void device_give_back(struct engine *engine)
 
     while (present && in_time && rm_idle(engine->rm, true)) {
         present = device_present(engine);
-        in_time = engine_now() < engine->stop_at;
+        in_time = engine_left(engine->stop_at, ENGINE_STOP_MS) > 0;
     }
     rm_free(engine->rm);
     engine->rm = NULL;

@@ -11,9 +11,6 @@
 /* How many are let in at a time. */
 #define DOOR_ROW 64
 
-/* How long nobody is let in when what it takes is out. */
-#define DOOR_PAUSE_MS 200
-
 static enum scheduler_priority door_priority(const struct engine *engine, uint32_t uid)
 {
     for (unsigned i = 0; i < engine->high_count; i++)
@@ -76,12 +73,9 @@ static bool door_watch(struct engine *engine, int how, uint32_t events)
     return epoll_ctl(engine->epoll_fd, how, listener_fd(engine->listener), &event) == 0;
 }
 
-void door_open(struct engine *engine)
+bool door_open(struct engine *engine)
 {
-    if (engine->listener && !door_watch(engine, EPOLL_CTL_ADD, EPOLLIN)) {
-        log_error("no memory to serve on the socket");
-        door_close(engine);
-    }
+    return !engine->listener || door_watch(engine, EPOLL_CTL_ADD, EPOLLIN);
 }
 
 void door_close(struct engine *engine)
@@ -138,7 +132,7 @@ void door_event(struct engine *engine)
 
 void door_mind(struct engine *engine)
 {
-    if (engine->door_at == 0 || engine_now() < engine->door_at)
+    if (engine->door_at == 0 || engine_left(engine->door_at, DOOR_PAUSE_MS) > 0)
         return;
     engine->door_at = 0;
     door_watch(engine, EPOLL_CTL_MOD, EPOLLIN);

@@ -49,9 +49,8 @@ enum engine_order {
     ENGINE_ORDER_CANCEL,   /* id, token */
     ENGINE_ORDER_LOCALITY, /* id, locality, token */
     ENGINE_ORDER_QUERY,    /* token */
-    ENGINE_ORDER_SUSPEND,
-    ENGINE_ORDER_RESUME,
-    ENGINE_ORDER_ALIVE, /* nothing to do */
+    ENGINE_ORDER_SLEEP,    /* whether to, is in engine.sleep_wanted */
+    ENGINE_ORDER_ALIVE,    /* nothing to do */
     ENGINE_ORDER_STOP,
 };
 
@@ -74,9 +73,10 @@ struct engine {
     struct control control;
     pthread_t thread;
     struct admission admission;
-    struct engine_message stop, alive; /* made beforehand: these must not fail */
+    struct engine_message stop, alive, fall_asleep; /* made beforehand: these must not fail */
     atomic_flag stop_sent;
-    atomic_bool alive_sent;
+    atomic_bool alive_sent, sleep_sent;
+    atomic_bool sleep_wanted;
     bool started; /* there is a thread to join */
 
     /* The rest is the engine thread's alone. */
@@ -118,6 +118,13 @@ struct engine {
 /* Monotonic time, milliseconds. */
 int64_t engine_now(void);
 
+/* Milliseconds until `at`, which was set `pause` ahead at the most. 0 when it has come, and when it
+ * is further away than that: then the clock went back, and nothing is to wait for it. */
+int engine_left(int64_t at, int pause);
+
+/* Quiet time before the TPM is cleaned up, milliseconds. */
+int engine_quiet(const struct engine *engine);
+
 /* Something happened that may leave the TPM with things to clean up. */
 void engine_touch(struct engine *engine);
 
@@ -137,12 +144,15 @@ void device_give_back(struct engine *engine);
 
 /* door.c */
 
+/* How long nobody is let in when what it takes is out. */
+#define DOOR_PAUSE_MS 200
+
 /* Makes a client of the socket `fd`, which it takes over on success, and puts it into the epoll set
  * without its events. 0 or a negative errno. Any thread. */
 int door_admit(struct engine *engine, uint32_t uid, int fd, struct engine_client **client);
 
-/* Lets newcomers in through the listening socket, if there is one. */
-void door_open(struct engine *engine);
+/* Lets newcomers in through the listening socket, if there is one. False without memory. */
+bool door_open(struct engine *engine);
 
 /* Lets nobody in any more. */
 void door_close(struct engine *engine);

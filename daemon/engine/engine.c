@@ -25,12 +25,22 @@ int64_t engine_now(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int engine_left(int64_t at, int pause)
+{
+    int64_t left = at - engine_now();
+
+    return left > 0 && left <= pause ? (int)left : 0;
+}
+
+int engine_quiet(const struct engine *engine)
+{
+    return engine->idle_release_ms == ENGINE_IDLE_NEVER ? ENGINE_TIDY_MS : engine->idle_release_ms;
+}
+
 void engine_touch(struct engine *engine)
 {
-    int quiet = engine->idle_release_ms;
-
     engine->idle_pending = true;
-    engine->idle_at = engine_now() + (quiet == ENGINE_IDLE_NEVER ? ENGINE_TIDY_MS : quiet);
+    engine->idle_at = engine_now() + engine_quiet(engine);
 }
 
 /* How often epoll is asked in a row: enough for one event of each of the most clients there are. */
@@ -65,7 +75,8 @@ static void engine_waiter_serve(void *data)
     engine_take_in(engine, 0);
     requests_look_all(engine);
     if (engine->stopping && !engine->stop_canceled
-        && engine_now() >= engine->stop_at - ENGINE_STOP_MS + ENGINE_STOP_PATIENCE_MS) {
+        && engine_left(engine->stop_at, ENGINE_STOP_MS)
+               <= ENGINE_STOP_MS - ENGINE_STOP_PATIENCE_MS) {
         engine->stop_canceled = true;
         tcti_cancel(engine->tcti);
     }
@@ -74,16 +85,16 @@ static void engine_waiter_serve(void *data)
 static int engine_waiter_timeout(void *data)
 {
     struct engine *engine = data;
-    int64_t left;
+    int left;
 
     if (!engine->stopping)
         return -1;
-    left = engine->stop_at - engine_now();
-    if (left <= 0)
+    left = engine_left(engine->stop_at, ENGINE_STOP_MS);
+    if (left == 0)
         return TCTI_GIVE_UP;
     if (!engine->stop_canceled)
         left -= ENGINE_STOP_MS - ENGINE_STOP_PATIENCE_MS;
-    return left > 0 ? (int)left : 0;
+    return left > 0 ? left : 0;
 }
 
 static bool engine_serves(const struct engine *engine)
@@ -91,28 +102,27 @@ static bool engine_serves(const struct engine *engine)
     return engine->rm && !engine->failed && engine->sleep == ENGINE_AWAKE;
 }
 
+static int engine_sooner(int timeout, int left)
+{
+    return timeout < 0 || left < timeout ? left : timeout;
+}
+
 /* Milliseconds until the loop has to look after something by itself. */
 static int engine_timeout(const struct engine *engine)
 {
-    int64_t now, at = INT64_MAX;
+    int timeout = -1;
 
     if (engine_serves(engine) && scheduler_waiting(&engine->scheduler))
         return 0;
     if (engine->sleep == ENGINE_FALLING_ASLEEP)
         return 0;
     if (engine->idle_pending && engine->sleep == ENGINE_AWAKE)
-        at = engine->idle_at;
-    if (engine->rm && !engine->failed && !tcti_is_open(engine->tcti)) {
-        int64_t reopen = engine->reopen_wait_ms ? engine->reopen_at : 0;
-
-        at = reopen < at ? reopen : at;
-    }
-    if (engine->door_at && engine->door_at < at)
-        at = engine->door_at;
-    if (at == INT64_MAX)
-        return -1;
-    now = engine_now();
-    return at > now ? (int)(at - now) : 0;
+        timeout = engine_left(engine->idle_at, engine_quiet(engine));
+    if (engine->rm && !engine->failed && !tcti_is_open(engine->tcti))
+        timeout = engine_sooner(timeout, engine_left(engine->reopen_at, engine->reopen_wait_ms));
+    if (engine->door_at)
+        timeout = engine_sooner(timeout, engine_left(engine->door_at, DOOR_PAUSE_MS));
+    return timeout;
 }
 
 static void engine_loop(struct engine *engine)
@@ -189,7 +199,7 @@ static int engine_init(struct engine *engine)
     waiter.fd = engine->epoll_fd;
     engine->tcti = tcti_new(&waiter);
     if (!engine->tcti)
-        return -ENOMEM;
+        return -errno;
     return engine_start(engine);
 }
 
@@ -249,8 +259,11 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
     engine->control.fd = engine->epoll_fd = -1;
     engine->stop.head.kind = ENGINE_ORDER_STOP;
     engine->alive.head.kind = ENGINE_ORDER_ALIVE;
+    engine->fall_asleep.head.kind = ENGINE_ORDER_SLEEP;
     atomic_flag_clear(&engine->stop_sent);
     atomic_init(&engine->alive_sent, false);
+    atomic_init(&engine->sleep_sent, false);
+    atomic_init(&engine->sleep_wanted, false);
     engine_init_lists(engine);
     engine->listener = listener;
     error = engine_configure(engine, config) ? engine_init(engine) : -ENOMEM;
@@ -361,16 +374,22 @@ int engine_query(struct engine *engine, void *token)
     return engine_post(engine, &message, false);
 }
 
+/* Of several orders that wait only the last one counts. */
+static void engine_order_sleep(struct engine *engine, bool wanted)
+{
+    atomic_store(&engine->sleep_wanted, wanted);
+    if (!atomic_exchange(&engine->sleep_sent, true))
+        control_put(&engine->control, &engine->fall_asleep.head, true);
+}
+
 int engine_suspend(struct engine *engine)
 {
-    struct engine_message message = {.head.kind = ENGINE_ORDER_SUSPEND};
-
-    return engine_post(engine, &message, true);
+    engine_order_sleep(engine, true);
+    return 0;
 }
 
 int engine_resume(struct engine *engine)
 {
-    struct engine_message message = {.head.kind = ENGINE_ORDER_RESUME};
-
-    return engine_post(engine, &message, true);
+    engine_order_sleep(engine, false);
+    return 0;
 }

@@ -53,7 +53,7 @@ struct engine_events {
     /* The answer to the request made with `token`. Once for each that was accepted. */
     void (*answered)(void *data, void *token, const struct engine_answer *answer);
     /* The TPM holds nothing that sleep would lose. Once for each engine_suspend(), but for one
-     * that engine_resume() overtook. */
+     * that engine_resume() overtook, or that came while another was still waited for. */
     void (*suspended)(void *data);
     /* All is given back and the thread ends. Once, after engine_stop(). */
     void (*stopped)(void *data);
@@ -106,6 +106,7 @@ int engine_set_locality(struct engine *engine, uint64_t id, uint8_t locality, vo
 /* Fills the answer's status. */
 int engine_query(struct engine *engine, void *token);
 
-/* Saves all that sleep would lose, tells so, and holds commands until engine_resume(). */
+/* Saves all that sleep would lose, tells so, and holds commands until engine_resume(). Neither
+ * takes memory, nor fails. */
 int engine_suspend(struct engine *engine);
 int engine_resume(struct engine *engine);

@@ -179,6 +179,7 @@ struct listener *listener_new(const char *path, const char *group, enum listener
         LISTENER_SAY("no memory for the socket %s, or it was removed", path);
         *fault = LISTENER_RESOURCES;
         listener_free(listener);
+        unlink(address.sun_path);
         return NULL;
     }
     listener->device = status.st_dev;

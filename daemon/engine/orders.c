@@ -100,15 +100,14 @@ static void orders_carry_out(struct engine *engine, struct engine_message *messa
     case ENGINE_ORDER_QUERY:
         orders_answer(engine, message->token, TSS2_RC_SUCCESS);
         break;
-    case ENGINE_ORDER_SUSPEND:
-        engine->sleep = ENGINE_FALLING_ASLEEP;
-        break;
-    case ENGINE_ORDER_RESUME:
-        engine->sleep = ENGINE_AWAKE;
-        break;
+    case ENGINE_ORDER_SLEEP:
+        /* This first: an order that comes from here on is sent again. */
+        atomic_store(&engine->sleep_sent, false);
+        engine->sleep = atomic_load(&engine->sleep_wanted) ? ENGINE_FALLING_ASLEEP : ENGINE_AWAKE;
+        return; /* it is a part of the engine, as the next ones are */
     case ENGINE_ORDER_ALIVE:
         atomic_store(&engine->alive_sent, false);
-        return; /* it is a part of the engine, as the next one is */
+        return;
     case ENGINE_ORDER_STOP:
         orders_stop(engine);
         return;
@@ -142,15 +141,15 @@ void orders_refuse(struct engine *engine)
         case ENGINE_ORDER_STOP:
             orders_carry_out(engine, message);
             continue;
-        case ENGINE_ORDER_SUSPEND:
-            engine->events.suspended(engine->events.data);
-            break;
+        case ENGINE_ORDER_SLEEP:
+            orders_carry_out(engine, message);
+            if (engine->sleep == ENGINE_FALLING_ASLEEP)
+                engine->events.suspended(engine->events.data);
+            continue;
         case ENGINE_ORDER_CANCEL:
         case ENGINE_ORDER_LOCALITY:
         case ENGINE_ORDER_QUERY:
             orders_answer(engine, message->token, TSS2_TCTI_RC_NO_CONNECTION);
-            break;
-        case ENGINE_ORDER_RESUME:
             break;
         }
         free(message);

@@ -16,12 +16,27 @@
  */
 #define SERVE_EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
 
+/*
+ * The most that one command is charged, nanoseconds: what the longest key generations take. The
+ * clock says more when the process or the whole machine stood still in the middle of a command, and
+ * nobody is to wait until all others have used the chip for so long.
+ */
+#define SERVE_COST_MAX UINT64_C(60000000000)
+
 static uint64_t serve_clock(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+/* What a client is charged for what it got since `started`. */
+static uint64_t serve_cost(uint64_t started)
+{
+    uint64_t now = serve_clock(), cost = now > started ? now - started : 0;
+
+    return cost < SERVE_COST_MAX ? cost : SERVE_COST_MAX;
 }
 
 void serve_add(struct engine *engine, struct engine_client *client)
@@ -230,7 +245,7 @@ static void serve_run(struct engine *engine, struct engine_client *client, uint8
         answer = serve_submit(engine, client, frame, size);
     engine->running = NULL;
     if (!client->gone) {
-        scheduler_charge(&engine->scheduler, &client->turn, serve_clock() - started);
+        scheduler_charge(&engine->scheduler, &client->turn, serve_cost(started));
         serve_answer(engine, client, engine->response, answer);
     }
     explicit_bzero(engine->response, answer);
@@ -259,7 +274,7 @@ void serve_next(struct engine *engine)
     if (client->io.control && control_frame_is(frame)) {
         requests_carry_out(engine, client, CLIENT_IO_FRONT, frame, size);
         if (!client->gone)
-            scheduler_charge(&engine->scheduler, &client->turn, serve_clock() - started);
+            scheduler_charge(&engine->scheduler, &client->turn, serve_cost(started));
     } else {
         serve_run(engine, client, frame, size);
         engine_touch(engine);

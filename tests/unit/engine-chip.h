@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "rm/tpm.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +25,7 @@ struct engine_chip {
     size_t size;
     uint8_t locality; /* the last one set */
     unsigned localities, cancels;
+    struct rm_tpm *tpm; /* answers in the test's place, where it is not NULL */
 };
 
 void engine_chip_init(struct engine_chip *chip, bool polls);
@@ -39,7 +42,8 @@ void engine_chip_take(struct engine_chip *chip);
 /* Notes localities and cancels; true when there is a command to take off. Does not wait. */
 bool engine_chip_has_command(struct engine_chip *chip);
 
-/* Answers the command that was taken off: with `code` alone, or as a working TPM would. */
+/* Answers the command that was taken off: with `code` alone, or as a working TPM would that has no
+ * more than two commands, or as `tpm` does. */
 void engine_chip_answer_code(struct engine_chip *chip, uint32_t code);
 void engine_chip_answer(struct engine_chip *chip);
 

@@ -94,15 +94,29 @@ bool engine_world_flag(struct engine_world *world, const bool *flag)
     return value;
 }
 
-void engine_world_pump(struct engine_world *world)
+/* Waits a moment for the TPM to get a command, or for descriptor `fd`, and lets the TPM answer. */
+static void pump(struct engine_world *world, int fd)
 {
-    struct pollfd handle = {world->chip.fd, POLLIN, 0};
+    struct pollfd handles[2] = {{world->chip.fd, POLLIN, 0}, {fd, POLLIN, 0}};
 
-    poll(&handle, 1, 5);
+    poll(handles, 2, 5);
     while (engine_chip_has_command(&world->chip)) {
         engine_chip_take(&world->chip);
         engine_chip_answer(&world->chip);
     }
+}
+
+void engine_world_pump(struct engine_world *world)
+{
+    pump(world, -1);
+}
+
+void engine_world_await_answer(struct engine_world *world, int client)
+{
+    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && !engine_world_has_answer(world, client, 0);
+         i++)
+        pump(world, world->clients[client]);
+    assert_true(engine_world_has_answer(world, client, 0));
 }
 
 void engine_world_await_number(struct engine_world *world, const unsigned *number, unsigned value)
@@ -137,7 +151,7 @@ struct engine_world *engine_world_new(bool polls)
     return world;
 }
 
-static void world_make_listener(struct engine_world *world)
+void engine_world_listen(struct engine_world *world)
 {
     char text[LISTENER_TEXT];
     enum listener_fault fault;
@@ -185,7 +199,7 @@ int engine_world_setup_limits(void **state)
 
     world->config.max_connections = 5;
     world->config.max_connections_per_user = 3;
-    world_make_listener(world);
+    engine_world_listen(world);
     engine_world_start(world);
     *state = world;
     return 0;
@@ -195,7 +209,7 @@ int engine_world_setup_socket(void **state)
 {
     struct engine_world *world = engine_world_new(true);
 
-    world_make_listener(world);
+    engine_world_listen(world);
     engine_world_start(world);
     *state = world;
     return 0;
@@ -330,9 +344,7 @@ void engine_world_expect_end(struct engine_world *world, int client)
 void engine_world_expect_served(struct engine_world *world, int client)
 {
     engine_world_put_random(world, client, 99);
-    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && !engine_world_has_answer(world, client, 0);
-         i++)
-        engine_world_pump(world);
+    engine_world_await_answer(world, client);
     assert_int_equal(engine_world_get(world, client, ENGINE_WORLD_ANSWER), 0);
 }
 

@@ -37,8 +37,9 @@ int engine_world_setup_socket(void **state);
 int engine_world_setup_limits(void **state);
 int engine_world_teardown(void **state);
 
-/* In two steps, to change the configuration between them. */
+/* In steps, to change the configuration between them; the listening socket is not needed. */
 struct engine_world *engine_world_new(bool polls);
+void engine_world_listen(struct engine_world *world);
 struct engine_events engine_world_events(struct engine_world *world);
 void engine_world_start(struct engine_world *world);
 
@@ -49,6 +50,8 @@ bool engine_world_flag(struct engine_world *world, const bool *flag);
 /* Waits for it, with the TPM answering all that comes. */
 void engine_world_await_number(struct engine_world *world, const unsigned *number, unsigned value);
 void engine_world_await_flag(struct engine_world *world, const bool *flag);
+/* Likewise for an answer to the client, or the end of its connection. */
+void engine_world_await_answer(struct engine_world *world, int client);
 
 /* Lets the TPM answer whatever command comes within a moment. */
 void engine_world_pump(struct engine_world *world);

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "scarce.h"
+
+#include "scarce-kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+static struct {
+    pthread_mutex_t lock;
+    bool set, lasting;
+    enum scarce_kind kind;
+    unsigned left; /* requests until the refused one */
+    unsigned refused;
+} shortage = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static atomic_long held;
+static atomic_uint accepts;
+
+void scarce_begin(enum scarce_kind kind, unsigned nth, bool lasting)
+{
+    pthread_mutex_lock(&shortage.lock);
+    shortage.set = true;
+    shortage.lasting = lasting;
+    shortage.kind = kind;
+    shortage.left = nth;
+    shortage.refused = 0;
+    pthread_mutex_unlock(&shortage.lock);
+}
+
+unsigned scarce_end(void)
+{
+    unsigned refused;
+
+    pthread_mutex_lock(&shortage.lock);
+    shortage.set = false;
+    refused = shortage.refused;
+    pthread_mutex_unlock(&shortage.lock);
+    return refused;
+}
+
+long scarce_held(void)
+{
+    return atomic_load(&held);
+}
+
+unsigned scarce_accepts(void)
+{
+    return atomic_load(&accepts);
+}
+
+/* Whether this request is refused; with errno then. */
+static bool refuse(enum scarce_kind kind)
+{
+    bool refused = false;
+
+    pthread_mutex_lock(&shortage.lock);
+    if (shortage.set && shortage.kind == kind) {
+        if (shortage.left > 0)
+            refused = --shortage.left == 0;
+        else
+            refused = shortage.lasting;
+        shortage.refused += refused;
+    }
+    pthread_mutex_unlock(&shortage.lock);
+    if (refused)
+        errno = kind == SCARCE_MEMORY ? ENOMEM : EMFILE;
+    return refused;
+}
+
+static void *note(void *block)
+{
+    if (block)
+        atomic_fetch_add(&held, 1);
+    return block;
+}
+
+void *scarce_malloc(size_t size)
+{
+    return refuse(SCARCE_MEMORY) ? NULL : note(malloc(size));
+}
+
+void *scarce_calloc(size_t count, size_t size)
+{
+    return refuse(SCARCE_MEMORY) ? NULL : note(calloc(count, size));
+}
+
+void *scarce_realloc(void *old, size_t size)
+{
+    void *block = refuse(SCARCE_MEMORY) ? NULL : realloc(old, size);
+
+    return old ? block : note(block);
+}
+
+void *scarce_reallocarray(void *old, size_t count, size_t size)
+{
+    void *block = refuse(SCARCE_MEMORY) ? NULL : reallocarray(old, count, size);
+
+    return old ? block : note(block);
+}
+
+char *scarce_strdup(const char *text)
+{
+    return refuse(SCARCE_MEMORY) ? NULL : note(strdup(text));
+}
+
+void scarce_free(void *block)
+{
+    if (block)
+        atomic_fetch_sub(&held, 1);
+    free(block);
+}
+
+void *scarce_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    return refuse(SCARCE_MEMORY) ? MAP_FAILED : mmap(at, size, protection, flags, fd, offset);
+}
+
+/* Of the operations only adding takes memory. */
+int scarce_epoll_ctl(int epoll_fd, int how, int fd, struct epoll_event *event)
+{
+    return how == EPOLL_CTL_ADD && refuse(SCARCE_MEMORY) ? -1 : epoll_ctl(epoll_fd, how, fd, event);
+}
+
+int scarce_epoll_create1(int flags)
+{
+    return refuse(SCARCE_DESCRIPTORS) ? -1 : epoll_create1(flags);
+}
+
+int scarce_eventfd(unsigned value, int flags)
+{
+    return refuse(SCARCE_DESCRIPTORS) ? -1 : eventfd(value, flags);
+}
+
+int scarce_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
+{
+    atomic_fetch_add(&accepts, 1);
+    return refuse(SCARCE_MEMORY) || refuse(SCARCE_DESCRIPTORS) ? -1
+                                                               : accept4(fd, address, size, flags);
+}
+
+int scarce_openat(int directory, const char *path, int flags, ...)
+{
+    mode_t mode = 0;
+
+    if (flags & O_CREAT) {
+        va_list arguments;
+
+        va_start(arguments, flags);
+        mode = va_arg(arguments, mode_t);
+        va_end(arguments);
+    }
+    return refuse(SCARCE_DESCRIPTORS) ? -1 : openat(directory, path, flags, mode);
+}
+
+int scarce_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *data)
+{
+    return refuse(SCARCE_MEMORY) ? EAGAIN : pthread_create(thread, attributes, start, data);
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The resource manager with each of its allocations refused in turn, over libtpms. The files of
+ * the manager are compiled once more for this, with seams.h.
+ */
+#include "errand.h"
+#include "rm-world.h"
+#include "scarce.h"
+#include "wire/handle.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* More than a run takes. */
+#define MANY 100000
+
+enum { BYSTANDER, CLIENT };
+
+static int setup(void **state)
+{
+    *state = rm_world_new(NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    rm_world_free(*state);
+    assert_int_equal(scarce_held(), 0);
+    return 0;
+}
+
+/* All clients go; nothing of them may stay, neither in the chip nor in memory. */
+static void expect_nothing_left(struct rm_world *world)
+{
+    for (unsigned i = 0; i < RM_WORLD_CLIENTS; i++)
+        rm_world_disconnect(world, i);
+    rm_world_idle(world, true);
+    assert_int_equal(rm_world_in_chip(world, HANDLE_TRANSIENT_FIRST), 0);
+    assert_int_equal(rm_world_in_chip(world, HANDLE_LOADED_SESSIONS), 0);
+}
+
+static void renew(struct rm_world *world)
+{
+    rm_free(world->rm);
+    assert_int_equal(scarce_held(), 0);
+    world->rm = rm_new(&world->chip->tpm, &world->facts, &rm_world_limits);
+    assert_non_null(world->rm);
+}
+
+/* Clients that come while there is no memory, and such as had nothing yet. */
+static void come_and_go(struct rm_world *world)
+{
+    struct rm_client *client = rm_client_new(world->rm, 3000);
+
+    rm_client_free(client);
+}
+
+static void step_idle(struct rm_world *world)
+{
+    for (unsigned i = 0; i < MANY && rm_idle(world->rm, true); i++)
+        ;
+}
+
+/* A day with the memory short from request `nth` on; false when the day took fewer. */
+static bool spend_day(struct rm_world *world, unsigned nth, bool lasting)
+{
+    struct errand bystander, client;
+    long held = scarce_held();
+    unsigned refused;
+
+    errand_init(&bystander, rm_world_connect(world, BYSTANDER, 1000), 1);
+    errand_init(&client, rm_world_connect(world, CLIENT, 2000), 2);
+    errand_begin(&bystander);
+    errand_use(&bystander);
+
+    scarce_begin(SCARCE_MEMORY, nth, lasting);
+    come_and_go(world);
+    errand_begin(&client);
+    errand_use(&client);
+    errand_move(&client);
+    step_idle(world);
+    errand_end(&client);
+    step_idle(world);
+    errand_use(&client);
+    refused = scarce_end();
+
+    /* Who was there before has all that it had, and goes on with it. */
+    errand_use(&bystander);
+    errand_move(&bystander);
+    errand_end(&bystander);
+    errand_expect_unhindered(&bystander);
+    /* So does the other one, from what it could get. */
+    client.refused = 0;
+    errand_begin(&client);
+    errand_use(&client);
+    errand_move(&client);
+    errand_end(&client);
+    errand_expect_unhindered(&client);
+    /* Chip time for others: it is left empty. */
+    rm_world_idle(world, true);
+    assert_int_equal(rm_world_in_chip(world, HANDLE_TRANSIENT_FIRST), 0);
+    assert_int_equal(rm_world_in_chip(world, HANDLE_LOADED_SESSIONS), 0);
+    errand_clear(&client);
+    errand_clear(&bystander);
+    /* All that the manager has of clients that went is one answer that it keeps. */
+    expect_nothing_left(world);
+    assert_in_range(scarce_held(), held, held + 1);
+    return refused > 0;
+}
+
+static void spend_days(struct rm_world *world, bool lasting)
+{
+    unsigned nth = 1;
+
+    while (spend_day(world, nth, lasting)) {
+        renew(world);
+        assert_true(++nth < MANY);
+    }
+    /* The day has as many allocations as it has commands that need one. */
+    assert_in_range(nth, 30, MANY);
+}
+
+static void test_R42_each_allocation_refused(void **state)
+{
+    spend_days(*state, false);
+}
+
+static void test_R42_all_allocations_refused_from_one_on(void **state)
+{
+    spend_days(*state, true);
+}
+
+static void test_R42_no_memory_for_a_manager(void **state)
+{
+    struct rm_world *world = *state;
+    long before = scarce_held();
+    struct rm *rm;
+    unsigned nth = 0;
+
+    do {
+        scarce_begin(SCARCE_MEMORY, ++nth, false);
+        rm = rm_new(&world->chip->tpm, &world->facts, &rm_world_limits);
+        assert_true(rm || scarce_held() == before);
+    } while (scarce_end() > 0 && !rm);
+    assert_in_range(nth, 2, 20);
+    rm_free(rm);
+    assert_int_equal(scarce_held(), before);
+}
+
+static void test_R42_no_memory_for_a_client(void **state)
+{
+    struct rm_world *world = *state;
+    long before = scarce_held();
+    struct rm_client *client;
+    unsigned nth = 0;
+
+    do {
+        scarce_begin(SCARCE_MEMORY, ++nth, false);
+        client = rm_client_new(world->rm, 1000);
+        assert_true(client || scarce_held() == before);
+    } while (scarce_end() > 0 && !client);
+    assert_in_range(nth, 2, 20);
+    rm_client_free(client);
+    assert_int_equal(scarce_held(), before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_R42_no_memory_for_a_manager, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_R42_no_memory_for_a_client, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_R42_each_allocation_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_R42_all_allocations_refused_from_one_on, setup,
+                                        teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
