@@ -1,36 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The D-Bus module: calls of the daemon's methods, in turn, on a connection of their own to a bus.
- * GLib builds and reads the messages. The connection stays open as long as the TCTI context: the
- * daemon takes Cancel and SetLocality from the very peer that created the connection only.
+ * The connection stays open as long as the TCTI context: the daemon takes Cancel and SetLocality
+ * from the very peer that created the connection only.
  */
 #include "connect-dbus.h"
 
 #include <errno.h>
-#include <gio/gio.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "bus-message.h"
 #include "bus-socket.h"
 #include "deadline.h"
 
-#define DBUS_FIXED_HEADER 16     /* D-Bus specification, "Message Format" */
-#define REPLY_MAX_BYTES   65536u /* no message that is meant for us comes near it */
+#define BUS_NAME "org.freedesktop.DBus"
+#define BUS_PATH "/org/freedesktop/DBus"
 
 struct connect_dbus_peer {
-    int bus;        /* -1 once the bytes on it are out of step or it is closed */
-    guint32 serial; /* of the newest call */
-    char *daemon;   /* unique name of the daemon that owns the connection */
-    guint64 id;     /* of the connection */
+    int bus;                               /* -1 once it is closed or its bytes are out of step */
+    uint32_t serial;                       /* of the newest call */
+    uint8_t *bytes;                        /* of the newest message that came, or NULL */
+    char daemon[BUS_MESSAGE_NAME_MAX + 1]; /* unique name of who owns the daemon's connection */
+    uint64_t id;                           /* of that connection */
 };
 
 /* D-Bus errors by the TCTI code that says the same; a name that ends in a dot stands for all that
- * begin with it. */
+ * begin with it. Arrays, because pointers would have to be relocated in every process. */
 static const struct {
-    const char *name;
+    char name[44];
     TSS2_RC rc;
 } connect_dbus_errors[] = {
     {"com.intel.tss2.Tabrmd.Error.NotImplemented", TSS2_TCTI_RC_NOT_IMPLEMENTED},
@@ -59,7 +59,7 @@ static TSS2_RC connect_dbus_error(const char *name)
 {
     size_t i, length;
 
-    for (i = 0; i < G_N_ELEMENTS(connect_dbus_errors); i++) {
+    for (i = 0; i < sizeof(connect_dbus_errors) / sizeof(connect_dbus_errors[0]); i++) {
         length = strlen(connect_dbus_errors[i].name);
         if (connect_dbus_errors[i].name[length - 1] == '.'
                 ? strncmp(name, connect_dbus_errors[i].name, length) == 0
@@ -88,81 +88,84 @@ static TSS2_RC connect_dbus_broken(struct connect_dbus_peer *peer, int failed, b
     return TSS2_TCTI_RC_IO_ERROR;
 }
 
-static TSS2_RC connect_dbus_send(struct connect_dbus_peer *peer, GDBusMessage *call,
+static TSS2_RC connect_dbus_no_memory(char *why)
+{
+    snprintf(why, CONNECT_DBUS_WHY, "no memory");
+    return TSS2_TCTI_RC_MEMORY;
+}
+
+static TSS2_RC connect_dbus_send(struct connect_dbus_peer *peer, struct bus_message_call *call,
                                  int64_t deadline, char *why)
 {
-    g_autoptr(GError) error = NULL;
-    g_autofree guchar *blob = NULL;
-    gsize size = 0;
+    uint8_t bytes[BUS_MESSAGE_CALL_MAX];
+    size_t size;
     int failed;
 
     /* A serial is never 0. */
-    peer->serial = peer->serial == G_MAXUINT32 ? 1 : peer->serial + 1;
-    g_dbus_message_set_serial(call, peer->serial);
-    blob = g_dbus_message_to_blob(call, &size, G_DBUS_CAPABILITY_FLAGS_UNIX_FD_PASSING, &error);
-    if (blob == NULL) {
-        snprintf(why, CONNECT_DBUS_WHY, "cannot build a D-Bus message: %s", error->message);
+    peer->serial = peer->serial == UINT32_MAX ? 1 : peer->serial + 1;
+    call->serial = peer->serial;
+    size = bus_message_build(bytes, call);
+    if (size == 0) {
+        snprintf(why, CONNECT_DBUS_WHY, "cannot build a D-Bus message: a name is too long");
         return TSS2_TCTI_RC_GENERAL_FAILURE;
     }
-    failed = bus_socket_send(peer->bus, blob, size, deadline);
+    failed = bus_socket_send(peer->bus, bytes, size, deadline);
     return failed == 0 ? TSS2_RC_SUCCESS : connect_dbus_broken(peer, failed, true, why);
 }
 
-/* Reads the next message, whatever it is. The caller owns `*message` and the descriptors. */
-static TSS2_RC connect_dbus_receive(struct connect_dbus_peer *peer, GDBusMessage **message,
+/* Reads the next message, whatever it is; it points into peer->bytes until the next one. The
+ * caller owns the descriptors. */
+static TSS2_RC connect_dbus_receive(struct connect_dbus_peer *peer, struct bus_message *message,
                                     struct bus_socket_fds *fds, int64_t deadline, char *why)
 {
-    g_autoptr(GError) error = NULL;
-    g_autofree guchar *blob = g_malloc(REPLY_MAX_BYTES);
-    gssize size;
-    size_t done;
+    uint8_t fixed[BUS_MESSAGE_FIXED_SIZE];
+    size_t size, done;
     int failed;
 
-    failed = bus_socket_receive(peer->bus, blob, DBUS_FIXED_HEADER, &done, fds, deadline);
+    failed = bus_socket_receive(peer->bus, fixed, sizeof(fixed), &done, fds, deadline);
     if (failed != 0)
         return connect_dbus_broken(peer, failed, done > 0, why);
-    size = g_dbus_message_bytes_needed(blob, DBUS_FIXED_HEADER, &error);
-    if (size < DBUS_FIXED_HEADER || (gsize)size > REPLY_MAX_BYTES)
+    size = bus_message_size(fixed);
+    if (size == 0)
         return connect_dbus_broken(peer, EBADMSG, true, why);
-    failed = bus_socket_receive(peer->bus, blob + DBUS_FIXED_HEADER,
-                                (size_t)size - DBUS_FIXED_HEADER, &done, fds, deadline);
-    if (failed != 0)
-        return connect_dbus_broken(peer, failed, true, why);
-    *message = g_dbus_message_new_from_blob(blob, (gsize)size,
-                                            G_DBUS_CAPABILITY_FLAGS_UNIX_FD_PASSING, &error);
-    return *message != NULL ? TSS2_RC_SUCCESS : connect_dbus_broken(peer, EBADMSG, true, why);
+    free(peer->bytes);
+    peer->bytes = malloc(size);
+    if (peer->bytes == NULL) {
+        connect_dbus_drop(peer);
+        return connect_dbus_no_memory(why);
+    }
+    memcpy(peer->bytes, fixed, sizeof(fixed));
+    failed = bus_socket_receive(peer->bus, peer->bytes + sizeof(fixed), size - sizeof(fixed), &done,
+                                fds, deadline);
+    if (failed == 0)
+        failed = bus_message_read(message, peer->bytes, size);
+    return failed == 0 ? TSS2_RC_SUCCESS : connect_dbus_broken(peer, failed, true, why);
 }
 
 /* Whether `message` answers the newest call. */
-static bool connect_dbus_is_reply(const struct connect_dbus_peer *peer, GDBusMessage *message)
+static bool connect_dbus_is_reply(const struct connect_dbus_peer *peer,
+                                  const struct bus_message *message)
 {
-    GDBusMessageType type = g_dbus_message_get_message_type(message);
-
-    return (type == G_DBUS_MESSAGE_TYPE_METHOD_RETURN || type == G_DBUS_MESSAGE_TYPE_ERROR)
-           && g_dbus_message_get_reply_serial(message) == peer->serial;
+    return (message->type == BUS_MESSAGE_METHOD_RETURN || message->type == BUS_MESSAGE_ERROR)
+           && message->reply_serial == peer->serial;
 }
 
-static TSS2_RC connect_dbus_refused(GDBusMessage *reply, char *why)
+static TSS2_RC connect_dbus_refused(const struct bus_message *reply, char *why)
 {
-    const char *name = g_dbus_message_get_error_name(reply);
-    const char *text = g_dbus_message_get_arg0(reply);
-
-    name = name != NULL ? name : "error without a name";
-    snprintf(why, CONNECT_DBUS_WHY, "%.100s: %.140s", name, text != NULL ? text : "");
-    return connect_dbus_error(name);
+    snprintf(why, CONNECT_DBUS_WHY, "%.100s: %.140s", reply->error_name,
+             reply->text != NULL ? reply->text : "");
+    return connect_dbus_error(reply->error_name);
 }
 
 /*
  * Sends `call` and waits for its reply. Everything else that comes meanwhile, the bus's own signals
- * and replies that came too late, is dropped with its descriptors. On success the caller owns the
- * reply, whose body is of `type`, and the descriptors in `fds`.
+ * and replies that came too late, is dropped with its descriptors. On success the reply, whose body
+ * is of `type`, holds until the next call, and the caller owns the descriptors in `fds`.
  */
-static TSS2_RC connect_dbus_call(struct connect_dbus_peer *peer, GDBusMessage *call,
-                                 const char *type, GDBusMessage **reply, struct bus_socket_fds *fds,
-                                 int64_t deadline, char *why)
+static TSS2_RC connect_dbus_call(struct connect_dbus_peer *peer, struct bus_message_call *call,
+                                 const char *type, struct bus_message *reply,
+                                 struct bus_socket_fds *fds, int64_t deadline, char *why)
 {
-    g_autoptr(GDBusMessage) message = NULL;
-    GVariant *body;
     TSS2_RC rc;
 
     if (peer->bus < 0) {
@@ -171,39 +174,35 @@ static TSS2_RC connect_dbus_call(struct connect_dbus_peer *peer, GDBusMessage *c
     }
     rc = connect_dbus_send(peer, call, deadline, why);
     while (rc == TSS2_RC_SUCCESS) {
-        rc = connect_dbus_receive(peer, &message, fds, deadline, why);
-        if (rc != TSS2_RC_SUCCESS || connect_dbus_is_reply(peer, message))
+        rc = connect_dbus_receive(peer, reply, fds, deadline, why);
+        if (rc != TSS2_RC_SUCCESS || connect_dbus_is_reply(peer, reply))
             break;
         bus_socket_fds_close(fds);
-        g_clear_object(&message);
         /* Not even a bus that never falls silent holds a call past its deadline. */
         if (deadline_left_ms(deadline) == 0)
             rc = connect_dbus_broken(peer, ETIMEDOUT, false, why);
     }
-    if (rc == TSS2_RC_SUCCESS
-        && g_dbus_message_get_message_type(message) == G_DBUS_MESSAGE_TYPE_ERROR)
-        rc = connect_dbus_refused(message, why);
-    if (rc == TSS2_RC_SUCCESS) {
-        body = g_dbus_message_get_body(message);
-        if (body == NULL || !g_variant_is_of_type(body, G_VARIANT_TYPE(type))) {
-            snprintf(why, CONNECT_DBUS_WHY, "a reply of another type than %s", type);
-            rc = TSS2_TCTI_RC_MALFORMED_RESPONSE;
-        }
+    if (rc == TSS2_RC_SUCCESS && reply->type == BUS_MESSAGE_ERROR) {
+        rc = connect_dbus_refused(reply, why);
+    } else if (rc == TSS2_RC_SUCCESS && strcmp(reply->signature, type) != 0) {
+        snprintf(why, CONNECT_DBUS_WHY, "a reply of another type than (%s)", type);
+        rc = TSS2_TCTI_RC_MALFORMED_RESPONSE;
     }
     if (rc != TSS2_RC_SUCCESS)
         bus_socket_fds_close(fds);
-    else
-        *reply = g_steal_pointer(&message);
     return rc;
 }
 
 static TSS2_RC connect_dbus_hello(struct connect_dbus_peer *peer, int64_t deadline, char *why)
 {
-    g_autoptr(GDBusMessage) reply = NULL;
-    g_autoptr(GDBusMessage) call = g_dbus_message_new_method_call(
-        "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello");
+    struct bus_message_call call = {.destination = BUS_NAME,
+                                    .path = BUS_PATH,
+                                    .interface = BUS_NAME,
+                                    .member = "Hello",
+                                    .signature = ""};
     struct bus_socket_fds fds = {0, {0}};
-    TSS2_RC rc = connect_dbus_call(peer, call, "(s)", &reply, &fds, deadline, why);
+    struct bus_message reply;
+    TSS2_RC rc = connect_dbus_call(peer, &call, "s", &reply, &fds, deadline, why);
 
     bus_socket_fds_close(&fds);
     return rc;
@@ -212,18 +211,18 @@ static TSS2_RC connect_dbus_hello(struct connect_dbus_peer *peer, int64_t deadli
 static TSS2_RC connect_dbus_create(struct connect_dbus_peer *peer, int *fd, const char *bus_name,
                                    int64_t deadline, char *why)
 {
-    g_autoptr(GDBusMessage) reply = NULL;
-    g_autoptr(GDBusMessage) call = g_dbus_message_new_method_call(
-        bus_name, CONNECT_DBUS_PATH, CONNECT_DBUS_INTERFACE, "CreateConnection");
+    struct bus_message_call call = {.destination = bus_name,
+                                    .path = CONNECT_DBUS_PATH,
+                                    .interface = CONNECT_DBUS_INTERFACE,
+                                    .member = "CreateConnection",
+                                    .signature = ""};
     struct bus_socket_fds fds = {0, {0}};
-    const char *sender;
-    TSS2_RC rc = connect_dbus_call(peer, call, "(t)", &reply, &fds, deadline, why);
+    struct bus_message reply;
+    TSS2_RC rc = connect_dbus_call(peer, &call, "t", &reply, &fds, deadline, why);
 
     if (rc != TSS2_RC_SUCCESS)
         return rc;
-    sender = g_dbus_message_get_sender(reply);
-    /* GLib takes any text for a sender, but builds no call to what is no name. */
-    if (sender == NULL || !g_dbus_is_unique_name(sender)) {
+    if (reply.sender == NULL || !bus_message_is_unique_name(reply.sender)) {
         snprintf(why, CONNECT_DBUS_WHY, "CreateConnection was answered by nobody on the bus");
         bus_socket_fds_close(&fds);
         return TSS2_TCTI_RC_MALFORMED_RESPONSE;
@@ -234,29 +233,31 @@ static TSS2_RC connect_dbus_create(struct connect_dbus_peer *peer, int *fd, cons
         bus_socket_fds_close(&fds);
         return TSS2_TCTI_RC_MALFORMED_RESPONSE;
     }
-    g_variant_get(g_dbus_message_get_body(reply), "(t)", &peer->id);
     /* The id is a secret between this peer and that daemon: whoever takes the well-known name
      * after it does not get to see it. */
-    peer->daemon = g_strdup(sender);
+    peer->id = reply.number;
+    memcpy(peer->daemon, reply.sender, strlen(reply.sender) + 1);
     *fd = fds.fds[0];
     return TSS2_RC_SUCCESS;
 }
 
-static void connect_dbus_close(struct connect_dbus_peer *peer)
+void connect_dbus_close(struct connect_dbus_peer *peer)
 {
     if (peer == NULL)
         return;
     connect_dbus_drop(peer);
-    g_free(peer->daemon);
-    g_free(peer);
+    free(peer->bytes);
+    free(peer);
 }
 
-static TSS2_RC connect_dbus_open(struct connect_dbus_peer **peer, int *fd, enum conf_bus bus,
-                                 const char *bus_name, int64_t deadline, char *why)
+TSS2_RC connect_dbus_open(struct connect_dbus_peer **peer, int *fd, enum conf_bus bus,
+                          const char *bus_name, int64_t deadline, char *why)
 {
-    struct connect_dbus_peer *opened = g_new0(struct connect_dbus_peer, 1);
+    struct connect_dbus_peer *opened = calloc(1, sizeof(*opened));
     TSS2_RC rc;
 
+    if (opened == NULL)
+        return connect_dbus_no_memory(why);
     opened->bus = -1;
     rc = bus_socket_open(&opened->bus, bus, deadline, why, CONNECT_DBUS_WHY);
     if (rc == TSS2_RC_SUCCESS)
@@ -272,43 +273,38 @@ static TSS2_RC connect_dbus_open(struct connect_dbus_peer **peer, int *fd, enum 
     return rc == TSS2_TCTI_RC_IO_ERROR ? TSS2_TCTI_RC_NO_CONNECTION : rc;
 }
 
-/* Calls a method of the daemon that returns `u`. Takes the floating `arguments`. */
-static TSS2_RC connect_dbus_ask(struct connect_dbus_peer *peer, const char *method,
-                                GVariant *arguments, uint32_t *verdict, int64_t deadline, char *why)
+/* Calls a method of the daemon whose first argument is the connection's id, and that returns "u".
+ */
+static TSS2_RC connect_dbus_ask(struct connect_dbus_peer *peer, struct bus_message_call call,
+                                uint32_t *verdict, int64_t deadline, char *why)
 {
-    g_autoptr(GDBusMessage) reply = NULL;
-    g_autoptr(GDBusMessage) call = g_dbus_message_new_method_call(peer->daemon, CONNECT_DBUS_PATH,
-                                                                  CONNECT_DBUS_INTERFACE, method);
     struct bus_socket_fds fds = {0, {0}};
+    struct bus_message reply;
     TSS2_RC rc;
 
-    g_dbus_message_set_body(call, arguments);
-    rc = connect_dbus_call(peer, call, "(u)", &reply, &fds, deadline, why);
+    call.destination = peer->daemon;
+    call.path = CONNECT_DBUS_PATH;
+    call.interface = CONNECT_DBUS_INTERFACE;
+    call.id = peer->id;
+    rc = connect_dbus_call(peer, &call, "u", &reply, &fds, deadline, why);
     bus_socket_fds_close(&fds);
     if (rc == TSS2_RC_SUCCESS)
-        g_variant_get(g_dbus_message_get_body(reply), "(u)", verdict);
+        *verdict = (uint32_t)reply.number;
     return rc;
 }
 
-static TSS2_RC connect_dbus_cancel(struct connect_dbus_peer *peer, uint32_t *verdict,
-                                   int64_t deadline, char *why)
+TSS2_RC connect_dbus_cancel(struct connect_dbus_peer *peer, uint32_t *verdict, int64_t deadline,
+                            char *why)
 {
-    return connect_dbus_ask(peer, "Cancel", g_variant_new("(t)", peer->id), verdict, deadline, why);
+    return connect_dbus_ask(peer, (struct bus_message_call){.member = "Cancel", .signature = "t"},
+                            verdict, deadline, why);
 }
 
-static TSS2_RC connect_dbus_set_locality(struct connect_dbus_peer *peer, uint8_t locality,
-                                         uint32_t *verdict, int64_t deadline, char *why)
+TSS2_RC connect_dbus_set_locality(struct connect_dbus_peer *peer, uint8_t locality,
+                                  uint32_t *verdict, int64_t deadline, char *why)
 {
-    return connect_dbus_ask(peer, "SetLocality", g_variant_new("(ty)", peer->id, locality), verdict,
-                            deadline, why);
+    return connect_dbus_ask(
+        peer,
+        (struct bus_message_call){.member = "SetLocality", .signature = "ty", .locality = locality},
+        verdict, deadline, why);
 }
-
-extern const struct connect_dbus tabrmd_tcti_dbus;
-
-__attribute__((visibility("default"))) const struct connect_dbus tabrmd_tcti_dbus = {
-    .abi = CONNECT_DBUS_ABI,
-    .open = connect_dbus_open,
-    .cancel = connect_dbus_cancel,
-    .set_locality = connect_dbus_set_locality,
-    .close = connect_dbus_close,
-};

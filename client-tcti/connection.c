@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "connect-module.h"
 #include "connect-socket.h"
 #include "deadline.h"
 #include "logger.h"
@@ -94,12 +93,7 @@ static TSS2_RC connection_open_dbus(struct connection *connection, const struct 
     int fd = -1, flags;
     TSS2_RC rc;
 
-    connection->dbus = connect_module_load(why);
-    if (connection->dbus == NULL) {
-        logger_error("%s", why);
-        return TSS2_TCTI_RC_NOT_SUPPORTED;
-    }
-    rc = connection->dbus->open(&connection->peer, &fd, conf->bus, conf->bus_name, deadline, why);
+    rc = connect_dbus_open(&connection->peer, &fd, conf->bus, conf->bus_name, deadline, why);
     if (rc != TSS2_RC_SUCCESS) {
         logger_error("no connection to tabrmd as %s on the %s bus: %s", conf->bus_name,
                      conf->bus == CONF_BUS_SESSION ? "session" : "system", why);
@@ -166,10 +160,10 @@ TSS2_RC connection_cancel(struct connection *connection)
     char why[CONNECT_DBUS_WHY] = "";
     TSS2_RC rc;
 
-    if (connection->dbus == NULL)
+    if (connection->peer == NULL)
         return stream_send(&connection->stream, request,
                            control_frame_request_store(request, CONTROL_FRAME_CANCEL, 0));
-    rc = connection->dbus->cancel(connection->peer, &verdict, deadline, why);
+    rc = connect_dbus_cancel(connection->peer, &verdict, deadline, why);
     if (rc != TSS2_RC_SUCCESS) {
         logger_warning("tabrmd did not cancel: %s", why);
         return rc;
@@ -184,8 +178,8 @@ TSS2_RC connection_set_locality(struct connection *connection, uint8_t locality)
     char why[CONNECT_DBUS_WHY] = "the connection broke";
     TSS2_RC rc;
 
-    if (connection->dbus != NULL)
-        rc = connection->dbus->set_locality(connection->peer, locality, &verdict, deadline, why);
+    if (connection->peer != NULL)
+        rc = connect_dbus_set_locality(connection->peer, locality, &verdict, deadline, why);
     else
         rc = stream_request(&connection->stream, CONTROL_FRAME_SET_LOCALITY, locality, &verdict,
                             deadline);
@@ -207,7 +201,6 @@ TSS2_RC connection_set_locality(struct connection *connection, uint8_t locality)
 void connection_close(struct connection *connection)
 {
     stream_close(&connection->stream);
-    if (connection->dbus != NULL)
-        connection->dbus->close(connection->peer);
+    connect_dbus_close(connection->peer);
     connection->peer = NULL;
 }

@@ -12,8 +12,7 @@
 
 struct connection {
     struct stream stream;
-    const struct connect_dbus *dbus; /* NULL where control frames are spoken */
-    struct connect_dbus_peer *peer;
+    struct connect_dbus_peer *peer; /* NULL where control frames are spoken */
 };
 
 /* Connects as `conf` says, within the time that deadline.h allows. On failure nothing is open. */

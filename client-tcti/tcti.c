@@ -236,7 +236,7 @@ static TSS2_RC tcti_set_locality(TSS2_TCTI_CONTEXT *context, uint8_t locality)
     /* Neither a daemon that is slow to answer nor a bus that broke harms the stream of commands. */
     if (rc == TSS2_TCTI_RC_TRY_AGAIN)
         return TSS2_TCTI_RC_IO_ERROR;
-    return tcti->connection.dbus == NULL ? tcti_after(tcti, rc) : rc;
+    return tcti->connection.peer == NULL ? tcti_after(tcti, rc) : rc;
 }
 
 static TSS2_RC tcti_make_sticky(TSS2_TCTI_CONTEXT *context, TPM2_HANDLE *handle, uint8_t sticky)

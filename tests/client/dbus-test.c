@@ -262,6 +262,7 @@ struct odd_bus {
     int listener;
     const char *says; /* to the lines of a client */
     const char *more; /* to its first message; then it closes */
+    size_t more_size;
 };
 
 /* Reads up to the last of a client's lines. */
@@ -289,13 +290,15 @@ static void *odd_bus_run(void *data)
     char message[256];
 
     if (fd >= 0 && odd_bus_hears_lines(fd)
-        && send(fd, odd->says, strlen(odd->says), MSG_NOSIGNAL) > 0 && odd->more[0] != '\0'
+        && send(fd, odd->says, strlen(odd->says), MSG_NOSIGNAL) > 0 && odd->more_size > 0
         && recv(fd, message, sizeof(message), 0) > 0)
-        send(fd, odd->more, strlen(odd->more), MSG_NOSIGNAL);
+        send(fd, odd->more, odd->more_size, MSG_NOSIGNAL);
     if (fd >= 0)
         close(fd);
     return NULL;
 }
+
+#define MESSAGE(bytes) (bytes), sizeof(bytes) - 1, TSS2_TCTI_RC_NO_CONNECTION
 
 /* Buses that do not do as the D-Bus specification says. */
 static void test_R47_odd_buses(void **state)
@@ -304,17 +307,23 @@ static void test_R47_odd_buses(void **state)
     static const struct {
         const char *says;
         const char *more;
+        size_t more_size;
         TSS2_RC rc;
     } cases[] = {
-        {"", "", TSS2_TCTI_RC_NO_CONNECTION},
-        {"REJECTED DBUS_COOKIE_SHA1\r\n", "", TSS2_TCTI_RC_NOT_PERMITTED},
-        {"OK", "", TSS2_TCTI_RC_NO_CONNECTION},
-        {NULL, "", TSS2_TCTI_RC_NO_CONNECTION},
-        {"OK 0123\r\nERROR\r\n", "", TSS2_TCTI_RC_NO_CONNECTION},
-        {"OK 0123\r\nAGREE_UNIX_FD\r\nAND MORE\r\n", "", TSS2_TCTI_RC_NO_CONNECTION},
-        {hello, "", TSS2_TCTI_RC_NO_CONNECTION},
-        {hello, "this is no message at all, whatever it may be", TSS2_TCTI_RC_NO_CONNECTION},
-        {hello, "l\2\1\1\xff\xff\xff\xff\1\1\1\1\1\1\1\1", TSS2_TCTI_RC_NO_CONNECTION},
+        {"", "", 0, TSS2_TCTI_RC_NO_CONNECTION},
+        {"REJECTED DBUS_COOKIE_SHA1\r\n", "", 0, TSS2_TCTI_RC_NOT_PERMITTED},
+        {"OK", "", 0, TSS2_TCTI_RC_NO_CONNECTION},
+        {NULL, "", 0, TSS2_TCTI_RC_NO_CONNECTION},
+        {"OK 0123\r\nERROR\r\n", "", 0, TSS2_TCTI_RC_NO_CONNECTION},
+        {"OK 0123\r\nAGREE_UNIX_FD\r\nAND MORE\r\n", "", 0, TSS2_TCTI_RC_NO_CONNECTION},
+        {hello, "", 0, TSS2_TCTI_RC_NO_CONNECTION},
+        {hello, MESSAGE("this is no message at all, whatever it may be")},
+        {hello, MESSAGE("l\2\1\1\xff\xff\xff\xff\1\1\1\1\1\1\1\1")},
+        /* Replies to no call, to another one, and to ours with what is no Hello's. */
+        {hello, MESSAGE("l\2\1\1\0\0\0\0\1\0\0\0\10\0\0\0\5\1u\0\0\0\0\0")},
+        {hello, MESSAGE("l\2\1\1\0\0\0\0\1\0\0\0\10\0\0\0\5\1u\0\2\0\0\0")},
+        {hello, "l\2\1\1\0\0\0\0\1\0\0\0\10\0\0\0\5\1u\0\1\0\0\0", 24,
+         TSS2_TCTI_RC_MALFORMED_RESPONSE},
     };
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t i, fds = fake_count_fds();
@@ -330,7 +339,8 @@ static void test_R47_odd_buses(void **state)
         snprintf(address.sun_path, sizeof(address.sun_path), "%s/odd", bus.directory);
         snprintf(name, sizeof(name), "unix:path=%s", address.sun_path);
         odd = (struct odd_bus){socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
-                               cases[i].says != NULL ? cases[i].says : endless, cases[i].more};
+                               cases[i].says != NULL ? cases[i].says : endless, cases[i].more,
+                               cases[i].more_size};
         assert_int_equal(bind(odd.listener, (struct sockaddr *)&address, sizeof(address)), 0);
         assert_int_equal(listen(odd.listener, 4), 0);
         setenv("DBUS_SESSION_BUS_ADDRESS", name, 1);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "canned-bus.h"
 #include "fake-daemon.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -24,6 +26,7 @@
 #endif
 
 static struct fake_daemon daemon_;
+static struct canned_bus bus;
 
 struct library {
     void *handle;
@@ -70,72 +73,151 @@ static size_t count_mappings(void)
     return count;
 }
 
-static void load_use_unload(const char *conf)
-{
-    struct library library = load();
+/* A client's connection to the bus, the bus's end of it, and the daemon's end of what it made. */
+struct bus_link {
     struct fake_link link;
+    int bus;
+};
+
+static void *bus_link_accept(void *data)
+{
+    struct bus_link *accepted = data;
+
+    accepted->bus = canned_bus_accept(&bus, &accepted->link.server);
+    return NULL;
+}
+
+static void bus_link_open(struct bus_link *opened, TSS2_TCTI_INIT_FUNC init)
+{
+    size_t size = 0;
+    pthread_t thread;
+
+    *opened = (struct bus_link){{NULL, -1}, -1};
+    assert_int_equal(init(NULL, &size, NULL), TSS2_RC_SUCCESS);
+    opened->link.tcti = calloc(1, size);
+    assert_non_null(opened->link.tcti);
+    assert_int_equal(pthread_create(&thread, NULL, bus_link_accept, opened), 0);
+    assert_int_equal(init(opened->link.tcti, &size, "bus_type=system"), TSS2_RC_SUCCESS);
+    pthread_join(thread, NULL);
+    assert_true(opened->bus >= 0);
+}
+
+static void use_socket(const struct library *library)
+{
+    struct fake_link link;
+
+    assert_int_equal(fake_daemon_connect(&daemon_, library->init, 0, &link), TSS2_RC_SUCCESS);
+    fake_link_exchange(&link, 1);
+    fake_link_close(&link);
+}
+
+static void use_bus(const struct library *library)
+{
+    struct bus_link opened;
+
+    bus_link_open(&opened, library->init);
+    fake_link_exchange(&opened.link, 1);
+    fake_link_close(&opened.link);
+    close(opened.bus);
+}
+
+static void miss_bus(const struct library *library)
+{
     size_t size = 0;
     void *context;
 
-    if (conf == NULL) {
-        assert_int_equal(fake_daemon_connect(&daemon_, library.init, 0, &link), TSS2_RC_SUCCESS);
-        fake_link_exchange(&link, 1);
-        fake_link_close(&link);
-    } else {
-        assert_int_equal(library.init(NULL, &size, NULL), TSS2_RC_SUCCESS);
-        context = calloc(1, size);
-        assert_non_null(context);
-        assert_int_equal(library.init(context, &size, conf), TSS2_TCTI_RC_NO_CONNECTION);
-        free(context);
-    }
+    assert_int_equal(library->init(NULL, &size, NULL), TSS2_RC_SUCCESS);
+    context = calloc(1, size);
+    assert_non_null(context);
+    setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere/bus", 1);
+    assert_int_equal(library->init(context, &size, "bus_type=system"), TSS2_TCTI_RC_NO_CONNECTION);
+    setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address, 1);
+    free(context);
+}
+
+static void load_use_unload(void (*use)(const struct library *library))
+{
+    struct library library = load();
+
+    use(&library);
     assert_int_equal(dlclose(library.handle), 0);
 }
 
-/* `loads` loads after some that fill what is filled once; nothing may have grown. */
-static void check_growth(const char *conf, int loads)
+/* A thousand loads after some that fill what is filled once; nothing may have grown. */
+static void check_growth(void (*use)(const struct library *library))
 {
     size_t fds, threads, mappings, in_use;
     int i;
 
     for (i = 0; i < 20; i++)
-        load_use_unload(conf);
+        load_use_unload(use);
     fds = fake_count_fds();
     threads = fake_count_threads();
     mappings = count_mappings();
     in_use = mallinfo2().uordblks;
-    for (i = 0; i < loads; i++)
-        load_use_unload(conf);
+    for (i = 0; i < 1000; i++)
+        load_use_unload(use);
     assert_int_equal(fake_count_fds(), fds);
     assert_int_equal(fake_count_threads(), threads);
     if (OWN_MALLOC) {
         assert_in_range(count_mappings(), 1, mappings + 4);
         assert_in_range(mallinfo2().uordblks, 1, in_use + 4096);
     }
+    assert_false(loaded(TEST_TCTI_LIBRARY));
 }
 
 static void test_R45_a_thousand_loads_leave_nothing(void **state)
 {
     (void)state;
-    check_growth(NULL, 1000);
+    check_growth(use_socket);
 }
 
 static void test_R45_a_thousand_loads_with_dbus_leave_nothing(void **state)
 {
     (void)state;
-    setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere/bus", 1);
-    check_growth("bus_type=system", 1000);
-    assert_true(loaded(TEST_TCTI_MODULE));
-    assert_false(loaded(TEST_TCTI_LIBRARY));
+    check_growth(use_bus);
 }
 
-/* The first test: the D-Bus module stays in the process once it is there. */
-static void test_R45_socket_path_loads_no_glib(void **state)
+static void test_R45_a_thousand_loads_without_a_bus_leave_nothing(void **state)
 {
     (void)state;
-    load_use_unload(NULL);
-    assert_false(loaded(TEST_TCTI_LIBRARY));
-    assert_false(loaded(TEST_TCTI_MODULE));
+    check_growth(miss_bus);
+}
+
+/* The shared objects of this process. */
+static size_t count_objects(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char line[512], path[256], last[256] = "";
+    size_t count = 0;
+
+    assert_non_null(maps);
+    while (fgets(line, sizeof(line), maps) != NULL) {
+        if (sscanf(line, "%*s %*s %*s %*s %*s %255s", path) != 1 || strstr(path, ".so") == NULL
+            || strcmp(path, last) == 0)
+            continue;
+        strcpy(last, path);
+        count++;
+    }
+    fclose(maps);
+    return count;
+}
+
+static void test_R45_no_way_in_loads_another_library(void **state)
+{
+    size_t objects = count_objects();
+    struct library library = load();
+    struct bus_link opened;
+
+    (void)state;
+    use_socket(&library);
+    assert_int_equal(count_objects(), objects + 1);
+    bus_link_open(&opened, library.init);
+    assert_int_equal(count_objects(), objects + 1);
     assert_false(loaded("libglib-2.0.so.0"));
+    fake_link_close(&opened.link);
+    close(opened.bus);
+    assert_int_equal(dlclose(library.handle), 0);
 }
 
 static void test_R45_descriptors_close_on_exec(void **state)
@@ -349,9 +431,10 @@ static void test_silent_unless_asked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_R45_socket_path_loads_no_glib),
+        cmocka_unit_test(test_R45_no_way_in_loads_another_library),
         cmocka_unit_test(test_R45_a_thousand_loads_leave_nothing),
         cmocka_unit_test(test_R45_a_thousand_loads_with_dbus_leave_nothing),
+        cmocka_unit_test(test_R45_a_thousand_loads_without_a_bus_leave_nothing),
         cmocka_unit_test(test_R45_descriptors_close_on_exec),
         cmocka_unit_test(test_R47_receiving_has_no_time_limit),
         cmocka_unit_test(test_R46_child_never_gets_the_parents_bytes),
@@ -363,7 +446,10 @@ int main(void)
     int failed;
 
     fake_daemon_start(&daemon_);
+    canned_bus_start(&bus);
+    setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address, 1);
     failed = cmocka_run_group_tests_name("client lifecycle", tests, NULL, NULL);
+    canned_bus_stop(&bus);
     fake_daemon_stop(&daemon_);
     return failed;
 }

@@ -213,40 +213,6 @@ static TSS2_RC nameless_daemon(void)
     return rc;
 }
 
-static void copy_library(const char *to)
-{
-    char *bytes = NULL;
-    gsize size = 0;
-
-    assert_true(g_file_get_contents(TEST_TCTI_LIBRARY, &bytes, &size, NULL));
-    assert_true(g_file_set_contents(to, bytes, (gssize)size, NULL));
-    g_free(bytes);
-}
-
-/* What lies beside the library under the name of its D-Bus part is something else. */
-static TSS2_RC other_module(void)
-{
-    char *copy = g_build_filename(bus.directory, "library.so", NULL);
-    char *module = g_build_filename(bus.directory, CONNECT_DBUS_MODULE, NULL);
-    TSS2_TCTI_INIT_FUNC init;
-    void *library;
-    TSS2_RC rc;
-
-    copy_library(copy);
-    copy_library(module);
-    library = dlopen(copy, RTLD_NOW | RTLD_LOCAL);
-    assert_non_null(library);
-    init = (TSS2_TCTI_INIT_FUNC)dlsym(library, "Tss2_Tcti_Tabrmd_Init");
-    assert_non_null(init);
-    rc = silence_init(init, BUS);
-    dlclose(library);
-    unlink(copy);
-    unlink(module);
-    g_free(copy);
-    g_free(module);
-    return rc;
-}
-
 static const struct silence cases[] = {
     {"test_R47_silent_nameless_daemon", nameless_daemon, MR, "nobody on the bus"},
     {"test_R47_silent_no_bus", no_bus, NC, "/nowhere/bus"},
@@ -260,7 +226,6 @@ static const struct silence cases[] = {
     {"test_R47_silent_stopped_on_the_bus", stopped_daemon_on_the_bus, NC, "no answer in time"},
     {"test_R48_silent_cancel_refused_over_bus", cancel_refused_over_the_bus, NI, "did not cancel"},
     {"test_R48_silent_locality_refused_over_bus", locality_refused_over_the_bus, NI, "locality 1"},
-    {"test_R45_silent_other_module", other_module, NS, "another version"},
 };
 
 static int start(void **state)

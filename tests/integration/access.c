@@ -65,7 +65,7 @@ static void become_child(gpointer data)
 static enum entry call_as(const struct world *world, const char *user, const char *const *words)
 {
     char *bus = g_strdup_printf("--bus=%s", world->address), *said = NULL;
-    const char *argv[8] = {"dbus-send", bus, "--print-reply"};
+    const char *argv[9] = {"dbus-send", bus, "--print-reply"};
     enum entry entry = ENTRY_OTHER;
     int status;
 

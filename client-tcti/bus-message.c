@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Clauses that are named here are of the D-Bus specification. */
+#include "bus-message.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "bus-value.h"
+
+#define VERSION 1
+
+/* "Header Fields". */
+enum bus_message_field {
+    FIELD_INVALID,
+    FIELD_PATH,
+    FIELD_INTERFACE,
+    FIELD_MEMBER,
+    FIELD_ERROR_NAME,
+    FIELD_REPLY_SERIAL,
+    FIELD_DESTINATION,
+    FIELD_SENDER,
+    FIELD_SIGNATURE,
+    FIELD_UNIX_FDS,
+    FIELDS,
+};
+
+static const char bus_message_field_types[FIELDS] = {
+    [FIELD_PATH] = 'o',       [FIELD_INTERFACE] = 's',    [FIELD_MEMBER] = 's',
+    [FIELD_ERROR_NAME] = 's', [FIELD_REPLY_SERIAL] = 'u', [FIELD_DESTINATION] = 's',
+    [FIELD_SENDER] = 's',     [FIELD_SIGNATURE] = 'g',    [FIELD_UNIX_FDS] = 'u',
+};
+
+#define BIT(field) (1u << (field))
+
+/* The fields that a message of the type must have. */
+static const unsigned bus_message_required[] = {
+    [BUS_MESSAGE_METHOD_CALL] = BIT(FIELD_PATH) | BIT(FIELD_MEMBER),
+    [BUS_MESSAGE_METHOD_RETURN] = BIT(FIELD_REPLY_SERIAL),
+    [BUS_MESSAGE_ERROR] = BIT(FIELD_ERROR_NAME) | BIT(FIELD_REPLY_SERIAL),
+    [BUS_MESSAGE_SIGNAL] = BIT(FIELD_PATH) | BIT(FIELD_INTERFACE) | BIT(FIELD_MEMBER),
+};
+
+/* Bytes that are written one after the other. BUS_MESSAGE_CALL_MAX has room for them all. */
+struct bus_message_writer {
+    uint8_t *bytes;
+    size_t at;
+};
+
+static void bus_message_put_padding(struct bus_message_writer *writer, size_t boundary)
+{
+    while (writer->at % boundary != 0)
+        writer->bytes[writer->at++] = 0;
+}
+
+/* An integer of `size` bytes, which is also what it is aligned to. */
+static void bus_message_put_integer(struct bus_message_writer *writer, uint64_t value, size_t size)
+{
+    bus_message_put_padding(writer, size);
+    for (; size > 0; size--, value >>= 8)
+        writer->bytes[writer->at++] = (uint8_t)value;
+}
+
+/* With its terminating zero. The length before it is an integer of `length_size` bytes. */
+static void bus_message_put_string(struct bus_message_writer *writer, const char *text,
+                                   size_t length_size)
+{
+    size_t length = strlen(text);
+
+    bus_message_put_integer(writer, length, length_size);
+    memcpy(writer->bytes + writer->at, text, length + 1);
+    writer->at += length + 1;
+}
+
+static void bus_message_put_field(struct bus_message_writer *writer, enum bus_message_field field,
+                                  const char *text)
+{
+    const char type[2] = {bus_message_field_types[field], '\0'};
+
+    bus_message_put_padding(writer, 8);
+    bus_message_put_integer(writer, field, 1);
+    bus_message_put_string(writer, type, 1);
+    bus_message_put_string(writer, text, type[0] == 'g' ? 1 : 4);
+}
+
+static bool bus_message_name_fits(const char *name)
+{
+    size_t length = strlen(name);
+
+    return length > 0 && length <= BUS_MESSAGE_NAME_MAX;
+}
+
+size_t bus_message_build(uint8_t out[BUS_MESSAGE_CALL_MAX], const struct bus_message_call *call)
+{
+    struct bus_message_writer writer = {out, 0};
+    size_t fields_end, body;
+
+    assert(call->serial != 0 && strncmp("ty", call->signature, strlen(call->signature)) == 0);
+    if (!bus_message_name_fits(call->destination) || !bus_message_name_fits(call->path)
+        || !bus_message_name_fits(call->interface) || !bus_message_name_fits(call->member))
+        return 0;
+    /* "Message Format": byte order, type, flags, version, size of the body, serial, and the size
+     * of the header fields. The sizes come at the end. */
+    bus_message_put_integer(&writer, 'l', 1);
+    bus_message_put_integer(&writer, BUS_MESSAGE_METHOD_CALL, 1);
+    bus_message_put_integer(&writer, 0, 1);
+    bus_message_put_integer(&writer, VERSION, 1);
+    bus_message_put_integer(&writer, 0, 4);
+    bus_message_put_integer(&writer, call->serial, 4);
+    bus_message_put_integer(&writer, 0, 4);
+    bus_message_put_field(&writer, FIELD_PATH, call->path);
+    bus_message_put_field(&writer, FIELD_DESTINATION, call->destination);
+    bus_message_put_field(&writer, FIELD_INTERFACE, call->interface);
+    bus_message_put_field(&writer, FIELD_MEMBER, call->member);
+    if (call->signature[0] != '\0')
+        bus_message_put_field(&writer, FIELD_SIGNATURE, call->signature);
+    fields_end = writer.at;
+    bus_message_put_padding(&writer, 8);
+    body = writer.at;
+    if (strchr(call->signature, 't') != NULL)
+        bus_message_put_integer(&writer, call->id, 8);
+    if (strchr(call->signature, 'y') != NULL)
+        bus_message_put_integer(&writer, call->locality, 1);
+    assert(writer.at <= BUS_MESSAGE_CALL_MAX);
+    bus_message_put_integer(&(struct bus_message_writer){out, 4}, writer.at - body, 4);
+    bus_message_put_integer(&(struct bus_message_writer){out, 12},
+                            fields_end - BUS_MESSAGE_FIXED_SIZE, 4);
+    return writer.at;
+}
+
+/* The value of a known field, whose type is the right one. */
+static bool bus_message_read_field(struct bus_value_reader *reader, struct bus_message *message,
+                                   enum bus_message_field field)
+{
+    const char *text = NULL;
+    uint64_t value = 1;
+    bool good;
+
+    good = bus_message_field_types[field] == 'u'   ? bus_value_integer(reader, &value, 4)
+           : bus_message_field_types[field] == 'g' ? bus_value_signature(reader, &text)
+           : bus_message_field_types[field] == 'o' ? bus_value_path(reader, &text)
+                                                   : bus_value_string(reader, &text, 4);
+    if (field == FIELD_REPLY_SERIAL)
+        message->reply_serial = (uint32_t)value;
+    else if (field == FIELD_ERROR_NAME)
+        message->error_name = text;
+    else if (field == FIELD_SENDER)
+        message->sender = text;
+    else if (field == FIELD_SIGNATURE)
+        message->signature = text;
+    /* "Message Format": a serial is not zero. */
+    return good && (field != FIELD_REPLY_SERIAL || value != 0);
+}
+
+/* "Header Fields": structs of a code and a variant. Those of a known code have its type, and come
+ * once; no code is 0. `*seen` gets the known ones. */
+static bool bus_message_read_fields(struct bus_value_reader *reader, struct bus_message *message,
+                                    unsigned *seen)
+{
+    const char *type;
+    uint64_t code;
+
+    while (reader->at < reader->end) {
+        if (!bus_value_align(reader, 8) || !bus_value_integer(reader, &code, 1)
+            || code == FIELD_INVALID)
+            return false;
+        if (code >= FIELDS) {
+            if (!bus_value_skip_variant(reader, 1))
+                return false;
+            continue;
+        }
+        if (!bus_value_string(reader, &type, 1) || type[0] != bus_message_field_types[code]
+            || type[1] != '\0' || (*seen & BIT(code)) != 0
+            || !bus_message_read_field(reader, message, (enum bus_message_field)code))
+            return false;
+        *seen |= BIT(code);
+    }
+    return true;
+}
+
+/* The body is what its signature says, to its last byte. */
+static bool bus_message_read_body(struct bus_value_reader *reader, struct bus_message *message)
+{
+    struct bus_value_reader first = *reader;
+    const char *type = message->signature;
+
+    while (*type != '\0')
+        if (!bus_value_skip(reader, &type, 0))
+            return false;
+    if (message->signature[0] == 's')
+        return bus_value_string(&first, &message->text, 4) && reader->at == reader->end;
+    if (message->signature[0] == 't' || message->signature[0] == 'u')
+        return bus_value_integer(&first, &message->number,
+                                 bus_value_alignment(message->signature[0]))
+               && reader->at == reader->end;
+    return reader->at == reader->end;
+}
+
+/* The sizes that stand in the fixed part, "Message Format". */
+static bool bus_message_sizes(const uint8_t *bytes, size_t *fields, size_t *body)
+{
+    struct bus_value_reader reader = {bytes, 4, BUS_MESSAGE_FIXED_SIZE, bytes[0] == 'B'};
+    uint64_t body_size, serial, fields_size;
+
+    if ((bytes[0] != 'l' && bytes[0] != 'B') || bytes[1] == 0 || bytes[3] != VERSION
+        || !bus_value_integer(&reader, &body_size, 4) || !bus_value_integer(&reader, &serial, 4)
+        || !bus_value_integer(&reader, &fields_size, 4) || serial == 0
+        || body_size > BUS_MESSAGE_MAX || fields_size > BUS_MESSAGE_MAX)
+        return false;
+    *fields = (size_t)fields_size;
+    *body = (size_t)body_size;
+    return true;
+}
+
+size_t bus_message_size(const uint8_t fixed[BUS_MESSAGE_FIXED_SIZE])
+{
+    size_t fields, body, size;
+
+    if (!bus_message_sizes(fixed, &fields, &body))
+        return 0;
+    size = BUS_MESSAGE_FIXED_SIZE + (fields + 7) / 8 * 8 + body;
+    return size <= BUS_MESSAGE_MAX ? size : 0;
+}
+
+int bus_message_read(struct bus_message *message, const uint8_t *bytes, size_t size)
+{
+    struct bus_value_reader reader = {bytes, BUS_MESSAGE_FIXED_SIZE, 0, false};
+    size_t fields, body;
+    unsigned seen = 0;
+
+    if (size < BUS_MESSAGE_FIXED_SIZE || bus_message_size(bytes) != size
+        || !bus_message_sizes(bytes, &fields, &body))
+        return EBADMSG;
+    *message = (struct bus_message){.type = bytes[1], .signature = ""};
+    reader.big = bytes[0] == 'B';
+    reader.end = BUS_MESSAGE_FIXED_SIZE + fields;
+    if (!bus_message_read_fields(&reader, message, &seen))
+        return EBADMSG;
+    if (message->type <= BUS_MESSAGE_SIGNAL && (bus_message_required[message->type] & ~seen) != 0)
+        return EBADMSG;
+    reader.end = size;
+    return bus_value_align(&reader, 8) && bus_message_read_body(&reader, message) ? 0 : EBADMSG;
+}
+
+bool bus_message_is_unique_name(const char *name)
+{
+    static const char element[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                  "0123456789_-";
+    size_t length, elements = 0;
+
+    if (name[0] != ':' || strlen(name) > BUS_MESSAGE_NAME_MAX)
+        return false;
+    do {
+        length = strspn(++name, element);
+        if (length == 0)
+            return false;
+        name += length;
+        elements++;
+    } while (*name == '.');
+    return *name == '\0' && elements >= 2;
+}

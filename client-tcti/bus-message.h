@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * D-Bus messages as bytes: building the few calls that this library makes, and reading whatever
+ * comes back. libc only, no memory of its own, any thread.
+ *
+ * A message that breaks the D-Bus specification's "Marshaling", "Valid Signatures" or "Message
+ * Format" is refused whole, also where nobody looks at the part that is wrong. What later versions
+ * of it may bring (types of messages, flags, header fields) is passed over. Whether a name is of
+ * the right form is for those to ask who use it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BUS_MESSAGE_NAME_MAX   255   /* D-Bus specification, "Valid Names" */
+#define BUS_MESSAGE_CALL_MAX   1280  /* five header fields, four of them names, and a body */
+#define BUS_MESSAGE_FIXED_SIZE 16    /* what has the size of a message in it */
+#define BUS_MESSAGE_MAX        65536 /* no message that is meant for us comes near it */
+
+/* D-Bus specification, "Message Format": the types. Greater ones are to be ignored. */
+enum bus_message_type {
+    BUS_MESSAGE_METHOD_CALL = 1,
+    BUS_MESSAGE_METHOD_RETURN,
+    BUS_MESSAGE_ERROR,
+    BUS_MESSAGE_SIGNAL,
+};
+
+struct bus_message_call {
+    uint32_t serial; /* not 0 */
+    const char *destination;
+    const char *path;
+    const char *interface;
+    const char *member;
+    const char *signature; /* of the body: "", "t" or "ty" */
+    uint64_t id;           /* the "t" */
+    uint8_t locality;      /* the "y" */
+};
+
+/* Strings are in the bytes that were read. */
+struct bus_message {
+    uint8_t type;           /* an enum bus_message_type, or a greater number */
+    uint32_t reply_serial;  /* 0 without one */
+    const char *error_name; /* NULL without one, */
+    const char *sender;     /* as is this, which can be any text */
+    const char *signature;  /* of the body; "" without one */
+    const char *text;       /* the body's first argument if it is a string, else NULL */
+    uint64_t number;        /* the same if it is of type "t" or "u", else 0 */
+};
+
+/* Stores the message at `out` and returns its size, or 0 when a name is empty or too long. That
+ * names are of the right form is the caller's to know. */
+size_t bus_message_build(uint8_t out[BUS_MESSAGE_CALL_MAX], const struct bus_message_call *call);
+
+/* The size of the message that begins with these bytes, BUS_MESSAGE_FIXED_SIZE to BUS_MESSAGE_MAX,
+ * or 0 when they begin none or a longer one. */
+size_t bus_message_size(const uint8_t fixed[BUS_MESSAGE_FIXED_SIZE]);
+
+/* Reads the message that the `size` bytes are. Returns 0, or EBADMSG when they are none. */
+int bus_message_read(struct bus_message *message, const uint8_t *bytes, size_t size);
+
+/* Whether `name` has the form of the names that a bus gives: D-Bus specification, "Bus names". */
+bool bus_message_is_unique_name(const char *name);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "canned-bus.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define FIXED_SIZE    16
+#define BODY_SIZE_AT  4
+#define CALL_SERIAL   8 /* where it is in a call of the client, which is little endian */
+#define REPLY_SERIAL  20
+#define SIGNATURE     45
+#define DESCRIPTORS   52
+#define BODY          56
+#define MESSAGE_BYTES 512
+
+/* A method return up to its body. */
+static const uint8_t return_head[BODY] = {
+    'l', 2, 1,   1, 0, 0, 0, 0, 1,   0,   0,   0,   40, 0, 0, 0, /* fixed part */
+    5,   1, 'u', 0, 0, 0, 0, 0,                                  /* reply serial */
+    7,   1, 's', 0, 4, 0, 0, 0, ':', '1', '.', '2', 0,  0, 0, 0, /* sender */
+    8,   1, 'g', 0, 1, 0, 0, 0,                                  /* signature */
+    9,   1, 'u', 0, 0, 0, 0, 0,                                  /* descriptors */
+};
+
+/* What a bus says to a newcomer behind the answer to its Hello: a signal with a path, an
+ * interface, a member, and one string. */
+static const uint8_t name_acquired[] = "l\4\1\1\11\0\0\0\2\0\0\0\137\0\0\0"
+                                       "\1\1o\0\25\0\0\0/org/freedesktop/DBus\0\0\0"
+                                       "\2\1s\0\24\0\0\0org.freedesktop.DBus\0\0\0\0"
+                                       "\3\1s\0\14\0\0\0NameAcquired\0\0\0\0"
+                                       "\10\1g\0\1s\0\0"
+                                       "\4\0\0\0:1.1";
+
+void canned_bus_start(struct canned_bus *bus)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    strcpy(bus->directory, "/tmp/tcti-canned.XXXXXX");
+    assert_non_null(mkdtemp(bus->directory));
+    snprintf(bus->path, sizeof(bus->path), "%s/bus", bus->directory);
+    snprintf(bus->address, sizeof(bus->address), "unix:path=%s", bus->path);
+    strcpy(address.sun_path, bus->path);
+    bus->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(bus->listener >= 0);
+    assert_int_equal(bind(bus->listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(bus->listener, 16), 0);
+}
+
+void canned_bus_stop(struct canned_bus *bus)
+{
+    close(bus->listener);
+    unlink(bus->path);
+    rmdir(bus->directory);
+}
+
+/* Reads the client's lines to the last of them, and no byte more. */
+static bool canned_bus_welcome(int fd)
+{
+    static const char last[] = "BEGIN\r\n", hello[] = "OK 0123\r\nAGREE_UNIX_FD\r\n";
+    char lines[256];
+    size_t used = 0;
+
+    while (used < sizeof(lines) && recv(fd, lines + used, 1, 0) == 1) {
+        used++;
+        if (used >= sizeof(last) && memcmp(lines + used - 7, last, 7) == 0)
+            return send(fd, hello, sizeof(hello) - 1, MSG_NOSIGNAL) > 0;
+    }
+    return false;
+}
+
+/* Reads a call of less than MESSAGE_BYTES and gives its serial, as it is in the message. */
+static bool canned_bus_hear(int fd, uint8_t serial[4])
+{
+    uint8_t bytes[MESSAGE_BYTES];
+    size_t size;
+
+    if (recv(fd, bytes, FIXED_SIZE, MSG_WAITALL) != FIXED_SIZE || bytes[0] != 'l' || bytes[1] != 1)
+        return false;
+    memcpy(serial, bytes + CALL_SERIAL, 4);
+    size = (bytes[12] + bytes[13] * 256u + 7) / 8 * 8 + bytes[BODY_SIZE_AT];
+    return size <= sizeof(bytes) && recv(fd, bytes, size, MSG_WAITALL) == (ssize_t)size;
+}
+
+/* Answers the client's next call with one value of a type, and a descriptor unless that is -1. */
+static bool canned_bus_answer(int fd, char type, const void *value, size_t size, int passed)
+{
+    uint8_t bytes[BODY + 16];
+    struct iovec part = {bytes, BODY + size};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+
+    memcpy(bytes, return_head, BODY);
+    bytes[BODY_SIZE_AT] = (uint8_t)size;
+    bytes[SIGNATURE] = (uint8_t)type;
+    memcpy(bytes + BODY, value, size);
+    if (passed >= 0) {
+        bytes[DESCRIPTORS] = 1;
+        memcpy(CMSG_DATA(&control.header), &passed, sizeof(passed));
+        message.msg_control = &control;
+        message.msg_controllen = sizeof(control);
+    }
+    return canned_bus_hear(fd, bytes + REPLY_SERIAL)
+           && sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)part.iov_len;
+}
+
+bool canned_bus_agree(int fd)
+{
+    return canned_bus_answer(fd, 'u', "\0\0\0\0", 4, -1);
+}
+
+int canned_bus_accept(const struct canned_bus *bus, int *server)
+{
+    int fd = accept4(bus->listener, NULL, NULL, SOCK_CLOEXEC), ends[2];
+    bool good;
+
+    if (fd < 0)
+        return -1;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        close(fd);
+        return -1;
+    }
+    good = canned_bus_welcome(fd) && canned_bus_answer(fd, 's', "\4\0\0\0:1.1", 9, -1)
+           && send(fd, name_acquired, sizeof(name_acquired), MSG_NOSIGNAL) > 0
+           && canned_bus_answer(fd, 't', "\1\2\3\4\5\6\7", 8, ends[1]);
+    close(ends[1]);
+    *server = ends[0];
+    if (good)
+        return fd;
+    close(ends[0]);
+    close(fd);
+    return -1;
+}

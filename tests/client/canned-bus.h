@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A bus with a daemon on it whose answers lie ready as bytes, for processes that are to have no
+ * GLib. It serves from a thread or a process of the test's: functions fail by their return value.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct canned_bus {
+    char directory[32];
+    char path[64];    /* of the socket */
+    char address[80]; /* as D-Bus writes it */
+    int listener;
+};
+
+/* Fails the running test if it cannot. */
+void canned_bus_start(struct canned_bus *bus);
+void canned_bus_stop(struct canned_bus *bus);
+
+/* Accepts a client and answers up to its CreateConnection, with what a bus says besides. Returns
+ * the bus's end of the client's connection to it, or -1; `*server` is the daemon's end of the
+ * connection that it made. The caller owns both. */
+int canned_bus_accept(const struct canned_bus *bus, int *server);
+
+/* Waits for the client's next call and answers that it succeeded. */
+bool canned_bus_agree(int fd);
