@@ -208,10 +208,17 @@ static bool resync_sessions(struct rm *rm, uint32_t *code)
     return true;
 }
 
+/* The chip may say something else the next time (Part 2, "TPM_RC Values": warnings), or it has not
+ * said anything. */
+static bool is_no_answer(uint32_t code)
+{
+    return code == RM_RC_FAILURE || (code & (TPM2_RC_FMT1 | TPM2_RC_WARN)) == TPM2_RC_WARN;
+}
+
 /* Drops the contexts that the chip's resets have made void since we last looked: after a TPM Reset,
  * which the chip counts, those of all objects; after a TPM Restart those of objects with stClear
  * (Part 1, clause "Startup"). A chip that does not count judges each context when it is used. False
- * when the answer was lost. */
+ * without an answer. */
 static bool drop_dead_contexts(struct rm *rm, bool restarted)
 {
     uint32_t before = rm->chip.reset_count;
@@ -230,12 +237,12 @@ static bool drop_dead_contexts(struct rm *rm, bool restarted)
         if (!blob_empty(&object->saved) && (all || (restarted && object->st_clear)))
             presence_drop_context(rm, object);
     }
-    return error == CHIP_OK || error == CHIP_ERROR_CODE;
+    return error == CHIP_OK || (error == CHIP_ERROR_CODE && !is_no_answer((uint32_t)detail));
 }
 
 /* Drops the objects of hierarchies that are off. A TPM2_HierarchyControl whose answer was lost, or
  * another user of the chip, may have done that; their contexts would come to life again with the
- * hierarchy. False when the answer was lost. */
+ * hierarchy. False without an answer. */
 static bool drop_disabled(struct rm *rm)
 {
     size_t size = command_build_get_capability(rm->own_command, TPM2_CAP_TPM_PROPERTIES,
@@ -244,7 +251,7 @@ static bool drop_disabled(struct rm *rm)
     struct capability_list list;
 
     if (code != TPM2_RC_SUCCESS)
-        return code != RM_RC_FAILURE;
+        return !is_no_answer(code);
     if (!capability_list_parse(&list, rm->own_response, size, TPM2_CAP_TPM_PROPERTIES, 8)
         || list.count != 1 || load_be32(list.items) != TPM2_PT_STARTUP_CLEAR)
         return true;

@@ -166,11 +166,13 @@ static bool passes(const struct program *program, FILE *output)
     for (unsigned attempt = 0; attempt < 2; attempt++) {
         rewind(output);
         outcome = ftruncate(fileno(output), 0) == 0 ? runner_run(program, fileno(output)) : outcome;
-        if (outcome.passed || outcome.reason != 0)
+        if (outcome.passed)
             break;
-        fprintf(stderr, "# program %llu ended with status 0x%x and no finding:\n",
+        fprintf(stderr, "# program %llu ended with status 0x%x:\n",
                 (unsigned long long)program->number, (unsigned)outcome.status);
         copy_comments(output);
+        if (outcome.reason != 0)
+            break;
     }
     return outcome.passed;
 }

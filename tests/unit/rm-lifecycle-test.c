@@ -293,16 +293,18 @@ static void test_R32_reset_leaves_no_dead_object_behind(void **state)
 /* Which kind of reset it was is asked until the chip has said so. */
 static void test_R32_lost_answer_about_a_reset_keeps_nothing_alive(void **state)
 {
-    static const enum chip_fault faults[] = {CHIP_FAULT_TRANSPORT, CHIP_FAULT_LOST, CHIP_FAULT_CUT};
+    static const enum chip_fault faults[] = {CHIP_FAULT_TRANSPORT, CHIP_FAULT_LOST, CHIP_FAULT_CUT,
+                                             CHIP_FAULT_CODE};
     struct rm_world *world = *state;
     ESYS_CONTEXT *esys = world->clients[0].esys;
     ESYS_TR key;
 
-    for (unsigned i = 0; i < 3; i++) {
+    world->chip->retries_allowed = 0;
+    for (unsigned i = 0; i < 4; i++) {
         job_signing_key(esys, ESYS_TR_RH_OWNER, 1);
         rm_world_idle(world, true);
         libtpms_chip_power_cycle(world->chip);
-        libtpms_chip_inject(world->chip, faults[i], TPM2_CC_ReadClock, 0, 1);
+        libtpms_chip_inject(world->chip, faults[i], TPM2_CC_ReadClock, TPM2_RC_RETRY, 1);
         key = job_signing_key(esys, ESYS_TR_RH_OWNER, 2);
         assert_int_equal(world->chip->fault_times, 0);
         assert_int_equal(job_sign(esys, key, ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
