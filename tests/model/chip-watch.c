@@ -20,9 +20,20 @@ static bool may_be_own(uint32_t code)
            || code == TPM2_CC_Startup;
 }
 
+/* An object is saved and flushed by commands of the manager's own, whose handle is the chip's: that
+ * it is the same number as the client's means nothing. */
+static bool moves_object(const uint8_t *command)
+{
+    uint32_t code = header_load(command).code;
+
+    return (code == TPM2_CC_ContextSave || code == TPM2_CC_FlushContext)
+           && handle_is_transient(load_be32(command + HEADER_SIZE));
+}
+
 static bool is_clients(const struct chip_watch *watch, const uint8_t *command, size_t size)
 {
-    if (!watch->client_bytes || header_load(watch->client_bytes).code != header_load(command).code)
+    if (!watch->client_bytes || header_load(watch->client_bytes).code != header_load(command).code
+        || moves_object(command))
         return false;
     return !may_be_own(header_load(command).code)
            || (size == watch->client_size && memcmp(command, watch->client_bytes, size) == 0);
