@@ -5,6 +5,7 @@
 #include "rm/presence.h"
 #include "rm/rc.h"
 #include "rm/swap.h"
+#include "rm/transact.h"
 
 /* Of a format-one response code: the number, without what it refers to (Part 2, clause 6.6). */
 #define RC_NUMBER_MASK 0x3F
@@ -284,9 +285,11 @@ uint32_t residency_require(struct rm *rm, struct use *use)
 {
     uint32_t code;
 
-    if (rm->failed)
-        return is_resident(use) ? TPM2_RC_SUCCESS : TPM2_RC_FAILURE;
-    code = require_objects(rm, use);
+    if (rm->failed && is_resident(use))
+        return TPM2_RC_SUCCESS;
+    code = rm->failed ? rm_transact_ask_failed(rm) : TPM2_RC_SUCCESS;
+    if (code == TPM2_RC_SUCCESS)
+        code = require_objects(rm, use);
     return code != TPM2_RC_SUCCESS ? code : require_sessions(rm, use);
 }
 

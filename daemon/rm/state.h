@@ -50,7 +50,7 @@ struct rm {
     uint8_t working_slots[COMMAND_TABLE_MAX];
 
     bool lost;    /* the last transact() failed */
-    bool failed;  /* the TPM is in failure mode: nothing of our own is sent */
+    bool failed;  /* the TPM is in failure mode: of our own it is only asked whether it still is */
     bool suspect; /* the chip may hold what we do not know of, or not what we think */
     uint32_t resets;
 

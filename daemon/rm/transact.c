@@ -69,3 +69,20 @@ uint32_t rm_transact_own(struct rm *rm, size_t size, size_t *response_size)
 {
     return rm_transact(rm, 0, rm->own_command, size, rm->own_response, response_size);
 }
+
+uint32_t rm_transact_ask_failed(struct rm *rm)
+{
+    size_t size;
+    uint32_t code;
+
+    header_store(rm->own_command, TPM2_ST_NO_SESSIONS, HEADER_SIZE, TPM2_CC_GetTestResult);
+    code = rm_transact_own(rm, HEADER_SIZE, &size);
+    if (code != TPM2_RC_SUCCESS)
+        return code;
+    /* outData (TPM2B_MAX_BUFFER), testResult (TPM_RC) */
+    if (size < HEADER_SIZE + 2 + 4
+        || size != HEADER_SIZE + 2 + (size_t)load_be16(rm->own_response + HEADER_SIZE) + 4)
+        return TPM2_RC_FAILURE;
+    rm->failed = load_be32(rm->own_response + size - 4) == TPM2_RC_FAILURE;
+    return rm->failed ? TPM2_RC_FAILURE : TPM2_RC_SUCCESS;
+}

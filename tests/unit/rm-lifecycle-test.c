@@ -163,7 +163,7 @@ static void test_R33_failure_mode_sends_nothing_of_our_own(void **state)
     libtpms_chip_clear_counts(world->chip);
     rm_world_idle(world, true);
     for (unsigned i = 0; i < 5; i++) {
-        libtpms_chip_inject(world->chip, CHIP_FAULT_CODE, TPM2_CC_Sign, TPM2_RC_FAILURE, 1);
+        libtpms_chip_inject(world->chip, CHIP_FAULT_CODE, 0, TPM2_RC_FAILURE, 1);
         assert_int_equal(job_sign(esys, keys[i], ESYS_TR_PASSWORD), TPM2_RC_FAILURE);
     }
     assert_int_equal(world->chip->context_commands, 0);
