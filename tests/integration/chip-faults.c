@@ -6,7 +6,8 @@
 
 #include <tss2/tss2_tpm2_types.h>
 
-#define RC_FAILURE 0xB0101
+#define RC_FAILURE  0xB0101
+#define RC_OBJECT_0 0xB0910
 
 static const uint8_t get_random[] = {0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x7B, 0, 32};
 
@@ -105,6 +106,55 @@ static void test_R32_after_a_power_cycle_clients_go_on_with_new_objects(void **s
     esys_client_free(client);
 }
 
+#define KEYS 5 /* more than any chip here has slots for */
+
+/* A client with more keys than slots, after its chip has said that it is in failure mode. */
+static struct esys_client *refused_client(struct world *world, ESYS_TR keys[KEYS])
+{
+    struct esys_client *client = esys_client_new();
+
+    assert_non_null(client);
+    for (unsigned i = 0; i < KEYS; i++)
+        assert_int_equal(esys_client_key(client, &keys[i]), TSS2_RC_SUCCESS);
+    assert_true(world_set_faults(world, "code=0x17B rc=0x101\n"));
+    assert_int_equal(esys_client_random(client, 8), TPM2_RC_FAILURE);
+    return client;
+}
+
+/* In failure mode a TPM says so until it is reset. One that was reset is asked again even if all
+ * that comes are commands with keys that are not loaded. */
+static void test_R33_a_reset_ends_failure_mode_for_keys_that_are_not_loaded(void **state)
+{
+    struct world *world = *state;
+    ESYS_TR keys[KEYS];
+    struct esys_client *client = refused_client(world, keys);
+
+    assert_true(world_power_cycle(world));
+    for (unsigned i = 0; i < KEYS; i++) {
+        assert_int_equal(esys_client_sign(client, keys[i], ESYS_TR_PASSWORD), RC_OBJECT_0);
+        assert_int_equal(esys_client_key(client, &keys[i]), TSS2_RC_SUCCESS);
+    }
+    for (unsigned i = 0; i < KEYS; i++)
+        assert_int_equal(esys_client_sign(client, keys[i], ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
+    esys_client_free(client);
+    assert_int_equal(world_stop_daemon(world), 0);
+    assert_true(world_chip_empty(world));
+}
+
+/* The same for one that said so once and serves. */
+static void test_R33_who_is_well_again_is_believed(void **state)
+{
+    struct world *world = *state;
+    ESYS_TR keys[KEYS];
+    struct esys_client *client = refused_client(world, keys);
+
+    for (unsigned i = 0; i < KEYS; i++)
+        assert_int_equal(esys_client_sign(client, keys[i], ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
+    esys_client_free(client);
+    assert_int_equal(world_stop_daemon(world), 0);
+    assert_true(world_chip_empty(world));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +164,8 @@ int main(void)
         suite_test(test_R14_after_a_spoilt_answer_all_keys_still_work),
         suite_test(test_R34_a_transport_that_breaks_is_opened_again),
         suite_test(test_R32_after_a_power_cycle_clients_go_on_with_new_objects),
+        suite_test(test_R33_a_reset_ends_failure_mode_for_keys_that_are_not_loaded),
+        suite_test(test_R33_who_is_well_again_is_believed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 /* The counting TCTI itself, on a bare swtpm: what it counts and breaks must be so. */
 #include "suite.h"
 
+#include "wire/capability.h"
 #include "wire/command.h"
 
 #include <poll.h>
@@ -179,6 +180,80 @@ static void test_the_localities_of_the_chip_can_be_chosen(void **state)
     Tss2_TctiLdr_Finalize(&tcti);
 }
 
+/* The code of the answer to a command, of which `answer` gets what is read. */
+static uint32_t run(TSS2_TCTI_CONTEXT *tcti, const uint8_t *command, size_t size, uint8_t *answer,
+                    size_t capacity)
+{
+    assert_int_equal(Tss2_Tcti_Transmit(tcti, size, command), TSS2_RC_SUCCESS);
+    assert_int_equal(Tss2_Tcti_Receive(tcti, &capacity, answer, ANSWER_MS), TSS2_RC_SUCCESS);
+    return header_load(answer).code;
+}
+
+/* What the chip tells of one of its properties. */
+static uint32_t property(TSS2_TCTI_CONTEXT *tcti, uint32_t which)
+{
+    uint8_t command[COMMAND_OWN_SIZE], answer[64] = {0};
+    size_t size = command_build_get_capability(command, TPM2_CAP_TPM_PROPERTIES, which, 1);
+    struct capability_list list;
+
+    assert_int_equal(run(tcti, command, size, answer, sizeof(answer)), 0);
+    assert_true(
+        capability_list_parse(&list, answer, header_load(answer).size, TPM2_CAP_TPM_PROPERTIES, 8));
+    assert_int_equal(list.count, 1);
+    assert_int_equal(load_be32(list.items), which);
+    return load_be32(list.items + 4);
+}
+
+static int fewer_slots_world(void **state)
+{
+    *state = world_new(&(struct world_setup){.no_daemon = true, .tcti = "fewer=1"});
+    return *state ? 0 : -1;
+}
+
+/* Makes things until there is no more room, which is told with `full`; then ends one of them, and
+ * there is room again. */
+static void fill_slots(TSS2_TCTI_CONTEXT *tcti, const uint8_t *make, size_t size, uint32_t least,
+                       uint32_t left, uint32_t full)
+{
+    uint8_t answer[512], flush[COMMAND_OWN_SIZE];
+    uint32_t handle = 0;
+
+    assert_int_equal(property(tcti, least), WORLD_SLOTS - 1);
+    for (unsigned made = 0; made < WORLD_SLOTS - 1; made++) {
+        assert_int_equal(property(tcti, left), WORLD_SLOTS - 1 - made);
+        assert_int_equal(run(tcti, make, size, answer, sizeof(answer)), 0);
+        handle = load_be32(answer + HEADER_SIZE);
+    }
+    assert_int_equal(property(tcti, left), 0);
+    assert_int_equal(run(tcti, make, size, answer, sizeof(answer)), full);
+    size_t flush_size = command_build_flush_context(flush, handle);
+
+    assert_int_equal(run(tcti, flush, flush_size, answer, sizeof(answer)), 0);
+    assert_int_equal(run(tcti, make, size, answer, sizeof(answer)), 0);
+    assert_int_equal(run(tcti, make, size, answer, sizeof(answer)), full);
+}
+
+static void test_a_chip_with_fewer_slots_says_so_and_takes_no_more(void **state)
+{
+    /* HashSequenceStart with an empty authorization and SHA-256, and StartAuthSession without a
+     * key, sixteen bytes of nonce, an HMAC session without encryption, with SHA-256. */
+    static const uint8_t object[] = {0x80, 0x01, 0, 0, 0, 14, 0, 0, 0x01, 0x86, 0, 0, 0, 0x0B};
+    static const uint8_t session[] = {
+        0x80, 0x01, 0, 0, 0, 43, 0, 0, 0x01, 0x76, 0x40, 0, 0, 7, 0x40, 0, 0, 7, 0,    16, 1,   2,
+        3,    4,    5, 6, 7, 8,  9, 0, 1,    2,    3,    4, 5, 6, 0,    0, 0, 0, 0x10, 0,  0x0B};
+    struct world *world = *state;
+    TSS2_TCTI_CONTEXT *tcti = open_tcti(world);
+    uint32_t handles[8];
+
+    fill_slots(tcti, object, sizeof(object), TPM2_PT_HR_TRANSIENT_MIN, TPM2_PT_HR_TRANSIENT_AVAIL,
+               TPM2_RC_OBJECT_MEMORY);
+    fill_slots(tcti, session, sizeof(session), TPM2_PT_HR_LOADED_MIN, TPM2_PT_HR_LOADED_AVAIL,
+               TPM2_RC_SESSION_MEMORY);
+    Tss2_TctiLdr_Finalize(&tcti);
+    assert_int_equal(world_chip_handles(world, 0x80000000, handles, 8), WORLD_SLOTS - 1);
+    assert_int_equal(world_chip_handles(world, 0x02000000, handles, 8), WORLD_SLOTS - 1);
+}
+
 static void test_it_stands_on_another_tcti(void **state)
 {
     struct world *world = *state;
@@ -205,8 +280,14 @@ static void test_it_stands_on_another_tcti(void **state)
 
 static void test_a_bad_configuration_is_refused(void **state)
 {
-    static const char *const bad[] = {
-        "", "server", "ctrl=/x", "server=/x,next=device", "mode=1", "server=/x,profile=fast"};
+    static const char *const bad[] = {"",
+                                      "server",
+                                      "ctrl=/x",
+                                      "server=/x,next=device",
+                                      "mode=1",
+                                      "server=/x,profile=fast",
+                                      "server=/x,fewer=0",
+                                      "server=/x,fewer=10"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -230,6 +311,8 @@ int main(void)
         suite_empty_test(test_a_broken_transport_stays_broken_until_it_is_opened_again),
         suite_empty_test(test_the_poll_handle_tells_when_the_answer_is_there),
         suite_empty_test(test_the_localities_of_the_chip_can_be_chosen),
+        cmocka_unit_test_setup_teardown(test_a_chip_with_fewer_slots_says_so_and_takes_no_more,
+                                        fewer_slots_world, suite_end_world),
         suite_empty_test(test_it_stands_on_another_tcti),
         cmocka_unit_test(test_a_bad_configuration_is_refused),
     };

@@ -7,6 +7,11 @@
 
 #define KEYS_MAX 4
 
+/* What a daemon that releases at once may send of its own while a command runs: it saves and
+ * flushes the objects and saves the sessions that were loaded, loads a key and a session for the
+ * command, and releases them. */
+#define RELEASES_MAX (3 * WORLD_SLOTS + 2 + 3)
+
 /* A client that holds keys and perhaps an HMAC session. */
 struct holder {
     struct esys_client *client;
@@ -30,12 +35,22 @@ static struct holder hold(unsigned keys, bool session)
     return holder;
 }
 
-/* What was done cost `total` commands in all, all of them of the code. */
+/* Commands of its own that the daemon may send in this variant, in places where it is to send none
+ * elsewhere. */
+static unsigned releases(void)
+{
+    return world_variant() == WORLD_SHY ? RELEASES_MAX : 0;
+}
+
+/* What was done cost `total` commands in all, all of them of the code, but for releases. */
 static void assert_cost(const struct counts *before, const struct counts *after, uint32_t code,
                         unsigned total)
 {
+    uint64_t own = counts_context_between(before, after);
+
     assert_int_equal(counts_between(before, after, code), total);
-    assert_int_equal(counts_total_between(before, after), total);
+    assert_int_equal(counts_total_between(before, after), total + own);
+    assert_in_range(own, 0, releases());
 }
 
 static void random_costs_one(struct world *world, unsigned keys, bool session)
@@ -104,8 +119,10 @@ static void test_loading_more_keys_than_slots_saves_and_flushes_one_at_a_time(vo
     counts_read(world->counts, &after);
     /* The chip refuses the first try, or its slots are known and it is not asked. */
     assert_in_range(counts_between(&before, &after, TPM2_CC_CreatePrimary), 1, 2);
-    assert_int_equal(counts_between(&before, &after, TPM2_CC_ContextSave), 1);
-    assert_int_equal(counts_between(&before, &after, TPM2_CC_FlushContext), 1);
+    if (world_variant() != WORLD_SHY) {
+        assert_int_equal(counts_between(&before, &after, TPM2_CC_ContextSave), 1);
+        assert_int_equal(counts_between(&before, &after, TPM2_CC_FlushContext), 1);
+    }
     assert_int_equal(counts_between(&before, &after, TPM2_CC_ContextLoad), 0);
     for (unsigned i = 0; i < KEYS_MAX; i++)
         assert_int_equal(esys_client_sign(holder.client, holder.keys[i], ESYS_TR_PASSWORD),
@@ -133,7 +150,7 @@ static void test_signing_in_turn_with_more_keys_than_slots_costs_three_at_most(v
     counts_read(world->counts, &after);
     assert_int_equal(counts_between(&before, &after, TPM2_CC_Sign), rounds * KEYS_MAX);
     assert_in_range(counts_total_between(&before, &after), rounds * KEYS_MAX,
-                    3 * rounds * KEYS_MAX);
+                    3 * rounds * KEYS_MAX + releases());
     /* A key never changes, so its context is saved once at the most. */
     assert_in_range(counts_between(&start, &after, TPM2_CC_ContextSave), 1, KEYS_MAX);
     esys_client_free(holder.client);
@@ -148,7 +165,9 @@ static void test_flushing_and_leaving_cost_nothing_at_once(void **state)
     counts_read(world->counts, &before);
     assert_int_equal(Esys_FlushContext(holder.client->esys, holder.keys[0]), TSS2_RC_SUCCESS);
     counts_read(world->counts, &after);
-    assert_int_equal(counts_total_between(&before, &after), 0);
+    assert_int_equal(counts_total_between(&before, &after),
+                     counts_context_between(&before, &after));
+    assert_in_range(counts_context_between(&before, &after), 0, releases());
     esys_client_free(holder.client);
 }
 

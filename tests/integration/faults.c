@@ -46,6 +46,18 @@ static void holders_free(struct holder *holders)
         esys_client_free(holders[i].client);
 }
 
+/* What a daemon that releases at once has begun by itself is over: it holds nothing any more. */
+static void await_rest(const struct world *world, const struct counts *before,
+                       struct raw_client *raw)
+{
+    if (world_variant() != WORLD_SHY)
+        return;
+    assert_true(served_await_chip(world, before, TPM2_CC_ContextSave, 2 * CLIENTS));
+    assert_true(served_await_chip(world, before, TPM2_CC_FlushContext, CLIENTS));
+    /* The last of it was answered when something else is. */
+    assert_int_equal(raw_client_transact(raw, get_random, sizeof(get_random)), 0);
+}
+
 static void all_sign(struct holder *holders)
 {
     for (unsigned i = 0; i < CLIENTS; i++)
@@ -148,7 +160,8 @@ static void test_R34_a_transport_that_breaks_during_a_swap_loses_nothing(void **
         for (unsigned k = 0; k < CLIENTS && failed == 0; k++)
             failed += esys_client_sign(holders[k].client, holders[k].key, holders[k].session)
                       == RC_FAILURE;
-        assert_int_equal(failed, 1);
+        /* One that releases at once may hit it without a client. */
+        assert_in_range(failed, world_variant() == WORLD_SHY ? 0 : 1, 1);
         assert_true(world_set_faults(world, ""));
         struct raw_client *raw = served_raw_client(world);
 
@@ -171,7 +184,9 @@ static void test_R34_a_chip_that_is_killed_and_started_again_is_taken_up(void **
 
     assert_non_null(raw);
     assert_non_null(busy);
+    counts_read(world->counts, &before);
     holders_make(world, holders);
+    await_rest(world, &before, raw);
     /* One command is at work when the chip dies. */
     assert_true(served_freeze(&world->swtpm));
     counts_read(world->counts, &before);
@@ -341,19 +356,28 @@ static void test_R32_after_a_restart_contexts_still_load(void **state)
     ends_empty(world);
 }
 
-/* Warnings of a chip that is busy or full reach nobody while they last for a moment. */
+/*
+ * Warnings of a chip that is busy or full reach nobody while they last for a moment. That a load
+ * is refused for want of room says that something is loaded, and the refusals end with that.
+ */
 static void test_R31_passing_warnings_cost_nobody_a_thing(void **state)
 {
     struct world *world = *state;
     struct holder holders[CLIENTS];
+    char *full = g_strdup_printf("code=0x161 nth=2 times=%u rc=0x902\n"
+                                 "code=0x161 nth=5 times=1 rc=0x903\n",
+                                 world_slots() - 1);
+    char *script = g_strdup_printf("code=0x15D nth=2 times=2 rc=0x922\n"
+                                   "code=0x15D nth=5 times=2 rc=0x90A\n"
+                                   "%s"
+                                   "code=0x162 nth=3 times=2 rc=0x922\n"
+                                   "code=0x165 nth=1 times=2 rc=0x908\n",
+                                   world_variant() == WORLD_SHY ? "" : full);
 
     holders_make(world, holders);
-    assert_true(world_set_faults(world, "code=0x15D nth=2 times=2 rc=0x922\n"
-                                        "code=0x15D nth=5 times=2 rc=0x90A\n"
-                                        "code=0x161 nth=2 times=2 rc=0x902\n"
-                                        "code=0x161 nth=5 times=1 rc=0x903\n"
-                                        "code=0x162 nth=3 times=2 rc=0x922\n"
-                                        "code=0x165 nth=1 times=2 rc=0x908\n"));
+    assert_true(world_set_faults(world, script));
+    g_free(script);
+    g_free(full);
     for (unsigned i = 0; i < 3; i++)
         all_sign(holders);
     holders_free(holders);
@@ -367,6 +391,7 @@ static void test_R37_what_is_left_behind_a_broken_transport_is_flushed_next_time
     struct holder holders[CLIENTS];
     uint32_t handle;
 
+    suite_leave_out_of(WORLD_SHY, "this daemon has nothing loaded that it could leave behind");
     holders_make(world, holders);
     assert_true(world_set_faults(world, "code=0x165 drop\n"));
     assert_int_equal(world_stop_daemon(world), 0);

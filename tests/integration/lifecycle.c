@@ -268,20 +268,22 @@ static void test_R37_what_a_killed_daemon_left_loaded_is_flushed_at_the_next_sta
 
     world_kill_daemon(world);
     esys_client_free(client);
-    assert_int_equal(world_chip_handles(world, 0x80000000, handles, 4), 1);
+    /* One that releases at once may have done it before it was killed. */
+    assert_in_range(world_chip_handles(world, 0x80000000, handles, 4),
+                    world_variant() == WORLD_SHY ? 0 : 1, 1);
     assert_true(world_start_daemon(world));
     world_kill_daemon(world);
     assert_int_equal(world_chip_handles(world, 0x80000000, handles, 4), 0);
 }
 
-/* The counts as of some time before. */
+/* The counts as of some time before, and how many contexts are saved for the chip to be empty. */
 struct release {
     struct world *world;
     struct counts before;
+    unsigned saves;
 };
 
-/* True when the object was flushed and the session was saved since then. The key's own context is
- * saved only once: it does not change. */
+/* True when the object was flushed and all was saved since then. */
 static bool chip_released(void *argument)
 {
     struct release *release = argument;
@@ -289,24 +291,29 @@ static bool chip_released(void *argument)
 
     counts_read(release->world->counts, &now);
     return counts_between(&release->before, &now, TPM2_CC_FlushContext) >= 1
-           && counts_between(&release->before, &now, TPM2_CC_ContextSave) >= 1;
+           && counts_between(&release->before, &now, TPM2_CC_ContextSave) >= release->saves;
 }
 
 static void test_an_idle_chip_is_left_empty_and_its_clients_go_on(void **state)
 {
     struct world *world = *state;
-    struct esys_client *client = esys_client_new();
+    struct esys_client *client;
     ESYS_TR key, session;
     struct release release = {.world = world};
     uint32_t handle;
 
+    suite_leave_out_of(WORLD_KEEPING, "this daemon never leaves an idle chip empty");
+    client = esys_client_new();
     assert_non_null(client);
+    release.saves = 2;
     counts_read(world->counts, &release.before);
     assert_int_equal(esys_client_key(client, &key), TSS2_RC_SUCCESS);
     assert_int_equal(esys_client_session(client, TPM2_SE_HMAC, &session), TSS2_RC_SUCCESS);
     assert_true(world_poll(chip_released, &release, WORLD_START_MS));
-    assert_int_equal(esys_client_sign(client, key, session), TSS2_RC_SUCCESS);
+    /* The key's context is saved only once: it does not change. */
+    release.saves = 1;
     counts_read(world->counts, &release.before);
+    assert_int_equal(esys_client_sign(client, key, session), TSS2_RC_SUCCESS);
     assert_true(world_poll(chip_released, &release, WORLD_START_MS));
     world_kill_daemon(world);
     assert_int_equal(world_chip_handles(world, 0x80000000, &handle, 1), 0);

@@ -100,7 +100,9 @@ static void test_R37_a_killed_daemons_sessions_go_and_a_neighbours_stay(void **s
     world_kill_daemon(world);
     esys_client_free(client);
     assert_int_equal(chip_sessions(world, handles, 16), SESSIONS + 1);
-    assert_int_equal(world_chip_handles(world, 0x80000000, handles, 16), 1);
+    /* One that releases at once may have done it before it was killed. */
+    assert_in_range(world_chip_handles(world, 0x80000000, handles, 16),
+                    world_variant() == WORLD_SHY ? 0 : 1, 1);
 
     assert_true(world_start_daemon(world));
     world_kill_daemon(world);
@@ -128,11 +130,17 @@ static void test_R37_an_ended_daemon_leaves_a_neighbours_session(void **state)
     Esys_Free(neighbours);
 }
 
+/* A client at its work. */
+struct worker {
+    struct esys_client *client;
+    GThread *thread;
+    gint over;
+};
+
 /* A client's work, of all kinds of commands that leave something in the chip. Ends with the first
  * command that fails. */
-static void *work(void *argument)
+static bool work(struct esys_client *client)
 {
-    struct esys_client *client = argument;
     ESYS_TR key, sessions[SESSIONS], loaded;
     TPMS_CONTEXT *context = NULL;
     bool going = true;
@@ -146,29 +154,75 @@ static void *work(void *argument)
             && Esys_FlushContext(client->esys, sessions[2]) == TSS2_RC_SUCCESS
             && esys_client_null_key(client, &key) == TSS2_RC_SUCCESS;
     Esys_Free(context);
-    return going ? client : NULL;
+    return going;
+}
+
+static void *worker_run(void *argument)
+{
+    struct worker *worker = argument;
+
+    (void)work(worker->client);
+    g_atomic_int_set(&worker->over, 1);
+    return NULL;
+}
+
+/* How far the work is to get. */
+struct goal {
+    const struct world *world;
+    struct counts before;
+    struct worker *worker;
+    unsigned nth;
+};
+
+static bool goal_reached(const struct goal *goal)
+{
+    struct counts now;
+
+    counts_read(goal->world->counts, &now);
+    return counts_total_between(&goal->before, &now) >= goal->nth;
+}
+
+static bool goal_decided(void *argument)
+{
+    struct goal *goal = argument;
+
+    return g_atomic_int_get(&goal->worker->over) || goal_reached(goal);
 }
 
 /* Starts the work with its chip command number `nth` taking `ms`, and comes back when the chip has
  * got that one, or when the work was shorter: then false. */
-static bool work_up_to(struct world *world, unsigned nth, unsigned ms, struct esys_client **client,
-                       GThread **thread)
+static bool work_up_to(struct world *world, unsigned nth, unsigned ms, struct worker *worker)
 {
     char *script = g_strdup_printf("code=* nth=%u delay=%u\n", nth, ms);
-    struct counts before, now;
-    bool reached;
+    struct goal goal = {.world = world, .worker = worker, .nth = nth};
 
+    *worker = (struct worker){0};
     assert_true(world_start_daemon(world));
-    *client = served_client(world, SERVED_SOCKET, NULL);
-    assert_non_null(*client);
+    worker->client = served_client(world, SERVED_SOCKET, NULL);
+    assert_non_null(worker->client);
     assert_true(world_set_faults(world, script));
     g_free(script);
-    counts_read(world->counts, &before);
-    *thread = g_thread_new("client", work, *client);
-    /* The work either stops at its command number `nth` or ends before it. */
-    reached = served_await_chip(world, &before, 0, nth);
-    counts_read(world->counts, &now);
-    return reached && counts_total_between(&before, &now) >= nth;
+    counts_read(world->counts, &goal.before);
+    worker->thread = g_thread_new("client", worker_run, worker);
+    assert_true(world_poll(goal_decided, &goal, WORLD_START_MS));
+    return goal_reached(&goal);
+}
+
+/* With the daemon gone, the work has come to its end. */
+static void worker_end(struct worker *worker)
+{
+    g_thread_join(worker->thread);
+    esys_client_free(worker->client);
+}
+
+/* Whether the work has a step `nth`. It has as many as it costs the chip; a daemon that releases at
+ * once costs it more, and not always as many. */
+static bool is_step(unsigned nth, unsigned length, bool reached)
+{
+    if (world_variant() == WORLD_SHY)
+        return reached;
+    assert_true(reached || nth > length);
+    return nth <= length;
 }
 
 /* How many commands the work costs the chip. */
@@ -181,7 +235,7 @@ static unsigned work_length(struct world *world)
     client = served_client(world, SERVED_SOCKET, NULL);
     assert_non_null(client);
     counts_read(world->counts, &before);
-    assert_non_null(work(client));
+    assert_true(work(client));
     counts_read(world->counts, &after);
     esys_client_free(client);
     assert_int_equal(world_stop_daemon(world), 0);
@@ -189,20 +243,26 @@ static unsigned work_length(struct world *world)
     return (unsigned)counts_total_between(&before, &after);
 }
 
+/* The same for a chip that has tested all that the work needs of it: before that it may have its
+ * commands sent again (TPM_RC_TESTING). */
+static unsigned usual_length(struct world *world)
+{
+    (void)work_length(world);
+    return work_length(world);
+}
+
 static void test_R37_SIGKILL_at_every_step_leaves_no_orphan(void **state)
 {
     struct world *world = *state;
-    unsigned length = work_length(world);
+    unsigned length = usual_length(world);
+    bool going = true;
 
-    for (unsigned nth = 1; nth <= length; nth++) {
-        struct esys_client *client;
-        GThread *thread;
-        bool reached = work_up_to(world, nth, 60000, &client, &thread);
+    for (unsigned nth = 1; going; nth++) {
+        struct worker worker;
 
+        going = is_step(nth, length, work_up_to(world, nth, 60000, &worker));
         world_kill_daemon(world);
-        g_thread_join(thread);
-        esys_client_free(client);
-        assert_true(reached);
+        worker_end(&worker);
         assert_true(world_set_faults(world, ""));
         assert_true(world_start_daemon(world));
         assert_int_equal(world_stop_daemon(world), 0);
@@ -214,17 +274,15 @@ static void test_R37_SIGKILL_at_every_step_leaves_no_orphan(void **state)
 static void test_R37_SIGTERM_at_every_step_leaves_no_orphan(void **state)
 {
     struct world *world = *state;
-    unsigned length = work_length(world);
+    unsigned length = usual_length(world);
+    bool going = true;
 
-    for (unsigned nth = 1; nth <= length; nth++) {
-        struct esys_client *client;
-        GThread *thread;
-        bool reached = work_up_to(world, nth, 100, &client, &thread);
+    for (unsigned nth = 1; going; nth++) {
+        struct worker worker;
 
+        going = is_step(nth, length, work_up_to(world, nth, 100, &worker));
         assert_int_equal(world_stop_daemon(world), 0);
-        g_thread_join(thread);
-        esys_client_free(client);
-        assert_true(reached);
+        worker_end(&worker);
         assert_true(world_set_faults(world, ""));
         if (!world_chip_empty(world))
             fail_msg("ended while the chip had command %u of %u", nth, length);

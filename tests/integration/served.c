@@ -116,8 +116,12 @@ static bool socket_answers(void *argument)
 bool served_start_without_bus(struct world *world, const char *log)
 {
     char *tcti = g_strdup_printf("--tcti=%s", world->tcti);
-    const char *argv[] = {world_env("TABRMD_TEST_DAEMON", TEST_DAEMON), "--no-dbus", "--allow-root",
-                          tcti, NULL};
+    const char *argv[] = {world_env("TABRMD_TEST_DAEMON", TEST_DAEMON),
+                          "--no-dbus",
+                          "--allow-root",
+                          tcti,
+                          world_variant_option(),
+                          NULL};
     struct process_setup setup = {.argv = argv, .env = served_env, .out = log, .err = log};
     bool ready = process_start(&world->daemon, &setup)
                  && world_poll(socket_answers, world, WORLD_START_MS)

@@ -267,6 +267,7 @@ void model_disconnect(struct model *model, unsigned client)
 
 void model_idle(struct model *model, unsigned steps, bool release)
 {
+    release &= model->setting.release != RELEASE_NEVER;
     chip_watch_begin(&model->watch, NULL, 0);
     model_trace(model, "idle, at most %u steps%s", steps, release ? ", release" : "");
     while (steps-- > 0 && rm_idle(model->rm, release))

@@ -129,6 +129,13 @@ struct client {
     uint32_t uid;
 };
 
+/* When the manager leaves its chip empty. */
+enum release {
+    RELEASE_AT_TIMES,  /* in steps of their own */
+    RELEASE_EACH_STEP, /* as --idle-release=0 */
+    RELEASE_NEVER,     /* as --idle-release=never: idle steps only tidy up */
+};
+
 /* What is chosen for a whole program. */
 struct setting {
     uint64_t program;
@@ -137,6 +144,7 @@ struct setting {
     bool faults;
     bool resets;
     enum chip_watch_fault sabotage; /* what the model must notice */
+    enum release release;
     unsigned object_slots, session_slots;
     uint32_t gap;
     struct rm_limits limits;

@@ -7,13 +7,15 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#define IDLE_STEPS 1000 /* more than there is to do */
+
 /* The stream that the setting is drawn from: no step has this number. */
 #define SETTING_STREAM UINT64_MAX
 
 static void step_idle(struct model *model, struct random *random, unsigned client)
 {
     (void)client;
-    model_idle(model, random_chance(random, 50) ? 1 + random_below(random, 4) : 1000,
+    model_idle(model, random_chance(random, 50) ? 1 + random_below(random, 4) : IDLE_STEPS,
                random_chance(random, 50));
 }
 
@@ -83,6 +85,8 @@ static step_run *pick_kind(struct random *random)
 static void choose_setting(struct setting *setting, const struct program *program)
 {
     static const uint32_t sessions[8] = {4, 16, 16, 16, 16, 16, 16, 64};
+    static const enum release releases[4] = {RELEASE_AT_TIMES, RELEASE_AT_TIMES, RELEASE_EACH_STEP,
+                                             RELEASE_NEVER};
     struct random random;
 
     random_begin(&random, program->number, SETTING_STREAM);
@@ -105,6 +109,7 @@ static void choose_setting(struct setting *setting, const struct program *progra
                 .abandoned_per_uid = random_chance(&random, 30) ? 2 : 16,
             },
     };
+    setting->release = releases[random_below(&random, 4)];
 }
 
 /* What the chip or the way to it does wrong in this step. */
@@ -127,6 +132,8 @@ static void choose_fault(struct model *model, struct random *random)
             watch->code = codes[random_below(random, 10)];
     }
     watch->skip = random_below(random, 3);
+    if (model->setting.sabotage != CHIP_WATCH_NONE)
+        watch->skip = 0;
     watch->times = watch->fault == CHIP_WATCH_CODE ? 1 + random_below(random, 5) : 1;
     if (watch->code >= TPM2_RC_CONTEXT_GAP && watch->code <= TPM2_RC_OBJECT_HANDLES)
         watch->times = 1 + random_below(random, 2);
@@ -148,8 +155,25 @@ static void run_step(struct model *model, unsigned number)
     if (model_count(model, (int)client, thing_is_object) == 0 && random_chance(&random, 50))
         objects_create_primary(model, &random, client);
     run(model, &random, client);
+    if (model->setting.release == RELEASE_EACH_STEP) {
+        books_check(model);
+        model_idle(model, IDLE_STEPS, true);
+    }
     model->watch.fault = CHIP_WATCH_NONE;
     books_check(model);
+}
+
+static const char *release_text(enum release release)
+{
+    switch (release) {
+    case RELEASE_AT_TIMES:
+        return "";
+    case RELEASE_EACH_STEP:
+        return ", released after each step";
+    case RELEASE_NEVER:
+        return ", never released";
+    }
+    return "";
 }
 
 void program_run(const struct program *program, struct libtpms_chip *chip, const struct chip *facts)
@@ -162,13 +186,13 @@ void program_run(const struct program *program, struct libtpms_chip *chip, const
     model->reason = program->reason;
     model_trace(model,
                 "program %llu: %u clients, %s reference, %u object slots, %u session slots, gap "
-                "%u, limits %u %u %u %u %u%s%s",
+                "%u, limits %u %u %u %u %u%s%s%s",
                 (unsigned long long)program->number, setting.clients,
                 setting.spilling ? "spilling" : "bare", setting.object_slots, setting.session_slots,
                 setting.gap, setting.limits.objects_per_client, setting.limits.sessions_per_client,
                 setting.limits.objects_per_uid, setting.limits.sessions_per_uid,
                 setting.limits.abandoned_per_uid, setting.faults ? ", faults" : "",
-                setting.resets ? ", resets" : "");
+                setting.resets ? ", resets" : "", release_text(setting.release));
     for (unsigned i = 0; i < program->step_count; i++)
         run_step(model, program->steps[i]);
     books_check_end(model);

@@ -24,6 +24,14 @@ int suite_empty_world(void **state)
     return make(state, &(struct world_setup){.no_daemon = true});
 }
 
+void suite_leave_out_of(enum world_variant variant, const char *reason)
+{
+    if (world_variant() != variant)
+        return;
+    print_message("left out: %s\n", reason);
+    skip();
+}
+
 int suite_end_world(void **state)
 {
     bool good = world_free(*state);

@@ -23,6 +23,9 @@ int suite_empty_world(void **state);
 /* Fails the test unless the daemon ends as it should. */
 int suite_end_world(void **state);
 
+/* Leaves the test out, and says why, where it is about the very thing that the variant changes. */
+void suite_leave_out_of(enum world_variant variant, const char *reason);
+
 #define suite_test(function) cmocka_unit_test_setup_teardown(function, suite_world, suite_end_world)
 #define suite_usual_test(function) \
     cmocka_unit_test_setup_teardown(function, suite_usual_world, suite_end_world)

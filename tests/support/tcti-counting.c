@@ -12,6 +12,7 @@
  *   trace=PATH        a line is appended for each command: its code, and the four bytes behind
  *                     the header, which are the first handle of a command that has one
  *   profile=discrete  delays as of a discrete chip
+ *   fewer=COUNT       slots for objects and for sessions that the chip has less; see slots.h
  *   faults=PATH       the script of faults.h
  *
  * A command passes three phases: a timer runs where there is a delay or a fault, then the lower
@@ -19,7 +20,9 @@
  * holds what the present phase waits for, so that a slow chip is slow to poll() too.
  */
 #include "counts.h"
+#include "discrete.h"
 #include "faults.h"
+#include "slots.h"
 #include "tcti-swtpm.h"
 #include "wire/header.h"
 
@@ -49,6 +52,7 @@ struct counting {
     bool slow; /* profile=discrete */
     struct counts *counts;
     struct faults *faults;
+    struct slots *slots; /* NULL: the chip's own */
     int trace;
     int timer;
     int gate; /* epoll, or -1 when the lower TCTI cannot be polled */
@@ -57,25 +61,6 @@ struct counting {
     size_t answer_size;
     uint8_t answer[TCTI_SWTPM_RESPONSE_MAX];
 };
-
-/* Milliseconds that a discrete chip takes for a command. */
-static const struct {
-    uint32_t code, ms;
-} discrete_profile[] = {
-    {TPM2_CC_ContextLoad, 25}, {TPM2_CC_ContextSave, 20},
-    {TPM2_CC_FlushContext, 4}, {TPM2_CC_Sign, 90},
-    {TPM2_CC_Load, 80},        {TPM2_CC_CreatePrimary, 250},
-    {TPM2_CC_GetRandom, 10},   {TPM2_CC_StartAuthSession, 15},
-};
-#define DISCRETE_OTHER_MS 10
-
-static uint32_t profile_ms(uint32_t code)
-{
-    for (size_t i = 0; i < sizeof(discrete_profile) / sizeof(discrete_profile[0]); i++)
-        if (discrete_profile[i].code == code)
-            return discrete_profile[i].ms;
-    return DISCRETE_OTHER_MS;
-}
 
 static struct counting *counting(TSS2_TCTI_CONTEXT *tcti)
 {
@@ -145,6 +130,18 @@ static void write_trace(struct counting *self, const uint8_t *command, size_t si
         perror("counting TCTI: trace");
 }
 
+static bool reaches_chip(const struct counting *self)
+{
+    return self->fault.kind != FAULT_RC && self->fault.kind != FAULT_DROP;
+}
+
+/* The answer to the command is `code`, if that is one. */
+static void refuse(struct counting *self, TSS2_RC code)
+{
+    if (code != TSS2_RC_SUCCESS)
+        self->fault = (struct fault){FAULT_RC, code};
+}
+
 static TSS2_RC counting_transmit(TSS2_TCTI_CONTEXT *tcti, size_t size, const uint8_t *command)
 {
     struct counting *self = counting(tcti);
@@ -162,14 +159,16 @@ static TSS2_RC counting_transmit(TSS2_TCTI_CONTEXT *tcti, size_t size, const uin
         counts_add(self->counts, code);
     write_trace(self, command, size);
     self->fault = self->faults ? faults_next(self->faults, code) : (struct fault){FAULT_NONE, 0};
-    if (self->fault.kind != FAULT_RC && self->fault.kind != FAULT_DROP)
+    if (self->slots && reaches_chip(self))
+        refuse(self, slots_judge(self->slots, self->lower, command, size));
+    if (reaches_chip(self))
         rc = Tss2_Tcti_Transmit(self->lower, size, command);
     if (rc != TSS2_RC_SUCCESS)
         return rc;
-    ms = self->slow ? profile_ms(code) : 0;
+    ms = self->slow ? discrete_ms(code) : 0;
     if (self->fault.kind == FAULT_DELAY)
         ms += self->fault.value;
-    if (ms == 0 && self->fault.kind != FAULT_RC && self->fault.kind != FAULT_DROP) {
+    if (ms == 0 && reaches_chip(self)) {
         self->phase = PHASE_LOWER;
         return gate_lower(self, true) ? TSS2_RC_SUCCESS : TSS2_TCTI_RC_IO_ERROR;
     }
@@ -236,6 +235,8 @@ static TSS2_RC fetch_lower(struct counting *self, int32_t timeout)
         return rc;
     (void)gate_lower(self, false);
     self->phase = rc == TSS2_RC_SUCCESS ? PHASE_ANSWER : PHASE_IDLE;
+    if (rc == TSS2_RC_SUCCESS && self->slots)
+        slots_learn(self->slots, self->answer, self->answer_size);
     if (rc == TSS2_RC_SUCCESS)
         spoil(self);
     return rc;
@@ -287,7 +288,7 @@ static TSS2_RC counting_cancel(TSS2_TCTI_CONTEXT *tcti)
         return TSS2_RC_SUCCESS;
     if (self->phase == PHASE_TIMER && self->fault.kind == FAULT_DELAY)
         timer_start(self, 0);
-    if (self->fault.kind == FAULT_RC || self->fault.kind == FAULT_DROP)
+    if (!reaches_chip(self))
         return TSS2_RC_SUCCESS;
     return Tss2_Tcti_Cancel(self->lower);
 }
@@ -332,6 +333,7 @@ static void counting_finalize(TSS2_TCTI_CONTEXT *tcti)
     lower_free(self);
     counts_close(self->counts);
     faults_free(self->faults);
+    slots_free(self->slots);
     if (self->trace >= 0)
         close(self->trace);
     if (self->timer >= 0)
@@ -342,7 +344,7 @@ static void counting_finalize(TSS2_TCTI_CONTEXT *tcti)
 }
 
 struct conf {
-    const char *server, *ctrl, *next, *counts, *trace, *profile, *faults;
+    const char *server, *ctrl, *next, *counts, *trace, *profile, *faults, *fewer;
 };
 
 /* Cuts `text` into the parts of the configuration, in place. */
@@ -355,7 +357,7 @@ static bool parse_conf(struct conf *conf, char *text)
         {"server=", offsetof(struct conf, server)}, {"ctrl=", offsetof(struct conf, ctrl)},
         {"next=", offsetof(struct conf, next)},     {"counts=", offsetof(struct conf, counts)},
         {"trace=", offsetof(struct conf, trace)},   {"profile=", offsetof(struct conf, profile)},
-        {"faults=", offsetof(struct conf, faults)},
+        {"faults=", offsetof(struct conf, faults)}, {"fewer=", offsetof(struct conf, fewer)},
     };
 
     while (text && *text) {
@@ -374,7 +376,8 @@ static bool parse_conf(struct conf *conf, char *text)
             *text++ = '\0';
     }
     return !conf->server != !conf->next && (!conf->ctrl || conf->server)
-           && (!conf->profile || strcmp(conf->profile, "discrete") == 0);
+           && (!conf->profile || strcmp(conf->profile, "discrete") == 0)
+           && (!conf->fewer || (conf->fewer[0] >= '1' && conf->fewer[0] <= '9' && !conf->fewer[1]));
 }
 
 static TSS2_RC open_lower(struct counting *self, const struct conf *conf)
@@ -423,6 +426,8 @@ static TSS2_RC counting_open(struct counting *self, const struct conf *conf)
         return TSS2_TCTI_RC_BAD_VALUE;
     }
     if (conf->faults && !(self->faults = faults_new(conf->faults)))
+        return TSS2_TCTI_RC_MEMORY;
+    if (conf->fewer && !(self->slots = slots_new((uint32_t)(conf->fewer[0] - '0'))))
         return TSS2_TCTI_RC_MEMORY;
     return open_lower(self, conf);
 }
@@ -476,7 +481,7 @@ const TSS2_TCTI_INFO *Tss2_Tcti_Info(void)
         .name = "tcti-counting",
         .description = "counts, slows and breaks commands on their way to a TPM",
         .config_help = "server=PATH,ctrl=PATH or next=CONF last; counts=PATH, trace=PATH, "
-                       "profile=discrete, faults=PATH",
+                       "profile=discrete, faults=PATH, fewer=COUNT",
         .init = counting_init,
     };
 

@@ -33,6 +33,45 @@ const char *world_peer_libdir(void)
     return world_env("TABRMD_TEST_PEER_LIBDIR", TEST_MULTIARCH_LIBDIR);
 }
 
+static const struct {
+    const char *name, *option, *tcti;
+} variants[] = {
+    [WORLD_USUAL] = {.name = ""},
+    [WORLD_SHY] = {.name = "shy", .option = "--idle-release=0"},
+    [WORLD_KEEPING] = {.name = "keeping", .option = "--idle-release=never"},
+    [WORLD_NARROW] = {.name = "narrow", .tcti = ",fewer=1"},
+};
+
+/* False for a value that is no variant. */
+static bool find_variant(enum world_variant *variant)
+{
+    const char *name = world_env("TABRMD_TEST_VARIANT", "");
+
+    for (*variant = WORLD_USUAL; *variant <= WORLD_NARROW; ++*variant)
+        if (strcmp(variants[*variant].name, name) == 0)
+            return true;
+    *variant = WORLD_USUAL;
+    return false;
+}
+
+enum world_variant world_variant(void)
+{
+    enum world_variant variant;
+
+    (void)find_variant(&variant);
+    return variant;
+}
+
+const char *world_variant_option(void)
+{
+    return variants[world_variant()].option;
+}
+
+unsigned world_slots(void)
+{
+    return world_variant() == WORLD_NARROW ? WORLD_SLOTS - 1 : WORLD_SLOTS;
+}
+
 char *world_path(const struct world *world, const char *name)
 {
     return g_build_filename(world->dir, name, NULL);
@@ -196,6 +235,8 @@ bool world_start_daemon(struct world *world)
     g_ptr_array_add(argv, tcti);
     for (size_t i = 0; world->setup.args && world->setup.args[i]; i++)
         g_ptr_array_add(argv, (gpointer)(uintptr_t)world->setup.args[i]);
+    if (!world->setup.daemon)
+        g_ptr_array_add(argv, (gpointer)(uintptr_t)world_variant_option());
     g_ptr_array_add(argv, NULL);
     ready = start(world, &world->daemon, (const char *const *)argv->pdata, world->setup.env,
                   "daemon.log")
@@ -279,12 +320,15 @@ bool world_power_cycle(const struct world *world)
 static bool start_all(struct world *world)
 {
     char *work = world_path(world, "work"), *counts = world_path(world, "counts");
+    bool usual = world->setup.daemon || world->setup.all_slots;
+    const char *narrow = usual ? NULL : variants[world_variant()].tcti;
     bool ready = false;
 
-    world->tcti = g_strdup_printf("%s:server=%s/server,ctrl=%s/ctrl,counts=%s,faults=%s/faults%s%s",
-                                  world_env("TABRMD_TEST_COUNTING", TEST_COUNTING), world->dir,
-                                  world->dir, counts, world->dir, world->setup.tcti ? "," : "",
-                                  world->setup.tcti ? world->setup.tcti : "");
+    world->tcti =
+        g_strdup_printf("%s:server=%s/server,ctrl=%s/ctrl,counts=%s,faults=%s/faults%s%s%s",
+                        world_env("TABRMD_TEST_COUNTING", TEST_COUNTING), world->dir, world->dir,
+                        counts, world->dir, narrow ? narrow : "", world->setup.tcti ? "," : "",
+                        world->setup.tcti ? world->setup.tcti : "");
     world->counts = counts_open(counts);
     if (!world->counts || mkdir(work, 0700) < 0)
         fprintf(stderr, "world: %s: %s\n", world->dir, strerror(errno));
@@ -299,7 +343,14 @@ static bool start_all(struct world *world)
 struct world *world_new(const struct world_setup *setup)
 {
     struct world *world = g_new0(struct world, 1);
+    enum world_variant variant;
 
+    if (!find_variant(&variant)) {
+        fprintf(stderr, "world: TABRMD_TEST_VARIANT=%s: there are shy, keeping and narrow\n",
+                world_env("TABRMD_TEST_VARIANT", ""));
+        g_free(world);
+        return NULL;
+    }
     if (setup)
         world->setup = *setup;
     strcpy(world->dir, "/tmp/tabrmd-test.XXXXXX");

@@ -11,6 +11,12 @@
  *   TABRMD_TEST_COUNTING     the counting TCTI
  *   TABRMD_TEST_PEER_DAEMON  the packaged tpm2-abrmd
  *   TABRMD_TEST_PEER_LIBDIR  the directory with the packaged client library
+ *   TABRMD_TEST_VARIANT      how the daemon under test is run, or on what, in all worlds:
+ *                            `shy` releases what is loaded as soon as no command waits
+ *                            (--idle-release=0), `keeping` never does (--idle-release=never), and
+ *                            `narrow` has a chip with an object slot and a session slot fewer
+ *                            (slots.h); empty for what each test asks for. Another daemon than
+ *                            the one under test is run as ever
  * Functions that return NULL or false have said on standard error why.
  */
 #pragma once
@@ -23,8 +29,13 @@
 
 /* Bounds of all waiting, in milliseconds; far beyond what a slow machine needs. */
 #define WORLD_START_MS 30000
-#define WORLD_END_MS   15000
+#define WORLD_END_MS   30000
 #define WORLD_TOOL_MS  120000
+
+enum world_variant { WORLD_USUAL, WORLD_SHY, WORLD_KEEPING, WORLD_NARROW };
+
+/* Slots for objects, and as many for sessions, of swtpm. */
+#define WORLD_SLOTS 3
 
 /* What a world is to be other than usual; all zero is the usual one. The strings are borrowed for
  * as long as the world lives. */
@@ -36,6 +47,7 @@ struct world_setup {
     const char *tcti;         /* more configuration for the counting TCTI: "profile=discrete" */
     const char *bus_rules;    /* more rules for the bus policy: "<deny own='...'/>" */
     bool tpm12;               /* swtpm plays a TPM 1.2 */
+    bool all_slots;           /* the chip has all its slots in each variant */
     bool no_daemon;           /* world_start_daemon() is called by the test */
 };
 
@@ -95,6 +107,16 @@ bool world_power_cycle(const struct world *world);
 
 /* Waits up to `ms` milliseconds until `check` is true of `argument`, looking every few. */
 bool world_poll(bool (*check)(void *argument), void *argument, int ms);
+
+/* The variant that is asked for. A value that is none makes world_new() fail. */
+enum world_variant world_variant(void);
+
+/* The last argument of a daemon under test, so that it overrides those before it; NULL when the
+ * variant has none. */
+const char *world_variant_option(void);
+
+/* Slots for objects, and as many for sessions, that the chip has in this variant. */
+unsigned world_slots(void);
 
 /* The value of an environment variable, or `otherwise` where it is not set or empty. */
 const char *world_env(const char *name, const char *otherwise);
