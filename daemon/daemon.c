@@ -11,7 +11,6 @@
 #include "service.h"
 
 #include <glib-unix.h>
-#include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -48,7 +47,7 @@ struct daemon {
  * somewhere else. */
 static void daemon_complain(const struct options *options, const char *text)
 {
-    fprintf(stderr, "tabrmd: %s\n", text);
+    log_stderr(text);
     if (options->logger == LOG_SINK_SYSLOG)
         log_error("%s", text);
 }

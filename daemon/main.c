@@ -47,7 +47,7 @@ int main(int argc, char **argv)
         printf("%s", text);
         break;
     case OPTIONS_BAD:
-        fprintf(stderr, "tabrmd: %s\n", text);
+        log_stderr(text);
         status = EX_USAGE;
         break;
     }

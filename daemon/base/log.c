@@ -1,16 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/log.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The longest line that is written, its newline included; what is over is cut. */
 #define LINE_MAX_BYTES 512
 
+/* Where syslog listens. It is not spoken to through syslog(3), which waits for as long as nobody
+ * reads there. */
+#ifndef LOG_SOCKET
+#define LOG_SOCKET _PATH_LOG
+#endif
+
+/* One line at a time: the room that was found must still be there when the line is written. */
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned long log_lost; /* lines since the last one that was written */
+static int log_socket = -1;
+
 enum log_level log_threshold = LOG_LEVEL_INFO;
 static enum log_sink log_current_sink = LOG_SINK_STDOUT;
+static bool log_stdout_journal;
 
 /* Indexed by enum log_level. */
 static const struct {
@@ -23,36 +45,122 @@ static const struct {
     [LOG_LEVEL_DEBUG] = {LOG_DEBUG, "debug: "},
 };
 
+/* True when the descriptor leads to the journal: systemd.exec(5), JOURNAL_STREAM. */
+static bool log_is_journal(int fd)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    struct stat status;
+    uintmax_t device, inode;
+
+    return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 && fstat(fd, &status) == 0
+           && status.st_dev == device && status.st_ino == inode;
+}
+
 void log_open(enum log_sink sink, enum log_level level)
 {
     log_current_sink = sink;
     log_threshold = level;
-    if (sink == LOG_SINK_SYSLOG)
-        openlog("tabrmd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+    log_lost = 0;
+    log_stdout_journal = log_is_journal(STDOUT_FILENO);
+}
+
+void log_stderr(const char *text)
+{
+    if (log_is_journal(STDERR_FILENO))
+        fprintf(stderr, "<%d>%s\n", LOG_ERR, text);
+    else
+        fprintf(stderr, "tabrmd: %s\n", text);
+}
+
+static bool log_connect(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = LOG_SOCKET};
+
+    if (log_socket >= 0)
+        close(log_socket);
+    log_socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    return log_socket >= 0
+           && connect(log_socket, (const struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
+/* A syslog that was started anew has to be looked for; one that is busy does not take the line. */
+static bool log_to_syslog(const char *line, size_t size)
+{
+    for (unsigned tries = 0; tries < 2; tries++) {
+        if (log_socket >= 0 && send(log_socket, line, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+            return true;
+        if ((log_socket >= 0 && errno == EAGAIN) || !log_connect())
+            return false;
+    }
+    return false;
+}
+
+/* What has room takes a whole line (pipe(7), PIPE_BUF). */
+static bool log_to_stdout(const char *line, size_t size)
+{
+    struct pollfd room = {STDOUT_FILENO, POLLOUT, 0};
+
+    return poll(&room, 1, 0) == 1 && room.revents & POLLOUT
+           && write(STDOUT_FILENO, line, size) == (ssize_t)size;
+}
+
+/* What comes in front of the text, for syslog as RFC 3164 has it. Its length. */
+static int log_prefix(char *line, size_t size, enum log_level level)
+{
+    time_t now = time(NULL);
+    char stamp[32] = "";
+    struct tm local;
+
+    if (log_current_sink == LOG_SINK_STDOUT)
+        return log_stdout_journal ? snprintf(line, size, "<%d>", log_levels[level].priority)
+                                  : snprintf(line, size, "tabrmd: %s", log_levels[level].word);
+    if (localtime_r(&now, &local))
+        strftime(stamp, sizeof(stamp), "%b %e %T ", &local);
+    return snprintf(line, size, "<%d>%stabrmd[%d]: ", LOG_DAEMON | log_levels[level].priority,
+                    stamp, (int)getpid());
+}
+
+/* One line, if it is taken at once. */
+static bool log_line(enum log_level level, const char *format, va_list arguments)
+{
+    char line[LINE_MAX_BYTES];
+    int used = log_prefix(line, sizeof(line), level);
+    int more = vsnprintf(line + used, sizeof(line) - (size_t)used - 1, format, arguments);
+
+    if (more < 0)
+        return false;
+    used += more;
+    if (used > (int)sizeof(line) - 2)
+        used = (int)sizeof(line) - 2;
+    if (log_current_sink == LOG_SINK_SYSLOG)
+        return log_to_syslog(line, (size_t)used);
+    line[used++] = '\n';
+    return log_to_stdout(line, (size_t)used);
+}
+
+__attribute__((format(printf, 1, 2))) static bool log_notice(const char *format, ...)
+{
+    va_list arguments;
+    bool taken;
+
+    va_start(arguments, format);
+    taken = log_line(LOG_LEVEL_WARNING, format, arguments);
+    va_end(arguments);
+    return taken;
 }
 
 void log_write(enum log_level level, const char *format, ...)
 {
-    char line[LINE_MAX_BYTES];
-    int used, more;
     va_list arguments;
 
     va_start(arguments, format);
-    if (log_current_sink == LOG_SINK_SYSLOG) {
-        vsyslog(log_levels[level].priority, format, arguments);
-        va_end(arguments);
-        return;
-    }
-    used = snprintf(line, sizeof(line), "tabrmd: %s", log_levels[level].word);
-    more = vsnprintf(line + used, sizeof(line) - (size_t)used - 1, format, arguments);
+    pthread_mutex_lock(&log_lock);
+    if (log_lost > 0
+        && log_notice("%lu lines of this log are missing here: it was full, or nobody read it",
+                      log_lost))
+        log_lost = 0;
+    if (log_lost > 0 || !log_line(level, format, arguments))
+        log_lost++;
+    pthread_mutex_unlock(&log_lock);
     va_end(arguments);
-    if (more < 0)
-        return;
-    used += more;
-    if (used > (int)sizeof(line) - 2)
-        used = (int)sizeof(line) - 2;
-    line[used++] = '\n';
-    /* One write a line, so that lines of two threads do not mix. A lost line is lost. */
-    if (write(STDOUT_FILENO, line, (size_t)used) < 0)
-        return;
 }

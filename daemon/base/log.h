@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The daemon's log: one line a message, to standard output or to syslog.
+ * The daemon's log: one line a message, to standard output or to syslog. Where standard output is
+ * the journal's, which adds time and program itself, a line starts with its level instead, in the
+ * form of sd-daemon(3).
  *
  * No message ever carries bytes of a command or of a response, at any level: they hold secrets.
- * Safe from any thread once log_open() has returned. A sink that cannot take a line loses it and
- * nothing else happens: a full disk must not stop the TPM.
+ * Safe from any thread once log_open() has returned. A sink that cannot take a line at once loses
+ * it, and later says how many: neither a full disk nor a reader that sleeps may stop the TPM.
  */
 #pragma once
 
@@ -22,6 +24,10 @@ enum log_sink { LOG_SINK_STDOUT, LOG_SINK_SYSLOG };
 
 /* Chooses the sink and the least important level that is still written. Main thread, once. */
 void log_open(enum log_sink sink, enum log_level level);
+
+/* Writes one line to standard error, at the level of errors, for what has to be seen wherever the
+ * log goes. Any thread, log_open() or not. */
+void log_stderr(const char *text);
 
 /* The level in force; the macros below test it before they evaluate their arguments. */
 extern enum log_level log_threshold;
