@@ -127,16 +127,14 @@ static void daemon_sleep_prepare(void *data)
 {
     struct daemon *daemon = data;
 
-    if (engine_suspend(daemon->engine) < 0)
-        log_warning("no memory to prepare for sleep");
+    engine_suspend(daemon->engine);
 }
 
 static void daemon_sleep_woken(void *data)
 {
     struct daemon *daemon = data;
 
-    if (engine_resume(daemon->engine) < 0)
-        log_error("no memory to come back from sleep; restart tabrmd");
+    engine_resume(daemon->engine);
 }
 
 static void daemon_export(struct daemon *daemon)

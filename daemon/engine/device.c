@@ -153,16 +153,16 @@ void device_mind(struct engine *engine)
         log_warning("the TPM \"%s\" does not answer any more; trying to open it again",
                     engine->conf);
         engine->reopen_wait_ms = DEVICE_REOPEN_FIRST_MS;
-        engine->reopen_at = engine_now();
+        engine->reopen_at = clock_now();
     }
-    if (engine_left(engine->reopen_at, engine->reopen_wait_ms) > 0)
+    if (clock_left(engine->reopen_at, engine->reopen_wait_ms) > 0)
         return;
     if (tpm_fault_device_gone(engine->conf, text)) {
         device_fail(engine, TPM_FAULT_GONE, text);
         return;
     }
     tcti_open(engine->tcti, engine->conf);
-    engine->reopen_at = engine_now() + engine->reopen_wait_ms;
+    engine->reopen_at = clock_now() + engine->reopen_wait_ms;
     if (engine->reopen_wait_ms < DEVICE_REOPEN_LONG_MS)
         engine->reopen_wait_ms *= 2;
 }
@@ -172,13 +172,27 @@ static bool device_present(const struct engine *engine)
     return engine->rm && tcti_is_open(engine->tcti) && !rm_tpm_lost(engine->rm);
 }
 
+/* Quiet time before the TPM is cleaned up where it is never left empty. */
+#define DEVICE_TIDY_MS 250
+
+int device_quiet(const struct engine *engine)
+{
+    return engine->idle_release_ms == ENGINE_IDLE_NEVER ? DEVICE_TIDY_MS : engine->idle_release_ms;
+}
+
+void device_touch(struct engine *engine)
+{
+    engine->idle_pending = true;
+    engine->idle_at = clock_now() + device_quiet(engine);
+}
+
 void device_clean_up(struct engine *engine)
 {
     bool asleep = engine->sleep == ENGINE_FALLING_ASLEEP;
 
     if (!asleep
         && (!engine->idle_pending || scheduler_waiting(&engine->scheduler)
-            || engine_left(engine->idle_at, engine_quiet(engine)) > 0))
+            || clock_left(engine->idle_at, device_quiet(engine)) > 0))
         return;
     engine->idle_pending =
         device_present(engine)
@@ -198,7 +212,7 @@ void device_give_back(struct engine *engine)
 
     while (present && in_time && rm_idle(engine->rm, true)) {
         present = device_present(engine);
-        in_time = engine_left(engine->stop_at, ENGINE_STOP_MS) > 0;
+        in_time = clock_left(engine->stop_at, ENGINE_STOP_MS) > 0;
     }
     rm_free(engine->rm);
     engine->rm = NULL;

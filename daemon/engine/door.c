@@ -92,7 +92,7 @@ static void door_pause(struct engine *engine, int error)
         log_warning("nobody can be let in for a moment: %s", admission_text(error));
     engine->door_warned = true;
     door_watch(engine, EPOLL_CTL_MOD, 0);
-    engine->door_at = engine_now() + DOOR_PAUSE_MS;
+    engine->door_at = clock_now() + DOOR_PAUSE_MS;
 }
 
 static void door_let_in(struct engine *engine, uint32_t uid, int fd)
@@ -132,7 +132,7 @@ void door_event(struct engine *engine)
 
 void door_mind(struct engine *engine)
 {
-    if (engine->door_at == 0 || engine_left(engine->door_at, DOOR_PAUSE_MS) > 0)
+    if (engine->door_at == 0 || clock_left(engine->door_at, DOOR_PAUSE_MS) > 0)
         return;
     engine->door_at = 0;
     door_watch(engine, EPOLL_CTL_MOD, EPOLLIN);

@@ -8,6 +8,7 @@
 
 #include "engine/admission.h"
 #include "engine/client-io.h"
+#include "engine/clock.h"
 #include "engine/control.h"
 #include "engine/engine.h"
 #include "engine/ledger-file.h"
@@ -107,26 +108,13 @@ struct engine {
     bool failed;
     bool door_warned; /* that nobody is let in, and nobody was since */
     bool stopping, stop_canceled;
-    int64_t stop_at;    /* when the running command is given up; engine_now() */
+    int64_t stop_at;    /* when the running command is given up; clock_now() */
     bool idle_pending;  /* something happened since the TPM was cleaned up */
     int64_t idle_at;    /* when to clean up */
     int64_t door_at;    /* when to let newcomers in again; 0: they are let in */
     int64_t reopen_at;  /* when to try and open a lost TPM again */
     int reopen_wait_ms; /* 0 while the TPM is there */
 };
-
-/* Monotonic time, milliseconds. */
-int64_t engine_now(void);
-
-/* Milliseconds until `at`, which was set `pause` ahead at the most. 0 when it has come, and when it
- * is further away than that: then the clock went back, and nothing is to wait for it. */
-int engine_left(int64_t at, int pause);
-
-/* Quiet time before the TPM is cleaned up, milliseconds. */
-int engine_quiet(const struct engine *engine);
-
-/* Something happened that may leave the TPM with things to clean up. */
-void engine_touch(struct engine *engine);
 
 /* device.c */
 
@@ -135,6 +123,12 @@ void device_take(struct engine *engine);
 
 /* Tries to get a TPM back whose transport broke. */
 void device_mind(struct engine *engine);
+
+/* Quiet time before the TPM is cleaned up, milliseconds. */
+int device_quiet(const struct engine *engine);
+
+/* Something happened that may leave the TPM with things to clean up. */
+void device_touch(struct engine *engine);
 
 /* One chip command of cleaning up, if it is time for that. */
 void device_clean_up(struct engine *engine);

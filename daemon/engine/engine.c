@@ -8,40 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 /* How long after engine_stop() the running command is left alone before it is canceled. */
 #define ENGINE_STOP_PATIENCE_MS 10000
-
-/* Quiet time before the TPM is cleaned up where it is never left empty. */
-#define ENGINE_TIDY_MS 250
-
-int64_t engine_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-int engine_left(int64_t at, int pause)
-{
-    int64_t left = at - engine_now();
-
-    return left > 0 && left <= pause ? (int)left : 0;
-}
-
-int engine_quiet(const struct engine *engine)
-{
-    return engine->idle_release_ms == ENGINE_IDLE_NEVER ? ENGINE_TIDY_MS : engine->idle_release_ms;
-}
-
-void engine_touch(struct engine *engine)
-{
-    engine->idle_pending = true;
-    engine->idle_at = engine_now() + engine_quiet(engine);
-}
 
 /* How often epoll is asked in a row: enough for one event of each of the most clients there are. */
 #define ENGINE_ROUNDS (16384 / ENGINE_EVENTS)
@@ -75,7 +45,7 @@ static void engine_waiter_serve(void *data)
     engine_take_in(engine, 0);
     requests_look_all(engine);
     if (engine->stopping && !engine->stop_canceled
-        && engine_left(engine->stop_at, ENGINE_STOP_MS)
+        && clock_left(engine->stop_at, ENGINE_STOP_MS)
                <= ENGINE_STOP_MS - ENGINE_STOP_PATIENCE_MS) {
         engine->stop_canceled = true;
         tcti_cancel(engine->tcti);
@@ -89,7 +59,7 @@ static int engine_waiter_timeout(void *data)
 
     if (!engine->stopping)
         return -1;
-    left = engine_left(engine->stop_at, ENGINE_STOP_MS);
+    left = clock_left(engine->stop_at, ENGINE_STOP_MS);
     if (left == 0)
         return TCTI_GIVE_UP;
     if (!engine->stop_canceled)
@@ -117,11 +87,11 @@ static int engine_timeout(const struct engine *engine)
     if (engine->sleep == ENGINE_FALLING_ASLEEP)
         return 0;
     if (engine->idle_pending && engine->sleep == ENGINE_AWAKE)
-        timeout = engine_left(engine->idle_at, engine_quiet(engine));
+        timeout = clock_left(engine->idle_at, device_quiet(engine));
     if (engine->rm && !engine->failed && !tcti_is_open(engine->tcti))
-        timeout = engine_sooner(timeout, engine_left(engine->reopen_at, engine->reopen_wait_ms));
+        timeout = engine_sooner(timeout, clock_left(engine->reopen_at, engine->reopen_wait_ms));
     if (engine->door_at)
-        timeout = engine_sooner(timeout, engine_left(engine->door_at, DOOR_PAUSE_MS));
+        timeout = engine_sooner(timeout, clock_left(engine->door_at, DOOR_PAUSE_MS));
     return timeout;
 }
 
@@ -316,7 +286,7 @@ bool engine_alive(struct engine *engine)
         control_put(&engine->control, &engine->alive.head, true);
         return true;
     }
-    return since != 0 && engine_now() - since < ENGINE_LONGEST_MS;
+    return since != 0 && clock_now() - since < ENGINE_LONGEST_MS;
 }
 
 static int engine_post(struct engine *engine, const struct engine_message *message, bool urgent)
@@ -382,14 +352,12 @@ static void engine_order_sleep(struct engine *engine, bool wanted)
         control_put(&engine->control, &engine->fall_asleep.head, true);
 }
 
-int engine_suspend(struct engine *engine)
+void engine_suspend(struct engine *engine)
 {
     engine_order_sleep(engine, true);
-    return 0;
 }
 
-int engine_resume(struct engine *engine)
+void engine_resume(struct engine *engine)
 {
     engine_order_sleep(engine, false);
-    return 0;
 }

@@ -107,6 +107,6 @@ int engine_set_locality(struct engine *engine, uint64_t id, uint8_t locality, vo
 int engine_query(struct engine *engine, void *token);
 
 /* Saves all that sleep would lose, tells so, and holds commands until engine_resume(). Neither
- * takes memory, nor fails. */
-int engine_suspend(struct engine *engine);
-int engine_resume(struct engine *engine);
+ * can fail. */
+void engine_suspend(struct engine *engine);
+void engine_resume(struct engine *engine);

@@ -79,7 +79,7 @@ static void orders_stop(struct engine *engine)
     if (engine->stopping)
         return;
     engine->stopping = true;
-    engine->stop_at = engine_now() + ENGINE_STOP_MS;
+    engine->stop_at = clock_now() + ENGINE_STOP_MS;
     admission_set_open(&engine->admission, false);
     door_close(engine);
 }

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 /*
  * Sockets are watched for edges, so a client that waits for its turn costs no wake-ups. Nothing is
@@ -23,18 +22,10 @@
  */
 #define SERVE_COST_MAX UINT64_C(60000000000)
 
-static uint64_t serve_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
 /* What a client is charged for what it got since `started`. */
 static uint64_t serve_cost(uint64_t started)
 {
-    uint64_t now = serve_clock(), cost = now > started ? now - started : 0;
+    uint64_t now = clock_now_ns(), cost = now > started ? now - started : 0;
 
     return cost < SERVE_COST_MAX ? cost : SERVE_COST_MAX;
 }
@@ -87,7 +78,7 @@ void serve_bury(struct engine *engine)
 
         list_remove(&client->link);
         if (client->rm)
-            engine_touch(engine);
+            device_touch(engine);
         serve_client_free(client);
         if (!visitor)
             engine->events.client_gone(engine->events.data, id);
@@ -238,7 +229,7 @@ static void serve_run(struct engine *engine, struct engine_client *client, uint8
     if (client->io.in.bytes)
         requests_look(engine, client);
     requests_look_all(engine);
-    started = serve_clock();
+    started = clock_now_ns();
     if (client->canceled)
         answer = response_build_code(engine->response, RM_RC_CANCELED);
     else
@@ -259,7 +250,7 @@ enum rm_warmth serve_warmth(const struct scheduler_client *turn)
 void serve_next(struct engine *engine)
 {
     struct scheduler_client *turn = scheduler_pick(&engine->scheduler);
-    uint64_t started = serve_clock();
+    uint64_t started = clock_now_ns();
     struct engine_client *client;
     uint8_t *frame;
     size_t size;
@@ -277,7 +268,7 @@ void serve_next(struct engine *engine)
             scheduler_charge(&engine->scheduler, &client->turn, serve_cost(started));
     } else {
         serve_run(engine, client, frame, size);
-        engine_touch(engine);
+        device_touch(engine);
     }
     client_io_read_done(&client->io, frame, size);
     serve_line_up(engine, client);

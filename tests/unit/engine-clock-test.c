@@ -239,13 +239,13 @@ static void test_sleep_over_a_jump(void **state)
     engine_world_connect(world, 0, 1000);
     for (size_t i = 0; i < JUMPS; i++) {
         engine_world_expect_served(world, 0);
-        assert_int_equal(engine_suspend(world->engine), 0);
+        engine_suspend(world->engine);
         engine_world_await_number(world, &world->suspended, 1 + (unsigned)i);
         warp_jump(jumps[i]);
         engine_world_put_random(world, 0, 1);
         poke(world);
         assert_false(engine_chip_has_command(&world->chip));
-        assert_int_equal(engine_resume(world->engine), 0);
+        engine_resume(world->engine);
         engine_world_take(world, 1);
         answer(world, 0);
     }

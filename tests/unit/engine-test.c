@@ -293,13 +293,13 @@ static void test_sleep_holds_commands(void **state)
 
     engine_world_connect(world, 0, 1000);
     engine_world_expect_served(world, 0);
-    assert_int_equal(engine_suspend(world->engine), 0);
+    engine_suspend(world->engine);
     engine_world_await_number(world, &world->suspended, 1);
     engine_world_put_random(world, 0, 1);
     /* The engine has seen the command by the time that it has answered this. */
     assert_int_equal(engine_world_request(world, engine_query(world->engine, world)), 0);
     assert_false(engine_chip_has_command(&world->chip));
-    assert_int_equal(engine_resume(world->engine), 0);
+    engine_resume(world->engine);
     engine_world_take(world, 1);
     engine_chip_answer(&world->chip);
     assert_int_equal(engine_world_get(world, 0, ENGINE_WORLD_ANSWER), 0);
