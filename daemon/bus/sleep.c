@@ -28,6 +28,26 @@ static void sleep_release(struct sleep *sleep)
     sleep->inhibitor = -1;
 }
 
+/* Without logind nobody announces sleep. One that refuses, which it does in the words of polkit or
+ * of whoever could not start polkit, leaves no time to save: somebody can mend that. */
+static void sleep_refused(GError *error)
+{
+    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        return;
+    if (g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_SERVICE_UNKNOWN)
+        || g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_NAME_HAS_NO_OWNER)
+        || g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_NO_REPLY)
+        || g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CLOSED)) {
+        log_debug("no sleep inhibitor: %s", error->message);
+        return;
+    }
+    g_dbus_error_strip_remote_error(error);
+    log_warning("systemd-logind does not let this user delay sleep (%s), so what clients have in "
+                "the TPM may be lost then: install polkit, or allow the action "
+                "org.freedesktop.login1.inhibit-delay-sleep in its rules",
+                error->message);
+}
+
 static void sleep_inhibited(GObject *source, GAsyncResult *result, gpointer data)
 {
     struct sleep *sleep = data;
@@ -39,8 +59,7 @@ static void sleep_inhibited(GObject *source, GAsyncResult *result, gpointer data
     reply = g_dbus_connection_call_with_unix_fd_list_finish(G_DBUS_CONNECTION(source), &list,
                                                             result, &error);
     if (!reply) {
-        if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-            log_debug("no sleep inhibitor: %s", error->message);
+        sleep_refused(error);
         return;
     }
     sleep_release(sleep);
