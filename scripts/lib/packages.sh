@@ -5,6 +5,8 @@
 # POSIX shell; defines names only and runs nothing.
 #
 #   install_packages NAME...   installs by apt what is missing; runs nothing when all is there
+#   debian_sources             prints the files with the host's own sources of Debian packages, so
+#                              that other roots are made from a local mirror where there is one
 #   fetch_peers DIRECTORY      unpacks the packaged tpm2-abrmd, its client library and sshd into
 #                              DIRECTORY, without installing them, and exports
 #                              TABRMD_TEST_PEER_DAEMON (the program),
@@ -90,6 +92,12 @@ install_packages()
             "hand: apt-get install --no-install-recommends $missing" >&2
         return 1
     fi
+}
+
+debian_sources()
+{
+    grep -ls 'debian\.org/debian\|/debian[ /]' /etc/apt/sources.list \
+        /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources || :
 }
 
 # None of these is installed: tpm2-abrmd's package starts a service that takes the bus name,

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -95,6 +96,26 @@ static void test_each_level_has_its_word(void **state)
     assert_string_equal(next_line(*state), "tabrmd: number 3\n");
     assert_string_equal(next_line(*state), "tabrmd: debug: number 4\n");
     assert_string_equal(next_line(*state), "");
+}
+
+/* Standard output is the journal's when JOURNAL_STREAM names it: sd-daemon(3), systemd.exec(5). */
+static void test_the_journal_gets_levels_as_numbers(void **state)
+{
+    struct stat status;
+    char stream[64];
+
+    assert_int_equal(fstat(STDOUT_FILENO, &status), 0);
+    for (unsigned own = 0; own < 2; own++) {
+        snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)status.st_dev,
+                 (uintmax_t)status.st_ino + !own);
+        setenv("JOURNAL_STREAM", stream, 1);
+        log_open(LOG_SINK_STDOUT, LOG_LEVEL_DEBUG);
+        log_warning("number %d", 1);
+        assert_string_equal(next_line(*state),
+                            own ? "<4>number 1\n" : "tabrmd: warning: number 1\n");
+    }
+    unsetenv("JOURNAL_STREAM");
+    log_open(LOG_SINK_STDOUT, LOG_LEVEL_DEBUG);
 }
 
 static void test_levels_below_the_threshold_are_silent(void **state)
@@ -260,6 +281,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_each_level_has_its_word),
+        TEST(test_the_journal_gets_levels_as_numbers),
         TEST(test_levels_below_the_threshold_are_silent),
         TEST(test_arguments_of_a_silent_message_are_not_evaluated),
         TEST(test_a_line_of_any_length_ends_with_one_newline),
