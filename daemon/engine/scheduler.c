@@ -12,7 +12,8 @@
 /* The most chip time that the express lane can save up. */
 #define SCHEDULER_EXPRESS_SAVINGS INT64_C(1000000000)
 
-/* The most chip time by which those who are warm may lengthen somebody's wait. */
+/* The most expected chip time by which those who are warm may lengthen the wait of the one whose
+ * turn it is. */
 #define SCHEDULER_PATIENCE UINT64_C(100000000)
 
 /* A user of the machine, as long as it has clients or owes chip time. */
@@ -260,8 +261,8 @@ static void scheduler_limit(struct scheduler *scheduler, const struct scheduler_
         same ? UINT64_MAX : turn->user->virtual_time + scheduler_weigh(turn->user, turn->mean);
 }
 
-/* Whether `client` may go before `turn` if it is warm: nobody's wait has been lengthened too much
- * by such as it, and it is ahead of its share by no more than what all who wait could be together.
+/* Whether `client` may go before `turn` if it is warm: the wait of `turn` has not been lengthened
+ * too much by such as it, and its lead over its share is small, the smaller the more clients wait.
  */
 static bool scheduler_may_lead(const struct scheduler *scheduler,
                                const struct scheduler_client *client,

@@ -12,7 +12,8 @@
  *
  * And when the one whose turn it is would push something out of the chip, one whose own things are
  * still there may go first, so that they need not be brought back. Such a one gets ahead of its
- * share by a bounded time only, and nobody waits longer for it than a person would notice.
+ * share by a bounded time only, and what it adds to the wait of the one whose turn it is is bounded
+ * too. Others behind that one may wait somewhat longer; and who went ahead waits its share out.
  *
  * Users have a priority, which is a weight: the virtual time of a user with four times the weight
  * moves a quarter as fast. And nobody is passed by a lower priority.

@@ -156,8 +156,8 @@ static void copy_comments(FILE *output)
 
 /*
  * Whether a program passes. The manager is pure computation, so what it does wrong it does wrong
- * each time; but the chips have their own clocks, and a leak check may be unable to attach. A
- * failure is one that repeats. Each is shown.
+ * each time, and a failure is one that repeats. On a machine with far too much to do a few programs
+ * failed once only: the chips drew different random numbers. Why is not known, so each is shown.
  */
 static bool passes(const struct program *program, FILE *output)
 {
