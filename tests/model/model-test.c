@@ -156,8 +156,9 @@ static void copy_comments(FILE *output)
 
 /*
  * Whether a program passes. The manager is pure computation, so what it does wrong it does wrong
- * each time, and a failure is one that repeats. On a machine with far too much to do a few programs
- * failed once only: the chips drew different random numbers. Why is not known, so each is shown.
+ * each time, and a failure is one that repeats. On a machine with far too much to do three programs
+ * failed once only; the one whose words were kept got another nonce from one chip than from the
+ * other. Why is not known, so each such failure is shown.
  */
 static bool passes(const struct program *program, FILE *output)
 {
