@@ -154,21 +154,16 @@ static void copy_comments(FILE *output)
         fprintf(stderr, "# | %s%s", line, strchr(line, '\n') ? "" : "\n");
 }
 
-/*
- * Whether a program passes. The manager is pure computation, so what it does wrong it does wrong
- * each time, and a failure is one that repeats. On a machine with far too much to do three programs
- * failed once only; the one whose words were kept got another nonce from one chip than from the
- * other. Why is not known, so each such failure is shown.
- */
+/* Whether a program passes; one that does not is shown. */
 static bool passes(const struct program *program, FILE *output)
 {
-    struct outcome outcome = {0};
+    struct outcome outcome;
 
-    for (unsigned attempt = 0; attempt < 2; attempt++) {
-        rewind(output);
-        outcome = ftruncate(fileno(output), 0) == 0 ? runner_run(program, fileno(output)) : outcome;
-        if (outcome.passed)
-            break;
+    rewind(output);
+    if (ftruncate(fileno(output), 0) != 0)
+        return false;
+    outcome = runner_run(program, fileno(output));
+    if (!outcome.passed) {
         fprintf(stderr, "# program %llu ended with status 0x%x:\n",
                 (unsigned long long)program->number, (unsigned)outcome.status);
         copy_comments(output);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "runner.h"
 
+#include "chip-time.h"
 #include "random.h"
 
 #include <fcntl.h>
@@ -44,6 +45,7 @@ void runner_init(void)
     random_seed_chip(1);
     chip = libtpms_chip_new();
     must(chip_startup(&chip->tpm, &detail) == CHIP_OK, "the chip does not start");
+    must(chip_time_was_asked(), "libtpms does not read the time by clock_gettime");
     /* Once here, not in each program again. */
     must(chip->tpm.transact(&chip->tpm, 0, self_test, sizeof(self_test), response, sizeof(response),
                             &size)
