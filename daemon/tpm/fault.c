@@ -99,7 +99,9 @@ enum tpm_fault tpm_fault_open(const char *conf, uint32_t rc, char text[TPM_FAULT
         return fault_device(path, error, text);
     switch (rc) {
     case TSS2_TCTI_RC_MEMORY:
-        FAULT_SAY("no memory to open the TPM \"%s\"", conf);
+        FAULT_SAY("no memory or no descriptor left to open the TPM \"%s\": end other programs, or "
+                  "raise the service's MemoryMax= and LimitNOFILE=",
+                  conf);
         return TPM_FAULT_RESOURCES;
     case TSS2_TCTI_RC_BAD_VALUE:
     case TSS2_TCTI_RC_NOT_SUPPORTED:

@@ -53,13 +53,13 @@ static int64_t tcti_now(void)
 enum { TCTI_EVENT_WAITER, TCTI_EVENT_TPM };
 
 /*
- * Waits until the TPM has something, at most until the time `until` (tcti_now(), -1 for ever), and
- * serves the waiter meanwhile. 1 when the TPM has something, 0 when the time has come, or a
- * negative errno.
+ * Serves the waiter for `pause` milliseconds, or with -1 until the TPM has something. 1 when it
+ * has, 0 when the pause is over, or a negative errno. Should the clock go back, the pause is over.
  */
-static int tcti_wait(struct tcti *tcti, int64_t until)
+static int tcti_wait(struct tcti *tcti, int pause)
 {
     struct epoll_event events[TCTI_MAX_HANDLES + 1];
+    int64_t until = tcti_now() + pause;
 
     for (;;) {
         int timeout = tcti->waiter.timeout ? tcti->waiter.timeout(tcti->waiter.data) : -1;
@@ -68,10 +68,10 @@ static int tcti_wait(struct tcti *tcti, int64_t until)
 
         if (timeout == TCTI_GIVE_UP)
             return -ECANCELED;
-        if (until >= 0) {
+        if (pause >= 0) {
             int64_t left = until - tcti_now();
 
-            if (left <= 0)
+            if (left <= 0 || left > pause)
                 return 0;
             if (timeout < 0 || left < timeout)
                 timeout = (int)left;
@@ -83,7 +83,7 @@ static int tcti_wait(struct tcti *tcti, int64_t until)
             serve = serve || events[i].data.u32 == TCTI_EVENT_WAITER;
             answer = answer || events[i].data.u32 == TCTI_EVENT_TPM;
         }
-        if (answer && until < 0)
+        if (answer && pause < 0)
             return 1;
         if ((serve || count == 0) && tcti->waiter.serve)
             tcti->waiter.serve(tcti->waiter.data);
@@ -181,9 +181,9 @@ static int tcti_transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *co
 }
 
 /* What the tries up to number `attempt` wait together, and the last of them in *last. */
-static int64_t tcti_backoff_total(unsigned attempt, int64_t *last)
+static int tcti_backoff_total(unsigned attempt, int *last)
 {
-    int64_t total = 0;
+    int total = 0;
 
     *last = TCTI_BACKOFF_FIRST;
     for (unsigned i = 1; i <= attempt && total <= TCTI_BACKOFF_BUDGET; i++) {
@@ -199,33 +199,34 @@ static int64_t tcti_backoff_total(unsigned attempt, int64_t *last)
 static bool tcti_backoff(struct rm_tpm *tpm, unsigned attempt)
 {
     struct tcti *tcti = tcti_of(tpm);
-    int64_t wait;
+    int pause;
 
-    if (tcti_backoff_total(attempt, &wait) > TCTI_BACKOFF_BUDGET)
+    if (tcti_backoff_total(attempt, &pause) > TCTI_BACKOFF_BUDGET)
         return false;
-    return tcti->context && tcti_wait(tcti, tcti_now() + wait) == 0;
+    return tcti->context && tcti_wait(tcti, pause) == 0;
 }
 
-/* Watches the poll handles. Their edges, not their levels: a TCTI's `events` may have POLLOUT,
+/* Watches the poll handles: 1, 0 when there are none that can be watched, or -1 when the kernel has
+ * no memory for it. Their edges, not their levels: a TCTI's `events` may have POLLOUT,
  * which is always there, and asking /dev/tpm0 for its level while a command runs blocks until the
  * command is done. */
-static bool tcti_watch(struct tcti *tcti)
+static int tcti_watch(struct tcti *tcti)
 {
     TSS2_TCTI_POLL_HANDLE handles[TCTI_MAX_HANDLES];
     size_t count = 0;
 
     if (Tss2_Tcti_GetPollHandles(tcti->context, NULL, &count) != TSS2_RC_SUCCESS || count == 0
         || count > TCTI_MAX_HANDLES)
-        return false;
+        return 0;
     if (Tss2_Tcti_GetPollHandles(tcti->context, handles, &count) != TSS2_RC_SUCCESS)
-        return false;
+        return 0;
     for (size_t i = 0; i < count; i++) {
         struct epoll_event event = {EPOLLIN | EPOLLET, {.u32 = TCTI_EVENT_TPM}};
 
         if (epoll_ctl(tcti->epoll_fd, EPOLL_CTL_ADD, handles[i].fd, &event) < 0)
-            return false;
+            return errno == ENOMEM || errno == ENOSPC ? -1 : 0;
     }
-    return true;
+    return 1;
 }
 
 /* A fresh epoll set with the waiter's descriptor only: what a closed TCTI had in the old one may
@@ -275,10 +276,11 @@ void tcti_free(struct tcti *tcti)
 uint32_t tcti_open(struct tcti *tcti, const char *conf)
 {
     uint32_t rc;
+    int watched;
 
     tcti_close(tcti);
     if (tcti_reset_epoll(tcti) < 0)
-        return TSS2_TCTI_RC_IO_ERROR;
+        return TSS2_TCTI_RC_MEMORY;
     if (!tpm_fault_may_open(conf))
         return TSS2_TCTI_RC_BAD_VALUE;
     atomic_store(&tcti->busy_since, tcti_now());
@@ -289,7 +291,12 @@ uint32_t tcti_open(struct tcti *tcti, const char *conf)
         return rc;
     }
     tcti->locality = TCTI_LOCALITY_UNKNOWN;
-    tcti->polls = tcti_watch(tcti);
+    watched = tcti_watch(tcti);
+    if (watched < 0) {
+        tcti_close(tcti);
+        return TSS2_TCTI_RC_MEMORY;
+    }
+    tcti->polls = watched;
     return TSS2_RC_SUCCESS;
 }
 

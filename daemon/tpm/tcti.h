@@ -30,7 +30,8 @@ void tcti_free(struct tcti *tcti);
 
 /*
  * Opens the TCTI that the loader's configuration string names, closing the one before. Returns the
- * TSS2_RC. May block for as long as the TCTI takes to connect.
+ * TSS2_RC: TSS2_TCTI_RC_MEMORY also for want of a descriptor of its own. May block for as long as
+ * the TCTI takes to connect.
  */
 uint32_t tcti_open(struct tcti *tcti, const char *conf);
 

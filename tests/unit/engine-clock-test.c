@@ -108,6 +108,25 @@ static void test_jumps_between_commands(void **state)
     }
 }
 
+/* The TPM is busy, and the clock jumps in the pause before its next try. */
+static void test_R31_pause_over_a_jump(void **state)
+{
+    struct engine_world *world = *state;
+
+    engine_world_connect(world, 0, 1000);
+    for (size_t i = 0; i < JUMPS; i++) {
+        engine_world_put_random(world, 0, 1);
+        engine_world_take(world, 1);
+        warp_stop();
+        engine_chip_answer_code(&world->chip, TPM2_RC_RETRY);
+        poke(world);
+        warp_jump(jumps[i]);
+        warp_go();
+        engine_world_take(world, 1);
+        answer(world, 0);
+    }
+}
+
 /* The TPM does not answer any more, and the stop is bounded all the same. */
 static void stop_in_a_command(struct engine_world *world, int64_t jump)
 {
@@ -291,6 +310,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CLOCK_TEST(test_R38_a_jump_in_a_command_starves_nobody, ),
         CLOCK_TEST(test_jumps_between_commands, ),
+        CLOCK_TEST(test_R31_pause_over_a_jump, ),
         CLOCK_TEST(test_R37_stop_ends_when_the_clock_jumps_forward, ),
         CLOCK_TEST(test_R37_stop_ends_when_the_clock_jumps_back, ),
         CLOCK_TEST(test_R34_lost_tpm_comes_back_over_a_jump, ),

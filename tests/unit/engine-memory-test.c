@@ -149,7 +149,8 @@ static bool start(enum scarce_kind kind, unsigned nth, bool lasting)
     if (engine_world_flag(world, &world->ready))
         expect_open(world);
     else
-        assert_true(refused > 0 && engine_world_flag(world, &world->failed));
+        assert_true(refused > 0 && engine_world_flag(world, &world->failed)
+                    && world->fault == TPM_FAULT_RESOURCES);
     finish(world);
     return refused > 0;
 }

@@ -28,10 +28,10 @@ static void on_failed(void *data, enum tpm_fault fault, const char *text)
 {
     struct engine_world *world = data;
 
-    (void)fault;
     (void)text;
     pthread_mutex_lock(&world->lock);
     world->failed = true;
+    world->fault = fault;
     pthread_mutex_unlock(&world->lock);
 }
 

@@ -24,6 +24,7 @@ struct engine_world {
     int clients[ENGINE_WORLD_CLIENTS]; /* the clients' ends; a client's id is its place and 100 */
     pthread_mutex_t lock;              /* of what the engine's thread writes: */
     bool ready, failed, stopped;
+    enum tpm_fault fault; /* why it failed */
     unsigned gone, answers, suspended;
     struct engine_answer answer;
     void *token;
