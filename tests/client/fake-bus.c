@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fake-bus.h"
 
+#include <dlfcn.h>
 #include <gio/gunixfdlist.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -145,6 +146,19 @@ static GDBusMessage *fake_bus_filter(GDBusConnection *connection, GDBusMessage *
     return NULL;
 }
 
+static TSS2_TCTI_INIT_FUNC fake_bus_load(void)
+{
+    void *library = dlopen(TEST_TCTI_LIBRARY, RTLD_NOW | RTLD_LOCAL), *symbol;
+    TSS2_TCTI_INIT_FUNC init;
+
+    if (library == NULL)
+        fail_msg("%s", dlerror());
+    symbol = dlsym(library, "Tss2_Tcti_Tabrmd_Init");
+    assert_non_null(symbol);
+    memcpy(&init, &symbol, sizeof(init));
+    return init;
+}
+
 void fake_bus_start(struct fake_bus *bus)
 {
     GError *error = NULL;
@@ -153,6 +167,7 @@ void fake_bus_start(struct fake_bus *bus)
 
     memset(bus, 0, sizeof(*bus));
     bus->server = -1;
+    bus->init = fake_bus_load();
     g_mutex_init(&bus->lock);
     strcpy(bus->directory, "/tmp/tcti-bus.XXXXXX");
     assert_non_null(mkdtemp(bus->directory));

@@ -8,6 +8,7 @@
 #include <gio/gio.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <tss2/tss2_tcti.h>
 
 #define FAKE_BUS_NAME        "org.example.Tabrmd"
 #define FAKE_BUS_ACTIVATABLE "org.example.Exits" /* its program ends at once */
@@ -25,7 +26,8 @@ enum fake_bus_reply {
 struct fake_bus {
     char directory[32];
     char address[80];
-    GPid daemon; /* dbus-daemon; 0 once it was ended */
+    TSS2_TCTI_INIT_FUNC init; /* the library's, loaded as the TCTI loader does */
+    GPid daemon;              /* dbus-daemon; 0 once it was ended */
     GDBusConnection *service;
     GMutex lock; /* for all below */
     enum fake_bus_reply reply;
@@ -38,7 +40,8 @@ struct fake_bus {
     int locality;      /* -1 for Cancel */
 };
 
-/* Starts the bus and sets DBUS_SESSION_BUS_ADDRESS. Fails the running test if it cannot. */
+/* Starts the bus, sets DBUS_SESSION_BUS_ADDRESS and loads the library. Fails the running test if it
+ * cannot. */
 void fake_bus_start(struct fake_bus *bus);
 
 /* Takes the daemon off the bus. */
