@@ -265,10 +265,7 @@ static void daemon_bus_connected(void *data, GDBusConnection *connection)
 
 static void daemon_bus_owned(void *data)
 {
-    struct daemon *daemon = data;
-
-    log_info("serving as %s on the %s bus", daemon->options->bus_name,
-             daemon->options->session_bus ? "session" : "system");
+    (void)data;
     service_notify("READY=1");
 }
 

@@ -160,6 +160,8 @@ static void bus_named(struct bus *bus)
     bus->retry_wait = BUS_RETRY_FIRST;
     if (bus->owned)
         log_info("back on the %s bus as %s", bus_kind(bus), bus->name);
+    else
+        log_info("serving as %s on the %s bus", bus->name, bus_kind(bus));
     bus->owned = true;
     bus->events.owned(bus->events.data);
 }
