@@ -64,9 +64,9 @@ static enum chip_error device_clear_out(struct engine *engine, int64_t *detail)
     if (!error)
         error = chip_flush_leftovers(tcti_tpm(engine->tcti), engine->flush_all, &leftovers, detail);
     if (sessions)
-        log_info("flushed %u sessions of a daemon that did not end well", sessions);
+        log_info("a former daemon did not end well: %u of its sessions flushed", sessions);
     if (leftovers)
-        log_info("flushed %u leftovers of a former user of the TPM", leftovers);
+        log_info("a former user of the TPM left %u objects or sessions: flushed", leftovers);
     return error;
 }
 
@@ -175,33 +175,53 @@ static bool device_present(const struct engine *engine)
 /* Quiet time before the TPM is cleaned up where it is never left empty. */
 #define DEVICE_TIDY_MS 250
 
-int device_quiet(const struct engine *engine)
+/* Pause before clean-up is tried again that had no memory. */
+#define DEVICE_STARVED_MS 250
+
+static void device_clean_up_in(struct engine *engine, int pause)
 {
-    return engine->idle_release_ms == ENGINE_IDLE_NEVER ? DEVICE_TIDY_MS : engine->idle_release_ms;
+    engine->idle_pending = true;
+    engine->idle_pause = pause;
+    engine->idle_at = clock_now() + pause;
 }
 
 void device_touch(struct engine *engine)
 {
-    engine->idle_pending = true;
-    engine->idle_at = clock_now() + device_quiet(engine);
+    device_clean_up_in(engine, engine->idle_release_ms == ENGINE_IDLE_NEVER
+                                   ? DEVICE_TIDY_MS
+                                   : engine->idle_release_ms);
+}
+
+int device_clean_up_left(const struct engine *engine)
+{
+    return clock_left(engine->idle_at, engine->idle_pause);
 }
 
 void device_clean_up(struct engine *engine)
 {
-    bool asleep = engine->sleep == ENGINE_FALLING_ASLEEP;
+    bool asleep = engine->sleep == ENGINE_FALLING_ASLEEP, starved;
 
     if (!asleep
         && (!engine->idle_pending || scheduler_waiting(&engine->scheduler)
-            || clock_left(engine->idle_at, device_quiet(engine)) > 0))
+            || device_clean_up_left(engine) > 0))
         return;
     engine->idle_pending =
         device_present(engine)
         && rm_idle(engine->rm, asleep || engine->idle_release_ms != ENGINE_IDLE_NEVER);
+    if (engine->idle_pending)
+        return;
+    starved = device_present(engine) && rm_starved(engine->rm);
     /* What was ordered meanwhile may have put an end to falling asleep. */
-    if (engine->sleep == ENGINE_FALLING_ASLEEP && asleep && !engine->idle_pending) {
+    if (engine->sleep == ENGINE_FALLING_ASLEEP && asleep) {
+        if (starved)
+            log_warning("no memory to save what is loaded in the TPM before the machine sleeps: if "
+                        "the TPM loses power, clients lose keys and sessions and must load them "
+                        "again");
         engine->sleep = ENGINE_ASLEEP;
         engine->events.suspended(engine->events.data);
     }
+    if (starved)
+        device_clean_up_in(engine, DEVICE_STARVED_MS);
 }
 
 void device_give_back(struct engine *engine)

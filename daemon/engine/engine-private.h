@@ -110,7 +110,8 @@ struct engine {
     bool stopping, stop_canceled;
     int64_t stop_at;    /* when the running command is given up; clock_now() */
     bool idle_pending;  /* something happened since the TPM was cleaned up */
-    int64_t idle_at;    /* when to clean up */
+    int64_t idle_at;    /* when to clean up, */
+    int idle_pause;     /* and how long before it that was set */
     int64_t door_at;    /* when to let newcomers in again; 0: they are let in */
     int64_t reopen_at;  /* when to try and open a lost TPM again */
     int reopen_wait_ms; /* 0 while the TPM is there */
@@ -124,11 +125,11 @@ void device_take(struct engine *engine);
 /* Tries to get a TPM back whose transport broke. */
 void device_mind(struct engine *engine);
 
-/* Quiet time before the TPM is cleaned up, milliseconds. */
-int device_quiet(const struct engine *engine);
-
 /* Something happened that may leave the TPM with things to clean up. */
 void device_touch(struct engine *engine);
+
+/* Milliseconds until it is time for that. */
+int device_clean_up_left(const struct engine *engine);
 
 /* One chip command of cleaning up, if it is time for that. */
 void device_clean_up(struct engine *engine);

@@ -87,7 +87,7 @@ static int engine_timeout(const struct engine *engine)
     if (engine->sleep == ENGINE_FALLING_ASLEEP)
         return 0;
     if (engine->idle_pending && engine->sleep == ENGINE_AWAKE)
-        timeout = clock_left(engine->idle_at, device_quiet(engine));
+        timeout = device_clean_up_left(engine);
     if (engine->rm && !engine->failed && !tcti_is_open(engine->tcti))
         timeout = engine_sooner(timeout, clock_left(engine->reopen_at, engine->reopen_wait_ms));
     if (engine->door_at)

@@ -368,6 +368,7 @@ size_t rm_execute(struct rm *rm, struct rm_client *client, uint8_t *bytes, size_
 
     rm->stats.client_commands++;
     rm->clock++;
+    rm->starved = false;
     if (rm->suspect && !resync_all(rm) && rm->lost)
         return response_build_code(response, RM_RC_FAILURE);
     code = size > rm->chip.max_command ? TPM2_RC_COMMAND_SIZE

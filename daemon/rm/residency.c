@@ -158,6 +158,8 @@ bool residency_relieve(struct rm *rm, uint32_t *code)
         return true;
     if (rm->lost)
         *code = RM_RC_FAILURE;
+    else if (rm->starved)
+        *code = RM_RC_MEMORY;
     return false;
 }
 

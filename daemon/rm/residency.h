@@ -33,7 +33,7 @@ uint32_t residency_bring_session(struct rm *rm, struct session *session);
 
 /* Makes the room that the chip asked for with *code (0x901 to 0x906). False when that asks for
  * nothing, or there is nothing to give; else the command is worth sending again. When the TPM was
- * lost on the way, *code says so from then on. */
+ * lost on the way, or what could go found no memory to go to, *code says so from then on. */
 bool residency_relieve(struct rm *rm, uint32_t *code);
 
 /* How often one command may be refused for room before its refusal is handed on: once for each

@@ -79,12 +79,18 @@ size_t rm_command_capacity(const struct rm *rm)
 
 bool rm_idle(struct rm *rm, bool release)
 {
+    rm->starved = false;
     if (rm->lost || rm->failed)
         return false;
     if (rm->suspect)
         return resync_all(rm);
     /* What a step finds wrong is put right by the next one. */
     return residency_idle(rm, release) || (rm->suspect && !rm->lost);
+}
+
+bool rm_starved(const struct rm *rm)
+{
+    return rm->starved;
 }
 
 bool rm_tpm_lost(const struct rm *rm)

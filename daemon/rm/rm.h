@@ -85,9 +85,14 @@ size_t rm_command_capacity(const struct rm *rm);
 /*
  * One step of clean-up, at most one chip command: flushes what nobody holds any more, refreshes
  * the oldest saved session, and with `release` saves and flushes everything that is loaded, so
- * that the chip is left empty. False when there is nothing left to do.
+ * that the chip is left empty. False when there is nothing left to do, or nothing that can be done:
+ * the TPM does not serve, or rm_starved().
  */
 bool rm_idle(struct rm *rm, bool release);
+
+/* True when the last command or step of clean-up had no memory to save a context to, so that what
+ * had to leave the chip is still there. */
+bool rm_starved(const struct rm *rm);
 
 /* True when the TPM did not answer (transact() failed) and has not since. */
 bool rm_tpm_lost(const struct rm *rm);

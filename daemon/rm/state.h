@@ -52,6 +52,7 @@ struct rm {
     bool lost;    /* the last transact() failed */
     bool failed;  /* the TPM is in failure mode: of our own it is only asked whether it still is */
     bool suspect; /* the chip may hold what we do not know of, or not what we think */
+    bool starved; /* this command, or step of clean-up, had no memory for a context */
     uint32_t resets;
 
     struct ledger *ledger; /* or NULL */

@@ -34,15 +34,22 @@ void scarce_begin(enum scarce_kind kind, unsigned nth, bool lasting)
     pthread_mutex_unlock(&shortage.lock);
 }
 
-unsigned scarce_end(void)
+unsigned scarce_refused(void)
 {
     unsigned refused;
 
     pthread_mutex_lock(&shortage.lock);
-    shortage.set = false;
     refused = shortage.refused;
     pthread_mutex_unlock(&shortage.lock);
     return refused;
+}
+
+unsigned scarce_end(void)
+{
+    pthread_mutex_lock(&shortage.lock);
+    shortage.set = false;
+    pthread_mutex_unlock(&shortage.lock);
+    return scarce_refused();
 }
 
 long scarce_held(void)

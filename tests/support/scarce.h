@@ -20,6 +20,9 @@ void scarce_begin(enum scarce_kind kind, unsigned nth, bool lasting);
 /* Ends the shortage. How many requests were refused. */
 unsigned scarce_end(void);
 
+/* How many were refused so far. */
+unsigned scarce_refused(void);
+
 /* Heap blocks that were given out and not freed. */
 long scarce_held(void);
 

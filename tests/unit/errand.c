@@ -28,12 +28,6 @@ void errand_init(struct errand *errand, ESYS_CONTEXT *esys, uint8_t tag)
     errand->sequence = ESYS_TR_NONE;
 }
 
-/* No memory to do it with, or none to save what would have to leave the chip for it. */
-static bool is_refusal(TSS2_RC rc)
-{
-    return rc == RM_RC_MEMORY || rc == TPM2_RC_OBJECT_MEMORY || rc == TPM2_RC_SESSION_MEMORY;
-}
-
 /* Takes note of how a step went; true when it was done. */
 static bool done(struct errand *errand, const char *step, TSS2_RC rc)
 {
@@ -41,7 +35,7 @@ static bool done(struct errand *errand, const char *step, TSS2_RC rc)
         return true;
     errand->refused++;
     errand->cut = errand->cut || rc == TSS2_TCTI_RC_IO_ERROR;
-    if (!is_refusal(rc) && !errand->cut)
+    if (rc != RM_RC_MEMORY && !errand->cut)
         fail_msg("%s: 0x%x", step, rc);
     return false;
 }

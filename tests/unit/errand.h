@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a client does on a long day: each sort of command for which the daemon takes memory, in an
- * order that fills the chip. Every step may be refused, and a refusal must say so in a clear code;
+ * order that fills the chip. Every step may be refused, and a refusal must say that memory is out;
  * what is answered must be the right answer.
  */
 #pragma once

@@ -60,10 +60,14 @@ static void come_and_go(struct rm_world *world)
     rm_client_free(client);
 }
 
+/* Idle time while memory may be short: the chip is left empty, or the manager knows why not. */
 static void step_idle(struct rm_world *world)
 {
     for (unsigned i = 0; i < MANY && rm_idle(world->rm, true); i++)
         ;
+    if (rm_world_in_chip(world, HANDLE_TRANSIENT_FIRST) > 0
+        || rm_world_in_chip(world, HANDLE_LOADED_SESSIONS) > 0)
+        assert_true(rm_starved(world->rm));
 }
 
 /* A day with the memory short from request `nth` on; false when the day took fewer. */
