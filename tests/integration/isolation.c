@@ -12,7 +12,6 @@
 #define RC_HANDLE_0  0xB0910
 #define RC_SESSION_0 0xB0918
 #define RC_FOREIGN   0xB01CB
-#define READ_PUBLIC  14
 #define COMMAND_MAX  64
 
 static TPM2_HANDLE handle_of(struct esys_client *client, ESYS_TR object)
@@ -21,29 +20,6 @@ static TPM2_HANDLE handle_of(struct esys_client *client, ESYS_TR object)
 
     assert_int_equal(Esys_TR_GetTpmHandle(client->esys, object, &handle), TSS2_RC_SUCCESS);
     return handle;
-}
-
-static uint32_t read_public(struct raw_client *raw, TPM2_HANDLE handle)
-{
-    uint8_t command[READ_PUBLIC];
-
-    header_store(command, TPM2_ST_NO_SESSIONS, sizeof(command), TPM2_CC_ReadPublic);
-    store_be32(command + HEADER_SIZE, handle);
-    return raw_client_transact(raw, command, sizeof(command));
-}
-
-static uint32_t flush(struct raw_client *raw, TPM2_HANDLE handle)
-{
-    uint8_t command[COMMAND_OWN_SIZE];
-
-    return raw_client_transact(raw, command, command_build_flush_context(command, handle));
-}
-
-static uint32_t save(struct raw_client *raw, TPM2_HANDLE handle)
-{
-    uint8_t command[COMMAND_OWN_SIZE];
-
-    return raw_client_transact(raw, command, command_build_context_save(command, handle));
 }
 
 /* GetRandom with an audit session, which is no business of the handle area. */
@@ -106,9 +82,13 @@ static void test_R01_a_foreign_object_is_refused_without_the_chip(void **state)
     struct counts before, after;
 
     counts_read(world->counts, &before);
-    assert_int_equal(read_public(pair.other, handle_of(pair.owner, pair.key)), RC_HANDLE_0);
-    assert_int_equal(read_public(pair.other, 0x80000000), RC_HANDLE_0);
-    assert_int_equal(read_public(pair.other, 0x80123456), RC_HANDLE_0);
+    assert_int_equal(
+        raw_client_send_handle(pair.other, TPM2_CC_ReadPublic, handle_of(pair.owner, pair.key)),
+        RC_HANDLE_0);
+    assert_int_equal(raw_client_send_handle(pair.other, TPM2_CC_ReadPublic, 0x80000000),
+                     RC_HANDLE_0);
+    assert_int_equal(raw_client_send_handle(pair.other, TPM2_CC_ReadPublic, 0x80123456),
+                     RC_HANDLE_0);
     counts_read(world->counts, &after);
     assert_int_equal(counts_total_between(&before, &after), 0);
     end_pair(&pair);
@@ -134,10 +114,14 @@ static void test_R03_foreign_things_cannot_be_flushed(void **state)
     struct pair pair = make_pair(*state);
     TPM2_HANDLE session = handle_of(pair.owner, pair.session);
 
-    assert_int_equal(flush(pair.other, session), RC_FOREIGN);
-    assert_int_equal(flush(pair.other, session ^ 0x01000000), RC_FOREIGN);
-    assert_int_equal(flush(pair.other, handle_of(pair.owner, pair.key)), RC_FOREIGN);
-    assert_int_equal(flush(pair.other, 0x80FFFFFE), RC_FOREIGN);
+    assert_int_equal(raw_client_send_handle(pair.other, TPM2_CC_FlushContext, session), RC_FOREIGN);
+    assert_int_equal(raw_client_send_handle(pair.other, TPM2_CC_FlushContext, session ^ 0x01000000),
+                     RC_FOREIGN);
+    assert_int_equal(
+        raw_client_send_handle(pair.other, TPM2_CC_FlushContext, handle_of(pair.owner, pair.key)),
+        RC_FOREIGN);
+    assert_int_equal(raw_client_send_handle(pair.other, TPM2_CC_FlushContext, 0x80FFFFFE),
+                     RC_FOREIGN);
     end_pair(&pair);
 }
 
@@ -145,7 +129,9 @@ static void test_R04_a_foreign_session_cannot_be_saved(void **state)
 {
     struct pair pair = make_pair(*state);
 
-    assert_int_equal(save(pair.other, handle_of(pair.owner, pair.session)), RC_HANDLE_0);
+    assert_int_equal(raw_client_send_handle(pair.other, TPM2_CC_ContextSave,
+                                            handle_of(pair.owner, pair.session)),
+                     RC_HANDLE_0);
     end_pair(&pair);
 }
 
@@ -189,7 +175,7 @@ static void test_R08_a_closing_client_leaves_nothing(void **state)
     TPM2_HANDLE session = handle_of(pair.owner, pair.session);
 
     esys_client_free(pair.owner);
-    assert_int_equal(read_public(pair.other, key), RC_HANDLE_0);
+    assert_int_equal(raw_client_send_handle(pair.other, TPM2_CC_ReadPublic, key), RC_HANDLE_0);
     assert_int_equal(random_with_session(pair.other, session), RC_SESSION_0);
     raw_client_free(pair.other);
     assert_int_equal(world_stop_daemon(world), 0);

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <tss2/tss2_tpm2_types.h>
 #include <unistd.h>
 
 #define PATIENCE_MS 60000
@@ -138,6 +139,15 @@ uint32_t raw_client_transact(struct raw_client *raw, const uint8_t *command, siz
         || raw_client_receive(raw, response, sizeof(response)) <= 0)
         return UINT32_MAX;
     return header_load(response).code;
+}
+
+uint32_t raw_client_send_handle(struct raw_client *raw, uint32_t code, uint32_t handle)
+{
+    uint8_t command[HEADER_SIZE + 4];
+
+    header_store(command, TPM2_ST_NO_SESSIONS, sizeof(command), code);
+    store_be32(command + HEADER_SIZE, handle);
+    return raw_client_transact(raw, command, sizeof(command));
 }
 
 bool raw_client_closed(struct raw_client *raw)

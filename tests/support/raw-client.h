@@ -28,6 +28,9 @@ ssize_t raw_client_receive(struct raw_client *raw, uint8_t *response, size_t cap
 /* Sends a command and gives the response code of the answer; UINT32_MAX when there is none. */
 uint32_t raw_client_transact(struct raw_client *raw, const uint8_t *command, size_t size);
 
+/* The same for the command `code` with one handle and nothing else. */
+uint32_t raw_client_send_handle(struct raw_client *raw, uint32_t code, uint32_t handle);
+
 /* True when the daemon closes the connection within a long time; what comes before is read. */
 bool raw_client_closed(struct raw_client *raw);
 
