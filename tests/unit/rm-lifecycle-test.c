@@ -253,6 +253,8 @@ static void test_R14_lost_answer_to_a_save_leaks_no_session(void **state)
     }
 }
 
+/* Nor does it when the chip's list of what it has is spoilt after that: as long as nobody knows
+ * what is loaded, that a context does not load says nothing of it. */
 static void test_R14_lost_answer_to_a_load_costs_no_session(void **state)
 {
     static const enum chip_fault faults[] = {CHIP_FAULT_LOST, CHIP_FAULT_CUT, CHIP_FAULT_GARBAGE};
@@ -260,33 +262,16 @@ static void test_R14_lost_answer_to_a_load_costs_no_session(void **state)
     ESYS_CONTEXT *esys = world->clients[0].esys;
     uint32_t session = job_handle(esys, job_session(esys, true));
 
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         rm_world_idle(world, true);
-        libtpms_chip_inject(world->chip, faults[i], TPM2_CC_ContextLoad, 0, 1);
+        libtpms_chip_inject(world->chip, faults[i / 2], TPM2_CC_ContextLoad, 0, 1);
         assert_int_equal(raw_send_handle(world, 0, TPM2_CC_PolicyGetDigest, session),
                          RM_RC_FAILURE);
-        assert_int_equal(raw_send_handle(world, 0, TPM2_CC_PolicyGetDigest, session),
-                         TPM2_RC_SUCCESS);
-    }
-}
-
-/* As long as nobody knows what the chip has loaded, that it will not load a context says nothing of
- * the context: it may be loaded. */
-static void test_R14_lost_answers_cost_no_session(void **state)
-{
-    static const enum chip_fault faults[] = {CHIP_FAULT_LOST, CHIP_FAULT_CUT, CHIP_FAULT_GARBAGE};
-    struct rm_world *world = *state;
-    ESYS_CONTEXT *esys = world->clients[0].esys;
-    uint32_t session = job_handle(esys, job_session(esys, true));
-
-    for (unsigned i = 0; i < 3; i++) {
-        rm_world_idle(world, true);
-        libtpms_chip_inject(world->chip, faults[i], TPM2_CC_ContextLoad, 0, 1);
-        assert_int_equal(raw_send_handle(world, 0, TPM2_CC_PolicyGetDigest, session),
-                         RM_RC_FAILURE);
-        libtpms_chip_inject(world->chip, CHIP_FAULT_CUT, TPM2_CC_GetCapability, 0, 1);
-        assert_int_equal(raw_send_handle(world, 0, TPM2_CC_PolicyGetDigest, session),
-                         RM_RC_FAILURE);
+        if (i % 2) {
+            libtpms_chip_inject(world->chip, CHIP_FAULT_CUT, TPM2_CC_GetCapability, 0, 1);
+            assert_int_equal(raw_send_handle(world, 0, TPM2_CC_PolicyGetDigest, session),
+                             RM_RC_FAILURE);
+        }
         assert_int_equal(raw_send_handle(world, 0, TPM2_CC_PolicyGetDigest, session),
                          TPM2_RC_SUCCESS);
     }
@@ -392,7 +377,6 @@ int main(void)
         TEST(test_R37_killed_daemon_leaves_no_session_of_its_own),
         TEST(test_R14_lost_answer_to_a_save_leaks_no_session),
         TEST(test_R14_lost_answer_to_a_load_costs_no_session),
-        TEST(test_R14_lost_answers_cost_no_session),
         TEST(test_R32_reset_leaves_no_dead_object_behind),
         TEST(test_R32_lost_answer_about_a_reset_keeps_nothing_alive),
         TEST(test_R32_reset_is_noticed_while_idle),
