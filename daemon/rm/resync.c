@@ -288,6 +288,7 @@ bool resync_all(struct rm *rm)
 void resync_after_startup(struct rm *rm)
 {
     uint32_t code;
+    bool told;
 
     rm->resets++;
     rm->suspect = false;
@@ -298,7 +299,8 @@ void resync_after_startup(struct rm *rm)
         presence_left(rm, list_entry(link, struct object, slot_link));
     }
     /* A TPM Restart keeps saved sessions, a TPM Reset does not; loaded ones are gone. */
-    if (!drop_dead_contexts(rm, true) || !resync_sessions(rm, &code))
+    told = drop_dead_contexts(rm, true);
+    if (!resync_sessions(rm, &code) || !told)
         rm->suspect = true;
 }
 

@@ -320,6 +320,19 @@ static void test_R32_lost_answer_about_a_reset_keeps_nothing_alive(void **state)
     }
 }
 
+/* What became of sessions the chip is asked all the same. */
+static void test_R32_lost_answer_about_a_reset_keeps_no_session(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    uint32_t session = job_handle(esys, job_session(esys, true));
+
+    world->chip->retries_allowed = 0;
+    libtpms_chip_power_cycle(world->chip);
+    libtpms_chip_inject(world->chip, CHIP_FAULT_CODE, TPM2_CC_ReadClock, TPM2_RC_TESTING, 1);
+    assert_int_equal(raw_send_handle(world, 0, TPM2_CC_ContextSave, session), RM_RC_HANDLE(0));
+}
+
 static void test_R32_reset_is_noticed_while_idle(void **state)
 {
     struct rm_world *world = *state;
@@ -379,6 +392,7 @@ int main(void)
         TEST(test_R14_lost_answer_to_a_load_costs_no_session),
         TEST(test_R32_reset_leaves_no_dead_object_behind),
         TEST(test_R32_lost_answer_about_a_reset_keeps_nothing_alive),
+        TEST(test_R32_lost_answer_about_a_reset_keeps_no_session),
         TEST(test_R32_reset_is_noticed_while_idle),
         TEST(test_R34_transport_that_breaks_while_room_is_made_is_told),
         TEST(test_R40_commands_go_under_the_clients_locality),
