@@ -26,9 +26,7 @@ bool books_have(struct model *model, const struct thing *thing)
            && handles_find(&model->clients[thing->owner].client->handles, thing->handle);
 }
 
-/* Things whose fate is open, and that the manager has dropped. While it is suspicious of its own
- * books it has not looked yet. */
-static void settle(struct model *model)
+void books_settle(struct model *model)
 {
     for (uint32_t i = 1; i <= model->thing_count && !model->rm->suspect; i++) {
         struct thing *thing = &model->things[i];
@@ -217,18 +215,13 @@ static void check_chip(struct model *model)
  * see. After some steps it must end, for the reference as well. */
 static bool may_ask_chip(struct model *model)
 {
-    struct reference_request request = {.operation = REFERENCE_RUN};
-
     if (!model->exclusive_since)
         return true;
     /* After a fault the manager asks, too. */
     if (model->step - model->exclusive_since < QUIET_STEPS && !model->watch.hit)
         return false;
     model_end_exclusive(model);
-    request.size = (uint32_t)command_build_get_capability(request.bytes, TPM2_CAP_HANDLES,
-                                                          HANDLE_TRANSIENT_FIRST, 1);
-    if (reference_ask(model->reference, &request, model->other) == 0)
-        model_fail(model, "the reference is gone");
+    model_ask_reference(model);
     return true;
 }
 
@@ -255,7 +248,7 @@ static void check_reset(struct model *model)
 
 void books_check(struct model *model)
 {
-    settle(model);
+    books_settle(model);
     check_reset(model);
     check_things(model);
     check_slots(model);

@@ -4,7 +4,11 @@
 
 #include "model.h"
 
-/* After each step. Things whose fate a fault left open are settled by what the books say. */
+/* Forgets things whose fate a fault left open, and that the manager has dropped. While it is
+ * suspicious of its own books it has not looked yet, and nothing is settled. */
+void books_settle(struct model *model);
+
+/* After each step. What is open is settled first. */
 void books_check(struct model *model);
 
 /* Whether the manager still has the thing for its owner. */

@@ -93,6 +93,14 @@ static enum chip_watch_fault take_fault(struct chip_watch *watch, const uint8_t 
     return watch->fault;
 }
 
+/* Of the commands that the manager sends those about contexts do not (Part 1, "Exclusive Audit
+ * Session"). */
+static bool ends_exclusiveness(uint32_t code)
+{
+    return code == TPM2_CC_GetCapability || code == TPM2_CC_ReadClock
+           || code == TPM2_CC_GetTestResult;
+}
+
 static int answer_code(uint8_t *response, size_t *size, uint32_t code)
 {
     header_store(response, TPM2_ST_NO_SESSIONS, HEADER_SIZE, code);
@@ -121,6 +129,8 @@ static int transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *command
         random_seed_chip(watch->seed);
     else if (header_load(command).code == TPM2_CC_Startup)
         random_seed_chip(watch->startup_seed);
+    if (!clients && !watch->ran && ends_exclusiveness(header_load(command).code))
+        watch->asked = true;
     error = below->transact(below, locality, command, size, response, capacity, response_size);
     if (fault == CHIP_WATCH_ALTER && error == 0 && *response_size > HEADER_SIZE) {
         response[*response_size - 1] ^= 1;
@@ -158,5 +168,6 @@ void chip_watch_begin(struct chip_watch *watch, const uint8_t *command, size_t s
     watch->client_bytes = command;
     watch->client_size = size;
     watch->hit = watch->hit_startup = watch->ran = watch->answered = watch->gave_up = false;
+    watch->asked = false;
     watch->lost_session = 0;
 }

@@ -44,6 +44,7 @@ struct chip_watch {
     bool ran;              /* the chip ran the client's command ... */
     bool answered;         /* ... and the answer came through */
     bool gave_up;          /* the chip was out of session handles, as it said */
+    bool asked;            /* the manager asked it something before the client's command */
     uint32_t lost_session; /* its context was in an answer that did not come through; or 0 */
 };
 

@@ -424,6 +424,8 @@ bool exchange_run(struct model *model, unsigned client, struct call *call)
     verdict = judge(model, client, call, code);
     if (verdict == VERDICT_NOTHING)
         return false;
+    if (model->watch.asked && model->exclusive_since)
+        model_ask_reference(model);
     reference = ask_reference(model, call);
     if (verdict == VERDICT_LENIENT && reference != TPM2_RC_SUCCESS)
         return learn_lenient(model, call);

@@ -190,6 +190,17 @@ void model_end_exclusive(struct model *model)
     model->exclusive_since = 0;
 }
 
+void model_ask_reference(struct model *model)
+{
+    struct reference_request request = {.operation = REFERENCE_RUN};
+
+    request.size = (uint32_t)command_build_get_capability(request.bytes, TPM2_CAP_HANDLES,
+                                                          HANDLE_TRANSIENT_FIRST, 1);
+    if (reference_ask(model->reference, &request, model->other) == 0)
+        model_fail(model, "the reference is gone");
+    model->exclusive_since = 0;
+}
+
 void model_ask_who_lives(struct model *model, bool unsure)
 {
     for (uint32_t i = 1; i <= model->thing_count; i++) {
@@ -300,11 +311,13 @@ void model_power_cycle(struct model *model)
         model_fail(model, "the reference does not start");
     model->reset_unseen = true;
     model->exclusive_since = 0;
-    for (uint32_t i = 1; i <= model->thing_count; i++)
+    for (uint32_t i = 1; i <= model->thing_count; i++) {
         model->things[i].unsure = model->things[i].state != THING_DEAD;
+        model->things[i].reset = !model->things[i].ended;
+    }
     model_ask_who_lives(model, true);
     for (uint32_t i = 1; i <= model->thing_count; i++)
-        model->things[i].reset = model->things[i].ended;
+        model->things[i].reset &= model->things[i].ended;
 }
 
 struct model *model_new(struct libtpms_chip *chip, const struct chip *facts,

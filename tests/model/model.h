@@ -140,8 +140,8 @@ enum release {
 struct setting {
     uint64_t program;
     unsigned clients;
-    bool spilling; /* see reference.h */
-    bool faults;
+    bool spilling;   /* see reference.h */
+    unsigned faults; /* steps of 100 that meet one */
     bool resets;
     enum chip_watch_fault sabotage; /* what the model must notice */
     enum release release;
@@ -216,6 +216,10 @@ bool model_chip_is_started(struct model *model);
 /* The manager has answered without its chip what the reference had its chip run, which ends the
  * exclusiveness of an audit session there. Ends it here as well. */
 void model_end_exclusive(struct model *model);
+
+/* The manager has asked its chip something, and the reference is asked as well: there no audit
+ * session is exclusive from here on. */
+void model_ask_reference(struct model *model);
 
 /* After something was sent to the manager: a session whose only context was in an answer that was
  * lost cannot live, and those of closed connections go when the chip has no handles left. */

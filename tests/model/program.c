@@ -87,6 +87,7 @@ static void choose_setting(struct setting *setting, const struct program *progra
     static const uint32_t sessions[8] = {4, 16, 16, 16, 16, 16, 16, 64};
     static const enum release releases[4] = {RELEASE_AT_TIMES, RELEASE_AT_TIMES, RELEASE_EACH_STEP,
                                              RELEASE_NEVER};
+    static const unsigned faults[10] = {0, 0, 0, 0, 0, 0, 0, 12, 12, 40};
     struct random random;
 
     random_begin(&random, program->number, SETTING_STREAM);
@@ -94,7 +95,7 @@ static void choose_setting(struct setting *setting, const struct program *progra
         .program = program->number,
         .clients = 2 + random_below(&random, MODEL_CLIENTS - 1),
         .spilling = random_chance(&random, 70),
-        .faults = random_chance(&random, 30),
+        .faults = faults[random_below(&random, 10)],
         .resets = random_chance(&random, 30),
         .sabotage = program->sabotage,
         .object_slots = 3 - random_below(&random, 3) * random_below(&random, 2),
@@ -125,7 +126,7 @@ static void choose_fault(struct model *model, struct random *random)
     watch->code = 0;
     if (model->setting.sabotage != CHIP_WATCH_NONE) {
         watch->fault = model->setting.sabotage;
-    } else if (model->setting.faults && random_chance(random, 12)) {
+    } else if (random_chance(random, model->setting.faults)) {
         watch->fault =
             random_chance(random, 60) ? CHIP_WATCH_CODE : CHIP_WATCH_DOWN + random_below(random, 3);
         if (watch->fault == CHIP_WATCH_CODE)
@@ -191,7 +192,10 @@ void program_run(const struct program *program, struct libtpms_chip *chip, const
                 setting.spilling ? "spilling" : "bare", setting.object_slots, setting.session_slots,
                 setting.gap, setting.limits.objects_per_client, setting.limits.sessions_per_client,
                 setting.limits.objects_per_uid, setting.limits.sessions_per_uid,
-                setting.limits.abandoned_per_uid, setting.faults ? ", faults" : "",
+                setting.limits.abandoned_per_uid,
+                setting.faults > 12 ? ", many faults"
+                : setting.faults    ? ", faults"
+                                    : "",
                 setting.resets ? ", resets" : "", release_text(setting.release));
     for (unsigned i = 0; i < program->step_count; i++)
         run_step(model, program->steps[i]);

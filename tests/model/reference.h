@@ -23,9 +23,9 @@ struct libtpms_chip;
 #define REFERENCE_PATCHES 8
 #define REFERENCE_SLOTS   3 /* of libtpms, for objects and for loaded sessions */
 
-/* Handles that are never in use. */
+/* Handles that are never in use: an object's, and the low 24 bits of a session's. */
 #define REFERENCE_NO_OBJECT  UINT32_C(0x80FFFFFF)
-#define REFERENCE_NO_SESSION UINT32_C(0x3F) /* low 24 bits; the chip has 64 of them */
+#define REFERENCE_NO_SESSION UINT32_C(0xFFFFFF)
 
 enum reference_operation {
     REFERENCE_RUN,          /* the command in `bytes` */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "auths.h"
+#include "books.h"
 #include "exchange.h"
 #include "keys.h"
 #include "steps.h"
@@ -167,6 +168,8 @@ void sessions_fill(struct model *model, struct random *random, unsigned client)
         unsigned before = model_count(model, (int)client, thing_is_session);
 
         sessions_start(model, random, client);
+        /* The manager does not wait for the end of the step with what it has lost. */
+        books_settle(model);
         if (model_count(model, (int)client, thing_is_session) > before)
             refused = 0;
     }

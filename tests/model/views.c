@@ -151,6 +151,14 @@ static uint32_t expected_value(const struct model *model, unsigned client, uint3
     }
 }
 
+/* The first use of a key that lockout protects is answered with RETRY, and power that fails from
+ * then on counts as a wrong try (Part 1, "Dictionary Attack Protection"). A fault may hit the
+ * second use only, of which the reference sees nothing. */
+static bool is_open(const struct model *model, uint32_t property)
+{
+    return property == TPM2_PT_LOCKOUT_COUNTER && model->setting.faults && model->setting.resets;
+}
+
 static bool anything_unsure(const struct model *model)
 {
     for (uint32_t i = 1; i <= model->thing_count; i++) {
@@ -181,7 +189,7 @@ void views_properties(struct model *model, struct random *random, unsigned clien
 
         if (load_be32(ours.items + 8 * (size_t)i) != name)
             model_fail(model, "GetCapability: property 0x%x is not there", name);
-        if (value != expected)
+        if (value != expected && !is_open(model, name))
             model_fail(model, "GetCapability: property 0x%x is 0x%x and should be 0x%x", name,
                        value, expected);
     }
