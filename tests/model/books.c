@@ -230,6 +230,8 @@ static void check_reset(struct model *model)
 {
     if (!model->reset_unseen || model->rm->suspect || !model_chip_is_started(model))
         return;
+    if (model->exclusive_since)
+        model_ask_reference(model);
     model->reset_unseen = false;
     /* A fault may have kept from the manager which kind of reset it was. */
     if (model->watch.hit) {
