@@ -168,24 +168,6 @@ unsigned residency_patience(const struct rm *rm)
     return rm->objects_loaded + rm->session_count + 1;
 }
 
-/* The chip says that the context is not one of its own (any more): a reset, changed seeds, or a
- * hierarchy that is off. */
-static bool is_dead_context(uint32_t code)
-{
-    uint32_t base = code & (TPM2_RC_FMT1 | RC_NUMBER_MASK);
-
-    return code < RC_TPM_LIMIT
-           && (base == TPM2_RC_INTEGRITY || base == TPM2_RC_HANDLE || base == TPM2_RC_SIZE
-               || base == TPM2_RC_HIERARCHY);
-}
-
-/* While our books are not in order that says nothing of the context: that of a session which is
- * loaded, and we do not know it, is refused like a dead one. */
-static uint32_t judge(const struct rm *rm, uint32_t code)
-{
-    return rm->suspect && is_dead_context(code) ? RM_RC_FAILURE : code;
-}
-
 /* Loads one thing, making room for as long as the chip asks for it. */
 static uint32_t bring_object(struct rm *rm, struct object *object)
 {
@@ -195,7 +177,7 @@ static uint32_t bring_object(struct rm *rm, struct object *object)
     do {
         code = swap_load_object(rm, object);
     } while (code != TPM2_RC_SUCCESS && patience-- > 0 && residency_relieve(rm, &code));
-    return judge(rm, code);
+    return code;
 }
 
 uint32_t residency_bring_session(struct rm *rm, struct session *session)
@@ -208,7 +190,18 @@ uint32_t residency_bring_session(struct rm *rm, struct session *session)
     } while (code != TPM2_RC_SUCCESS && patience-- > 0 && residency_relieve(rm, &code));
     if (code == TPM2_RC_SUCCESS)
         session_apply(rm, session, SESSION_EVENT_LOAD);
-    return judge(rm, code);
+    return code;
+}
+
+/* The chip says that the context is not one of its own (any more): a reset, changed seeds, or a
+ * hierarchy that is off. */
+static bool is_dead_context(uint32_t code)
+{
+    uint32_t base = code & (TPM2_RC_FMT1 | RC_NUMBER_MASK);
+
+    return code < RC_TPM_LIMIT
+           && (base == TPM2_RC_INTEGRITY || base == TPM2_RC_HANDLE || base == TPM2_RC_SIZE
+               || base == TPM2_RC_HIERARCHY);
 }
 
 /* Objects that must be loaded; one that stands in two places counts once. */

@@ -133,15 +133,21 @@ void resync_hierarchies(struct rm *rm, const struct command *command)
         rm->chip.reset_count = 0; /* Part 3, TPM2_Clear */
 }
 
+/* The chip may say something else the next time (Part 2, "TPM_RC Values": warnings), or it has not
+ * said anything. */
+static bool is_no_answer(uint32_t code)
+{
+    return code == RM_RC_FAILURE || (code & (TPM2_RC_FMT1 | TPM2_RC_WARN)) == TPM2_RC_WARN;
+}
+
 static void flush_unknown(struct rm *rm, uint32_t handle)
 {
     size_t size = command_build_flush_context(rm->own_command, handle);
-
     uint32_t code;
 
     rm->stats.context_commands++;
     code = rm_transact_own(rm, size, &size);
-    if (code != TPM2_RC_SUCCESS && code != TPM2_RC_HANDLE + TPM2_RC_P + TPM2_RC_1)
+    if (is_no_answer(code))
         rm->suspect = true;
 }
 
@@ -206,13 +212,6 @@ static bool resync_sessions(struct rm *rm, uint32_t *code)
             flush_unknown(rm, loaded.handles[i]);
     }
     return true;
-}
-
-/* The chip may say something else the next time (Part 2, "TPM_RC Values": warnings), or it has not
- * said anything. */
-static bool is_no_answer(uint32_t code)
-{
-    return code == RM_RC_FAILURE || (code & (TPM2_RC_FMT1 | TPM2_RC_WARN)) == TPM2_RC_WARN;
 }
 
 /* Drops the contexts that the chip's resets have made void since we last looked: after a TPM Reset,
@@ -281,8 +280,9 @@ bool resync_all(struct rm *rm)
     }
     if (code == TPM2_RC_INITIALIZE)
         return resync_after_reset(rm);
-    rm->suspect = true;
-    return false;
+    /* A chip that has no such lists is taken at our word. */
+    rm->suspect = is_no_answer(code) || code == TPM2_RC_FAILURE;
+    return !rm->suspect;
 }
 
 void resync_after_startup(struct rm *rm)

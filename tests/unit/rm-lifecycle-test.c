@@ -277,6 +277,28 @@ static void test_R14_lost_answer_to_a_load_costs_no_session(void **state)
     }
 }
 
+/* The chip has flushed a key, and loaded another one in its place, and the answers to both were
+ * spoilt, as are those that would have told. */
+static void test_R21_spoilt_answers_leave_no_stale_handle(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *first = world->clients[0].esys, *second = rm_world_connect(world, 1, 2000);
+    ESYS_TR signer = job_signing_key(first, ESYS_TR_RH_OWNER, 1);
+    uint32_t key = job_handle(first, signer);
+    uint32_t other = job_handle(second, job_signing_key(second, ESYS_TR_RH_OWNER, 2));
+
+    rm_world_idle(world, true);
+    assert_int_equal(job_sign(first, signer, ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
+    libtpms_chip_inject(world->chip, CHIP_FAULT_CUT, TPM2_CC_FlushContext, 0, 1);
+    rm_idle(world->rm, true);
+    libtpms_chip_inject(world->chip, CHIP_FAULT_CUT, 0, 0, 2);
+    assert_int_equal(raw_send_handle(world, 1, TPM2_CC_ReadPublic, other), RM_RC_FAILURE);
+    libtpms_chip_inject(world->chip, CHIP_FAULT_CUT, TPM2_CC_GetCapability, 0, 1);
+    assert_int_equal(raw_send_handle(world, 0, TPM2_CC_ReadPublic, key), RM_RC_FAILURE);
+    libtpms_chip_inject(world->chip, CHIP_FAULT_NONE, 0, 0, 0);
+    assert_int_equal(raw_send_handle(world, 0, TPM2_CC_ReadPublic, key), TPM2_RC_SUCCESS);
+}
+
 static void test_R32_reset_leaves_no_dead_object_behind(void **state)
 {
     struct rm_world *world = *state;
@@ -390,6 +412,7 @@ int main(void)
         TEST(test_R37_killed_daemon_leaves_no_session_of_its_own),
         TEST(test_R14_lost_answer_to_a_save_leaks_no_session),
         TEST(test_R14_lost_answer_to_a_load_costs_no_session),
+        TEST(test_R21_spoilt_answers_leave_no_stale_handle),
         TEST(test_R32_reset_leaves_no_dead_object_behind),
         TEST(test_R32_lost_answer_about_a_reset_keeps_nothing_alive),
         TEST(test_R32_lost_answer_about_a_reset_keeps_no_session),
