@@ -312,8 +312,9 @@ void model_power_cycle(struct model *model)
     model->reset_unseen = true;
     model->exclusive_since = 0;
     for (uint32_t i = 1; i <= model->thing_count; i++) {
+        /* What was in doubt may have ended before. */
+        model->things[i].reset = !model->things[i].ended && !model->things[i].unsure;
         model->things[i].unsure = model->things[i].state != THING_DEAD;
-        model->things[i].reset = !model->things[i].ended;
     }
     model_ask_who_lives(model, true);
     for (uint32_t i = 1; i <= model->thing_count; i++)
