@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The engine on a clock that jumps, as one does for a process or a machine that stood still for a
- * while, and as the monotonic clock must never do. The engine is compiled once more for this, with
- * seams.h.
+ * while, and as the monotonic clock must never do; and what it does when its time has come. The
+ * engine is compiled once more for this, with seams.h.
  */
 #include "base/log.h"
 #include "engine-tcti.h"
@@ -270,32 +270,74 @@ static void test_sleep_over_a_jump(void **state)
     }
 }
 
-/* What a client has is out of the TPM soon after its last command, whatever the clock says. */
-static void test_idle_release_over_a_jump(void **state)
+/* A world with a working TPM, which is left empty soon after the last command. */
+static struct engine_world *releasing_world(struct libtpms_chip *chip)
 {
-    struct libtpms_chip *chip = libtpms_chip_new();
     struct engine_world *world = engine_world_new(true);
-    struct engine_tcti *tcti;
-    uint32_t handle;
 
     setenv("TSS2_LOG", "all+NONE", 0);
     world->chip.tpm = &chip->tpm;
     world->config.idle_release_ms = 200;
     engine_world_start(world);
     engine_world_connect(world, 0, 1000);
-    tcti = engine_tcti_new(world, 0);
+    return world;
+}
+
+static bool holds_a_key(struct libtpms_chip *chip)
+{
+    uint32_t handle;
+
+    return libtpms_chip_handles(chip, HANDLE_TRANSIENT_FIRST, &handle, 1) > 0;
+}
+
+static void await_release(struct engine_world *world, struct libtpms_chip *chip)
+{
+    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && holds_a_key(chip); i++)
+        engine_world_pump(world);
+    assert_false(holds_a_key(chip));
+}
+
+/* What a client has is out of the TPM soon after its last command, whatever the clock says. */
+static void test_idle_release_over_a_jump(void **state)
+{
+    struct libtpms_chip *chip = libtpms_chip_new();
+    struct engine_world *world = releasing_world(chip);
+    struct engine_tcti *tcti = engine_tcti_new(world, 0);
+
     for (size_t i = 0; i < JUMPS; i++) {
         ESYS_TR key = job_signing_key(tcti->esys, ESYS_TR_RH_NULL, 1);
 
         warp_jump(jumps[i]);
-        for (unsigned k = 0; k < ENGINE_WORLD_MOMENTS
-                             && libtpms_chip_handles(chip, HANDLE_TRANSIENT_FIRST, &handle, 1) > 0;
-             k++)
-            engine_world_pump(world);
-        assert_int_equal(libtpms_chip_handles(chip, HANDLE_TRANSIENT_FIRST, &handle, 1), 0);
+        await_release(world, chip);
         assert_int_equal(job_sign(tcti->esys, key, ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
         assert_int_equal(Esys_FlushContext(tcti->esys, key), TSS2_RC_SUCCESS);
     }
+    engine_tcti_free(tcti);
+    *state = world;
+    teardown(state);
+    libtpms_chip_free(chip);
+}
+
+/* What idle time had no memory for is done when there is some, without any command. */
+static void test_R42_clean_up_comes_when_memory_does(void **state)
+{
+    struct libtpms_chip *chip = libtpms_chip_new();
+    struct engine_world *world;
+    struct engine_tcti *tcti;
+    ESYS_TR key;
+
+    warp_stop();
+    world = releasing_world(chip);
+    tcti = engine_tcti_new(world, 0);
+    key = job_signing_key(tcti->esys, ESYS_TR_RH_NULL, 1);
+    scarce_begin(SCARCE_MEMORY, 1, true);
+    warp_go();
+    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && scarce_refused() == 0; i++)
+        engine_world_pump(world);
+    assert_true(scarce_refused() > 0 && holds_a_key(chip));
+    scarce_end();
+    await_release(world, chip);
+    assert_int_equal(job_sign(tcti->esys, key, ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
     engine_tcti_free(tcti);
     *state = world;
     teardown(state);
@@ -318,6 +360,7 @@ int main(void)
         CLOCK_TEST(test_signs_of_life_over_a_jump, _blocking),
         CLOCK_TEST(test_sleep_over_a_jump, ),
         cmocka_unit_test(test_idle_release_over_a_jump),
+        cmocka_unit_test(test_R42_clean_up_comes_when_memory_does),
     };
 
     /* Standard output is the test protocol's. */

@@ -11,7 +11,6 @@
 #include "rm/chip.h"
 #include "rm/rc.h"
 #include "scarce.h"
-#include "warp.h"
 #include "wire/handle.h"
 
 #include <dirent.h>
@@ -39,19 +38,13 @@ enum { BYSTANDER, VISITOR, GUEST, IDLER, NEWCOMER };
 
 static struct libtpms_chip *chip;
 
-static bool slots_are_free(void)
-{
-    uint32_t handle;
-
-    return libtpms_chip_handles(chip, HANDLE_TRANSIENT_FIRST, &handle, 1) == 0
-           && libtpms_chip_handles(chip, HANDLE_LOADED_SESSIONS, &handle, 1) == 0;
-}
-
 static bool chip_is_empty(void)
 {
     uint32_t handle;
 
-    return slots_are_free() && libtpms_chip_handles(chip, HANDLE_SAVED_SESSIONS, &handle, 1) == 0;
+    return libtpms_chip_handles(chip, HANDLE_TRANSIENT_FIRST, &handle, 1) == 0
+           && libtpms_chip_handles(chip, HANDLE_LOADED_SESSIONS, &handle, 1) == 0
+           && libtpms_chip_handles(chip, HANDLE_SAVED_SESSIONS, &handle, 1) == 0;
 }
 
 static struct engine_world *prepare(void)
@@ -433,39 +426,6 @@ static void test_R37_R42_no_memory_to_end(void **state)
     finish(world);
 }
 
-/* What idle time had no memory for is done when there is some, without any command. */
-static void test_R42_clean_up_comes_when_memory_does(void **state)
-{
-    struct engine_world *world = prepare();
-    struct engine_tcti *tcti;
-    struct errand errand;
-
-    (void)state;
-    world->config.idle_release_ms = 50;
-    warp_stop();
-    engine_world_start(world);
-    engine_world_connect(world, GUEST, 2000);
-    tcti = engine_tcti_new(world, GUEST);
-    errand_init(&errand, tcti->esys, 2);
-    errand_begin(&errand);
-    scarce_begin(SCARCE_MEMORY, 1, true);
-    warp_go();
-    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && scarce_refused() == 0; i++)
-        engine_world_pump(world);
-    assert_false(slots_are_free());
-    assert_true(scarce_end() > 0);
-    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && !slots_are_free(); i++)
-        engine_world_pump(world);
-    assert_true(slots_are_free());
-    errand_use(&errand);
-    errand_end(&errand);
-    errand_expect_unhindered(&errand);
-    errand_clear(&errand);
-    engine_tcti_free(tcti);
-    warp_reset();
-    finish(world);
-}
-
 static int group_setup(void **state)
 {
     int64_t detail;
@@ -493,7 +453,6 @@ int main(void)
         cmocka_unit_test(test_R42_each_allocation_refused),
         cmocka_unit_test(test_R42_all_allocations_refused_from_one_on),
         cmocka_unit_test(test_R37_R42_no_memory_to_end),
-        cmocka_unit_test(test_R42_clean_up_comes_when_memory_does),
     };
 
     /* Standard output is the test protocol's. */
