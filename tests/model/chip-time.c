@@ -3,8 +3,7 @@
 
 #include <time.h>
 
-/* Not zero: a chip takes that for a clock that never ran. */
-#define STILL_SECONDS 1000
+#define STILL_SECONDS 1000 /* any time does */
 
 static bool asked;
 
