@@ -21,15 +21,16 @@ class Missing(Exception):
 def files(root, *suffixes):
     """Paths below root, relative to it and sorted, of source files with one of the suffixes.
 
-    Build directories (build* at the top, as .gitignore has them) and .git are left out. The
-    files are looked for on disk, so that a tree without git is checked just the same.
+    Build directories (build* at the top, as .gitignore has them) and .git, which is a file in a
+    linked work tree, are left out. The files are looked for on disk, so that a tree without git is
+    checked just the same.
     """
     found = []
     for directory, subdirectories, names in os.walk(root):
         if directory == root:
             subdirectories[:] = [d for d in subdirectories if not d.startswith("build")]
         subdirectories[:] = [d for d in subdirectories if d not in (".git", "__pycache__")]
-        for name in names:
+        for name in set(names) - {".git"}:
             path = os.path.relpath(os.path.join(directory, name), root)
             if os.path.isfile(os.path.join(root, path)) and name.endswith(suffixes or ("",)):
                 found.append(path)

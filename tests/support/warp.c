@@ -11,14 +11,20 @@ static struct {
     bool stopped;
     int64_t shift; /* of the real clock, nanoseconds */
     int64_t still; /* what a stopped clock reads */
+    int64_t start; /* the real clock when this one began, 0 before that */
 } warp = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static int64_t real_time(void)
+/* The real clock since its first reading here, counted from WARP_BEGINNING. Under the lock. */
+static int64_t own_time(void)
 {
     struct timespec now;
+    int64_t real;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * SECOND + now.tv_nsec;
+    real = now.tv_sec * SECOND + now.tv_nsec;
+    if (warp.start == 0)
+        warp.start = real;
+    return WARP_BEGINNING * SECOND + real - warp.start;
 }
 
 void warp_jump(int64_t milliseconds)
@@ -32,7 +38,7 @@ void warp_jump(int64_t milliseconds)
 void warp_stop(void)
 {
     pthread_mutex_lock(&warp.lock);
-    warp.still = real_time() + warp.shift;
+    warp.still = own_time() + warp.shift;
     warp.stopped = true;
     pthread_mutex_unlock(&warp.lock);
 }
@@ -41,7 +47,7 @@ void warp_go(void)
 {
     pthread_mutex_lock(&warp.lock);
     if (warp.stopped)
-        warp.shift = warp.still - real_time();
+        warp.shift = warp.still - own_time();
     warp.stopped = false;
     pthread_mutex_unlock(&warp.lock);
 }
@@ -61,7 +67,7 @@ int warp_clock_gettime(clockid_t clock, struct timespec *now)
     if (clock != CLOCK_MONOTONIC)
         return clock_gettime(clock, now);
     pthread_mutex_lock(&warp.lock);
-    time = warp.stopped ? warp.still : real_time() + warp.shift;
+    time = warp.stopped ? warp.still : own_time() + warp.shift;
     pthread_mutex_unlock(&warp.lock);
     *now = (struct timespec){time / SECOND, time % SECOND};
     return 0;

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A clock that jumps, for code that was compiled with seams.h. It reads as the monotonic clock, a
- * shift added; or it stands still. Any thread.
+ * A clock that jumps, for code that was compiled with seams.h. It runs as fast as the monotonic
+ * clock, or stands still. It has a beginning of its own, so that a jump back leads to the same time
+ * whenever the machine was booted. Any thread.
  */
 #pragma once
 
 #include <stdint.h>
 #include <time.h>
+
+/* What the clock reads at first, seconds: more than any test jumps back. */
+#define WARP_BEGINNING INT64_C(100000000)
 
 /* Moves the clock from where it is. */
 void warp_jump(int64_t milliseconds);
@@ -15,7 +19,7 @@ void warp_jump(int64_t milliseconds);
 void warp_stop(void);
 void warp_go(void);
 
-/* Back to the real clock. */
+/* Undoes all jumps and stops. */
 void warp_reset(void);
 
 int warp_clock_gettime(clockid_t clock, struct timespec *now);

@@ -44,6 +44,16 @@ static void answer(struct engine_world *world, int client)
     assert_int_equal(engine_world_get(world, client, ENGINE_WORLD_ANSWER), 0);
 }
 
+/* What a jump back leads to does not depend on when the machine was booted. */
+static void test_R61_clock_has_a_beginning_of_its_own(void **state)
+{
+    struct timespec now;
+
+    (void)state;
+    warp_clock_gettime(CLOCK_MONOTONIC, &now);
+    assert_in_range(now.tv_sec, WARP_BEGINNING, WARP_BEGINNING + DAY / 1000);
+}
+
 /* The engine looks at the clock again when it is spoken to. */
 static void poke(struct engine_world *world)
 {
@@ -350,6 +360,7 @@ static void test_R42_clean_up_comes_when_memory_does(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_R61_clock_has_a_beginning_of_its_own),
         CLOCK_TEST(test_R38_a_jump_in_a_command_starves_nobody, ),
         CLOCK_TEST(test_jumps_between_commands, ),
         CLOCK_TEST(test_R31_pause_over_a_jump, ),
