@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/capability.h"
 
+#include "rm/rc.h"
 #include "wire/capability.h"
 #include "wire/handle.h"
 
 /* Handles in one answer, as many as the chip itself would list. */
 #define MAX_HANDLES ((uint32_t)TPM2_MAX_CAP_HANDLES)
 
-/* The parameters of the command, when it is one that we look at. */
+/* The parameters of the command, when it is one that we look at. No session can encrypt them: the
+ * first one has no size (Part 1, "Session-based encryption"). */
 static bool read_query(const struct command *command, uint32_t *capability, uint32_t *property,
                        uint32_t *count)
 {
     const uint8_t *parameters = command->bytes + command->parameters_at;
 
-    if (command->code != TPM2_CC_GetCapability || command->tag != TPM2_ST_NO_SESSIONS
-        || command_parameters_size(command) != 12)
+    if (command->code != TPM2_CC_GetCapability || command_parameters_size(command) != 12)
         return false;
     *capability = load_be32(parameters);
     *property = load_be32(parameters + 4);
@@ -77,13 +78,32 @@ static void list_sessions(struct listing *listing, const struct rm_client *clien
     }
 }
 
+/* Whether the chip's own answer would tell of what all clients hold: which objects and sessions
+ * there are, or how many. */
+static bool tells_of_all(uint32_t capability, uint32_t property, uint32_t count)
+{
+    switch (capability) {
+    case TPM2_CAP_HANDLES:
+        return handle_is_transient(property) || handle_is_session(property);
+    case TPM2_CAP_TPM_PROPERTIES:
+        return property <= TPM2_PT_HR_TRANSIENT_AVAIL
+               && (uint64_t)property + count > TPM2_PT_HR_LOADED;
+    default:
+        return false;
+    }
+}
+
 size_t capability_answer(const struct rm_client *client, const struct command *command,
                          uint8_t *response)
 {
     uint32_t capability, property, count;
     struct listing listing = {.response = response};
 
-    if (!read_query(command, &capability, &property, &count) || capability != TPM2_CAP_HANDLES)
+    if (!read_query(command, &capability, &property, &count))
+        return 0;
+    if (command->tag == TPM2_ST_SESSIONS && tells_of_all(capability, property, count))
+        return response_build_code(response, RM_RC(TPM2_RC_AUTH_CONTEXT));
+    if (command->tag == TPM2_ST_SESSIONS || capability != TPM2_CAP_HANDLES)
         return 0;
     listing.limit = count < MAX_HANDLES ? count : MAX_HANDLES;
     if (handle_is_transient(property))
@@ -152,7 +172,7 @@ void capability_patch(const struct rm_client *client, const struct command *comm
     uint32_t capability, property, count;
     struct capability_list list;
 
-    if (!read_query(command, &capability, &property, &count)
+    if (command->tag == TPM2_ST_SESSIONS || !read_query(command, &capability, &property, &count)
         || capability != TPM2_CAP_TPM_PROPERTIES
         || !capability_list_parse(&list, response->bytes, response->size, capability, 8))
         return;

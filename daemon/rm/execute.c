@@ -297,16 +297,19 @@ static size_t forward(struct rm_client *client, const struct command *command, u
     struct use use = {0};
     size_t size;
     uint32_t code = prepare_surely(client, command, &use, &product);
+    bool lost = false;
 
     if (code == TPM2_RC_SUCCESS) {
         patch_handles(command, &use);
         ledger_set_starting(rm->ledger, product.session != NULL);
-        send_command(client, command, &use, response, &size);
+        lost = send_command(client, command, &use, response, &size) == RM_RC_FAILURE;
     } else {
         size = response_build_code(response, code);
     }
     use_end(&use);
-    if (code == TPM2_RC_SUCCESS)
+    if (lost)
+        client_lose_named(client, command);
+    else if (code == TPM2_RC_SUCCESS)
         size = conclude(client, command, &product, response, size);
     ledger_set_starting(rm->ledger, false);
     product_clear(rm, &product);

@@ -118,14 +118,14 @@ static struct session *find_doomed(struct rm *rm)
     return NULL;
 }
 
-/* The chip is out of session handles: what nobody owns goes first, then the abandoned session
- * that was saved longest ago. One that a client owns never goes. */
+/* The chip is out of session handles: what nobody owns goes first, then an abandoned session. One
+ * that a client owns never goes. */
 static bool end_a_session(struct rm *rm)
 {
     struct session *session = find_doomed(rm);
 
     if (!session) {
-        session = session_oldest_abandoned(rm, NULL);
+        session = session_to_give_up(rm, rm->requester);
         if (!session)
             return false;
         session_apply(rm, session, SESSION_EVENT_GIVE_UP);

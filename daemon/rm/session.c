@@ -224,11 +224,28 @@ struct session *session_oldest_abandoned(struct rm *rm, const struct rm_user *us
     list_for_each (link, &rm->sessions) {
         struct session *session = list_entry(link, struct session, link);
 
-        if (session->state == SESSION_ABANDONED && (!user || session->user == user)
+        if (session->state == SESSION_ABANDONED && session->user == user
             && (!oldest || session->held_since < oldest->held_since))
             oldest = session;
     }
     return oldest;
+}
+
+struct session *session_to_give_up(struct rm *rm, const struct rm_user *user)
+{
+    const struct rm_user *heaviest = NULL;
+
+    if (user && user->abandoned > 0)
+        return session_oldest_abandoned(rm, user);
+    list_for_each (link, &rm->users) {
+        const struct rm_user *other = list_entry(link, struct rm_user, link);
+
+        if (other->abandoned > 0
+            && (!heaviest
+                || other->sessions + other->abandoned > heaviest->sessions + heaviest->abandoned))
+            heaviest = other;
+    }
+    return heaviest ? session_oldest_abandoned(rm, heaviest) : NULL;
 }
 
 struct session *session_find_held(struct rm *rm, const uint8_t *bytes, size_t size)

@@ -84,8 +84,12 @@ struct session *session_find(struct rm *rm, uint32_t handle);
 /* The session that `client` owns and can use (loaded, as far as it knows) under `handle`. */
 struct session *session_find_usable(struct rm *rm, const struct rm_client *client, uint32_t handle);
 
-/* The abandoned session, of `user` or with NULL of anybody, that was saved longest ago; or NULL. */
+/* The abandoned session of `user` that was saved longest ago, or NULL. */
 struct session *session_oldest_abandoned(struct rm *rm, const struct rm_user *user);
+
+/* The abandoned session that goes when the chip has no handle left for `user`, who may be NULL: of
+ * its own, else of the user with the most sessions, the one that was saved longest ago; or NULL. */
+struct session *session_to_give_up(struct rm *rm, const struct rm_user *user);
 
 /* The session whose saved context a client was given as exactly these bytes, or NULL. */
 struct session *session_find_held(struct rm *rm, const uint8_t *bytes, size_t size);

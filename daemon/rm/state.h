@@ -41,6 +41,7 @@ struct rm {
     struct answer answers[RM_ANSWERS];
     unsigned next_answer; /* the oldest is written over */
 
+    struct rm_user *requester;                /* whose command runs; NULL: nobody's */
     uint32_t objects_loaded, sessions_loaded; /* slots in use, as far as we know */
     uint32_t session_count;                   /* in the books */
     uint64_t clock;                           /* client commands so far: the manager's time */

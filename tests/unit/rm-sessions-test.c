@@ -422,7 +422,7 @@ static void test_R30_audited_answers_pass_unmodified(void **state)
     assert_int_equal(data->data.tpmProperties.tpmProperty[0].value, 65535);
     Esys_Free(data);
     assert_int_equal(Esys_GetCapability(esys, session, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES,
-                                        HANDLE_LOADED_SESSIONS, 10, NULL, &data),
+                                        TPM2_HT_PERMANENT << 24, 10, NULL, &data),
                      TSS2_RC_SUCCESS);
     Esys_Free(data);
 }

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What one user can learn of another, or take away from it. */
+#include "esys-jobs.h"
+#include "raw-command.h"
+#include "rm/rc.h"
+#include "rm/state.h"
+#include "wire/handle.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define CONTINUE TPMA_SESSION_CONTINUESESSION
+#define AUDIT    TPMA_SESSION_AUDIT
+
+#define RC_SESSIONS_NOT_TAKEN RM_RC(TPM2_RC_AUTH_CONTEXT)
+
+/* Sessions of the chip, TPM_PT_ACTIVE_SESSIONS_MAX of libtpms. */
+#define CHIP_SESSIONS 64
+
+/* TPM2_StartAuthSession without any secret, as bytes. */
+static uint32_t start_session(struct rm_world *world, unsigned client, uint32_t *handle)
+{
+    uint8_t command[43] = {0}, response[4096];
+    uint32_t code;
+
+    header_store(command, TPM2_ST_NO_SESSIONS, sizeof(command), TPM2_CC_StartAuthSession);
+    store_be32(command + 10, TPM2_RH_NULL);
+    store_be32(command + 14, TPM2_RH_NULL);
+    store_be16(command + 18, 16); /* nonce of zeros; no salt */
+    command[38] = TPM2_SE_POLICY;
+    store_be16(command + 39, TPM2_ALG_NULL);
+    store_be16(command + 41, TPM2_ALG_SHA256);
+    code = rm_world_send(world, client, command, sizeof(command), response, NULL);
+    if (code == TPM2_RC_SUCCESS)
+        *handle = load_be32(response + 10);
+    return code;
+}
+
+static void make_world(void **state, const struct rm_limits *limits)
+{
+    rm_world_teardown(state);
+    *state = rm_world_new(limits);
+}
+
+/* A session context that a user's closed connection has left; the ContextLoad for it in `load`. */
+static size_t abandon(struct rm_world *world, uint32_t uid, uint8_t load[4096])
+{
+    const unsigned client = RM_WORLD_CLIENTS - 1;
+    uint32_t handle;
+    size_t size;
+
+    rm_world_connect(world, client, uid);
+    assert_int_equal(start_session(world, client, &handle), TPM2_RC_SUCCESS);
+    size = raw_save(world, client, handle, load);
+    rm_world_disconnect(world, client);
+    return size;
+}
+
+/* Whether the context still loads; its session is the client's from then on. */
+static bool loads(struct rm_world *world, unsigned client, uint8_t load[4096], size_t size)
+{
+    return raw_send_sized(world, client, load, size) == TPM2_RC_SUCCESS;
+}
+
+static const struct rm_limits many = {
+    .objects_per_client = 64, .sessions_per_client = 64, .abandoned_per_uid = 64};
+
+static void test_R55_a_requester_gives_up_its_own_session_first(void **state)
+{
+    uint8_t victim[4096], own[2][4096];
+    size_t victim_size, own_sizes[2];
+    struct rm_world *world;
+    uint32_t handle;
+
+    make_world(state, &many);
+    world = *state;
+    rm_world_connect(world, 0, 1000);
+    rm_world_connect(world, 1, 1001);
+    victim_size = abandon(world, 1000, victim);
+    for (unsigned i = 0; i < 2; i++)
+        own_sizes[i] = abandon(world, 1001, own[i]);
+    for (unsigned i = 0; i < CHIP_SESSIONS - 2; i++)
+        assert_int_equal(start_session(world, 1, &handle), TPM2_RC_SUCCESS);
+    assert_false(loads(world, 1, own[0], own_sizes[0]));
+    assert_true(loads(world, 1, own[1], own_sizes[1]));
+    assert_true(loads(world, 0, victim, victim_size));
+}
+
+static void test_R55_else_the_heaviest_user_gives_one_up(void **state)
+{
+    uint8_t light[4096], heavy[2][4096];
+    size_t light_size, heavy_sizes[2];
+    struct rm_world *world;
+    uint32_t handle;
+
+    make_world(state, &many);
+    world = *state;
+    for (unsigned i = 0; i < 3; i++)
+        rm_world_connect(world, i, 1000 + i);
+    light_size = abandon(world, 1000, light);
+    for (unsigned i = 0; i < 2; i++)
+        heavy_sizes[i] = abandon(world, 1001, heavy[i]);
+    for (unsigned i = 0; i < CHIP_SESSIONS - 2; i++)
+        assert_int_equal(start_session(world, 2, &handle), TPM2_RC_SUCCESS);
+    assert_false(loads(world, 1, heavy[0], heavy_sizes[0]));
+    assert_true(loads(world, 1, heavy[1], heavy_sizes[1]));
+    assert_true(loads(world, 0, light, light_size));
+}
+
+/* TPM2_GetCapability with one HMAC session, which audits. */
+static TSS2_RC audited_capability(ESYS_CONTEXT *esys, ESYS_TR session, uint32_t capability,
+                                  uint32_t property, uint32_t count)
+{
+    TPMS_CAPABILITY_DATA *data = NULL;
+    TSS2_RC rc = Esys_GetCapability(esys, session, ESYS_TR_NONE, ESYS_TR_NONE, capability, property,
+                                    count, NULL, &data);
+
+    Esys_Free(data);
+    return rc;
+}
+
+static void test_R56_no_session_shows_the_handles_of_others(void **state)
+{
+    static const uint32_t hidden[] = {HANDLE_TRANSIENT_FIRST, HANDLE_LOADED_SESSIONS,
+                                      HANDLE_SAVED_SESSIONS, HANDLE_TRANSIENT_FIRST + 0xffffff};
+    static const uint32_t shown[] = {TPM2_HT_NV_INDEX << 24, TPM2_HT_PERSISTENT << 24,
+                                     TPM2_HT_PERMANENT << 24, TPM2_HT_PCR << 24};
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR session = job_session(esys, false);
+
+    assert_int_equal(Esys_TRSess_SetAttributes(esys, session, CONTINUE | AUDIT, 0xff), 0);
+    libtpms_chip_clear_counts(world->chip);
+    for (unsigned i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+        assert_int_equal(audited_capability(esys, session, TPM2_CAP_HANDLES, hidden[i], 10),
+                         RC_SESSIONS_NOT_TAKEN);
+    assert_int_equal(world->chip->commands, 0);
+    /* Its nonces are what they were, and what is everybody's is still shown. */
+    for (unsigned i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+        assert_int_equal(audited_capability(esys, session, TPM2_CAP_HANDLES, shown[i], 10), 0);
+}
+
+static void test_R56_no_session_shows_how_much_others_hold(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR session = job_session(esys, false);
+
+    assert_int_equal(Esys_TRSess_SetAttributes(esys, session, CONTINUE | AUDIT, 0xff), 0);
+    for (uint32_t property = TPM2_PT_HR_LOADED; property <= TPM2_PT_HR_TRANSIENT_AVAIL; property++)
+        assert_int_equal(audited_capability(esys, session, TPM2_CAP_TPM_PROPERTIES, property, 1),
+                         RC_SESSIONS_NOT_TAKEN);
+    assert_int_equal(audited_capability(esys, session, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_VAR, 100),
+                     RC_SESSIONS_NOT_TAKEN);
+    assert_int_equal(
+        audited_capability(esys, session, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_PERMANENT, 2), 0);
+    assert_int_equal(
+        audited_capability(esys, session, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_HR_PERSISTENT, 100), 0);
+    assert_int_equal(audited_capability(esys, session, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_FIXED, 127),
+                     0);
+}
+
+/* Of a group of properties no more is told than the group has, so that what is hidden cannot be
+ * reached from the group before. */
+static void test_R56_fixed_properties_do_not_run_on(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR session = job_session(esys, false);
+
+    assert_int_equal(Esys_TRSess_SetAttributes(esys, session, CONTINUE | AUDIT, 0xff), 0);
+    assert_int_equal(audited_capability(esys, session, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_VAR - 1, 9),
+                     RC_SESSIONS_NOT_TAKEN);
+    assert_int_equal(audited_capability(esys, session, TPM2_CAP_TPM_PROPERTIES, 0, UINT32_MAX),
+                     RC_SESSIONS_NOT_TAKEN);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rm_world_setup, rm_world_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_R55_a_requester_gives_up_its_own_session_first),
+        TEST(test_R55_else_the_heaviest_user_gives_one_up),
+        TEST(test_R56_no_session_shows_the_handles_of_others),
+        TEST(test_R56_no_session_shows_how_much_others_hold),
+        TEST(test_R56_fixed_properties_do_not_run_on),
+    };
+
+    return cmocka_run_group_tests_name("rm-accounts", tests, NULL, NULL);
+}
