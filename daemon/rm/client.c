@@ -41,6 +41,27 @@ bool client_sessions_full(const struct rm_client *client)
            || is_full(client->user->sessions, limits->sessions_per_uid);
 }
 
+static void lose_session(struct rm_client *client, uint32_t handle)
+{
+    struct session *session = session_find_usable(client->rm, client, handle);
+
+    if (session)
+        session_apply(client->rm, session, SESSION_EVENT_GIVE_UP);
+}
+
+void client_lose_named(struct rm_client *client, const struct command *command)
+{
+    for (unsigned i = 0; i < command->session_count; i++)
+        lose_session(client, command->sessions[i].handle);
+    for (unsigned i = 0; i < command->handle_count; i++) {
+        const struct object *object = handles_find(&client->handles, command->handles[i]);
+
+        lose_session(client, command->handles[i]);
+        if (object && object->sequence)
+            handles_remove(client->rm, &client->handles, command->handles[i]);
+    }
+}
+
 void rm_client_set_locality(struct rm_client *client, uint8_t locality)
 {
     client->locality = locality;

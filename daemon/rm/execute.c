@@ -13,6 +13,7 @@
 #include "rm/resync.h"
 #include "rm/transact.h"
 #include "wire/handle.h"
+#include "wire/tpms-context.h"
 
 /* What the command will make, with the memory for it taken before the chip is asked. */
 struct product {
@@ -112,7 +113,8 @@ static void product_clear(struct rm *rm, struct product *product)
     *product = (struct product){0};
 }
 
-/* Sends the command, and again for as long as the chip wants room that we can make. */
+/* Sends the command, and again for as long as the chip wants room that we can make. What the chip
+ * said last, RM_RC_FAILURE when that was lost. */
 static uint32_t send_command(struct rm_client *client, const struct command *command,
                              const struct use *use, uint8_t *response, size_t *size)
 {
@@ -128,7 +130,7 @@ static uint32_t send_command(struct rm_client *client, const struct command *com
         if (code == TPM2_RC_SUCCESS || patience-- == 0 || !residency_relieve(rm, &code)) {
             if (code != refusal)
                 *size = response_build_code(response, code);
-            return code;
+            return refusal;
         }
         /* A command that makes no object and still wants a slot works in one: next time it gets
          * that before it is sent. */
@@ -138,12 +140,26 @@ static uint32_t send_command(struct rm_client *client, const struct command *com
     }
 }
 
+/* Whether the object that the command makes is a sequence object, which each use changes. MAC_Start
+ * has the code of HMAC_Start. */
+static bool makes_sequence(const struct command *command)
+{
+    struct tpms_context context;
+
+    if (command->code == TPM2_CC_ContextLoad)
+        return tpms_context_parse(&context, command->bytes + command->parameters_at,
+                                  command_parameters_size(command))
+               && context.saved_handle == CONTEXT_SEQUENCE;
+    return command->code == TPM2_CC_HashSequenceStart || command->code == TPM2_CC_HMAC_Start;
+}
+
 /* The object that the chip just made or loaded becomes the client's. */
 static bool adopt_object(struct rm_client *client, const struct command *command,
                          struct response *response, struct object *object)
 {
     struct rm *rm = client->rm;
 
+    object->sequence = makes_sequence(command);
     if (command->code == TPM2_CC_ContextLoad) {
         struct blob context = {0};
 
@@ -207,6 +223,14 @@ static void remove_ended(struct rm_client *client, const struct command *command
     }
 }
 
+/* The chip has carried out the command, and its answer says nothing that can be believed. */
+static size_t disbelieve(struct rm_client *client, const struct command *command, uint8_t *bytes)
+{
+    client->rm->suspect = true;
+    client_lose_named(client, command);
+    return response_build_code(bytes, RM_RC_FAILURE);
+}
+
 /* The chip has answered: believes what it says once it has the right shape. Gives the size of the
  * response to the client. */
 static size_t conclude(struct rm_client *client, const struct command *command,
@@ -215,17 +239,13 @@ static size_t conclude(struct rm_client *client, const struct command *command,
     struct rm *rm = client->rm;
     struct response response;
 
-    if (!response_parse(&response, command, bytes, size)) {
-        rm->suspect = true;
-        return response_build_code(bytes, RM_RC_FAILURE);
-    }
+    if (!response_parse(&response, command, bytes, size))
+        return disbelieve(client, command, bytes);
     if (response.code != TPM2_RC_SUCCESS)
         return size;
     remove_ended(client, command, &response);
-    if (!adopt_product(client, command, &response, product)) {
-        rm->suspect = true;
-        return response_build_code(bytes, RM_RC_FAILURE);
-    }
+    if (!adopt_product(client, command, &response, product))
+        return disbelieve(client, command, bytes);
     capability_patch(client, command, &response);
     answers_learn(client, command, &response);
     resync_hierarchies(rm, command);
@@ -393,10 +413,11 @@ size_t rm_execute(struct rm *rm, struct rm_client *client, uint8_t *bytes, size_
     if (code != TPM2_RC_SUCCESS)
         return response_build_code(response, code == TPM2_RC_COMMAND_CODE ? code : RM_RC(code));
 
+    rm->requester = client->user;
     do {
-        if (!books_are_in_order(rm, &command))
-            return response_build_code(response, RM_RC_FAILURE);
-        size = run(client, &command, response);
+        size = books_are_in_order(rm, &command) ? run(client, &command, response)
+                                                : response_build_code(response, RM_RC_FAILURE);
     } while (++looks < 2 && put_right(rm, &command, header_load(response).code));
+    rm->requester = NULL;
     return size;
 }

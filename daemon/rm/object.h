@@ -28,6 +28,7 @@ struct object {
     uint32_t physical;         /* the chip's handle, or OBJECT_NOT_LOADED */
     uint32_t references;       /* virtual handles that name it */
     bool immutable;            /* known to be no sequence object: `saved` stays valid */
+    bool sequence;             /* a sequence object for certain: each use changes it */
     bool pinned;               /* named by the command that runs */
     struct blob saved;         /* valid context, or empty */
     bool st_clear;             /* `saved` is void after a TPM Restart */

@@ -82,3 +82,9 @@ struct rm_client {
     uint32_t session_count; /* sessions that it owns, saved ones too */
     struct named last;      /* by its last command */
 };
+
+/* The answer to a command that was sent is lost, so that nobody knows the nonces of the sessions
+ * that it named, nor what went into the sequence objects: these end, and the client learns so by
+ * its next use of them. Who goes on with a session whose nonces are wrong would be taken for one
+ * who tries authorizations, and lock the TPM (Part 1, "Dictionary Attack Protection"). */
+void client_lose_named(struct rm_client *client, const struct command *command);

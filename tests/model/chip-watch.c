@@ -117,8 +117,11 @@ static int transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *command
     struct rm_tpm *below = &watch->chip->tpm;
     int error;
 
-    if (clients)
+    if (clients) {
         watch->ran = watch->answered = false;
+        watch->unheard =
+            fault == CHIP_WATCH_DOWN || fault == CHIP_WATCH_LOST || fault == CHIP_WATCH_CUT;
+    }
     if (fault == CHIP_WATCH_CODE)
         return answer_code(response, response_size, watch->code);
     if (fault == CHIP_WATCH_LIE)
@@ -168,6 +171,6 @@ void chip_watch_begin(struct chip_watch *watch, const uint8_t *command, size_t s
     watch->client_bytes = command;
     watch->client_size = size;
     watch->hit = watch->hit_startup = watch->ran = watch->answered = watch->gave_up = false;
-    watch->asked = false;
+    watch->asked = watch->unheard = false;
     watch->lost_session = 0;
 }

@@ -43,6 +43,7 @@ struct chip_watch {
     bool hit_startup;      /* and it hit a TPM2_Startup */
     bool ran;              /* the chip ran the client's command ... */
     bool answered;         /* ... and the answer came through */
+    bool unheard;          /* the manager sent it, and does not know whether the chip ran it */
     bool gave_up;          /* the chip was out of session handles, as it said */
     bool asked;            /* the manager asked it something before the client's command */
     uint32_t lost_session; /* its context was in an answer that did not come through; or 0 */

@@ -380,6 +380,27 @@ static void learn(struct model *model, const struct call *call, bool unseen)
         model_forget(model, &model->things[call->number]);
 }
 
+static void lose(struct model *model, struct thing *thing)
+{
+    if (!thing || thing->state == THING_DEAD
+        || !(thing_is_session(thing) || thing_is_sequence(thing)))
+        return;
+    model_trace(model, "    thing %u (0x%x) is lost with the answer", thing->number, thing->handle);
+    model_forget(model, thing);
+}
+
+/* The answer was lost: the manager ends the sessions and sequences that the command named, whether
+ * the chip ran it or not. */
+static void lose_named(struct model *model, const struct call *call)
+{
+    if (!model->watch.unheard || is_context_command(call->code))
+        return;
+    for (unsigned i = 0; i < call->handle_count; i++)
+        lose(model, call->handles[i].thing);
+    for (unsigned i = 0; i < call->auth_count; i++)
+        lose(model, call->auths[i].session);
+}
+
 static void trace(struct model *model, unsigned client, const struct call *call, uint32_t code)
 {
     char text[256];
@@ -409,19 +430,13 @@ static void trace(struct model *model, unsigned client, const struct call *call,
                     call->number);
 }
 
-bool exchange_run(struct model *model, unsigned client, struct call *call)
+/* The manager has answered with `code`: has the reference run the command, and compares. True when
+ * the client has what the command was to give. */
+static bool follow(struct model *model, unsigned client, const struct call *call, uint32_t code)
 {
-    uint8_t command[REFERENCE_BYTES];
-    size_t size = call_build(call, command, NULL);
-    uint32_t code, reference, before = model->rm->objects_loaded;
-    enum verdict verdict;
+    enum verdict verdict = judge(model, client, call, code);
+    uint32_t reference;
 
-    if (call->makes && !call->number)
-        call->number = model_next(model);
-    code = execute(model, client, command, size);
-    trace(model, client, call, code);
-    check_slots(model, call, before);
-    verdict = judge(model, client, call, code);
     if (verdict == VERDICT_NOTHING)
         return false;
     if (model->watch.asked && model->exclusive_since)
@@ -441,4 +456,21 @@ bool exchange_run(struct model *model, unsigned client, struct call *call)
         model_end_exclusive(model);
     learn(model, call, verdict == VERDICT_UNSEEN);
     return verdict != VERDICT_UNSEEN;
+}
+
+bool exchange_run(struct model *model, unsigned client, struct call *call)
+{
+    uint8_t command[REFERENCE_BYTES];
+    size_t size = call_build(call, command, NULL);
+    uint32_t code, before = model->rm->objects_loaded;
+    bool done;
+
+    if (call->makes && !call->number)
+        call->number = model_next(model);
+    code = execute(model, client, command, size);
+    trace(model, client, call, code);
+    check_slots(model, call, before);
+    done = follow(model, client, call, code);
+    lose_named(model, call);
+    return done;
 }

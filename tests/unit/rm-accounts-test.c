@@ -180,6 +180,107 @@ static void test_R56_fixed_properties_do_not_run_on(void **state)
                      RC_SESSIONS_NOT_TAKEN);
 }
 
+static void lose_answer(struct rm_world *world, enum chip_fault fault, uint32_t command)
+{
+    libtpms_chip_inject(world->chip, fault, command, 0, 1);
+}
+
+static void session_of_a_lost_answer(struct rm_world *world, enum chip_fault fault)
+{
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR session = job_session(esys, false), other = job_session(esys, false);
+    TPM2_HANDLE handle = job_handle(esys, session);
+    TPM2B_DIGEST *bytes = NULL;
+
+    assert_int_equal(Esys_TRSess_SetAttributes(esys, session, CONTINUE | AUDIT, 0xff), 0);
+    lose_answer(world, fault, TPM2_CC_GetRandom);
+    assert_int_not_equal(Esys_GetRandom(esys, session, ESYS_TR_NONE, ESYS_TR_NONE, 16, &bytes), 0);
+    assert_int_equal(world->chip->fault_times, 0);
+    assert_int_equal(raw_send_session(world, 0, handle, CONTINUE), RM_RC_SESSION(0));
+    assert_int_equal(raw_send_handle(world, 0, TPM2_CC_PolicyGetDigest, handle), RM_RC_HANDLE(0));
+    assert_int_equal(world->clients[0].client->session_count, 1);
+    rm_world_idle(world, false);
+    assert_int_equal(rm_world_in_chip(world, HANDLE_LOADED_SESSIONS), 1);
+    assert_int_equal(Esys_TRSess_SetAttributes(esys, other, CONTINUE | AUDIT, 0xff), 0);
+    assert_int_equal(Esys_GetRandom(esys, other, ESYS_TR_NONE, ESYS_TR_NONE, 16, &bytes), 0);
+    Esys_Free(bytes);
+    assert_int_equal(Esys_FlushContext(esys, other), 0);
+}
+
+static void test_R62_a_lost_answer_ends_the_sessions_that_were_named(void **state)
+{
+    static const enum chip_fault faults[] = {CHIP_FAULT_LOST, CHIP_FAULT_CUT, CHIP_FAULT_TRANSPORT};
+
+    for (unsigned i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        session_of_a_lost_answer(*state, faults[i]);
+}
+
+/* A policy that lost a step looks whole to its owner, who gets a wrong answer from the TPM when
+ * the key that it opens is used. */
+static void test_R62_a_lost_answer_ends_a_session_in_the_handle_area(void **state)
+{
+    struct rm_world *world = *state;
+    uint32_t handle;
+
+    assert_int_equal(start_session(world, 0, &handle), TPM2_RC_SUCCESS);
+    lose_answer(world, CHIP_FAULT_LOST, TPM2_CC_PolicyAuthValue);
+    assert_int_equal(raw_send_handle(world, 0, TPM2_CC_PolicyAuthValue, handle), RM_RC_FAILURE);
+    assert_int_equal(raw_send_handle(world, 0, TPM2_CC_PolicyAuthValue, handle), RM_RC_HANDLE(0));
+}
+
+static TSS2_RC update(ESYS_CONTEXT *esys, ESYS_TR sequence)
+{
+    static const TPM2B_MAX_BUFFER more = {.size = 3, .buffer = {'a', 'b', 'c'}};
+
+    return Esys_SequenceUpdate(esys, sequence, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &more);
+}
+
+static void test_R62_a_lost_answer_ends_the_sequence_that_was_named(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR sequence = job_hash_sequence(esys, ""), other = job_hash_sequence(esys, "");
+    TPM2_HANDLE handle = job_handle(esys, sequence);
+
+    lose_answer(world, CHIP_FAULT_LOST, TPM2_CC_SequenceUpdate);
+    assert_int_equal(update(esys, sequence), RM_RC_FAILURE);
+    assert_int_equal(update(esys, sequence), RM_RC_HANDLE(0));
+    assert_int_equal(raw_send_handle(world, 0, TPM2_CC_ReadPublic, handle), RM_RC_HANDLE(0));
+    assert_int_equal(update(esys, other), TPM2_RC_SUCCESS);
+    rm_world_idle(world, false);
+    assert_int_equal(rm_world_in_chip(world, HANDLE_TRANSIENT_FIRST), 1);
+}
+
+/* A sequence that came back from a context of its client's is known by that. */
+static void test_R62_a_lost_answer_ends_a_sequence_that_was_loaded(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR sequence = job_hash_sequence(esys, ""), again;
+    TPMS_CONTEXT *context;
+
+    assert_int_equal(Esys_ContextSave(esys, sequence, &context), 0);
+    assert_int_equal(Esys_FlushContext(esys, sequence), 0);
+    rm_world_idle(world, true);
+    assert_int_equal(Esys_ContextLoad(esys, context, &again), 0);
+    Esys_Free(context);
+    lose_answer(world, CHIP_FAULT_LOST, TPM2_CC_SequenceUpdate);
+    assert_int_equal(update(esys, again), RM_RC_FAILURE);
+    assert_int_equal(update(esys, again), RM_RC_HANDLE(0));
+}
+
+/* A key is what it was. */
+static void test_R62_a_lost_answer_leaves_keys_alone(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR key = job_signing_key(esys, ESYS_TR_RH_OWNER, 1);
+
+    lose_answer(world, CHIP_FAULT_LOST, TPM2_CC_Sign);
+    assert_int_equal(job_sign(esys, key, ESYS_TR_PASSWORD), RM_RC_FAILURE);
+    assert_int_equal(job_sign(esys, key, ESYS_TR_PASSWORD), TPM2_RC_SUCCESS);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rm_world_setup, rm_world_teardown)
 
 int main(void)
@@ -190,6 +291,11 @@ int main(void)
         TEST(test_R56_no_session_shows_the_handles_of_others),
         TEST(test_R56_no_session_shows_how_much_others_hold),
         TEST(test_R56_fixed_properties_do_not_run_on),
+        TEST(test_R62_a_lost_answer_ends_the_sessions_that_were_named),
+        TEST(test_R62_a_lost_answer_ends_a_session_in_the_handle_area),
+        TEST(test_R62_a_lost_answer_ends_the_sequence_that_was_named),
+        TEST(test_R62_a_lost_answer_ends_a_sequence_that_was_loaded),
+        TEST(test_R62_a_lost_answer_leaves_keys_alone),
     };
 
     return cmocka_run_group_tests_name("rm-accounts", tests, NULL, NULL);
