@@ -5,16 +5,20 @@
 # POSIX shell; defines names only and runs nothing.
 #
 #   install_packages NAME...   installs by apt what is missing; runs nothing when all is there
-#   debian_sources             prints the files with the host's own sources of Debian packages, so
-#                              that other roots are made from a local mirror where there is one
+#   debian_codename NUMBER     prints the name of that Debian release, or fails
+#   debian_sources NAME DIRECTORY
+#                              makes files in DIRECTORY with the host's own sources of Debian
+#                              packages, for the release of that name, so that other roots are made
+#                              from a local mirror where there is one; prints the files' paths
 #   fetch_peers DIRECTORY      unpacks the packaged tpm2-abrmd, its client library and sshd into
 #                              DIRECTORY, without installing them, and exports
 #                              TABRMD_TEST_PEER_DAEMON (the program),
 #                              TABRMD_TEST_PEER_LIBDIR (the directory of its client library) and
 #                              TABRMD_TEST_SSHD (the program)
 
+# dpkg-dev tells meson the directory of libraries that the loader searches.
 # shellcheck disable=SC2034 # the lists are for those who source this file
-PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libtss2-dev"
+PACKAGES_BUILD="gcc libc6-dev dpkg-dev meson ninja-build pkg-config libglib2.0-dev libtss2-dev"
 # shellcheck disable=SC2034
 PACKAGES_DEMO="swtpm tpm2-tools dbus-daemon"
 # shellcheck disable=SC2034
@@ -94,10 +98,24 @@ install_packages()
     fi
 }
 
+debian_codename()
+{
+    case $1 in
+    12) echo bookworm ;;
+    13) echo trixie ;;
+    *) return 1 ;;
+    esac
+}
+
 debian_sources()
 {
+    host=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+    mkdir -p "$2" || return 1
     grep -ls 'debian\.org/debian\|/debian[ /]' /etc/apt/sources.list \
-        /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources || :
+        /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources | while read -r file; do
+        sed "s/\b$host\b/$1/g" "$file" >"$2/${file##*/}" || return 1
+        echo "$2/${file##*/}"
+    done
 }
 
 # None of these is installed: tpm2-abrmd's package starts a service that takes the bus name,
