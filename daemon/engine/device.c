@@ -207,7 +207,9 @@ void device_clean_up(struct engine *engine)
         return;
     engine->idle_pending =
         device_present(engine)
-        && rm_idle(engine->rm, asleep || engine->idle_release_ms != ENGINE_IDLE_NEVER);
+        && rm_idle(engine->rm, asleep || engine->idle_release_ms != ENGINE_IDLE_NEVER
+                                   ? RM_IDLE_EMPTY
+                                   : RM_IDLE_TIDY);
     if (engine->idle_pending)
         return;
     starved = device_present(engine) && rm_starved(engine->rm);
@@ -230,7 +232,7 @@ void device_give_back(struct engine *engine)
     unsigned flushed;
     int64_t detail;
 
-    while (present && in_time && rm_idle(engine->rm, true)) {
+    while (present && in_time && rm_idle(engine->rm, RM_IDLE_EMPTY)) {
         present = device_present(engine);
         in_time = clock_left(engine->stop_at, ENGINE_STOP_MS) > 0;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/log.h"
-#include "rm/state.h"
+#include "rm/room.h"
 #include "wire/handle.h"
 
 struct rm_client *rm_client_new(struct rm *rm, uint32_t uid)
@@ -91,8 +91,11 @@ enum rm_warmth rm_client_warmth(const struct rm_client *client)
     }
     if (objects_out + sessions_out == 0)
         return RM_WARMTH_WARM;
-    if (rm->objects_loaded + objects_out + last->extra_objects > rm->chip.object_slots
-        || rm->sessions_loaded + sessions_out + last->extra_sessions > rm->chip.session_slots)
+    objects_out += last->made_objects;
+    sessions_out += last->made_sessions;
+    if (rm->objects_loaded + objects_out > room_object_slots(rm)
+        || rm->objects_loaded + objects_out + last->scratch_objects > rm->chip.object_slots
+        || rm->sessions_loaded + sessions_out > room_session_slots(rm))
         return RM_WARMTH_COLD;
     return RM_WARMTH_NONE;
 }

@@ -3,6 +3,7 @@
 
 #include "rm/rc.h"
 #include "rm/residency.h"
+#include "rm/room.h"
 #include "rm/swap.h"
 #include "wire/handle.h"
 #include "wire/tpms-context.h"
@@ -41,7 +42,7 @@ static size_t save_session(struct rm_client *client, uint32_t handle, uint8_t *r
 {
     struct rm *rm = client->rm;
     struct session *session = session_find_usable(rm, client, handle);
-    unsigned patience = residency_patience(rm);
+    unsigned patience = room_patience(rm);
     uint32_t code = TPM2_RC_SUCCESS;
     struct blob held = {0};
 
@@ -53,7 +54,7 @@ static size_t save_session(struct rm_client *client, uint32_t handle, uint8_t *r
         code = residency_bring_session(rm, session);
     while (code == TPM2_RC_SUCCESS && session->loaded) {
         code = swap_save_session(rm, session);
-        if (code != TPM2_RC_SUCCESS && patience-- > 0 && residency_relieve(rm, &code))
+        if (code != TPM2_RC_SUCCESS && patience-- > 0 && room_relieve(rm, &code))
             code = TPM2_RC_SUCCESS;
     }
     session->pinned = false;

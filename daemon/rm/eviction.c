@@ -1,131 +1,122 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/eviction.h"
 
-#include "rm/state.h"
+#define ONE UINT32_C(65536)
 
-#include <math.h>
+/* Client commands after which a use counts half. */
+#define FREQUENCY_HALF_LIFE 64
 
-/* Commands after which a use counts half. */
-#define HEAT_HALF_LIFE 64.0
+/* A miss counts this many 1024ths less with each use: half after 32 uses. */
+#define MISS_DECAY 22
 
-/* Uses after which a miss of an adviser counts half. */
-#define MISS_HALF_LIFE 32.0
-
-/* Heats within this factor are alike. Of objects alike the last used leaves: those of a circle
- * that is larger than the chip are, and so some of them stay. */
-#define HEAT_ALIKE 1.6
+/* Frequencies within the factor ALIKE_MORE / ALIKE_LESS are alike. Of things alike the last used
+ * leaves: things that are used in a circle longer than the slots are alike, and so some stay. */
+#define ALIKE_MORE 8
+#define ALIKE_LESS 5
 
 void eviction_init(struct eviction *eviction)
 {
     *eviction = (struct eviction){0};
-    for (unsigned i = 0; i < EVICTION_ADVISERS; i++)
-        list_init(&eviction->advisers[i].held);
+    for (unsigned i = 0; i < EVICTION_POLICIES; i++)
+        list_init(&eviction->policies[i].ghosts);
 }
 
 void eviction_record_init(struct eviction_record *record)
 {
     *record = (struct eviction_record){0};
-    for (unsigned i = 0; i < EVICTION_ADVISERS; i++)
-        list_init(&record->shadow[i]);
+    for (unsigned i = 0; i < EVICTION_POLICIES; i++)
+        list_init(&record->ghost[i]);
 }
 
-static double heat_now(const struct rm *rm, const struct eviction_record *record)
+/* The frequency at time `now`; between two half-lives it falls in a straight line. */
+static uint64_t frequency_at(const struct eviction_record *record, uint64_t now)
 {
-    return record->heat * exp2(-(double)(rm->clock - record->last_use) / HEAT_HALF_LIFE);
+    uint64_t age = now - record->last_use, halvings = age / FREQUENCY_HALF_LIFE, frequency;
+
+    if (halvings >= 32)
+        return 0;
+    frequency = record->frequency >> halvings;
+    return frequency - frequency * (age % FREQUENCY_HALF_LIFE) / (2 * FREQUENCY_HALF_LIFE);
 }
 
-/* Two candidates under an adviser's rule: should `a` leave rather than `b`? */
-static bool leaves_before(const struct rm *rm, enum eviction_adviser adviser,
-                          const struct eviction_record *a, const struct eviction_record *b)
+/* Whether `a` should leave rather than `b` by one policy's rule. */
+static bool precedes(enum eviction_policy policy, const struct eviction_record *a,
+                     const struct eviction_record *b, uint64_t now)
 {
-    double heat_a, heat_b;
+    uint64_t frequency_a, frequency_b;
 
-    if (adviser == EVICTION_RECENCY)
+    if (policy == EVICTION_RECENCY)
         return a->last_use < b->last_use;
-    heat_a = heat_now(rm, a);
-    heat_b = heat_now(rm, b);
-    if (heat_a * HEAT_ALIKE >= heat_b && heat_b * HEAT_ALIKE >= heat_a)
+    frequency_a = frequency_at(a, now);
+    frequency_b = frequency_at(b, now);
+    if (frequency_a * ALIKE_MORE >= frequency_b * ALIKE_LESS
+        && frequency_b * ALIKE_MORE >= frequency_a * ALIKE_LESS)
         return a->last_use > b->last_use;
-    return heat_a < heat_b;
+    return frequency_a < frequency_b;
 }
 
-static void shadow_drop(struct rm *rm, unsigned adviser, struct eviction_record *record)
+static void drop_ghost(struct eviction *eviction, unsigned policy, struct eviction_record *record)
 {
-    if (list_empty(&record->shadow[adviser]))
+    if (list_empty(&record->ghost[policy]))
         return;
-    list_remove(&record->shadow[adviser]);
-    rm->eviction.advisers[adviser].count--;
+    list_remove(&record->ghost[policy]);
+    eviction->policies[policy].count--;
 }
 
-void eviction_forget(struct rm *rm, struct object *object)
+void eviction_forget(struct eviction *eviction, struct eviction_record *record)
 {
-    for (unsigned i = 0; i < EVICTION_ADVISERS; i++)
-        shadow_drop(rm, i, &object->eviction);
+    for (unsigned i = 0; i < EVICTION_POLICIES; i++)
+        drop_ghost(eviction, i, record);
 }
 
-/* What the adviser's rule would put out of its own picture of the chip. */
-static struct eviction_record *shadow_victim(struct rm *rm, enum eviction_adviser adviser)
+/* What the policy's rule would put out of its ghost list. */
+static struct eviction_record *ghost_victim(struct eviction *eviction, enum eviction_policy policy,
+                                            uint64_t now)
 {
     struct eviction_record *victim = NULL;
 
-    list_for_each (link, &rm->eviction.advisers[adviser].held) {
-        struct eviction_record *record = list_entry(link, struct eviction_record, shadow[adviser]);
+    list_for_each (link, &eviction->policies[policy].ghosts) {
+        struct eviction_record *record = list_entry(link, struct eviction_record, ghost[policy]);
 
-        if (!victim || leaves_before(rm, adviser, record, victim))
+        if (!victim || precedes(policy, record, victim, now))
             victim = record;
     }
     return victim;
 }
 
-static void shadow_use(struct rm *rm, enum eviction_adviser adviser, struct eviction_record *record)
+static void use_ghost(struct eviction *eviction, enum eviction_policy policy,
+                      struct eviction_record *record, uint32_t slots, uint64_t now)
 {
-    rm->eviction.advisers[adviser].misses *= exp2(-1.0 / MISS_HALF_LIFE);
-    if (!list_empty(&record->shadow[adviser]))
+    uint32_t *misses = &eviction->policies[policy].misses;
+
+    *misses -= (uint32_t)((uint64_t)*misses * MISS_DECAY / 1024);
+    if (!list_empty(&record->ghost[policy]))
         return;
-    rm->eviction.advisers[adviser].misses += 1.0;
-    if (rm->eviction.advisers[adviser].count >= rm->chip.object_slots)
-        shadow_drop(rm, adviser, shadow_victim(rm, adviser));
-    list_insert_before(&rm->eviction.advisers[adviser].held, &record->shadow[adviser]);
-    rm->eviction.advisers[adviser].count++;
+    *misses += ONE;
+    while (eviction->policies[policy].count > 0 && eviction->policies[policy].count >= slots)
+        drop_ghost(eviction, policy, ghost_victim(eviction, policy, now));
+    list_insert_before(&eviction->policies[policy].ghosts, &record->ghost[policy]);
+    eviction->policies[policy].count++;
 }
 
-void eviction_note_use(struct rm *rm, struct object *object)
+void eviction_note_use(struct eviction *eviction, struct eviction_record *record, uint32_t slots,
+                       uint64_t now)
 {
-    struct eviction_record *record = &object->eviction;
-
-    shadow_use(rm, EVICTION_RECENCY, record);
-    shadow_use(rm, EVICTION_FREQUENCY, record);
-    record->heat = heat_now(rm, record) + 1.0;
-    record->last_use = rm->clock;
+    use_ghost(eviction, EVICTION_RECENCY, record, slots, now);
+    use_ghost(eviction, EVICTION_FREQUENCY, record, slots, now);
+    /* The sum stays below a few half-lives' worth of uses. */
+    record->frequency = (uint32_t)frequency_at(record, now) + ONE;
+    record->last_use = now;
 }
 
-/* The order in which kinds of objects leave: what nobody can name in any way, what nobody has a
- * handle for, what the adviser would not have in the chip, all others. */
-static int rank(const struct object *object, enum eviction_adviser adviser)
+bool eviction_leaves_before(const struct eviction *eviction, const struct eviction_record *a,
+                            const struct eviction_record *b, uint64_t now)
 {
-    if (object->references == 0)
-        return blob_empty(&object->saved) ? 0 : 1;
-    return list_empty(&object->eviction.shadow[adviser]) ? 2 : 3;
-}
+    enum eviction_policy policy =
+        eviction->policies[EVICTION_RECENCY].misses <= eviction->policies[EVICTION_FREQUENCY].misses
+            ? EVICTION_RECENCY
+            : EVICTION_FREQUENCY;
+    bool ghost_a = !list_empty(&a->ghost[policy]), ghost_b = !list_empty(&b->ghost[policy]);
 
-struct object *eviction_choose(struct rm *rm)
-{
-    enum eviction_adviser adviser = rm->eviction.advisers[EVICTION_RECENCY].misses
-                                            <= rm->eviction.advisers[EVICTION_FREQUENCY].misses
-                                        ? EVICTION_RECENCY
-                                        : EVICTION_FREQUENCY;
-    struct object *chosen = NULL;
-
-    list_for_each (link, &rm->slots) {
-        struct object *object = list_entry(link, struct object, slot_link);
-        int order;
-
-        if (object->pinned)
-            continue;
-        order = chosen ? rank(object, adviser) - rank(chosen, adviser) : -1;
-        if (order < 0
-            || (order == 0 && leaves_before(rm, adviser, &object->eviction, &chosen->eviction)))
-            chosen = object;
-    }
-    return chosen;
+    return ghost_a != ghost_b ? ghost_b : precedes(policy, a, b, now);
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who leaves when an object slot is needed.
+ * Which of the things in the chip's slots leaves when a slot is needed. There are two kinds of
+ * slots, for objects and for sessions, and each has a `struct eviction` of its own.
  *
- * No one rule is right for all work: a program that goes from key to key wants the least recently
- * used out, one that walks many keys in a circle, or that uses a few of many keys most of the
- * time, is far better off when the least frequently used leaves. So there are two advisers. Each
- * plays through what would be in the chip if its rule alone were followed, and counts what it
- * would have had to load; the one with fewer misses of late is followed. An object that no client
- * can name goes before any that one can.
+ * No one policy is right for all work. A program that goes from key to key is served best when the
+ * least recently used key leaves; one that walks many keys in a circle, or that uses a few of many
+ * keys most of the time, when the least frequently used key leaves. So there are two policies. Each
+ * has a ghost list: what would be in the slots if this policy alone had been followed. A use of
+ * something that is not on the ghost list is a miss of the policy. The policy with fewer recent
+ * misses is followed.
+ *
+ * Times are counts of client commands (rm->clock). Nothing here allocates.
  */
 #pragma once
 
@@ -16,36 +19,35 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct rm;
-struct object;
+enum eviction_policy { EVICTION_RECENCY, EVICTION_FREQUENCY, EVICTION_POLICIES };
 
-enum eviction_adviser { EVICTION_RECENCY, EVICTION_FREQUENCY, EVICTION_ADVISERS };
-
-/* What is remembered of an object, in the chip or not. */
+/* What is remembered of one object or session, in the chip or not; embedded in it. */
 struct eviction_record {
-    double heat;                           /* uses, of which the old ones count less */
-    uint64_t last_use;                     /* rm->clock */
-    struct list shadow[EVICTION_ADVISERS]; /* in the adviser's `held`, or on no list */
+    uint32_t frequency;                   /* uses in 1/65536, of which old ones count less */
+    uint64_t last_use;                    /* rm->clock */
+    struct list ghost[EVICTION_POLICIES]; /* in the policy's ghost list, or in none */
 };
 
-/* What is remembered of the advisers. */
+/* What is remembered of the policies, for one kind of slots. */
 struct eviction {
     struct {
-        struct list held; /* objects that would be in the chip */
-        uint32_t count;
-        double misses; /* of which the old ones count less */
-    } advisers[EVICTION_ADVISERS];
+        struct list ghosts;
+        uint32_t count;  /* of `ghosts` */
+        uint32_t misses; /* in 1/65536, of which old ones count less */
+    } policies[EVICTION_POLICIES];
 };
 
 void eviction_init(struct eviction *eviction);
 void eviction_record_init(struct eviction_record *record);
 
-/* Forgets an object that is about to be freed. */
-void eviction_forget(struct rm *rm, struct object *object);
+/* Forgets a thing that is about to be freed. */
+void eviction_forget(struct eviction *eviction, struct eviction_record *record);
 
-/* A command names the object, or made it. */
-void eviction_note_use(struct rm *rm, struct object *object);
+/* A command uses the thing, or made it, at time `now`; `slots` is how many of its kind there are
+ * room for. */
+void eviction_note_use(struct eviction *eviction, struct eviction_record *record, uint32_t slots,
+                       uint64_t now);
 
-/* The loaded object that should leave first, of those that the running command does not name;
- * NULL when there is none. */
-struct object *eviction_choose(struct rm *rm);
+/* Whether `a` should leave rather than `b` at time `now`, by the policy that is followed. */
+bool eviction_leaves_before(const struct eviction *eviction, const struct eviction_record *a,
+                            const struct eviction_record *b, uint64_t now);

@@ -11,6 +11,7 @@
 #include "rm/rc.h"
 #include "rm/residency.h"
 #include "rm/resync.h"
+#include "rm/room.h"
 #include "rm/transact.h"
 #include "wire/handle.h"
 #include "wire/tpms-context.h"
@@ -52,7 +53,7 @@ static uint32_t find_named(struct rm_client *client, const struct command *comma
             use_add_session(use, session, RM_RC_HANDLE(i));
         } else if (handle_is_persistent(handle)) {
             /* The chip copies it into a slot for as long as the command runs. */
-            use->extra_objects++;
+            use->scratch_objects++;
         }
     }
     for (unsigned i = 0; i < command->session_count; i++) {
@@ -73,8 +74,9 @@ static void note_named(struct rm_client *client, const struct command *command,
     struct named *last = &client->last;
 
     *last = (struct named){
-        .extra_objects = use->extra_objects,
-        .extra_sessions = use->extra_sessions,
+        .made_objects = use->made_objects,
+        .made_sessions = use->made_sessions,
+        .scratch_objects = use->scratch_objects,
     };
     for (unsigned i = 0; i < command->handle_count; i++) {
         if (use->objects[i])
@@ -96,13 +98,13 @@ static uint32_t prepare_product(struct rm_client *client, const struct command *
         if (client_sessions_full(client))
             return RM_RC_SESSION_MEMORY;
         product->session = session_new();
-        use->extra_sessions = 1;
+        use->made_sessions = 1;
         return product->session ? TPM2_RC_SUCCESS : RM_RC_MEMORY;
     }
     if (client_objects_full(client))
         return RM_RC_OBJECT_MEMORY;
     product->object = object_new(rm);
-    use->extra_objects++;
+    use->made_objects = 1;
     return product->object && handles_reserve(&client->handles) ? TPM2_RC_SUCCESS : RM_RC_MEMORY;
 }
 
@@ -119,15 +121,16 @@ static uint32_t send_command(struct rm_client *client, const struct command *com
                              const struct use *use, uint8_t *response, size_t *size)
 {
     struct rm *rm = client->rm;
-    unsigned patience = residency_patience(rm);
+    unsigned patience = room_patience(rm);
     uint32_t code, refusal;
 
     for (;;) {
-        bool had_room = rm->objects_loaded + use->extra_objects <= rm->chip.object_slots;
+        bool had_room =
+            rm->objects_loaded + use->made_objects + use->scratch_objects <= rm->chip.object_slots;
 
         code = rm_transact(rm, client->locality, command->bytes, command->size, response, size);
         refusal = code;
-        if (code == TPM2_RC_SUCCESS || patience-- == 0 || !residency_relieve(rm, &code)) {
+        if (code == TPM2_RC_SUCCESS || patience-- == 0 || !room_relieve(rm, &code)) {
             if (code != refusal)
                 *size = response_build_code(response, code);
             return refusal;
@@ -170,7 +173,7 @@ static bool adopt_object(struct rm_client *client, const struct command *command
     }
     if (!handle_is_transient(response->handle) || !presence_loaded(rm, object, response->handle))
         return false;
-    eviction_note_use(rm, object);
+    eviction_note_use(&rm->object_eviction, &object->eviction, room_object_slots(rm), rm->clock);
     store_be32(response->bytes + RESPONSE_HANDLE_AT, handles_add(&client->handles, object));
     return true;
 }
@@ -280,7 +283,7 @@ static uint32_t prepare(struct rm_client *client, const struct command *command,
         code = prepare_product(client, command, use, product);
     if (code != TPM2_RC_SUCCESS)
         return code;
-    use->extra_objects += rm->working_slots[command->table_index];
+    use->scratch_objects += rm->working_slots[command->table_index];
     note_named(client, command, use);
     use_begin(rm, use);
     return residency_require(rm, use);
@@ -414,6 +417,8 @@ size_t rm_execute(struct rm *rm, struct rm_client *client, uint8_t *bytes, size_
         return response_build_code(response, code == TPM2_RC_COMMAND_CODE ? code : RM_RC(code));
 
     rm->requester = client->user;
+    while (rm_settle(rm))
+        ;
     do {
         size = books_are_in_order(rm, &command) ? run(client, &command, response)
                                                 : response_build_code(response, RM_RC_FAILURE);

@@ -25,7 +25,7 @@ void object_free(struct rm *rm, struct object *object)
     if (!object)
         return;
     assert(object->references == 0 && object->physical == OBJECT_NOT_LOADED);
-    eviction_forget(rm, object);
+    eviction_forget(&rm->object_eviction, &object->eviction);
     list_remove(&object->link);
     list_remove(&object->content_link);
     blob_clear(&object->saved);

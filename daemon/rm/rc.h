@@ -9,10 +9,11 @@
 
 #define RM_RC(tpm_rc) ((uint32_t)(TSS2_RESMGR_RC_LAYER + (tpm_rc)))
 
-#define RM_RC_OBJECT_MEMORY  RM_RC(TPM2_RC_OBJECT_MEMORY)  /* 0xB0902: too many objects */
-#define RM_RC_SESSION_MEMORY RM_RC(TPM2_RC_SESSION_MEMORY) /* 0xB0903: too many sessions */
-#define RM_RC_HANDLE(n)      RM_RC(TPM2_RC_REFERENCE_H0 + (n))
-#define RM_RC_SESSION(n)     RM_RC(TPM2_RC_REFERENCE_S0 + (n))
+#define RM_RC_OBJECT_MEMORY   RM_RC(TPM2_RC_OBJECT_MEMORY)   /* 0xB0902: too many objects */
+#define RM_RC_SESSION_MEMORY  RM_RC(TPM2_RC_SESSION_MEMORY)  /* 0xB0903: too many sessions */
+#define RM_RC_SESSION_HANDLES RM_RC(TPM2_RC_SESSION_HANDLES) /* 0xB0905: in the TPM */
+#define RM_RC_HANDLE(n)       RM_RC(TPM2_RC_REFERENCE_H0 + (n))
+#define RM_RC_SESSION(n)      RM_RC(TPM2_RC_REFERENCE_S0 + (n))
 /* TPM_RC_HANDLE for parameter 1 (0xB01CB). */
 #define RM_RC_PARAMETER_HANDLE RM_RC(TPM2_RC_HANDLE + TPM2_RC_P + TPM2_RC_1)
 #define RM_RC_COMMAND_SIZE     RM_RC(TPM2_RC_COMMAND_SIZE) /* 0xB0142 */

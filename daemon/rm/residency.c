@@ -4,6 +4,7 @@
 #include "rm/gap.h"
 #include "rm/presence.h"
 #include "rm/rc.h"
+#include "rm/room.h"
 #include "rm/swap.h"
 #include "rm/transact.h"
 
@@ -17,12 +18,14 @@ void use_begin(struct rm *rm, struct use *use)
         if (!use->objects[i])
             continue;
         if (!use->objects[i]->pinned)
-            eviction_note_use(rm, use->objects[i]);
+            eviction_note_use(&rm->object_eviction, &use->objects[i]->eviction,
+                              room_object_slots(rm), rm->clock);
         use->objects[i]->pinned = true;
     }
     for (unsigned i = 0; i < use->session_count; i++) {
         use->sessions[i]->pinned = true;
-        use->sessions[i]->last_use = rm->clock;
+        eviction_note_use(&rm->session_eviction, &use->sessions[i]->eviction,
+                          room_session_slots(rm), rm->clock);
     }
 }
 
@@ -36,158 +39,34 @@ void use_end(struct use *use)
         use->sessions[i]->pinned = false;
 }
 
-/* Nobody can name it again, by handle or by context. */
-static bool is_garbage(const struct object *object)
-{
-    return object->references == 0 && blob_empty(&object->saved);
-}
-
-/* Saves the object where that is needed, and flushes it. */
-static uint32_t evict(struct rm *rm, struct object *object)
-{
-    uint32_t code;
-
-    if (blob_empty(&object->saved) && object->references > 0) {
-        code = swap_save_object(rm, object);
-        if (code != TPM2_RC_SUCCESS)
-            return code;
-    }
-    code = swap_flush_object(rm, object);
-    if (code == TPM2_RC_SUCCESS && object->references == 0)
-        object_free(rm, object);
-    return code;
-}
-
-static bool evict_object(struct rm *rm)
-{
-    struct object *object = eviction_choose(rm);
-
-    return object && evict(rm, object) == TPM2_RC_SUCCESS;
-}
-
-/* Saves a session out of its slot; one that a client saved and that only a refresh left loaded
- * keeps its state. */
-static uint32_t evict_one_session(struct rm *rm, struct session *session)
-{
-    uint32_t code = swap_save_session(rm, session);
-
-    if (code == TPM2_RC_CONTEXT_GAP && gap_refresh(rm))
-        code = swap_save_session(rm, session);
-    if (code == TPM2_RC_SUCCESS && session_can(session, SESSION_EVENT_EVICT))
-        session_apply(rm, session, SESSION_EVENT_EVICT);
-    return code;
-}
-
-/* The loaded session that nobody owns, else the one that was used longest ago. */
-static struct session *coldest_session(struct rm *rm)
-{
-    struct session *coldest = NULL;
-
-    list_for_each (link, &rm->sessions) {
-        struct session *session = list_entry(link, struct session, link);
-
-        if (!session->loaded || session->pinned)
-            continue;
-        if (session->state == SESSION_DOOMED)
-            return session;
-        if (!coldest || session->last_use < coldest->last_use)
-            coldest = session;
-    }
-    return coldest;
-}
-
-static bool evict_session(struct rm *rm)
-{
-    struct session *session = coldest_session(rm);
-
-    if (!session)
-        return false;
-    if (session->state == SESSION_DOOMED)
-        return swap_flush_session(rm, session) == TPM2_RC_SUCCESS;
-    return evict_one_session(rm, session) == TPM2_RC_SUCCESS;
-}
-
-static struct session *find_doomed(struct rm *rm)
-{
-    list_for_each (link, &rm->sessions) {
-        struct session *session = list_entry(link, struct session, link);
-
-        if (session->state == SESSION_DOOMED)
-            return session;
-    }
-    return NULL;
-}
-
-/* The chip is out of session handles: what nobody owns goes first, then an abandoned session. One
- * that a client owns never goes. */
-static bool end_a_session(struct rm *rm)
-{
-    struct session *session = find_doomed(rm);
-
-    if (!session) {
-        session = session_to_give_up(rm, rm->requester);
-        if (!session)
-            return false;
-        session_apply(rm, session, SESSION_EVENT_GIVE_UP);
-    }
-    return swap_flush_session(rm, session) == TPM2_RC_SUCCESS;
-}
-
-static bool make_room(struct rm *rm, uint32_t code)
-{
-    switch (code) {
-    case TPM2_RC_CONTEXT_GAP:
-        return gap_refresh(rm);
-    case TPM2_RC_OBJECT_MEMORY:
-    case TPM2_RC_OBJECT_HANDLES:
-        return evict_object(rm);
-    case TPM2_RC_SESSION_MEMORY:
-        return evict_session(rm);
-    case TPM2_RC_MEMORY:
-        return evict_object(rm) || evict_session(rm);
-    case TPM2_RC_SESSION_HANDLES:
-        return end_a_session(rm);
-    default:
-        return false;
-    }
-}
-
-bool residency_relieve(struct rm *rm, uint32_t *code)
-{
-    if (make_room(rm, *code))
-        return true;
-    if (rm->lost)
-        *code = RM_RC_FAILURE;
-    else if (rm->starved)
-        *code = RM_RC_MEMORY;
-    return false;
-}
-
-unsigned residency_patience(const struct rm *rm)
-{
-    return rm->objects_loaded + rm->session_count + 1;
-}
-
 /* Loads one thing, making room for as long as the chip asks for it. */
 static uint32_t bring_object(struct rm *rm, struct object *object)
 {
-    unsigned patience = residency_patience(rm);
+    unsigned patience = room_patience(rm);
     uint32_t code;
 
     do {
         code = swap_load_object(rm, object);
-    } while (code != TPM2_RC_SUCCESS && patience-- > 0 && residency_relieve(rm, &code));
+    } while (code != TPM2_RC_SUCCESS && patience-- > 0 && room_relieve(rm, &code));
     return code;
+}
+
+/* Has sessions leave until `stay` more can be loaded and the reserve is free all the same. */
+static void make_session_room(struct rm *rm, uint32_t stay)
+{
+    while (rm->sessions_loaded + stay > room_session_slots(rm) && room_make_session(rm))
+        ;
 }
 
 uint32_t residency_bring_session(struct rm *rm, struct session *session)
 {
-    unsigned patience = residency_patience(rm);
+    unsigned patience = room_patience(rm);
     uint32_t code;
 
+    make_session_room(rm, 1);
     do {
         code = swap_load_session(rm, session);
-    } while (code != TPM2_RC_SUCCESS && patience-- > 0 && residency_relieve(rm, &code));
+    } while (code != TPM2_RC_SUCCESS && patience-- > 0 && room_relieve(rm, &code));
     if (code == TPM2_RC_SUCCESS)
         session_apply(rm, session, SESSION_EVENT_LOAD);
     return code;
@@ -230,13 +109,42 @@ static bool is_resident(const struct use *use)
     return count_loads(use) == 0;
 }
 
+/*
+ * Has objects leave until `stay` more can be loaded or made and the reserve is free all the same,
+ * and until the running command finds `scratch` slots beside them, for which it may use the
+ * reserve.
+ */
+static void make_object_room(struct rm *rm, uint32_t stay, uint32_t scratch)
+{
+    while ((rm->objects_loaded + stay > room_object_slots(rm)
+            || rm->objects_loaded + stay + scratch > rm->chip.object_slots)
+           && room_make_object(rm))
+        ;
+}
+
+/* The command takes `over` slots of the reserve with objects that stay. As many of those that it
+ * names get their contexts saved, so that they can leave after it by a mere flush. The context of a
+ * sequence object would be dead by then. */
+static void save_ahead(struct rm *rm, const struct use *use, uint32_t over)
+{
+    for (unsigned i = 0; i < COMMAND_MAX_HANDLES && over > 0; i++) {
+        struct object *object = use->objects[i];
+
+        if (!object || object->sequence)
+            continue;
+        if (blob_empty(&object->saved) && swap_save_object(rm, object) != TPM2_RC_SUCCESS)
+            return;
+        over--;
+    }
+}
+
 static uint32_t require_objects(struct rm *rm, struct use *use)
 {
-    unsigned needed = count_loads(use) + use->extra_objects;
-    uint32_t code;
+    uint32_t stay = count_loads(use) + use->made_objects, code;
 
-    while (rm->objects_loaded + needed > rm->chip.object_slots && evict_object(rm))
-        ;
+    make_object_room(rm, stay, use->scratch_objects);
+    if (rm->objects_loaded + stay > room_object_slots(rm))
+        save_ahead(rm, use, rm->objects_loaded + stay - room_object_slots(rm));
     for (unsigned i = 0; i < COMMAND_MAX_HANDLES; i++) {
         struct object *object = use->objects[i];
 
@@ -257,13 +165,11 @@ static uint32_t require_objects(struct rm *rm, struct use *use)
 
 static uint32_t require_sessions(struct rm *rm, struct use *use)
 {
-    unsigned needed = use->extra_sessions;
-    uint32_t code;
+    uint32_t stay = use->made_sessions, code;
 
     for (unsigned i = 0; i < use->session_count; i++)
-        needed += !use->sessions[i]->loaded;
-    while (rm->sessions_loaded + needed > rm->chip.session_slots && evict_session(rm))
-        ;
+        stay += !use->sessions[i]->loaded;
+    make_session_room(rm, stay);
     for (unsigned i = 0; i < use->session_count; i++) {
         struct session *session = use->sessions[i];
 
@@ -283,6 +189,16 @@ static uint32_t require_sessions(struct rm *rm, struct use *use)
     return TPM2_RC_SUCCESS;
 }
 
+/* The chip tracks so many sessions; others have their part of them. */
+static uint32_t require_active_session(struct rm *rm, const struct use *use)
+{
+    while (use->made_sessions > 0 && rm->session_count >= room_active_sessions(rm)) {
+        if (!room_end_session(rm))
+            return rm->lost ? RM_RC_FAILURE : RM_RC_SESSION_HANDLES;
+    }
+    return TPM2_RC_SUCCESS;
+}
+
 uint32_t residency_require(struct rm *rm, struct use *use)
 {
     uint32_t code;
@@ -291,31 +207,81 @@ uint32_t residency_require(struct rm *rm, struct use *use)
         return TPM2_RC_SUCCESS;
     code = rm->failed ? rm_transact_ask_failed(rm) : TPM2_RC_SUCCESS;
     if (code == TPM2_RC_SUCCESS)
+        code = require_active_session(rm, use);
+    if (code == TPM2_RC_SUCCESS)
         code = require_objects(rm, use);
-    return code != TPM2_RC_SUCCESS ? code : require_sessions(rm, use);
+    if (code == TPM2_RC_SUCCESS)
+        code = require_sessions(rm, use);
+    if (code != TPM2_RC_SUCCESS)
+        return code;
+    /* The reserve may have become larger meanwhile. */
+    make_object_room(rm, use->made_objects, use->scratch_objects);
+    make_session_room(rm, use->made_sessions);
+    return TPM2_RC_SUCCESS;
 }
 
-/* An object that idle time is for: garbage always, and with `release` all that is loaded. */
-static bool idle_object(struct rm *rm, bool release)
+bool residency_has_reserve(const struct rm *rm)
 {
-    struct object *object = eviction_choose(rm);
+    return rm->objects_loaded <= room_object_slots(rm)
+           && rm->sessions_loaded <= room_session_slots(rm);
+}
 
-    if (!object || !(release || is_garbage(object)))
-        return false;
+/* Saves an object that has no context, or has one that has leave. */
+static bool step_out(struct rm *rm, struct object *object)
+{
     if (blob_empty(&object->saved) && object->references > 0)
         return swap_save_object(rm, object) == TPM2_RC_SUCCESS;
-    return evict(rm, object) == TPM2_RC_SUCCESS;
+    return room_evict_object(rm, object) == TPM2_RC_SUCCESS;
 }
 
-bool residency_idle(struct rm *rm, bool release)
+bool residency_settle(struct rm *rm)
 {
-    struct session *doomed = find_doomed(rm);
+    struct object *object;
+
+    if (rm->objects_loaded <= room_object_slots(rm))
+        return room_make_session(rm);
+    object = room_choose_clean_object(rm);
+    if (!object)
+        object = room_choose_object(rm);
+    return object && step_out(rm, object);
+}
+
+/* A loaded object without a context, or NULL. */
+static struct object *find_unsaved(struct rm *rm)
+{
+    list_for_each (link, &rm->slots) {
+        struct object *object = list_entry(link, struct object, slot_link);
+
+        if (blob_empty(&object->saved))
+            return object;
+    }
+    return NULL;
+}
+
+/* One object that idle time is for. */
+static bool idle_object(struct rm *rm, enum rm_idle_goal goal)
+{
+    struct object *object = room_choose_object(rm), *unsaved;
+
+    if (object && (goal == RM_IDLE_EMPTY || room_is_garbage(object)))
+        return step_out(rm, object);
+    unsaved = goal == RM_IDLE_SAVE ? find_unsaved(rm) : NULL;
+    return unsaved && swap_save_object(rm, unsaved) == TPM2_RC_SUCCESS;
+}
+
+bool residency_idle(struct rm *rm, enum rm_idle_goal goal)
+{
+    struct session *doomed = room_find_doomed(rm);
 
     if (doomed)
         return swap_flush_session(rm, doomed) == TPM2_RC_SUCCESS;
-    if (idle_object(rm, release))
+    if (idle_object(rm, goal))
         return true;
-    if (gap_refresh_is_due(rm))
+    if (gap_refresh_is_due(rm)) {
+        /* The session that is refreshed takes a slot meanwhile, which is not the reserve's. */
+        if (rm->sessions_loaded >= room_session_slots(rm) && room_make_session(rm))
+            return true;
         return gap_refresh(rm);
-    return release && evict_session(rm);
+    }
+    return goal == RM_IDLE_EMPTY && room_make_session(rm);
 }

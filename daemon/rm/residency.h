@@ -5,6 +5,11 @@
  *
  * The slots are counted, so that room is made before the chip must refuse; but the chip has the
  * last word, because persistent objects, commands at work and other users of it take slots too.
+ *
+ * Between commands a reserve of slots is free for the chip's other users. Room for what a command
+ * loads and makes is therefore made before it is loaded or made. Where the command by itself needs
+ * more than the rest, what has to leave after it has its context saved before it, so that the
+ * reserve is there again after a mere flush.
  */
 #pragma once
 
@@ -16,8 +21,9 @@ struct use {
     struct session *sessions[COMMAND_MAX_HANDLES + COMMAND_MAX_SESSIONS];
     uint32_t session_codes[COMMAND_MAX_HANDLES + COMMAND_MAX_SESSIONS]; /* when one is dead */
     unsigned session_count;
-    unsigned extra_objects;  /* slots beside those of `objects` */
-    unsigned extra_sessions; /* session slots beside those of `sessions` */
+    unsigned made_objects;    /* objects that the command makes, beside `objects` */
+    unsigned made_sessions;   /* sessions that it makes, beside `sessions` */
+    unsigned scratch_objects; /* object slots that it takes for as long as it runs */
 };
 
 void use_begin(struct rm *rm, struct use *use);
@@ -28,17 +34,15 @@ void use_end(struct use *use);
  * object or a session whose context the chip disowns is lost, and the code names its position. */
 uint32_t residency_require(struct rm *rm, struct use *use);
 
-/* Loads a session that its owner may use, making room for as long as the chip asks for it. */
+/* Loads a session that its owner may use; makes the room before, and for as long as the chip asks
+ * for it. */
 uint32_t residency_bring_session(struct rm *rm, struct session *session);
 
-/* Makes the room that the chip asked for with *code (0x901 to 0x906). False when that asks for
- * nothing, or there is nothing to give; else the command is worth sending again. When the TPM was
- * lost on the way, or what could go found no memory to go to, *code says so from then on. */
-bool residency_relieve(struct rm *rm, uint32_t *code);
+/* True when the reserve is free, by our own count. */
+bool residency_has_reserve(const struct rm *rm);
 
-/* How often one command may be refused for room before its refusal is handed on: once for each
- * thing that could leave. */
-unsigned residency_patience(const struct rm *rm);
+/* One step towards that; see rm_settle(). */
+bool residency_settle(struct rm *rm);
 
-/* One step of clean-up, at most one chip command or one refresh; see rm_idle(). */
-bool residency_idle(struct rm *rm, bool release);
+/* One step of clean-up; see rm_idle(). */
+bool residency_idle(struct rm *rm, enum rm_idle_goal goal);

@@ -25,7 +25,8 @@ struct rm *rm_new(struct rm_tpm *tpm, const struct chip *chip, const struct rm_l
     list_init(&rm->clients);
     list_init(&rm->objects);
     list_init(&rm->slots);
-    eviction_init(&rm->eviction);
+    eviction_init(&rm->object_eviction);
+    eviction_init(&rm->session_eviction);
     list_init(&rm->sessions);
     for (unsigned i = 0; i < RM_CONTENT_BUCKETS; i++)
         list_init(&rm->contents[i]);
@@ -67,6 +68,11 @@ void rm_set_ledger(struct rm *rm, struct ledger *ledger)
     rm->ledger = ledger;
 }
 
+void rm_set_reserve(struct rm *rm, const struct rm_reserve *reserve)
+{
+    rm->reserve = *reserve;
+}
+
 size_t rm_response_capacity(const struct rm *rm)
 {
     return rm->response_capacity;
@@ -77,15 +83,27 @@ size_t rm_command_capacity(const struct rm *rm)
     return rm->command_capacity;
 }
 
-bool rm_idle(struct rm *rm, bool release)
+static bool is_workable(const struct rm *rm)
+{
+    return !rm->lost && !rm->failed;
+}
+
+bool rm_settle(struct rm *rm)
+{
+    if (!is_workable(rm) || residency_has_reserve(rm))
+        return false;
+    return rm->suspect ? resync_all(rm) : residency_settle(rm);
+}
+
+bool rm_idle(struct rm *rm, enum rm_idle_goal goal)
 {
     rm->starved = false;
-    if (rm->lost || rm->failed)
+    if (!is_workable(rm))
         return false;
     if (rm->suspect)
         return resync_all(rm);
     /* What a step finds wrong is put right by the next one. */
-    return residency_idle(rm, release) || (rm->suspect && !rm->lost);
+    return residency_idle(rm, goal) || (rm->suspect && !rm->lost);
 }
 
 bool rm_starved(const struct rm *rm)

@@ -26,6 +26,17 @@ struct rm_limits {
     uint32_t abandoned_per_uid; /* saved sessions that outlive their connection */
 };
 
+/*
+ * What is left free between commands for the chip's other users. No command of a client fails for
+ * it: one that by itself needs more than the rest has the reserve for its own time (rm_settle()).
+ * One slot of each kind is always the manager's.
+ */
+struct rm_reserve {
+    uint32_t objects;  /* slots of loaded transient objects */
+    uint32_t sessions; /* slots of loaded sessions */
+    uint32_t active;   /* of the sessions, loaded and saved, that the chip tracks */
+};
+
 /* Counts since the start. `chip_commands` is all that the chip was sent; `context_commands` are
  * those of them that the manager sent to move contexts. */
 struct rm_stats {
@@ -43,6 +54,10 @@ struct rm *rm_new(struct rm_tpm *tpm, const struct chip *chip, const struct rm_l
  * clear (ledger_clear()). NULL: no record.
  */
 void rm_set_ledger(struct rm *rm, struct ledger *ledger);
+
+/* Sets the reserve, which is nothing at first. It takes effect with the next chip command of the
+ * manager's own choice; rm_settle() makes the room now. Also from inside of transact(). */
+void rm_set_reserve(struct rm *rm, const struct rm_reserve *reserve);
 
 /* Frees the manager; all clients must be gone. Sends nothing (see rm_idle()). NULL is fine. */
 void rm_free(struct rm *rm);
@@ -83,12 +98,26 @@ size_t rm_response_capacity(const struct rm *rm);
 size_t rm_command_capacity(const struct rm *rm);
 
 /*
- * One step of clean-up, at most one chip command: flushes what nobody holds any more, refreshes
- * the oldest saved session, and with `release` saves and flushes everything that is loaded, so
- * that the chip is left empty. False when there is nothing left to do, or nothing that can be done:
- * the TPM does not serve, or rm_starved().
+ * One step towards the reserve's room, at most one chip command or one refresh of a session: what a
+ * command took of the reserve, or what a larger reserve asks for, leaves the chip. To be repeated
+ * right after each rm_execute() until it gives false: the room is there, or cannot be made.
+ * rm_execute() starts with the same.
  */
-bool rm_idle(struct rm *rm, bool release);
+bool rm_settle(struct rm *rm);
+
+/* How far clean-up goes. Each also does what the ones before it do. */
+enum rm_idle_goal {
+    RM_IDLE_TIDY,  /* flush what nobody holds any more; refresh sessions that need it */
+    RM_IDLE_SAVE,  /* save each loaded object once, so that it can leave by a mere flush */
+    RM_IDLE_EMPTY, /* save and flush everything, so that the chip is left empty */
+};
+
+/*
+ * One step of clean-up, at most one chip command or one refresh of a session. False when there is
+ * nothing left to do for `goal`, or nothing that can be done: the TPM does not serve, or
+ * rm_starved().
+ */
+bool rm_idle(struct rm *rm, enum rm_idle_goal goal);
 
 /* True when the last command or step of clean-up had no memory to save a context to, so that what
  * had to leave the chip is still there. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/session.h"
 
-#include "rm/state.h"
+#include "rm/room.h"
 #include "wire/handle.h"
 #include "wire/tpms-context.h"
 
@@ -65,7 +65,11 @@ static const int8_t transitions[SESSION_GONE][SESSION_EVENT_ENDED + 1] = {
 
 struct session *session_new(void)
 {
-    return calloc(1, sizeof(struct session));
+    struct session *session = calloc(1, sizeof(*session));
+
+    if (session)
+        eviction_record_init(&session->eviction);
+    return session;
 }
 
 void session_start(struct rm *rm, struct session *session, uint32_t handle, struct rm_client *owner)
@@ -77,12 +81,12 @@ void session_start(struct rm *rm, struct session *session, uint32_t handle, stru
     session->handle = handle;
     session->state = SESSION_LOADED;
     session->loaded = true;
-    session->last_use = rm->clock;
     rm->sessions_loaded++;
     rm->session_count++;
     list_insert_before(&rm->sessions, &session->link);
     ledger_add(rm->ledger, handle);
     session_set_owner(session, owner);
+    eviction_note_use(&rm->session_eviction, &session->eviction, room_session_slots(rm), rm->clock);
 }
 
 /* Gives back what the session is charged for now. */
@@ -126,6 +130,7 @@ static void session_free(struct rm *rm, struct session *session)
     rm->session_count--;
     ledger_remove(rm->ledger, session->handle);
     list_remove(&session->link);
+    eviction_forget(&rm->session_eviction, &session->eviction);
     blob_clear(&session->saved);
     blob_clear(&session->held);
     free(session);

@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "rm/blob.h"
+#include "rm/eviction.h"
 #include "rm/user.h"
 
 struct rm;
@@ -49,7 +50,7 @@ struct session {
     uint64_t saved_at;   /* rm->clock when that was made */
     uint64_t held_since; /* rm->clock when its owner saved it */
     bool spent;          /* a client held the bytes of `saved` and has loaded them */
-    uint64_t last_use;   /* rm->clock */
+    struct eviction_record eviction;
 };
 
 /* A session that the chip does not have yet; free() gives it back. NULL without memory. */

@@ -28,6 +28,7 @@ struct rm {
     struct rm_tpm *tpm;
     struct chip chip;
     struct rm_limits limits;
+    struct rm_reserve reserve;
     struct rm_stats stats;
 
     struct list users;
@@ -37,7 +38,7 @@ struct rm {
     struct list sessions;
     struct list contents[RM_CONTENT_BUCKETS]; /* immutable objects by their context's number */
 
-    struct eviction eviction;
+    struct eviction object_eviction, session_eviction;
     struct answer answers[RM_ANSWERS];
     unsigned next_answer; /* the oldest is written over */
 
@@ -67,10 +68,10 @@ bool client_objects_full(const struct rm_client *client);
 bool client_sessions_full(const struct rm_client *client);
 
 /* Transient objects and sessions that a command named, by the client's handles, and the slots that
- * it needed beside theirs. */
+ * it needed beside theirs (see struct use). */
 struct named {
     uint32_t handles[COMMAND_MAX_HANDLES + COMMAND_MAX_SESSIONS];
-    unsigned count, extra_objects, extra_sessions;
+    unsigned count, made_objects, made_sessions, scratch_objects;
 };
 
 struct rm_client {

@@ -280,7 +280,7 @@ static void idle(struct world *world, bool release)
 {
     unsigned steps = 0;
 
-    while (rm_idle(world->rm, release)) {
+    while (rm_idle(world->rm, release ? RM_IDLE_EMPTY : RM_IDLE_TIDY)) {
         books_check(world->rm);
         fuzz_must(++steps < MAX_IDLE_STEPS, "clean-up does not end");
     }

@@ -262,7 +262,7 @@ static void drain(struct model *model)
 {
     unsigned steps = 0;
 
-    while (rm_idle(model->rm, true)) {
+    while (rm_idle(model->rm, RM_IDLE_EMPTY)) {
         if (++steps > 10000)
             model_fail(model, "idle clean-up does not end");
     }

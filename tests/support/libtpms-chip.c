@@ -147,13 +147,28 @@ static int answer_code(uint8_t *response, size_t *size, uint32_t code)
     return 0;
 }
 
+size_t libtpms_chip_process(const uint8_t *command, size_t size, uint8_t *response, size_t capacity)
+{
+    unsigned char *copy = malloc(size), *answer = NULL;
+    uint32_t answer_size = 0, buffer_size = 0;
+
+    must(copy != NULL, "malloc");
+    memcpy(copy, command, size);
+    must(TPMLIB_Process(&answer, &answer_size, &buffer_size, copy, (uint32_t)size) == TPM_SUCCESS,
+         "TPMLIB_Process");
+    free(copy);
+    if (answer_size > capacity)
+        answer_size = 0;
+    memcpy(response, answer, answer_size);
+    TPM_Free(answer);
+    return answer_size;
+}
+
 static int transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *command, size_t size,
                     uint8_t *response, size_t capacity, size_t *response_size)
 {
     struct libtpms_chip *chip = (struct libtpms_chip *)tpm;
     uint32_t code = size >= HEADER_SIZE ? header_load(command).code : 0;
-    unsigned char *copy, *answer = NULL;
-    uint32_t answer_size = 0, buffer_size = 0;
     enum chip_fault fault;
 
     count(chip, code);
@@ -163,19 +178,11 @@ static int transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *command
     if (fault == CHIP_FAULT_TRANSPORT)
         return -EIO;
     current_locality = chip->last_locality = locality;
-    copy = malloc(size);
-    must(copy != NULL, "malloc");
-    memcpy(copy, command, size);
-    must(TPMLIB_Process(&answer, &answer_size, &buffer_size, copy, (uint32_t)size) == TPM_SUCCESS,
-         "TPMLIB_Process");
-    free(copy);
-    if (answer_size > capacity) {
-        TPM_Free(answer);
+    *response_size = libtpms_chip_process(command, size, response, capacity);
+    if (*response_size == 0)
         return -EMSGSIZE;
-    }
-    memcpy(response, answer, answer_size);
-    *response_size = answer_size;
-    TPM_Free(answer);
+    if (chip->between)
+        chip->between(chip->between_data, command);
     if (fault == CHIP_FAULT_LOST)
         return -EIO;
     if (fault == CHIP_FAULT_CUT)

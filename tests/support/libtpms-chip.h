@@ -22,6 +22,9 @@ enum chip_fault {
 
 struct libtpms_chip {
     struct rm_tpm tpm;
+    /* Called after each command that came by `tpm`, which it must not use; NULL: nothing is. */
+    void (*between)(void *data, const uint8_t *command);
+    void *between_data;
     unsigned commands;         /* since the last libtpms_chip_clear_counts() */
     unsigned context_commands; /* those of ContextSave, ContextLoad, FlushContext */
     unsigned by_code[0x200];   /* by command code, from 0x100 on */
@@ -37,6 +40,11 @@ struct libtpms_chip {
 /* The chip, manufactured anew and powered on, not started. Fails the test when libtpms does. */
 struct libtpms_chip *libtpms_chip_new(void);
 void libtpms_chip_free(struct libtpms_chip *chip);
+
+/* Has the TPM run a command that nobody counts and no fault hits; the answer, of at most `capacity`
+ * bytes, goes to `response`. Its size; 0 when it does not fit. */
+size_t libtpms_chip_process(const uint8_t *command, size_t size, uint8_t *response,
+                            size_t capacity);
 
 /* Cuts the power and gives it back: what was not in non-volatile memory is gone. */
 void libtpms_chip_power_cycle(struct libtpms_chip *chip);

@@ -30,6 +30,15 @@ struct rm_tcti {
     size_t size;
 };
 
+/* What is due after each command. */
+static void settle(struct rm *rm)
+{
+    unsigned steps = 0;
+
+    while (rm_settle(rm))
+        assert_true(++steps < 100);
+}
+
 static TSS2_RC tcti_transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *command)
 {
     struct rm_tcti *tcti = (struct rm_tcti *)context;
@@ -38,6 +47,7 @@ static TSS2_RC tcti_transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint
     memcpy(copy, command, size);
     tcti->size = rm_execute(tcti->rm, tcti->client, copy, size, tcti->response);
     free(copy);
+    settle(tcti->rm);
     return TSS2_RC_SUCCESS;
 }
 
@@ -103,7 +113,7 @@ void rm_world_idle(struct rm_world *world, bool release)
 {
     unsigned steps = 0;
 
-    while (rm_idle(world->rm, release))
+    while (rm_idle(world->rm, release ? RM_IDLE_EMPTY : RM_IDLE_TIDY))
         assert_true(++steps < 100000);
 }
 
@@ -162,6 +172,7 @@ uint32_t rm_world_send(struct rm_world *world, unsigned index, const void *comma
     memcpy(copy, command, size);
     answer_size = rm_execute(world->rm, world->clients[index].client, copy, size, answer);
     free(copy);
+    settle(world->rm);
     assert_true(answer_size >= HEADER_SIZE);
     assert_int_equal(header_load(answer).size, answer_size);
     if (response)

@@ -187,7 +187,7 @@ static void test_R34_broken_transport_costs_nobody_a_key(void **state)
     for (unsigned i = 0; i < 10; i++)
         assert_int_equal(job_sign(esys, keys[i % 5], ESYS_TR_PASSWORD), RM_RC_FAILURE);
     assert_true(rm_tpm_lost(world->rm));
-    assert_false(rm_idle(world->rm, true));
+    assert_false(rm_idle(world->rm, RM_IDLE_EMPTY));
     libtpms_chip_inject(world->chip, CHIP_FAULT_NONE, 0, 0, 0);
     for (unsigned i = 0; i < 5; i++)
         assert_int_equal(job_sign(esys, keys[i], ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
@@ -290,7 +290,7 @@ static void test_R21_spoilt_answers_leave_no_stale_handle(void **state)
     rm_world_idle(world, true);
     assert_int_equal(job_sign(first, signer, ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
     libtpms_chip_inject(world->chip, CHIP_FAULT_CUT, TPM2_CC_FlushContext, 0, 1);
-    rm_idle(world->rm, true);
+    rm_idle(world->rm, RM_IDLE_EMPTY);
     libtpms_chip_inject(world->chip, CHIP_FAULT_CUT, 0, 0, 2);
     assert_int_equal(raw_send_handle(world, 1, TPM2_CC_ReadPublic, other), RM_RC_FAILURE);
     libtpms_chip_inject(world->chip, CHIP_FAULT_CUT, TPM2_CC_GetCapability, 0, 1);

@@ -63,7 +63,7 @@ static void come_and_go(struct rm_world *world)
 /* Idle time while memory may be short: the chip is left empty, or the manager knows why not. */
 static void step_idle(struct rm_world *world)
 {
-    for (unsigned i = 0; i < MANY && rm_idle(world->rm, true); i++)
+    for (unsigned i = 0; i < MANY && rm_idle(world->rm, RM_IDLE_EMPTY); i++)
         ;
     if (rm_world_in_chip(world, HANDLE_TRANSIENT_FIRST) > 0
         || rm_world_in_chip(world, HANDLE_LOADED_SESSIONS) > 0)

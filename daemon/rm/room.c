@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rm/room.h"
+
+#include "rm/gap.h"
+#include "rm/rc.h"
+#include "rm/swap.h"
+
+static uint32_t less_reserve(uint32_t all, uint32_t reserve)
+{
+    return all > reserve ? all - reserve : 1;
+}
+
+uint32_t room_object_slots(const struct rm *rm)
+{
+    return less_reserve(rm->chip.object_slots, rm->reserve.objects);
+}
+
+uint32_t room_session_slots(const struct rm *rm)
+{
+    return less_reserve(rm->chip.session_slots, rm->reserve.sessions);
+}
+
+uint32_t room_active_sessions(const struct rm *rm)
+{
+    if (rm->reserve.active == 0)
+        return UINT32_MAX;
+    return less_reserve(rm->chip.active_sessions, rm->reserve.active);
+}
+
+bool room_is_garbage(const struct object *object)
+{
+    return object->references == 0 && blob_empty(&object->saved);
+}
+
+/* The order in which kinds of objects leave: what nobody can name in any way, what nobody has a
+ * handle for, all others. */
+static int rank(const struct object *object)
+{
+    if (object->references == 0)
+        return room_is_garbage(object) ? 0 : 1;
+    return 2;
+}
+
+static bool leaves_before(const struct rm *rm, const struct object *a, const struct object *b)
+{
+    if (rank(a) != rank(b))
+        return rank(a) < rank(b);
+    return eviction_leaves_before(&rm->object_eviction, &a->eviction, &b->eviction, rm->clock);
+}
+
+static bool is_clean(const struct object *object)
+{
+    return object->references == 0 || !blob_empty(&object->saved);
+}
+
+static struct object *choose_object(struct rm *rm, bool clean)
+{
+    struct object *chosen = NULL;
+
+    list_for_each (link, &rm->slots) {
+        struct object *object = list_entry(link, struct object, slot_link);
+
+        if (!object->pinned && (!clean || is_clean(object))
+            && (!chosen || leaves_before(rm, object, chosen)))
+            chosen = object;
+    }
+    return chosen;
+}
+
+struct object *room_choose_object(struct rm *rm)
+{
+    return choose_object(rm, false);
+}
+
+struct object *room_choose_clean_object(struct rm *rm)
+{
+    return choose_object(rm, true);
+}
+
+struct session *room_choose_session(struct rm *rm)
+{
+    struct session *chosen = NULL;
+
+    list_for_each (link, &rm->sessions) {
+        struct session *session = list_entry(link, struct session, link);
+
+        if (!session->loaded || session->pinned)
+            continue;
+        if (session->state == SESSION_DOOMED)
+            return session;
+        if (!chosen
+            || eviction_leaves_before(&rm->session_eviction, &session->eviction, &chosen->eviction,
+                                      rm->clock))
+            chosen = session;
+    }
+    return chosen;
+}
+
+uint32_t room_evict_object(struct rm *rm, struct object *object)
+{
+    uint32_t code;
+
+    if (!is_clean(object)) {
+        code = swap_save_object(rm, object);
+        if (code != TPM2_RC_SUCCESS)
+            return code;
+    }
+    code = swap_flush_object(rm, object);
+    if (code == TPM2_RC_SUCCESS && object->references == 0)
+        object_free(rm, object);
+    return code;
+}
+
+/* A session that a client saved and that only a refresh left loaded keeps its state. */
+uint32_t room_evict_session(struct rm *rm, struct session *session)
+{
+    uint32_t code;
+
+    if (session->state == SESSION_DOOMED)
+        return swap_flush_session(rm, session);
+    code = swap_save_session(rm, session);
+    if (code == TPM2_RC_CONTEXT_GAP && gap_refresh(rm))
+        code = swap_save_session(rm, session);
+    if (code == TPM2_RC_SUCCESS && session_can(session, SESSION_EVENT_EVICT))
+        session_apply(rm, session, SESSION_EVENT_EVICT);
+    return code;
+}
+
+bool room_make_object(struct rm *rm)
+{
+    struct object *object = room_choose_object(rm);
+
+    return object && room_evict_object(rm, object) == TPM2_RC_SUCCESS;
+}
+
+bool room_make_session(struct rm *rm)
+{
+    struct session *session = room_choose_session(rm);
+
+    return session && room_evict_session(rm, session) == TPM2_RC_SUCCESS;
+}
+
+struct session *room_find_doomed(struct rm *rm)
+{
+    list_for_each (link, &rm->sessions) {
+        struct session *session = list_entry(link, struct session, link);
+
+        if (session->state == SESSION_DOOMED)
+            return session;
+    }
+    return NULL;
+}
+
+bool room_end_session(struct rm *rm)
+{
+    struct session *session = room_find_doomed(rm);
+
+    if (!session) {
+        session = session_to_give_up(rm, rm->requester);
+        if (!session)
+            return false;
+        session_apply(rm, session, SESSION_EVENT_GIVE_UP);
+    }
+    return swap_flush_session(rm, session) == TPM2_RC_SUCCESS;
+}
+
+static bool make_room(struct rm *rm, uint32_t code)
+{
+    switch (code) {
+    case TPM2_RC_CONTEXT_GAP:
+        return gap_refresh(rm);
+    case TPM2_RC_OBJECT_MEMORY:
+    case TPM2_RC_OBJECT_HANDLES:
+        return room_make_object(rm);
+    case TPM2_RC_SESSION_MEMORY:
+        return room_make_session(rm);
+    case TPM2_RC_MEMORY:
+        return room_make_object(rm) || room_make_session(rm);
+    case TPM2_RC_SESSION_HANDLES:
+        return room_end_session(rm);
+    default:
+        return false;
+    }
+}
+
+bool room_relieve(struct rm *rm, uint32_t *code)
+{
+    if (make_room(rm, *code))
+        return true;
+    if (rm->lost)
+        *code = RM_RC_FAILURE;
+    else if (rm->starved)
+        *code = RM_RC_MEMORY;
+    return false;
+}
+
+unsigned room_patience(const struct rm *rm)
+{
+    return rm->objects_loaded + rm->session_count + 1;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Room in the chip's slots: how much there is for the manager, who leaves, and what is done when
+ * the chip refuses a command for want of room.
+ */
+#pragma once
+
+#include "rm/state.h"
+
+/* Slots that objects and sessions may take between commands: what the chip has, less the reserve.
+ * At least one of each. */
+uint32_t room_object_slots(const struct rm *rm);
+uint32_t room_session_slots(const struct rm *rm);
+
+/* Sessions, loaded and saved, that the chip may track for the manager; at least one. Without a
+ * reserve of them there is no bound but the chip's own refusal. */
+uint32_t room_active_sessions(const struct rm *rm);
+
+/* Nobody can name the object again, by handle or by context. */
+bool room_is_garbage(const struct object *object);
+
+/* The loaded object, or session, that should leave first of those that the running command does
+ * not name; NULL when there is none. Garbage and doomed sessions come before all others. */
+struct object *room_choose_object(struct rm *rm);
+struct session *room_choose_session(struct rm *rm);
+
+/* The same among the objects that leave by a mere flush. */
+struct object *room_choose_clean_object(struct rm *rm);
+
+/* Saves an object where that is needed, and flushes it; saves a session, or flushes a doomed one.
+ * A TPM_RC; RM_RC_MEMORY without memory for the context, and rm->starved is set. */
+uint32_t room_evict_object(struct rm *rm, struct object *object);
+uint32_t room_evict_session(struct rm *rm, struct session *session);
+
+/* Evicts one object, or one session; false when there is none or the chip refuses. */
+bool room_make_object(struct rm *rm);
+bool room_make_session(struct rm *rm);
+
+/* Gives up one session of those that the chip tracks: a doomed one, else an abandoned one (see
+ * session_to_give_up()). A session that a client owns is never given up. False when there is none.
+ */
+bool room_end_session(struct rm *rm);
+
+/* A doomed session, in a slot or saved, or NULL. */
+struct session *room_find_doomed(struct rm *rm);
+
+/* Makes the room that the chip asked for with *code (0x901 to 0x906). False when that asks for
+ * nothing, or there is nothing to give; else the command is worth sending again. When the TPM was
+ * lost on the way, or what could go found no memory to go to, *code says so from then on. */
+bool room_relieve(struct rm *rm, uint32_t *code);
+
+/* How often one command may be refused for room before its refusal is handed on: once for each
+ * thing that could leave. */
+unsigned room_patience(const struct rm *rm);
