@@ -223,8 +223,10 @@ static void daemon_start_engine(struct daemon *daemon)
                    .sessions_per_client = options->max_sessions,
                    .objects_per_uid = options->max_transients_per_user,
                    .sessions_per_uid = options->max_sessions_per_user,
-                   .abandoned_per_uid = options->max_abandoned_per_user},
+                   .abandoned_per_uid = options->max_abandoned_per_user,
+                   .share_sessions = true},
         .max_connections = process_carries(options->max_connections),
+        .max_connections_per_user = options->max_connections_per_user,
         .high_uids = options->high_priority.uids,
         .high_count = options->high_priority.count,
         .low_uids = options->low_priority.uids,
@@ -234,11 +236,6 @@ static void daemon_start_engine(struct daemon *daemon)
     };
     struct engine_events events;
 
-    config.max_connections_per_user = options->max_connections_per_user;
-    /* Fewer connections than were asked for are still not one user's. */
-    if (config.max_connections < options->max_connections)
-        config.max_connections_per_user =
-            MIN(config.max_connections_per_user, OPTIONS_SHARE(config.max_connections));
     daemon->relay = (struct relay){daemon_event_arrives, daemon};
     relay_fill(&daemon->relay, &events);
     daemon->engine = engine_new(&config, &events, daemon->listener);

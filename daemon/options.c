@@ -29,7 +29,7 @@ static const struct options_number options_numbers[] = {
     {"max-connections", 'm', 1, 16384, 1024, OPTIONS_AT(max_connections), "Connections at a time",
      NULL},
     {"max-connections-per-user", 0, 1, 16384, 0, OPTIONS_AT(max_connections_per_user),
-     "Connections of one user but root", "all but a 64th of --max-connections"},
+     "Connections of one user but root", "what its share is"},
     {"max-sessions", 'e', 1, 64, 16, OPTIONS_AT(max_sessions), "Sessions of one connection", NULL},
     {"max-sessions-per-user", 0, 1, 64, 48, OPTIONS_AT(max_sessions_per_user),
      "Sessions of one user", "48, or --max-sessions if that is more"},
@@ -87,7 +87,7 @@ static bool options_limits(struct options *options, const struct options_raw *ra
         if (value == &options->max_sessions_per_user && !raw->numbers[i])
             *value = MAX(*value, options->max_sessions);
         if (value == &options->max_connections_per_user && !raw->numbers[i])
-            *value = OPTIONS_SHARE(options->max_connections);
+            *value = options->max_connections;
     }
     return true;
 }

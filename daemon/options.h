@@ -10,9 +10,6 @@
 #define OPTIONS_TCTI     "device:/dev/tpm0"
 #define OPTIONS_BUS_NAME "com.intel.tss2.Tabrmd"
 
-/* What one user may have of all connections, unless said otherwise. */
-#define OPTIONS_SHARE(connections) ((connections) - (connections) / 64)
-
 /* Users that an option names. */
 struct options_users {
     uint32_t *uids;

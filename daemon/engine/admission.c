@@ -8,13 +8,20 @@
 
 struct admission_seat {
     struct list link;
-    uint32_t uid;
+    uint32_t account;
     unsigned count; /* connections */
 };
 
+/* Connections that are kept for root, and for accounts that have none. */
+#define ADMISSION_FOR_ROOT      8
+#define ADMISSION_FOR_NEWCOMERS 8
+
 int admission_init(struct admission *admission, unsigned max, unsigned max_per_user)
 {
-    *admission = (struct admission){.max = max, .max_per_user = max_per_user};
+    *admission = (struct admission){
+        .share = share_of(max, ADMISSION_FOR_ROOT, ADMISSION_FOR_NEWCOMERS),
+        .max_per_user = max_per_user,
+    };
     list_init(&admission->seats);
     return -pthread_mutex_init(&admission->lock, NULL);
 }
@@ -32,45 +39,68 @@ void admission_set_open(struct admission *admission, bool open)
     pthread_mutex_unlock(&admission->lock);
 }
 
-static struct admission_seat *admission_find(const struct admission *admission, uint32_t uid)
+static unsigned *admission_count(struct admission *admission, uint32_t account)
+{
+    return account == ACCOUNT_ROOT ? &admission->root : &admission->others;
+}
+
+static struct admission_seat *admission_find(const struct admission *admission, uint32_t account)
 {
     list_for_each (it, &admission->seats) {
         struct admission_seat *seat = list_entry(it, struct admission_seat, link);
 
-        if (seat->uid == uid)
+        if (seat->account == account)
             return seat;
     }
     return NULL;
 }
 
-/* Under the lock. */
-static int admission_take(struct admission *admission, uint32_t uid, struct admission_seat **seat)
+/* Whether there is a connection for an account that has `own`: 0, -EUSERS or -EDQUOT. */
+static int admission_check(const struct admission *admission, uint32_t account, unsigned own)
 {
+    const struct share_holdings held = {admission->root, admission->others, own};
+
+    if (admission->share.total == 0)
+        return 0;
+    if (account == ACCOUNT_ROOT)
+        return share_has_for_root(&admission->share, &held) ? 0 : -EUSERS;
+    if (!share_has_any(&admission->share, &held))
+        return -EUSERS;
+    if (admission->max_per_user && own >= admission->max_per_user)
+        return -EDQUOT;
+    return share_has_for(&admission->share, &held) ? 0 : -EDQUOT;
+}
+
+/* Under the lock. */
+static int admission_take(struct admission *admission, uint32_t account,
+                          struct admission_seat **seat)
+{
+    int error;
+
     if (!admission->open)
         return -ESHUTDOWN;
-    if (admission->max && admission->count >= admission->max)
-        return -EUSERS;
-    *seat = admission_find(admission, uid);
+    *seat = admission_find(admission, account);
+    error = admission_check(admission, account, *seat ? (*seat)->count : 0);
+    if (error)
+        return error;
     if (!*seat) {
         *seat = calloc(1, sizeof(**seat));
         if (!*seat)
             return -ENOMEM;
-        (*seat)->uid = uid;
+        (*seat)->account = account;
         list_insert_before(&admission->seats, &(*seat)->link);
-    } else if (uid != 0 && admission->max_per_user && (*seat)->count >= admission->max_per_user) {
-        return -EDQUOT;
     }
     (*seat)->count++;
-    admission->count++;
+    *admission_count(admission, account) += 1;
     return 0;
 }
 
-int admission_enter(struct admission *admission, uint32_t uid, struct admission_seat **seat)
+int admission_enter(struct admission *admission, uint32_t account, struct admission_seat **seat)
 {
     int error;
 
     pthread_mutex_lock(&admission->lock);
-    error = admission_take(admission, uid, seat);
+    error = admission_take(admission, account, seat);
     pthread_mutex_unlock(&admission->lock);
     if (error)
         *seat = NULL;
@@ -82,7 +112,7 @@ void admission_leave(struct admission *admission, struct admission_seat *seat)
     if (!seat)
         return;
     pthread_mutex_lock(&admission->lock);
-    admission->count--;
+    *admission_count(admission, seat->account) -= 1;
     if (--seat->count == 0) {
         list_remove(&seat->link);
         free(seat);
@@ -99,8 +129,9 @@ const char *admission_text(int error)
         return "tabrmd has as many connections as --max-connections and its limit of open files "
                "allow: close some, or raise the limits";
     case -EDQUOT:
-        return "this user has as many connections to tabrmd as --max-connections-per-user allows: "
-               "close some, or raise it";
+        return "this user has as many connections to tabrmd as it may, which are half of those "
+               "that others leave and no more than --max-connections-per-user: close some, or "
+               "raise the limits";
     case -EMFILE:
     case -ENFILE:
         return "tabrmd has no file descriptors left: close connections, or raise LimitNOFILE= of "

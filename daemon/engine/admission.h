@@ -1,27 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who may have a connection: the limits of connections, in all and of each user, over every way in.
+ * Who may have a connection: the limits of connections, in all and of each account, over every way
+ * in.
  * A connection has a seat, from before anything is made for it until all of that is given back.
  * Any thread.
  */
 #pragma once
 
+#include "base/account.h"
 #include "base/list.h"
+#include "base/share.h"
 
 #include <pthread.h>
 #include <stdint.h>
 
-struct admission_seat; /* shared by the connections of one user */
+struct admission_seat; /* shared by the connections of one account */
 
 struct admission {
     pthread_mutex_t lock;
     struct list seats;
-    unsigned max, max_per_user; /* 0: no limit */
-    unsigned count;
+    struct share share;    /* of the connections; a total of 0: no limit */
+    unsigned max_per_user; /* 0: no limit but the share */
+    unsigned root, others; /* connections of root, and of all other accounts */
     bool open;
 };
 
-/* Closed at first. 0, or a negative errno. */
+/* Closed at first; `max` connections in all, 0 for no limit and no shares. 0, or a negative errno.
+ */
 int admission_init(struct admission *admission, unsigned max, unsigned max_per_user);
 
 /* All seats must have been given back. */
@@ -31,11 +36,11 @@ void admission_clear(struct admission *admission);
 void admission_set_open(struct admission *admission, bool open);
 
 /*
- * A seat for a connection of user `uid`. 0; -ESHUTDOWN when it is closed, -EUSERS when there are as
- * many connections as there may be, -EDQUOT when the user has as many as it may, which root never
- * has, or -ENOMEM.
+ * A seat for a connection of an account. 0; -ESHUTDOWN when it is closed, -EUSERS when there are as
+ * many connections as there may be, -EDQUOT when the account has as many as it may, which root
+ * never has, or -ENOMEM.
  */
-int admission_enter(struct admission *admission, uint32_t uid, struct admission_seat **seat);
+int admission_enter(struct admission *admission, uint32_t account, struct admission_seat **seat);
 
 /* Gives a seat back; NULL is fine. */
 void admission_leave(struct admission *admission, struct admission_seat *seat);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/account.h"
 #include "base/log.h"
+#include "base/share.h"
 #include "rm/room.h"
 #include "wire/handle.h"
 
@@ -33,12 +35,32 @@ bool client_objects_full(const struct rm_client *client)
            || is_full(client->user->objects, limits->objects_per_uid);
 }
 
+/* Whether the user has its share of the chip's sessions. Those of closed connections do not count:
+ * they are given up when another session is wanted. */
+static bool has_share_of_sessions(const struct rm_client *client)
+{
+    const struct rm *rm = client->rm;
+    uint32_t room = room_active_sessions(rm), chips = rm->chip.active_sessions;
+    const struct share share =
+        share_of(room < chips ? room : chips, RM_SESSIONS_FOR_ROOT, RM_SESSIONS_FOR_NEWCOMERS);
+    struct share_holdings held = {.own = client->user->sessions};
+
+    list_for_each (link, &rm->users) {
+        const struct rm_user *user = list_entry(link, struct rm_user, link);
+
+        *(user->uid == ACCOUNT_ROOT ? &held.root : &held.others) += user->sessions;
+    }
+    /* Root gets what the chip has. */
+    return client->user->uid != ACCOUNT_ROOT && !share_has_for(&share, &held);
+}
+
 bool client_sessions_full(const struct rm_client *client)
 {
     const struct rm_limits *limits = &client->rm->limits;
 
     return client->session_count >= limits->sessions_per_client
-           || is_full(client->user->sessions, limits->sessions_per_uid);
+           || is_full(client->user->sessions, limits->sessions_per_uid)
+           || (limits->share_sessions && has_share_of_sessions(client));
 }
 
 static void lose_session(struct rm_client *client, uint32_t handle)

@@ -24,6 +24,7 @@ struct rm_limits {
     uint32_t objects_per_uid;
     uint32_t sessions_per_uid;
     uint32_t abandoned_per_uid; /* saved sessions that outlive their connection */
+    bool share_sessions;        /* the chip's sessions are shared out (base/share.h) */
 };
 
 /*

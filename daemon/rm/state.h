@@ -18,6 +18,10 @@
 #define RM_CONTENT_BUCKETS 256
 #define RM_ANSWERS         64
 
+/* Sessions that are kept for root, and for accounts that have none. */
+#define RM_SESSIONS_FOR_ROOT      4
+#define RM_SESSIONS_FOR_NEWCOMERS 8
+
 /* An answer that is kept: see answers.h. */
 struct answer {
     uint8_t query[12]; /* capability, property, count */

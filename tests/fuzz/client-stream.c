@@ -332,10 +332,10 @@ static void step(struct world *world, struct fuzz_input *input)
 static void start(struct world *world, uint8_t kind)
 {
     static const struct rm_limits limits[] = {
-        {3, 2, 0, 0, 2},
-        {8, 4, 10, 6, 3},
-        {64, 16, 0, 0, 4},
-        {200, 64, 300, 64, 16},
+        {3, 2, 0, 0, 2, false},
+        {8, 4, 10, 6, 3, true},
+        {64, 16, 0, 0, 4, true},
+        {200, 64, 300, 64, 16, false},
     };
     struct chip facts;
     int64_t detail;

@@ -291,7 +291,7 @@ static void expect_turned_away(struct engine_world *world, int client)
 static void test_R41_R42_limits_of_connections(void **state)
 {
     struct engine_world *world = *state;
-    int peer[5];
+    int peer[6];
 
     for (int i = 0; i < 3; i++)
         assert_int_equal(connect_as(world, 1 + (uint64_t)i, 1000, &peer[i]), 0);
@@ -300,6 +300,7 @@ static void test_R41_R42_limits_of_connections(void **state)
     assert_int_equal(connect_as(world, 4, 1001, &peer[3]), 0);
     engine_world_visit(world, 0);
     assert_int_equal(ask(world, 0, HELLO, 0), 0);
+    assert_int_equal(connect_as(world, 5, 0, &peer[4]), 0);
     /* All are taken, over both ways in. */
     assert_int_equal(connect_as(world, 9, 1002, NULL), -EUSERS);
     assert_non_null(strstr(admission_text(-EUSERS), "--max-connections"));
@@ -309,10 +310,10 @@ static void test_R41_R42_limits_of_connections(void **state)
     /* One that goes makes room for one. */
     close(peer[0]);
     engine_world_await_number(world, &world->gone, 1);
-    assert_int_equal(connect_as(world, 1, 1000, &peer[0]), 0);
-    for (int i = 0; i < 4; i++)
+    assert_int_equal(connect_as(world, 1, 1002, &peer[0]), 0);
+    for (int i = 0; i < 5; i++)
         close(peer[i]);
-    engine_world_await_number(world, &world->gone, 5);
+    engine_world_await_number(world, &world->gone, 6);
     /* Root is not held to a user's share. */
     for (int i = 0; i < 4; i++)
         assert_int_equal(connect_as(world, 20 + (uint64_t)i, 0, &peer[i]), 0);

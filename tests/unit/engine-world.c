@@ -197,7 +197,7 @@ int engine_world_setup_limits(void **state)
 {
     struct engine_world *world = engine_world_new(true);
 
-    world->config.max_connections = 5;
+    world->config.max_connections = 6; /* one of them for root */
     world->config.max_connections_per_user = 3;
     engine_world_listen(world);
     engine_world_start(world);

@@ -44,7 +44,7 @@ static void test_defaults(void **state)
     assert_int_equal(options.max_connections, 1024);
     assert_int_equal(options.max_sessions, 16);
     assert_int_equal(options.max_transients, 64);
-    assert_int_equal(options.max_connections_per_user, 1008);
+    assert_int_equal(options.max_connections_per_user, 1024);
     assert_int_equal(options.max_sessions_per_user, 48);
     assert_int_equal(options.max_transients_per_user, 1024);
     assert_int_equal(options.max_abandoned_per_user, 16);

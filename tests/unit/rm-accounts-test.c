@@ -112,6 +112,83 @@ static void test_R55_else_the_heaviest_user_gives_one_up(void **state)
     assert_true(loads(world, 0, light, light_size));
 }
 
+static const struct rm_limits shares = {.objects_per_client = 64,
+                                        .sessions_per_client = 64,
+                                        .abandoned_per_uid = 16,
+                                        .share_sessions = true};
+
+/* Starts all sessions that the client may have. How many; why no more in *code. */
+static unsigned start_all(struct rm_world *world, unsigned client, uint32_t *code)
+{
+    unsigned count = 0;
+    uint32_t handle;
+
+    while ((*code = start_session(world, client, &handle)) == TPM2_RC_SUCCESS)
+        count++;
+    return count;
+}
+
+static void test_R54_ten_users_leave_sessions_for_the_next_and_root(void **state)
+{
+    struct rm_world *world;
+    uint32_t code;
+
+    make_world(state, &shares);
+    world = *state;
+    for (unsigned i = 0; i < 11; i++)
+        rm_world_connect(world, i, 1000 + i);
+    assert_int_equal(start_all(world, 0, &code), 30);
+    assert_int_equal(code, RM_RC_SESSION_MEMORY);
+    assert_int_equal(start_all(world, 1, &code), 15);
+    for (unsigned i = 2; i < 11; i++) {
+        assert_in_range(start_all(world, i, &code), 1, 15);
+        assert_int_equal(code, RM_RC_SESSION_MEMORY);
+    }
+    rm_world_connect(world, 11, 0);
+    assert_in_range(start_all(world, 11, &code), 4, CHIP_SESSIONS);
+    assert_int_equal(code, TPM2_RC_SESSION_HANDLES);
+}
+
+/* Saved sessions that a user's closed connections left are no reason to refuse another's. */
+static void test_R54_abandoned_sessions_take_no_share(void **state)
+{
+    struct rm_world *world;
+    uint8_t load[4096];
+    uint32_t code;
+
+    make_world(state, &shares);
+    world = *state;
+    for (unsigned i = 0; i < 16; i++)
+        abandon(world, 1000, load);
+    rm_world_connect(world, 0, 1000);
+    rm_world_connect(world, 1, 1001);
+    assert_int_equal(start_all(world, 0, &code), 30);
+    assert_int_equal(start_all(world, 1, &code), 15);
+    rm_world_connect(world, 2, 0);
+    assert_int_equal(start_all(world, 2, &code), CHIP_SESSIONS - 45);
+}
+
+/* What is left for all is nobody's to know. */
+static void test_R56_shares_show_nothing_of_others(void **state)
+{
+    uint8_t command[COMMAND_OWN_SIZE], response[4096];
+    struct rm_world *world;
+    uint32_t code;
+    size_t size;
+
+    make_world(state, &shares);
+    world = *state;
+    rm_world_connect(world, 0, 1000);
+    rm_world_connect(world, 1, 1001);
+    for (unsigned i = 0; i < 2; i++) {
+        size = command_build_get_capability(command, TPM2_CAP_TPM_PROPERTIES,
+                                            TPM2_PT_HR_ACTIVE_AVAIL, 1);
+        assert_int_equal(rm_world_send(world, 1, command, size, response, NULL), 0);
+        assert_int_equal(load_be32(response + 23), 64);
+        start_all(world, 0, &code);
+    }
+}
+
 /* TPM2_GetCapability with one HMAC session, which audits. */
 static TSS2_RC audited_capability(ESYS_CONTEXT *esys, ESYS_TR session, uint32_t capability,
                                   uint32_t property, uint32_t count)
@@ -286,6 +363,9 @@ static void test_R62_a_lost_answer_leaves_keys_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_R54_ten_users_leave_sessions_for_the_next_and_root),
+        TEST(test_R54_abandoned_sessions_take_no_share),
+        TEST(test_R56_shares_show_nothing_of_others),
         TEST(test_R55_a_requester_gives_up_its_own_session_first),
         TEST(test_R55_else_the_heaviest_user_gives_one_up),
         TEST(test_R56_no_session_shows_the_handles_of_others),
