@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/scheduler.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* How much chip time one that rested may use before the others have theirs. */
@@ -11,6 +12,10 @@
 
 /* The most chip time that the express lane can save up. */
 #define SCHEDULER_EXPRESS_SAVINGS INT64_C(1000000000)
+
+/* What a command of a client is thought to cost of whose user nothing is known: neither little nor
+ * much. */
+#define SCHEDULER_UNKNOWN UINT64_C(20000000)
 
 /* The most expected chip time by which those who are warm may lengthen the wait of the one whose
  * turn it is. */
@@ -104,15 +109,18 @@ void scheduler_user_free(struct scheduler_user *user)
     free(user);
 }
 
-/* Forgets users that have no clients and owe nothing. */
+/* Forgets a user that has no clients, owes nothing and is not served. */
+static void scheduler_forget(struct scheduler *scheduler, struct scheduler_user *user)
+{
+    if (user->clients == 0 && user->virtual_time <= scheduler->virtual_time
+        && scheduler->turn.user != user)
+        scheduler_user_free(user);
+}
+
 static void scheduler_sweep(struct scheduler *scheduler)
 {
-    list_for_each (it, &scheduler->users) {
-        struct scheduler_user *user = list_entry(it, struct scheduler_user, link);
-
-        if (user->clients == 0 && user->virtual_time <= scheduler->virtual_time)
-            scheduler_user_free(user);
-    }
+    list_for_each (it, &scheduler->users)
+        scheduler_forget(scheduler, list_entry(it, struct scheduler_user, link));
 }
 
 void scheduler_clear(struct scheduler *scheduler)
@@ -169,9 +177,11 @@ void scheduler_remove(struct scheduler *scheduler, struct scheduler_client *clie
         if (scheduler->recent[i] == client)
             scheduler->recent[i] = NULL;
     }
+    if (scheduler->turn.client == client)
+        scheduler->turn.client = NULL;
     client->user = NULL;
-    if (--user->clients == 0 && user->virtual_time <= scheduler->virtual_time)
-        scheduler_user_free(user);
+    user->clients--;
+    scheduler_forget(scheduler, user);
 }
 
 static uint64_t scheduler_not_behind(uint64_t time, uint64_t reference)
@@ -179,6 +189,12 @@ static uint64_t scheduler_not_behind(uint64_t time, uint64_t reference)
     uint64_t least = reference > SCHEDULER_CREDIT ? reference - SCHEDULER_CREDIT : 0;
 
     return time < least ? least : time;
+}
+
+/* What the client's next command will likely cost. */
+static uint64_t scheduler_expected(const struct scheduler_client *client)
+{
+    return client->mean ? client->mean : SCHEDULER_UNKNOWN;
 }
 
 /* Class of cost: one for each doubling of the microseconds. */
@@ -203,7 +219,7 @@ void scheduler_ready(struct scheduler *scheduler, struct scheduler_client *clien
         user->virtual_time = scheduler_not_behind(user->virtual_time, scheduler->virtual_time);
         heap_insert(&scheduler->ready_users, &user->node);
     }
-    client->cost_class = scheduler_cost_class(client->mean);
+    client->cost_class = scheduler_cost_class(scheduler_expected(client));
     client->express_key = user->virtual_time;
     heap_insert(&scheduler->express[user->priority], &client->express);
 }
@@ -226,8 +242,9 @@ static bool scheduler_may_pass(const struct scheduler *scheduler,
                                const struct scheduler_client *client,
                                const struct scheduler_client *turn)
 {
-    return client != turn && client->mean <= turn->mean / SCHEDULER_EXPRESS_RATIO
-           && scheduler->express_budget > (int64_t)client->mean;
+    return client != turn
+           && scheduler_expected(client) <= scheduler_expected(turn) / SCHEDULER_EXPRESS_RATIO
+           && scheduler->express_budget > (int64_t)scheduler_expected(client);
 }
 
 /* The client that passes the one whose turn it is, or NULL. */
@@ -250,15 +267,15 @@ static struct scheduler_client *scheduler_pick_express(const struct scheduler *s
  * one that it passed in the fair order, so that it gets the lane's time and not its own share of
  * the rest too; but not by more than one command, for the lane's time is no debt.
  */
-static void scheduler_limit(struct scheduler *scheduler, const struct scheduler_client *express,
-                            const struct scheduler_client *turn)
+static void scheduler_limit(struct scheduler_turn *express, const struct scheduler_client *turn)
 {
     bool same = express->user == turn->user;
-    const struct scheduler_user *user = express->user;
 
-    scheduler->client_limit = (same ? turn->virtual_time : user->clients_time) + turn->mean;
-    scheduler->user_limit =
-        same ? UINT64_MAX : turn->user->virtual_time + scheduler_weigh(turn->user, turn->mean);
+    express->client_limit =
+        (same ? turn->virtual_time : express->user->clients_time) + scheduler_expected(turn);
+    express->user_limit =
+        same ? UINT64_MAX
+             : turn->user->virtual_time + scheduler_weigh(turn->user, scheduler_expected(turn));
 }
 
 /* Whether `client` may go before `turn` if it is warm: the wait of `turn` has not been lengthened
@@ -272,11 +289,13 @@ static bool scheduler_may_lead(const struct scheduler *scheduler,
     uint64_t lead = SCHEDULER_PATIENCE / (scheduler->waiting + 1);
 
     if (client == turn || !heap_holds(&client->fair) || user->priority < other->priority
-        || scheduler->passed - turn->passed_before + client->mean > SCHEDULER_PATIENCE)
+        || scheduler->passed - turn->passed_before + scheduler_expected(client)
+               > SCHEDULER_PATIENCE)
         return false;
     if (user == other)
-        return client->virtual_time <= turn->virtual_time + turn->mean + lead;
-    return user->virtual_time <= other->virtual_time + scheduler_weigh(other, turn->mean) + lead;
+        return client->virtual_time <= turn->virtual_time + scheduler_expected(turn) + lead;
+    return user->virtual_time
+           <= other->virtual_time + scheduler_weigh(other, scheduler_expected(turn)) + lead;
 }
 
 /* The client that goes first because it is warm and the one whose turn it is is cold, or NULL. */
@@ -311,34 +330,40 @@ static void scheduler_note(struct scheduler *scheduler, struct scheduler_client 
     }
 }
 
+/* The turn goes out of the fair order to the first client there. */
+static void scheduler_advance(struct scheduler *scheduler, const struct scheduler_client *client)
+{
+    struct scheduler_user *user = client->user;
+
+    if (scheduler->virtual_time < user->virtual_time)
+        scheduler->virtual_time = user->virtual_time;
+    if (user->clients_time < client->virtual_time)
+        user->clients_time = client->virtual_time;
+}
+
 struct scheduler_client *scheduler_pick(struct scheduler *scheduler)
 {
-    struct scheduler_client *client, *express, *warm;
-    struct scheduler_user *user;
+    struct scheduler_turn *turn = &scheduler->turn;
+    struct scheduler_client *first, *express, *warm;
 
+    assert(!turn->user);
     if (!scheduler->ready_users.root)
         return NULL;
-    user = heap_entry(scheduler->ready_users.root, struct scheduler_user, node);
-    client = heap_entry(user->ready.root, struct scheduler_client, fair);
-    express = scheduler_pick_express(scheduler, client);
-    warm = express ? NULL : scheduler_pick_warm(scheduler, client);
-    if (express) {
-        scheduler_limit(scheduler, express, client);
-        client = express;
-        client->lane = SCHEDULER_EXPRESS;
-    } else if (warm) {
-        client = warm;
-        client->lane = SCHEDULER_WARM;
-    } else {
-        client->lane = SCHEDULER_FAIR;
-        if (scheduler->virtual_time < user->virtual_time)
-            scheduler->virtual_time = user->virtual_time;
-        if (user->clients_time < client->virtual_time)
-            user->clients_time = client->virtual_time;
-    }
-    scheduler_unready(scheduler, client);
-    scheduler_note(scheduler, client);
-    return client;
+    first =
+        heap_entry(heap_entry(scheduler->ready_users.root, struct scheduler_user, node)->ready.root,
+                   struct scheduler_client, fair);
+    express = scheduler_pick_express(scheduler, first);
+    warm = express ? NULL : scheduler_pick_warm(scheduler, first);
+    turn->client = express ? express : warm ? warm : first;
+    turn->user = turn->client->user;
+    turn->lane = express ? SCHEDULER_EXPRESS : warm ? SCHEDULER_WARM : SCHEDULER_FAIR;
+    if (express)
+        scheduler_limit(turn, first);
+    else if (!warm)
+        scheduler_advance(scheduler, first);
+    scheduler_unready(scheduler, turn->client);
+    scheduler_note(scheduler, turn->client);
+    return turn->client;
 }
 
 static uint64_t scheduler_mean(uint64_t mean, uint64_t cost)
@@ -346,31 +371,48 @@ static uint64_t scheduler_mean(uint64_t mean, uint64_t cost)
     return mean == 0 ? cost : mean - mean / 4 + cost / 4;
 }
 
-void scheduler_charge(struct scheduler *scheduler, struct scheduler_client *client, uint64_t cost)
+/* The lanes' parts of a charge. */
+static void scheduler_charge_lane(struct scheduler *scheduler, enum scheduler_lane lane,
+                                  uint64_t cost)
 {
-    struct scheduler_user *user = client->user;
-    bool waits = heap_holds(&user->node);
+    if (lane == SCHEDULER_WARM)
+        scheduler->passed += cost;
+    if (lane == SCHEDULER_EXPRESS)
+        scheduler->express_budget -= (int64_t)cost;
+    else if (scheduler->express_budget < SCHEDULER_EXPRESS_SAVINGS - (int64_t)cost)
+        scheduler->express_budget += (int64_t)cost;
+    else
+        scheduler->express_budget = SCHEDULER_EXPRESS_SAVINGS;
+}
 
+static uint64_t scheduler_limited(const struct scheduler_turn *turn, uint64_t time, uint64_t limit)
+{
+    return turn->lane == SCHEDULER_EXPRESS && time > limit ? limit : time;
+}
+
+void scheduler_charge(struct scheduler *scheduler, uint64_t cost)
+{
+    struct scheduler_turn turn = scheduler->turn;
+    struct scheduler_client *client = turn.client;
+    struct scheduler_user *user = turn.user;
+    bool user_waits;
+
+    assert(user);
+    scheduler->turn = (struct scheduler_turn){0};
     if (cost > INT64_MAX / 8)
         cost = INT64_MAX / 8;
+    scheduler_charge_lane(scheduler, turn.lane, cost);
+    user_waits = heap_holds(&user->node);
     heap_remove(&scheduler->ready_users, &user->node);
-    if (client->lane == SCHEDULER_WARM)
-        scheduler->passed += cost;
-    if (client->lane == SCHEDULER_EXPRESS) {
-        if (client->virtual_time > scheduler->client_limit)
-            client->virtual_time = scheduler->client_limit;
-        if (user->virtual_time > scheduler->user_limit)
-            user->virtual_time = scheduler->user_limit;
-        scheduler->express_budget -= (int64_t)cost;
-    } else if (scheduler->express_budget < SCHEDULER_EXPRESS_SAVINGS - (int64_t)cost) {
-        scheduler->express_budget += (int64_t)cost;
-    } else {
-        scheduler->express_budget = SCHEDULER_EXPRESS_SAVINGS;
-    }
-    client->virtual_time += cost;
-    user->virtual_time += scheduler_weigh(user, cost);
-    client->mean = scheduler_mean(client->mean, cost);
+    user->virtual_time =
+        scheduler_limited(&turn, user->virtual_time, turn.user_limit) + scheduler_weigh(user, cost);
     user->mean = scheduler_mean(user->mean, cost);
-    if (waits)
+    if (client) {
+        client->virtual_time =
+            scheduler_limited(&turn, client->virtual_time, turn.client_limit) + cost;
+        client->mean = scheduler_mean(client->mean, cost);
+    }
+    if (user_waits)
         heap_insert(&scheduler->ready_users, &user->node);
+    scheduler_forget(scheduler, user);
 }

@@ -51,15 +51,23 @@ enum scheduler_priority {
 
 #define SCHEDULER_PRIORITIES (SCHEDULER_HIGH + 1)
 
+/* The turn that was given last, until it is charged. Its user outlives its client. */
+struct scheduler_turn {
+    struct scheduler_user *user;     /* NULL: no turn is open */
+    struct scheduler_client *client; /* NULL once it was removed */
+    enum scheduler_lane lane;
+    uint64_t client_limit, user_limit; /* of virtual times, in the express lane */
+};
+
 struct scheduler {
     struct list users;
     struct heap ready_users;
     struct heap express[SCHEDULER_PRIORITIES]; /* all ready clients, by expected cost */
-    uint64_t virtual_time;             /* of the user that was served last out of the fair order */
-    uint64_t sequence;                 /* makes equals first come, first served */
-    int64_t express_budget;            /* chip time that the express lane may use */
-    uint64_t client_limit, user_limit; /* of virtual times, for the command in the lane */
+    uint64_t virtual_time;  /* of the user that was served last out of the fair order */
+    uint64_t sequence;      /* makes equals first come, first served */
+    int64_t express_budget; /* chip time that the express lane may use */
     scheduler_warmth_fn *warmth;
+    struct scheduler_turn turn;
     unsigned waiting; /* clients that have a command to run */
     uint64_t passed;  /* chip time used so far by clients that were served for being warm */
     struct scheduler_client *recent[SCHEDULER_RECENT]; /* served last; the others are cold */
@@ -74,8 +82,7 @@ struct scheduler_client {
     uint64_t sequence;
     uint64_t express_key; /* order within one class of cost */
     unsigned cost_class;
-    uint64_t passed_before;   /* scheduler->passed when it began to wait */
-    enum scheduler_lane lane; /* of the command that runs */
+    uint64_t passed_before; /* scheduler->passed when it began to wait */
 };
 
 void scheduler_init(struct scheduler *scheduler, scheduler_warmth_fn *warmth);
@@ -110,10 +117,12 @@ static inline bool scheduler_waiting(const struct scheduler *scheduler)
 }
 
 /*
- * The client whose turn it is, no longer marked as ready; NULL when there is none. Its command is
- * to be followed by scheduler_charge() or, when it had none after all, by nothing.
+ * The client whose turn it is, no longer marked as ready; NULL when there is none. Each turn ends
+ * with scheduler_charge() before the next one is given, also when the client had no command after
+ * all, and when it was removed meanwhile.
  */
 struct scheduler_client *scheduler_pick(struct scheduler *scheduler);
 
-/* The command of the client picked last took `cost` nanoseconds of the chip's time. */
-void scheduler_charge(struct scheduler *scheduler, struct scheduler_client *client, uint64_t cost);
+/* The turn that was given last took `cost` nanoseconds. They are the user's, whether or not its
+ * client is still there. */
+void scheduler_charge(struct scheduler *scheduler, uint64_t cost);

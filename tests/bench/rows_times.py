@@ -6,6 +6,7 @@ never faster, so that the quarter of the rounds which was disturbed least tells:
 from contextlib import ExitStack
 import math
 import os
+import random
 import resource
 from statistics import median
 import subprocess
@@ -17,6 +18,8 @@ from world import START_SECONDS, Chip, Failure, World, environment
 
 DISCRETE = "discrete"
 HEAVY_SECONDS = 45
+HEAVY_LEAD_SECONDS = 2
+ANEW_PAUSE_SECONDS = 0.8
 # GLib ends the unused threads of its pools after 15 s.
 IDLE_SECONDS = 20
 STARTED = "not-need-init,startup-clear"
@@ -191,24 +194,46 @@ def connect(bench):
     return rows
 
 
-def behind_heavy(heavy, light):
+def asked_again(world, light, seconds):
+    """A connected client asks for random bytes again and again; from its first command on."""
+    return [sample / 1e9 for sample in light.ask(f"random {int(seconds * 1000)}ms")]
+
+
+def asked_anew(world, light, seconds):
+    """A new process for each command: connects, asks, and leaves. They come at odd moments: one that
+    came with the end of the one before would always meet the start of a signature."""
+    argv, env = [world.paths.connect, world.conf(), "random"], world.client_environment()
+    moments = random.Random(1)
+    end, samples = time.monotonic() + seconds, []
+    while time.monotonic() < end:
+        time.sleep(moments.uniform(0, ANEW_PAUSE_SECONDS))
+        samples.append(lifetime(argv, env)[0])
+    return samples
+
+
+def behind_heavy(world, ask):
     """How long a light client's commands take while others sign without pause, and how many
     signatures those get."""
+    heavy, light_client = [world.client() for _ in range(8)], world.client()
+    for client in heavy:
+        client.ask("key")
     for client in heavy:
         client.tell(f"sign 0 password {HEAVY_SECONDS}000ms")
-    light.ask("random 1000ms")
-    samples = light.ask(f"random {HEAVY_SECONDS - 3}000ms")
+    # Until each of them waits for its turn.
+    time.sleep(HEAVY_LEAD_SECONDS)
+    samples = ask(world, light_client, HEAVY_SECONDS - 3 - HEAVY_LEAD_SECONDS)
     signed = sum(len(client.hear()) for client in heavy)
-    return [sample / 1e9 for sample in samples], signed
+    return samples, signed
 
 
-def light(bench):
-    """Both brokers at the same time: their chips are timers, and the machine is all but idle."""
+def at_once(bench, ask):
+    """behind_heavy() for both brokers at the same time: their chips are timers, and the machine is
+    all but idle."""
     results, failures = {}, []
 
-    def run(name, heavy, light_client):
+    def run(name, world):
         try:
-            results[name] = behind_heavy(heavy, light_client)
+            results[name] = behind_heavy(world, ask)
         except (Failure, OSError) as failure:
             failures.append(failure)
 
@@ -216,26 +241,41 @@ def light(bench):
         threads = []
         for broker in brokers(bench):
             world = stack.enter_context(World(bench.paths, broker, profile=DISCRETE))
-            heavy = [world.client() for _ in range(8)]
-            for client in heavy:
-                client.ask("key")
-            threads.append(threading.Thread(target=run,
-                                            args=(broker.name, heavy, world.client())))
+            threads.append(threading.Thread(target=run, args=(broker.name, world)))
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
     if failures:
         raise failures[0]
-    p99 = {name: percentile(samples, 0.99) for name, (samples, _) in results.items()}
-    peer, ours = p99.get("tpm2-abrmd"), p99["tabrmd"]
-    work = "light client's p99 behind 8 clients that sign, discrete chip"
-    note = ", ".join(f"{name}: {len(samples)} samples, median {milliseconds(median(samples))}, "
-                     f"{signed} signatures beside"
-                     for name, (samples, signed) in results.items())
-    return [Row("light", work, peer and milliseconds(peer), milliseconds(ours), "150 ms",
-                ours <= 0.150, {"peer": peer, "ours": ours, "target": 0.150, "unit": "s"},
-                note=note, chart=("share", work, peer, ours, milliseconds))]
+    return results
+
+
+def light(bench):
+    rows = []
+    for name, ask, work, targets in (
+            ("light", asked_again, "light client", (None, 0.150)),
+            ("light_anew", asked_anew, "a new process for each command", (0.100, 0.150))):
+        results = at_once(bench, ask)
+        p50 = {who: median(samples) for who, (samples, _) in results.items()}
+        p99 = {who: percentile(samples, 0.99) for who, (samples, _) in results.items()}
+        work += ", p50 / p99 behind 8 clients that sign, discrete chip"
+        met = p99["tabrmd"] <= targets[1] and (not targets[0] or p50["tabrmd"] <= targets[0])
+        note = ", ".join(f"{who}: {len(samples)} samples, the first one "
+                         f"{milliseconds(samples[0])}, {signed} signatures beside"
+                         for who, (samples, signed) in results.items())
+
+        def say(who):
+            return who in p99 and f"{milliseconds(p50[who])} / {milliseconds(p99[who])}"
+
+        rows.append(Row(name, work, say("tpm2-abrmd"), say("tabrmd"),
+                        " / ".join(milliseconds(target) for target in targets if target), met,
+                        {"peer": p99.get("tpm2-abrmd"), "ours": p99["tabrmd"],
+                         "peer_median": p50.get("tpm2-abrmd"), "ours_median": p50["tabrmd"],
+                         "target": targets[1], "unit": "s"},
+                        note=note, chart=("share", work, p99.get("tpm2-abrmd"), p99["tabrmd"],
+                                          milliseconds)))
+    return rows
 
 
 def pace(world, load, job):

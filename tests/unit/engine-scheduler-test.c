@@ -261,8 +261,11 @@ static void test_unready_and_remove_in_any_state(void **state)
         default:
             picked = scheduler_pick(&bench.scheduler);
             assert_int_equal(picked != NULL, 1);
-            scheduler_charge(&bench.scheduler, picked, load->cost);
-            scheduler_ready(&bench.scheduler, picked);
+            if (rand_r(&seed) % 4 == 0)
+                scheduler_remove(&bench.scheduler, picked);
+            scheduler_charge(&bench.scheduler, load->cost);
+            if (picked->user)
+                scheduler_ready(&bench.scheduler, picked);
             break;
         }
         if (!scheduler_waiting(&bench.scheduler))

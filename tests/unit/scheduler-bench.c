@@ -105,7 +105,7 @@ unsigned bench_step(struct bench *bench)
     if (bench->again != NOBODY)
         bench_ask(bench, &bench->loads[bench->again]);
     cost = load->cost + bring(bench, load);
-    scheduler_charge(&bench->scheduler, turn, cost);
+    scheduler_charge(&bench->scheduler, cost);
     bench->now += cost;
     load->used += cost;
     load->served++;
