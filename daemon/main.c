@@ -42,6 +42,7 @@ int main(int argc, char **argv)
             log_warning("TSS2_LOG asks for levels that show passwords and keys; tpm2-tss logs up "
                         "to INFO here, its clients as they are told");
         status = daemon_run(&options);
+        log_close();
         break;
     case OPTIONS_HELP:
         printf("%s", text);

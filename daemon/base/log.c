@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/log.h"
 
+#include "base/account.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -29,6 +31,7 @@
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned long log_lost; /* lines since the last one that was written */
 static int log_socket = -1;
+static struct log_limit log_limits;
 
 enum log_level log_threshold = LOG_LEVEL_INFO;
 static enum log_sink log_current_sink = LOG_SINK_STDOUT;
@@ -61,6 +64,7 @@ void log_open(enum log_sink sink, enum log_level level)
     log_current_sink = sink;
     log_threshold = level;
     log_lost = 0;
+    log_limits = (struct log_limit){0};
     log_stdout_journal = log_is_journal(STDOUT_FILENO);
 }
 
@@ -149,18 +153,85 @@ __attribute__((format(printf, 1, 2))) static bool log_notice(const char *format,
     return taken;
 }
 
-void log_write(enum log_level level, const char *format, ...)
+/* One line, behind what has to be told before it. Under the lock. */
+static void log_take(enum log_level level, const char *format, va_list arguments)
 {
-    va_list arguments;
-
-    va_start(arguments, format);
-    pthread_mutex_lock(&log_lock);
     if (log_lost > 0
         && log_notice("%lu lines of this log are missing here: it was full, or nobody read it",
                       log_lost))
         log_lost = 0;
     if (log_lost > 0 || !log_line(level, format, arguments))
         log_lost++;
+}
+
+__attribute__((format(printf, 2, 3))) static void log_say(enum log_level level, const char *format,
+                                                          ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    log_take(level, format, arguments);
+    va_end(arguments);
+}
+
+/* Tells of the lines that were left out in a time that is over at `now`. Under the lock. */
+static void log_tell_left_out(int64_t now)
+{
+    static const char *const kinds[LOG_KINDS] = {
+        [LOG_KIND_REFUSED] = "refused connections",
+        [LOG_KIND_PAUSE] = "pauses in which nobody is let in",
+        [LOG_KIND_ABANDONED] = "saved sessions that were flushed",
+        [LOG_KIND_CHIP] = "answers of the TPM that are of no use",
+    };
+    struct log_limit_count count;
+    char account[ACCOUNT_TEXT];
+
+    while (log_limit_ended(&log_limits, now, &count))
+        log_say(LOG_LEVEL_WARNING,
+                "%lu more lines about %s of %s are left out: %u a minute are written",
+                count.left_out, kinds[count.kind],
+                count.several ? "further users" : account_text(count.account, account),
+                LOG_LIMIT_LINES);
+}
+
+static int64_t log_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    pthread_mutex_lock(&log_lock);
+    log_tell_left_out(log_now());
+    log_take(level, format, arguments);
     pthread_mutex_unlock(&log_lock);
     va_end(arguments);
+}
+
+void log_write_limited(enum log_level level, enum log_kind kind, uint32_t account,
+                       const char *format, ...)
+{
+    int64_t now = log_now();
+    va_list arguments;
+
+    va_start(arguments, format);
+    pthread_mutex_lock(&log_lock);
+    log_tell_left_out(now);
+    if (log_limit_admit(&log_limits, kind, account, now))
+        log_take(level, format, arguments);
+    pthread_mutex_unlock(&log_lock);
+    va_end(arguments);
+}
+
+void log_close(void)
+{
+    pthread_mutex_lock(&log_lock);
+    log_tell_left_out(INT64_MAX);
+    pthread_mutex_unlock(&log_lock);
 }

@@ -6,11 +6,16 @@
  *
  * No message ever carries bytes of a command or of a response, at any level: they hold secrets.
  * Safe from any thread once log_open() has returned. A sink that cannot take a line at once loses
- * it, and later says how many: neither a full disk nor a reader that sleeps may stop the TPM.
+ * it, and later says how many: neither a full disk nor a reader that sleeps may stop the TPM. Lines
+ * that a client can cause at will have limits (base/log-limit.h); how many were left out stands in
+ * front of the first line after the time that the limit is for.
  */
 #pragma once
 
+#include "base/log-limit.h"
+
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level {
     LOG_LEVEL_SILENT,
@@ -34,8 +39,20 @@ extern enum log_level log_threshold;
 
 __attribute__((format(printf, 2, 3))) void log_write(enum log_level level, const char *format, ...);
 
+/* A line that a client can cause, about an account (base/account.h). */
+__attribute__((format(printf, 4, 5))) void log_write_limited(enum log_level level,
+                                                             enum log_kind kind, uint32_t account,
+                                                             const char *format, ...);
+
+/* Says at once how many lines were left out. Main thread, at the end. */
+void log_close(void);
+
 #define log_at(level, ...) ((level) <= log_threshold ? log_write((level), __VA_ARGS__) : (void)0)
 #define log_error(...)     log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...)   log_at(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_info(...)      log_at(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...)     log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+#define log_limited(level, kind, account, ...)                                             \
+    ((level) <= log_threshold ? log_write_limited((level), (kind), (account), __VA_ARGS__) \
+                              : (void)0)

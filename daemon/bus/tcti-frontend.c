@@ -88,7 +88,8 @@ static void frontend_refuse_connection(GDBusMethodInvocation *invocation, uint32
     bool limit = error == -EUSERS || error == -EDQUOT || error == -ESHUTDOWN;
 
     if (!limit)
-        log_warning("connection of user %u refused: %s", uid, admission_text(error));
+        log_limited(LOG_LEVEL_WARNING, LOG_KIND_REFUSED, uid, "connection of user %u refused: %s",
+                    uid, admission_text(error));
     frontend_refuse(invocation, limit ? NAMES_ERROR_GENERAL : NAMES_ERROR_INTERNAL,
                     admission_text(error));
 }

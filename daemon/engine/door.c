@@ -89,7 +89,8 @@ void door_close(struct engine *engine)
 static void door_pause(struct engine *engine, int error)
 {
     if (!engine->door_warned)
-        log_warning("nobody can be let in for a moment: %s", admission_text(error));
+        log_limited(LOG_LEVEL_WARNING, LOG_KIND_PAUSE, ACCOUNT_ROOT,
+                    "nobody can be let in for a moment: %s", admission_text(error));
     engine->door_warned = true;
     door_watch(engine, EPOLL_CTL_MOD, 0);
     engine->door_at = clock_now() + DOOR_PAUSE_MS;
@@ -101,7 +102,8 @@ static void door_let_in(struct engine *engine, uint32_t uid, int fd)
     int error = door_admit(engine, uid, fd, &client);
 
     if (error) {
-        log_debug("connection of user %" PRIu32 " refused: %s", uid, admission_text(error));
+        log_limited(LOG_LEVEL_DEBUG, LOG_KIND_REFUSED, uid,
+                    "connection of user %" PRIu32 " refused: %s", uid, admission_text(error));
         listener_refuse(fd);
         return;
     }
@@ -122,7 +124,8 @@ void door_event(struct engine *engine)
         else if (fd == -EAGAIN)
             return;
         else if (fd == -EMFILE || fd == -ENFILE)
-            log_debug("connection refused: %s", admission_text(fd));
+            log_limited(LOG_LEVEL_DEBUG, LOG_KIND_PAUSE, ACCOUNT_ROOT, "connection refused: %s",
+                        admission_text(fd));
         else {
             door_pause(engine, fd);
             return;

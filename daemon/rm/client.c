@@ -126,12 +126,14 @@ enum rm_warmth rm_client_warmth(const struct rm_client *client)
 static void limit_abandoned(struct rm *rm, struct rm_user *user)
 {
     struct session *oldest = session_oldest_abandoned(rm, user);
+    char account[ACCOUNT_TEXT];
 
     if (!oldest || user->abandoned <= rm->limits.abandoned_per_uid)
         return;
-    log_info("uid %u has more than %u saved sessions of closed connections; the oldest, 0x%08x, "
-             "is flushed",
-             user->uid, rm->limits.abandoned_per_uid, oldest->handle);
+    log_limited(LOG_LEVEL_INFO, LOG_KIND_ABANDONED, user->uid,
+                "there are more than %u saved sessions of closed connections of %s; the oldest, "
+                "0x%08x, is flushed",
+                rm->limits.abandoned_per_uid, account_text(user->uid, account), oldest->handle);
     session_apply(rm, oldest, SESSION_EVENT_GIVE_UP);
 }
 

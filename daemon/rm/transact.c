@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/transact.h"
 
+#include "base/account.h"
 #include "base/log.h"
 #include "rm/rc.h"
 
@@ -9,6 +10,12 @@
 static bool is_busy(uint32_t code)
 {
     return code == TPM2_RC_RETRY || code == TPM2_RC_YIELDED || code == TPM2_RC_TESTING;
+}
+
+/* Whom what the chip does now is for; root, where it is for nobody. */
+static uint32_t requester(const struct rm *rm)
+{
+    return rm->requester ? rm->requester->uid : ACCOUNT_ROOT;
 }
 
 /* One exchange. Only here the chip is spoken to. */
@@ -26,10 +33,13 @@ static uint32_t exchange(struct rm *rm, uint8_t locality, const uint8_t *command
         return header_load(response).code;
     }
     if (error != 0 && !rm->lost) {
-        log_error("the TPM does not answer (%s); commands fail until it is back", strerror(-error));
+        log_limited(LOG_LEVEL_ERROR, LOG_KIND_CHIP, requester(rm),
+                    "the TPM does not answer (%s); commands fail until it is back",
+                    strerror(-error));
         rm->lost = true;
     } else if (error == 0) {
-        log_warning("the TPM gave an answer that is no TPM response; the command failed");
+        log_limited(LOG_LEVEL_WARNING, LOG_KIND_CHIP, requester(rm),
+                    "the TPM gave an answer that is no TPM response; the command failed");
     }
     /* The command may have been carried out all the same. */
     rm->suspect = true;

@@ -279,6 +279,22 @@ static void test_lines_of_threads_do_not_mix(void **state)
     assert_int_equal((uintptr_t)known, THREADS * EACH);
 }
 
+static void test_R57_lines_of_clients_are_limited(void **state)
+{
+    for (unsigned i = 0; i < 1000; i++)
+        log_limited(LOG_LEVEL_INFO, LOG_KIND_REFUSED, 1000, "refused %u", i);
+    for (unsigned i = 0; i < LOG_LIMIT_LINES; i++)
+        assert_non_null(strstr(next_line(*state), "refused"));
+    assert_string_equal(next_line(*state), "");
+    log_info("another");
+    assert_string_equal(next_line(*state), "tabrmd: another\n");
+    log_close();
+    assert_string_equal(next_line(*state),
+                        "tabrmd: warning: 990 more lines about refused connections of user 1000 "
+                        "are left out: 10 a minute are written\n");
+    assert_string_equal(next_line(*state), "");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -293,6 +309,7 @@ int main(void)
         TEST(test_a_full_sink_loses_lines_and_nothing_else),
         TEST(test_a_sink_that_is_gone_is_no_error),
         TEST(test_lines_of_threads_do_not_mix),
+        TEST(test_R57_lines_of_clients_are_limited),
     };
 
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);
