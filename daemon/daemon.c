@@ -246,7 +246,7 @@ static void daemon_start_engine(struct daemon *daemon)
     daemon->listener = NULL;
     if (!daemon->bus)
         return;
-    daemon->tcti = tcti_frontend_new(daemon->engine);
+    daemon->tcti = tcti_frontend_new(daemon->engine, daemon->bus);
     daemon->manager = manager_frontend_new(daemon->engine, TABRMD_VERSION);
 }
 

@@ -2,12 +2,16 @@
 #include "bus/bus.h"
 
 #include "base/log.h"
+#include "bus/proxy.h"
 
 #include <stdlib.h>
 
 /* Seconds between attempts to come back to a bus that went away. */
 #define BUS_RETRY_FIRST 1
 #define BUS_RETRY_LONG  30
+
+/* How long a bus that takes nothing is waited for at the end, in milliseconds. */
+#define BUS_END_MS 2000
 
 /* Of org.freedesktop.DBus.RequestName, in the D-Bus Specification. */
 #define BUS_NAME_FLAG_DO_NOT_QUEUE 4
@@ -18,8 +22,9 @@ struct bus {
     struct bus_events events;
     char *name;
     bool session;
-    bool own;   /* the name is wanted */
-    bool owned; /* it was had once */
+    bool own;            /* the name is wanted */
+    bool owned;          /* it was had once */
+    struct proxy *proxy; /* between the bus and GDBus; NULL when there is no connection */
     GDBusConnection *connection;
     GCancellable *cancellable;
     gulong closed_handler;
@@ -41,6 +46,7 @@ static void bus_disconnect(struct bus *bus)
         return;
     g_signal_handler_disconnect(bus->connection, bus->closed_handler);
     g_clear_object(&bus->connection);
+    g_clear_pointer(&bus->proxy, proxy_free);
 }
 
 static gboolean bus_retry(gpointer data)
@@ -83,28 +89,59 @@ static void bus_closed(GDBusConnection *connection, gboolean vanished, GError *e
     bus_trouble(bus, BUS_FAULT_NONE_THERE, text);
 }
 
+static void bus_not_there(struct bus *bus, const GError *error)
+{
+    g_autofree char *text = NULL;
+
+    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        return;
+    text = g_strdup_printf("no %s bus (%s): start %s", bus_kind(bus), error->message,
+                           bus->session ? "one with dbus-run-session, or set "
+                                          "DBUS_SESSION_BUS_ADDRESS to the right address"
+                                        : "the service dbus, or use --session");
+    bus_trouble(bus, BUS_FAULT_NONE_THERE, text);
+}
+
 static void bus_connected(GObject *source, GAsyncResult *result, gpointer data)
 {
     struct bus *bus = data;
     g_autoptr(GError) error = NULL;
-    g_autofree char *text = NULL;
 
     (void)source;
     bus->calls--;
-    bus->connection = g_dbus_connection_new_for_address_finish(result, &error);
-    if (bus->connection) {
-        bus->closed_handler =
-            g_signal_connect(bus->connection, "closed", G_CALLBACK(bus_closed), bus);
-        bus->events.connected(bus->events.data, bus->connection);
-        if (bus->own)
-            bus_own(bus);
-    } else if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
-        text = g_strdup_printf("no %s bus (%s): start %s", bus_kind(bus), error->message,
-                               bus->session ? "one with dbus-run-session, or set "
-                                              "DBUS_SESSION_BUS_ADDRESS to the right address"
-                                            : "the service dbus, or use --session");
-        bus_trouble(bus, BUS_FAULT_NONE_THERE, text);
+    bus->connection = g_dbus_connection_new_finish(result, &error);
+    if (!bus->connection) {
+        g_clear_pointer(&bus->proxy, proxy_free);
+        bus_not_there(bus, error);
+        return;
     }
+    bus->closed_handler = g_signal_connect(bus->connection, "closed", G_CALLBACK(bus_closed), bus);
+    bus->events.connected(bus->events.data, bus->connection);
+    if (bus->own)
+        bus_own(bus);
+}
+
+/* The bus is there, and its socket is the proxy's. */
+static void bus_reached(GObject *source, GAsyncResult *result, gpointer data)
+{
+    struct bus *bus = data;
+    g_autoptr(GIOStream) stream = NULL, inner = NULL;
+    g_autoptr(GError) error = NULL;
+
+    (void)source;
+    bus->calls--;
+    stream = g_dbus_address_get_stream_finish(result, NULL, &error);
+    if (stream)
+        bus->proxy = proxy_new(stream, &inner, &error);
+    if (!bus->proxy) {
+        bus_not_there(bus, error);
+        return;
+    }
+    bus->calls++;
+    g_dbus_connection_new(inner, NULL,
+                          G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT
+                              | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+                          NULL, bus->cancellable, bus_connected, bus);
 }
 
 static void bus_connect(struct bus *bus)
@@ -127,10 +164,7 @@ static void bus_connect(struct bus *bus)
         return;
     }
     bus->calls++;
-    g_dbus_connection_new_for_address(address,
-                                      G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT
-                                          | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
-                                      NULL, bus->cancellable, bus_connected, bus);
+    g_dbus_address_get_stream(address, bus->cancellable, bus_reached, bus);
 }
 
 static gboolean bus_first_connect(gpointer data)
@@ -221,6 +255,42 @@ void bus_own(struct bus *bus)
         G_VARIANT_TYPE("(u)"), G_DBUS_CALL_FLAGS_NONE, -1, bus->cancellable, bus_own_done, bus);
 }
 
+bool bus_caller(const struct bus *bus, GDBusMethodInvocation *invocation, uint32_t *uid)
+{
+    GDBusMessage *call = g_dbus_method_invocation_get_message(invocation);
+
+    return bus->proxy && g_dbus_method_invocation_get_connection(invocation) == bus->connection
+           && proxy_user(bus->proxy, g_dbus_method_invocation_get_sender(invocation),
+                         g_dbus_message_get_serial(call), uid);
+}
+
+static void bus_flushed(GObject *source, GAsyncResult *result, gpointer data)
+{
+    bool *flushed = data;
+
+    g_dbus_connection_flush_finish(G_DBUS_CONNECTION(source), result, NULL);
+    *flushed = true;
+}
+
+static gboolean bus_ends_late(gpointer data)
+{
+    proxy_close(data);
+    return G_SOURCE_CONTINUE;
+}
+
+/* Brings the last answers to the bus, which go through the main loop. */
+static void bus_flush(struct bus *bus)
+{
+    guint timer = g_timeout_add(BUS_END_MS, bus_ends_late, bus->proxy);
+    bool flushed = false;
+
+    g_dbus_connection_flush(bus->connection, NULL, bus_flushed, &flushed);
+    while (!flushed)
+        g_main_context_iteration(NULL, TRUE);
+    g_source_remove(timer);
+    proxy_drain(bus->proxy, BUS_END_MS);
+}
+
 void bus_free(struct bus *bus)
 {
     if (!bus)
@@ -231,12 +301,12 @@ void bus_free(struct bus *bus)
     if (bus->retry_source)
         g_source_remove(bus->retry_source);
     if (bus->connection) {
-        g_autoptr(GDBusConnection) connection = g_object_ref(bus->connection);
-
-        bus_disconnect(bus);
-        g_dbus_connection_flush_sync(connection, NULL, NULL);
-        g_dbus_connection_close_sync(connection, NULL, NULL);
+        g_signal_handler_disconnect(bus->connection, bus->closed_handler);
+        bus_flush(bus);
+        g_dbus_connection_close_sync(bus->connection, NULL, NULL);
+        g_object_unref(bus->connection);
     }
+    proxy_free(bus->proxy);
     g_object_unref(bus->cancellable);
     g_free(bus->name);
     g_free(bus);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The daemon's place on the message bus: the connection, and the name, which is asked for only when
+ * The daemon's place on the message bus: the connection, which goes through a proxy (proxy.h), and
+ * the name, which is asked for only when
  * there is something to serve. A bus that goes away is connected to again, and the name taken
  * again; clients that are connected need the bus for nothing. Main thread.
  */
@@ -8,6 +9,7 @@
 
 #include <gio/gio.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct bus;
 
@@ -32,6 +34,10 @@ struct bus *bus_new(bool session, const char *name, const struct bus_events *eve
 
 /* Asks for the name, on this connection and on those that follow it. */
 void bus_own(struct bus *bus);
+
+/* The user who the bus says makes this call. False when the call is answered, or its connection to
+ * the bus is gone. */
+bool bus_caller(const struct bus *bus, GDBusMethodInvocation *invocation, uint32_t *uid);
 
 /* Gives the name back and disconnects. NULL is fine. */
 void bus_free(struct bus *bus);

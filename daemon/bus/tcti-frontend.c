@@ -2,7 +2,6 @@
 #include "bus/tcti-frontend.h"
 
 #include "base/log.h"
-#include "bus/caller.h"
 #include "bus/names.h"
 #include "engine/admission.h"
 #include "tabrmd-dbus.h"
@@ -22,17 +21,10 @@ struct frontend_connection {
 
 struct tcti_frontend {
     struct engine *engine;
+    const struct bus *bus;
     TabrmdTctiTabrmd *skeleton;
-    GCancellable *cancellable;
     GHashTable *connections; /* by id */
-    unsigned lookups;        /* under way */
     bool closed;
-};
-
-/* A CreateConnection call whose caller's user is not known yet. */
-struct frontend_newcomer {
-    struct tcti_frontend *frontend;
-    GDBusMethodInvocation *invocation;
 };
 
 static void frontend_refuse(GDBusMethodInvocation *invocation, const char *error, const char *text)
@@ -113,30 +105,18 @@ static void frontend_create(struct tcti_frontend *frontend, GDBusMethodInvocatio
                                                             list);
 }
 
-static void frontend_caller_known(void *data, bool known, uint32_t uid)
-{
-    g_autofree struct frontend_newcomer *newcomer = data;
-
-    newcomer->frontend->lookups--;
-    if (known)
-        frontend_create(newcomer->frontend, newcomer->invocation, uid);
-    else
-        frontend_refuse(newcomer->invocation, NAMES_ERROR_NOT_PERMITTED,
-                        "the bus does not tell which user is calling");
-}
-
 static gboolean frontend_handle_create(TabrmdTctiTabrmd *skeleton,
                                        GDBusMethodInvocation *invocation, gpointer data)
 {
     struct tcti_frontend *frontend = data;
-    struct frontend_newcomer *newcomer = g_new(struct frontend_newcomer, 1);
-    GDBusConnection *connection = g_dbus_method_invocation_get_connection(invocation);
+    uint32_t uid;
 
     (void)skeleton;
-    *newcomer = (struct frontend_newcomer){frontend, invocation};
-    frontend->lookups++;
-    caller_lookup(connection, g_dbus_method_invocation_get_sender(invocation),
-                  frontend->cancellable, frontend_caller_known, newcomer);
+    if (bus_caller(frontend->bus, invocation, &uid))
+        frontend_create(frontend, invocation, uid);
+    else
+        frontend_refuse(invocation, NAMES_ERROR_INTERNAL,
+                        "tabrmd is no more on the bus that this call came from: try again");
     return TRUE;
 }
 
@@ -187,12 +167,12 @@ static gboolean frontend_handle_locality(TabrmdTctiTabrmd *skeleton,
     return TRUE;
 }
 
-struct tcti_frontend *tcti_frontend_new(struct engine *engine)
+struct tcti_frontend *tcti_frontend_new(struct engine *engine, const struct bus *bus)
 {
     struct tcti_frontend *frontend = g_new0(struct tcti_frontend, 1);
 
     frontend->engine = engine;
-    frontend->cancellable = g_cancellable_new();
+    frontend->bus = bus;
     frontend->connections =
         g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, frontend_connection_free);
     frontend->skeleton = tabrmd_tcti_tabrmd_skeleton_new();
@@ -218,12 +198,8 @@ void tcti_frontend_free(struct tcti_frontend *frontend)
     if (!frontend)
         return;
     tcti_frontend_close(frontend);
-    g_cancellable_cancel(frontend->cancellable);
-    while (frontend->lookups > 0)
-        g_main_context_iteration(NULL, TRUE);
     frontend_unexport(frontend);
     g_object_unref(frontend->skeleton);
-    g_object_unref(frontend->cancellable);
     g_hash_table_unref(frontend->connections);
     g_free(frontend);
 }

@@ -7,16 +7,17 @@
  */
 #pragma once
 
+#include "bus/bus.h"
 #include "engine/engine.h"
 
 #include <gio/gio.h>
 
 struct tcti_frontend;
 
-/* Serves out of `engine`, which is borrowed. */
-struct tcti_frontend *tcti_frontend_new(struct engine *engine);
+/* Serves out of `engine`; `bus` tells who calls. Both are borrowed. */
+struct tcti_frontend *tcti_frontend_new(struct engine *engine, const struct bus *bus);
 
-/* Answers what is under way with an error and frees. NULL is fine. */
+/* NULL is fine. */
 void tcti_frontend_free(struct tcti_frontend *frontend);
 
 /* Puts the object on a connection to the bus, in place of the one before. */

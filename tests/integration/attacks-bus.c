@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a program on the message bus can do to others, or to the daemon, by the messages that it
+ * sends to the daemon's name.
+ */
+#include "bus-attacker.h"
+#include "raw-client.h"
+#include "suite.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The bodies of large messages are arrays of so many variants with a byte, of 4 bytes each. */
+#define VARIANTS (31u * 1024 * 1024 / 4)
+#define LARGE    6
+
+/* What the daemon may grow by. */
+#define GROWTH_KIB 8192
+
+/* Newcomers beside a flood. */
+#define NEWCOMERS 8
+
+/* A message above 4 KiB is not read. */
+#define TOO_LONG 5000
+
+/* A number of /proc/PID/status, in KiB. */
+static unsigned long memory_of(const struct world *world, const char *what)
+{
+    char *path = g_strdup_printf("/proc/%d/status", (int)world->daemon.pid), *text = NULL;
+    const char *line;
+    unsigned long kib = 0;
+
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    line = strstr(text, what);
+    assert_non_null(line);
+    assert_int_equal(sscanf(line + strlen(what), ": %lu", &kib), 1);
+    g_free(text);
+    g_free(path);
+    return kib;
+}
+
+static void put_u32(uint8_t *at, uint32_t value)
+{
+    for (unsigned i = 0; i < 4; i++, value >>= 8)
+        at[i] = (uint8_t)value;
+}
+
+/* A call with `count` variants: one with none, its sizes set, and what it says follows. */
+static uint8_t *large_call(uint32_t count, size_t *size)
+{
+    static const uint8_t variant[4] = {1, 'y', 0, 7};
+    size_t short_size;
+    uint8_t *empty = bus_attacker_call("CreateConnection", g_variant_new_parsed("(@av [],)"),
+                                       G_DBUS_MESSAGE_FLAGS_NONE, &short_size);
+    uint8_t *call = g_malloc(short_size + sizeof(variant) * count);
+
+    memcpy(call, empty, short_size);
+    put_u32(call + 4, 4 + (uint32_t)sizeof(variant) * count);
+    put_u32(call + short_size - 4, (uint32_t)sizeof(variant) * count);
+    for (uint32_t i = 0; i < count; i++)
+        memcpy(call + short_size + sizeof(variant) * i, variant, sizeof(variant));
+    *size = short_size + sizeof(variant) * count;
+    g_free(empty);
+    return call;
+}
+
+/* The error that comes in answer to the call with serial 1, after Hello's own; to be freed. */
+static char *refusal(int fd)
+{
+    char *name = NULL;
+
+    for (;;) {
+        GDBusMessage *message = bus_attacker_receive(fd);
+        bool error = message && g_dbus_message_get_error_name(message);
+
+        if (error)
+            name = g_strdup(g_dbus_message_get_error_name(message));
+        if (message)
+            g_object_unref(message);
+        if (error || !message)
+            return name;
+    }
+}
+
+static bool newcomer_is_served(struct world *world)
+{
+    struct raw_client *raw = raw_client_new(world);
+
+    raw_client_free(raw);
+    return raw != NULL;
+}
+
+static void test_R52_a_large_message_costs_no_memory(void **state)
+{
+    struct world *world = *state;
+    unsigned long before;
+    size_t size;
+    uint8_t *call = large_call(VARIANTS, &size);
+    int fd = bus_attacker_connect(world);
+
+    assert_true(fd >= 0 && newcomer_is_served(world));
+    before = memory_of(world, "VmHWM");
+    for (unsigned i = 0; i < LARGE; i++) {
+        char *error;
+
+        assert_true(bus_attacker_send(fd, call, size));
+        error = refusal(fd);
+        assert_non_null(error);
+        g_free(error);
+    }
+    assert_in_range(memory_of(world, "VmHWM"), before, before + GROWTH_KIB);
+    assert_true(newcomer_is_served(world));
+    close(fd);
+    g_free(call);
+}
+
+static void test_R52_a_message_that_is_too_long_is_answered(void **state)
+{
+    struct world *world = *state;
+    size_t size;
+    uint8_t *call = large_call(TOO_LONG / 4, &size);
+    int fd = bus_attacker_connect(world);
+    char *error;
+
+    assert_true(bus_attacker_send(fd, call, size));
+    error = refusal(fd);
+    assert_string_equal(error, "org.freedesktop.DBus.Error.LimitsExceeded");
+    g_free(error);
+    g_free(call);
+    /* What came behind it is read from its beginning. */
+    call = bus_attacker_call("Nonsense", NULL, G_DBUS_MESSAGE_FLAGS_NONE, &size);
+    assert_true(bus_attacker_send(fd, call, size));
+    error = refusal(fd);
+    assert_string_equal(error, "org.freedesktop.DBus.Error.UnknownMethod");
+    g_free(error);
+    g_free(call);
+    close(fd);
+}
+
+/* Newcomers while somebody sends without end. */
+static void beside_flood(struct world *world, const char *user, const char *method,
+                         GDBusMessageFlags flags)
+{
+    size_t size;
+    uint8_t *call = bus_attacker_call(method, NULL, flags, &size);
+    pid_t flood = bus_attacker_flood(world, user, call, size);
+    bool served = true;
+
+    g_free(call);
+    assert_true(flood > 0);
+    for (unsigned i = 0; i < NEWCOMERS && served; i++)
+        served = newcomer_is_served(world);
+    assert_true(bus_attacker_end(flood));
+    assert_true(served);
+}
+
+static void test_R52_calls_that_want_no_reply_hold_up_nobody(void **state)
+{
+    beside_flood(*state, NULL, "CreateConnection", G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
+}
+
+static void test_R52_calls_of_another_user_hold_up_nobody(void **state)
+{
+    struct world *world = *state;
+
+    if (geteuid() != 0 || !getpwnam("nobody"))
+        skip();
+    assert_int_equal(chmod(world->dir, 0711), 0);
+    beside_flood(world, "nobody", "CreateConnection", G_DBUS_MESSAGE_FLAGS_NONE);
+    beside_flood(world, "nobody", "Nonsense", G_DBUS_MESSAGE_FLAGS_NONE);
+}
+
+static int open_world(void **state)
+{
+    *state = world_new(&(struct world_setup){.bus_rules = "<allow user='*'/>"});
+    return *state ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        suite_usual_test(test_R52_a_large_message_costs_no_memory),
+        suite_usual_test(test_R52_a_message_that_is_too_long_is_answered),
+        suite_usual_test(test_R52_calls_that_want_no_reply_hold_up_nobody),
+        cmocka_unit_test_setup_teardown(test_R52_calls_of_another_user_hold_up_nobody, open_world,
+                                        suite_end_world),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "bus-attacker.h"
+
+#include "swtpm-ctrl.h"
+
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define BUS_NAME    "com.intel.tss2.Tabrmd"
+#define OBJECT_PATH "/com/intel/tss2/Tabrmd/Tcti"
+#define INTERFACE   "com.intel.tss2.TctiTabrmd"
+
+#define PATIENCE_MS 60000
+#define HEAD_SIZE   16
+#define SERIAL_AT   8
+#define BATCH       32
+
+static uint8_t *to_blob(GDBusMessage *message, size_t *size)
+{
+    uint8_t *blob;
+
+    g_dbus_message_set_byte_order(message, G_DBUS_MESSAGE_BYTE_ORDER_LITTLE_ENDIAN);
+    g_dbus_message_set_serial(message, 1);
+    blob = g_dbus_message_to_blob(message, size, G_DBUS_CAPABILITY_FLAGS_NONE, NULL);
+    g_object_unref(message);
+    return blob;
+}
+
+uint8_t *bus_attacker_call(const char *method, GVariant *body, GDBusMessageFlags flags,
+                           size_t *size)
+{
+    GDBusMessage *message =
+        g_dbus_message_new_method_call(BUS_NAME, OBJECT_PATH, INTERFACE, method);
+
+    g_dbus_message_set_flags(message, flags);
+    if (body)
+        g_dbus_message_set_body(message, body);
+    return to_blob(message, size);
+}
+
+bool bus_attacker_send(int fd, const void *bytes, size_t size)
+{
+    for (size_t sent = 0; sent < size;) {
+        ssize_t n = send(fd, (const uint8_t *)bytes + sent, size - sent, MSG_NOSIGNAL);
+
+        if (n <= 0)
+            return false;
+        sent += (size_t)n;
+    }
+    return true;
+}
+
+static bool receive(int fd, uint8_t *bytes, size_t size)
+{
+    for (size_t got = 0; got < size;) {
+        struct pollfd input = {.fd = fd, .events = POLLIN};
+        ssize_t n = poll(&input, 1, PATIENCE_MS) == 1 ? recv(fd, bytes + got, size - got, 0) : -1;
+
+        if (n <= 0)
+            return false;
+        got += (size_t)n;
+    }
+    return true;
+}
+
+/* Up to the end of a line of the authentication. */
+static bool receive_ok(int fd)
+{
+    char line[128] = "";
+
+    for (size_t at = 0; at < sizeof(line) - 1; at++)
+        if (!receive(fd, (uint8_t *)line + at, 1) || line[at] == '\n')
+            break;
+    return strncmp(line, "OK ", 3) == 0;
+}
+
+/* The user as EXTERNAL wants it: the digits' codes in hexadecimal. */
+static bool authenticate(int fd)
+{
+    char number[16], line[80] = "AUTH EXTERNAL ";
+    size_t at = strlen(line);
+
+    snprintf(number, sizeof(number), "%u", (unsigned)geteuid());
+    for (const char *digit = number; *digit; digit++, at += 2)
+        snprintf(line + at, sizeof(line) - at, "%02x", (unsigned)*digit);
+    snprintf(line + at, sizeof(line) - at, "\r\n");
+    return bus_attacker_send(fd, "", 1) && bus_attacker_send(fd, line, strlen(line))
+           && receive_ok(fd) && bus_attacker_send(fd, "BEGIN\r\n", 7);
+}
+
+static uint8_t *hello_call(size_t *size)
+{
+    return to_blob(g_dbus_message_new_method_call("org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                                  "org.freedesktop.DBus", "Hello"),
+                   size);
+}
+
+static int join(const char *path, const uint8_t *hello, size_t size)
+{
+    int fd = swtpm_connect(path);
+
+    if (fd >= 0 && authenticate(fd) && bus_attacker_send(fd, hello, size))
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+int bus_attacker_connect(const struct world *world)
+{
+    char *path = world_path(world, "bus");
+    size_t size;
+    uint8_t *hello = hello_call(&size);
+    int fd = join(path, hello, size);
+
+    g_free(hello);
+    g_free(path);
+    return fd;
+}
+
+GDBusMessage *bus_attacker_receive(int fd)
+{
+    uint8_t head[HEAD_SIZE], *blob;
+    GDBusMessage *message = NULL;
+    gssize size;
+
+    if (!receive(fd, head, sizeof(head)))
+        return NULL;
+    size = g_dbus_message_bytes_needed(head, sizeof(head), NULL);
+    if (size < HEAD_SIZE)
+        return NULL;
+    blob = g_malloc((size_t)size);
+    memcpy(blob, head, sizeof(head));
+    if (receive(fd, blob + sizeof(head), (size_t)size - sizeof(head)))
+        message =
+            g_dbus_message_new_from_blob(blob, (size_t)size, G_DBUS_CAPABILITY_FLAGS_NONE, NULL);
+    g_free(blob);
+    return message;
+}
+
+static void set_serial(uint8_t *message, uint32_t serial)
+{
+    for (unsigned i = 0; i < 4; i++, serial >>= 8)
+        message[SERIAL_AT + i] = (uint8_t)serial;
+}
+
+/* In the child, until the bus hangs up; memory was made before. */
+static _Noreturn void flood(int fd, uint8_t *batch, size_t size)
+{
+    for (uint32_t serial = 2;;) {
+        for (unsigned i = 0; i < BATCH; i++)
+            set_serial(batch + i * size, serial++);
+        if (!bus_attacker_send(fd, batch, BATCH * size))
+            _exit(1);
+    }
+}
+
+pid_t bus_attacker_flood(const struct world *world, const char *user, const uint8_t *call,
+                         size_t size)
+{
+    const struct passwd *entry = user ? getpwnam(user) : NULL;
+    char *path = world_path(world, "bus");
+    uint8_t *batch = g_malloc(BATCH * size), *hello;
+    size_t hello_size;
+    pid_t child = -1;
+    int fd;
+
+    for (unsigned i = 0; i < BATCH; i++)
+        memcpy(batch + i * size, call, size);
+    hello = hello_call(&hello_size);
+    if (!user || entry)
+        child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (entry && (setgroups(0, NULL) || setgid(entry->pw_gid) || setuid(entry->pw_uid)))
+            _exit(2);
+        fd = join(path, hello, hello_size);
+        if (fd < 0)
+            _exit(3);
+        flood(fd, batch, size);
+    }
+    g_free(hello);
+    g_free(batch);
+    g_free(path);
+    return child;
+}
+
+bool bus_attacker_end(pid_t child)
+{
+    int status;
+
+    if (child <= 0)
+        return false;
+    kill(child, SIGKILL);
+    return waitpid(child, &status, 0) == child && WIFSIGNALED(status);
+}
