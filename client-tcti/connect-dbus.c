@@ -241,6 +241,20 @@ static TSS2_RC connect_dbus_create(struct connect_dbus_peer *peer, int *fd, cons
     return TSS2_RC_SUCCESS;
 }
 
+void connect_dbus_share(struct connect_dbus_peer *peer, uint32_t serial, bool whole)
+{
+    if (!whole)
+        connect_dbus_drop(peer);
+    if (serial > peer->serial)
+        peer->serial = serial;
+}
+
+bool connect_dbus_shared(const struct connect_dbus_peer *peer, uint32_t *serial)
+{
+    *serial = peer->serial;
+    return peer->bus >= 0;
+}
+
 void connect_dbus_close(struct connect_dbus_peer *peer)
 {
     if (peer == NULL)

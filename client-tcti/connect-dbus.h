@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <tss2/tss2_tcti.h>
@@ -33,6 +34,13 @@ TSS2_RC connect_dbus_cancel(struct connect_dbus_peer *peer, uint32_t *verdict, i
                             char *why);
 TSS2_RC connect_dbus_set_locality(struct connect_dbus_peer *peer, uint8_t locality,
                                   uint32_t *verdict, int64_t deadline, char *why);
+
+/* Before a call on a bus connection that other processes use too: `serial` is of their newest call,
+ * and `whole` says that all their calls were over. If not, the connection is closed. */
+void connect_dbus_share(struct connect_dbus_peer *peer, uint32_t serial, bool whole);
+
+/* After a call: whether the connection is of use for another one; then the serial of this one. */
+bool connect_dbus_shared(const struct connect_dbus_peer *peer, uint32_t *serial);
 
 /* Takes NULL. In a forked child it closes the child's descriptor and says nothing to the bus. */
 void connect_dbus_close(struct connect_dbus_peer *peer);

@@ -6,6 +6,7 @@
 
 #include "connect-socket.h"
 #include "deadline.h"
+#include "journal-recover.h"
 #include "logger.h"
 
 /* Verdicts that the daemon may give, and what each means to the caller of a TCTI. Those of the
@@ -134,12 +135,11 @@ static bool connection_nobody(int failed)
     return failed == ENOENT || failed == ENOTDIR || failed == ECONNREFUSED;
 }
 
-TSS2_RC connection_open(struct connection *connection, const struct conf *conf)
+static TSS2_RC connection_open_any(struct connection *connection, const struct conf *conf)
 {
     int64_t deadline = deadline_in(DEADLINE_CONNECT_MS);
     int fd;
 
-    *connection = (struct connection){.stream = {.fd = -1}};
     if (conf->transport == CONF_DBUS)
         return connection_open_dbus(connection, conf, deadline);
     fd = connect_socket(conf->socket, strlen(conf->socket), deadline);
@@ -152,23 +152,124 @@ TSS2_RC connection_open(struct connection *connection, const struct conf *conf)
     return fd == -EACCES || fd == -EPERM ? TSS2_TCTI_RC_NOT_PERMITTED : TSS2_TCTI_RC_NO_CONNECTION;
 }
 
-TSS2_RC connection_cancel(struct connection *connection)
+TSS2_RC connection_open(struct connection *connection, const struct conf *conf)
+{
+    TSS2_RC rc;
+
+    *connection = (struct connection){.stream = {.fd = -1}};
+    rc = connection_open_any(connection, conf);
+    if (rc != TSS2_RC_SUCCESS)
+        return rc;
+    journal_open(&connection->journal);
+    turn_init(&connection->turn, connection->stream.fd, connection->journal.page);
+    if (connection->turn.page != NULL)
+        connection->stream.journal = &connection->journal;
+    return rc;
+}
+
+bool connection_forked(const struct connection *connection)
+{
+    return journal_forked(&connection->journal);
+}
+
+bool connection_adopt(struct connection *connection)
+{
+    if (connection->turn.page == NULL)
+        return false;
+    journal_adopt(&connection->journal);
+    turn_forked(&connection->turn);
+    stream_forked(&connection->stream);
+    return true;
+}
+
+TSS2_RC connection_take(struct connection *connection)
+{
+    struct stream *stream = &connection->stream;
+    bool first;
+    int failed = turn_take(&connection->turn, &first);
+
+    if (failed != 0) {
+        logger_error("cannot lock the connection that this process shares: %s", strerror(failed));
+        return TSS2_TCTI_RC_IO_ERROR;
+    }
+    if (!first)
+        return TSS2_RC_SUCCESS;
+    if (journal_phase(stream->journal) == JOURNAL_BROKEN) {
+        logger_error("the connection broke in another process that shares it");
+        turn_give(&connection->turn);
+        return TSS2_TCTI_RC_NO_CONNECTION;
+    }
+    failed = journal_recover(stream->journal, stream->fd, stream->control);
+    if (failed == 0)
+        return TSS2_RC_SUCCESS;
+    logger_error("a process that shared the connection ended, and what it left undone cannot be "
+                 "finished: %s",
+                 strerror(failed));
+    turn_give(&connection->turn);
+    return TSS2_TCTI_RC_IO_ERROR;
+}
+
+void connection_give(struct connection *connection)
+{
+    turn_give(&connection->turn);
+}
+
+void connection_break(struct connection *connection)
+{
+    if (connection->stream.journal != NULL)
+        journal_break(connection->stream.journal);
+    turn_give(&connection->turn);
+}
+
+/* A call over the bus that another process left in the middle makes its bytes unreadable. */
+static void connection_bus_begin(struct connection *connection)
+{
+    struct journal_page *page = connection->turn.page;
+
+    if (page == NULL)
+        return;
+    connect_dbus_share(connection->peer, atomic_load(&page->bus_serial),
+                       atomic_exchange(&page->bus_busy, 1) == 0);
+}
+
+static void connection_bus_end(struct connection *connection)
+{
+    struct journal_page *page = connection->turn.page;
+    uint32_t serial;
+
+    if (page == NULL || !connect_dbus_shared(connection->peer, &serial))
+        return;
+    atomic_store(&page->bus_serial, serial);
+    atomic_store(&page->bus_busy, 0);
+}
+
+static TSS2_RC connection_cancel_dbus(struct connection *connection)
 {
     int64_t deadline = deadline_in(DEADLINE_CONNECT_MS);
     uint32_t verdict = TSS2_RC_SUCCESS;
-    uint8_t request[CONTROL_FRAME_MAX_REQUEST];
     char why[CONNECT_DBUS_WHY] = "";
     TSS2_RC rc;
 
-    if (connection->peer == NULL)
-        return stream_send(&connection->stream, request,
-                           control_frame_request_store(request, CONTROL_FRAME_CANCEL, 0));
+    connection_bus_begin(connection);
     rc = connect_dbus_cancel(connection->peer, &verdict, deadline, why);
+    connection_bus_end(connection);
     if (rc != TSS2_RC_SUCCESS) {
         logger_warning("tabrmd did not cancel: %s", why);
         return rc;
     }
     return verdict == TSS2_TCTI_RC_BAD_SEQUENCE ? TSS2_RC_SUCCESS : connection_verdict(verdict);
+}
+
+TSS2_RC connection_cancel(struct connection *connection)
+{
+    TSS2_RC rc;
+
+    if (!turn_join(&connection->turn))
+        return TSS2_TCTI_RC_BAD_SEQUENCE;
+    rc = connection->peer != NULL ? connection_cancel_dbus(connection)
+                                  : stream_cancel(&connection->stream);
+    turn_give(&connection->turn);
+    return rc;
 }
 
 TSS2_RC connection_set_locality(struct connection *connection, uint8_t locality)
@@ -178,11 +279,14 @@ TSS2_RC connection_set_locality(struct connection *connection, uint8_t locality)
     char why[CONNECT_DBUS_WHY] = "the connection broke";
     TSS2_RC rc;
 
-    if (connection->peer != NULL)
+    if (connection->peer != NULL) {
+        connection_bus_begin(connection);
         rc = connect_dbus_set_locality(connection->peer, locality, &verdict, deadline, why);
-    else
+        connection_bus_end(connection);
+    } else {
         rc = stream_request(&connection->stream, CONTROL_FRAME_SET_LOCALITY, locality, &verdict,
                             deadline);
+    }
     if (rc != TSS2_RC_SUCCESS) {
         logger_warning("tabrmd did not set locality %u: %s", locality,
                        rc == TSS2_TCTI_RC_TRY_AGAIN ? "no answer in time" : why);
@@ -203,4 +307,5 @@ void connection_close(struct connection *connection)
     stream_close(&connection->stream);
     connect_dbus_close(connection->peer);
     connection->peer = NULL;
+    journal_close(&connection->journal);
 }

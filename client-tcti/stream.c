@@ -32,14 +32,21 @@ void stream_close(struct stream *stream)
     stream_wipe(stream);
 }
 
-/* Sends all of `bytes`. Returns 0 or an errno. */
-static int stream_push(struct stream *stream, const uint8_t *bytes, size_t size)
+void stream_forked(struct stream *stream)
+{
+    stream->held = NULL;
+    stream->held_size = stream->held_room = 0;
+}
+
+/* Sends all of `bytes`, counted in `journal` if there is one. Returns 0 or an errno. */
+static int stream_push(int fd, struct journal *journal, const uint8_t *bytes, size_t size)
 {
     ssize_t sent;
     int failed;
 
     while (size > 0) {
-        sent = send(stream->fd, bytes, size, MSG_NOSIGNAL);
+        sent = journal != NULL ? journal_send(journal, fd, bytes, size)
+                               : send(fd, bytes, size, MSG_NOSIGNAL);
         if (sent >= 0) {
             bytes += sent;
             size -= (size_t)sent;
@@ -49,7 +56,7 @@ static int stream_push(struct stream *stream, const uint8_t *bytes, size_t size)
             continue;
         failed = errno;
         if (failed == EAGAIN)
-            failed = deadline_poll(stream->fd, POLLOUT, DEADLINE_NEVER);
+            failed = deadline_poll(fd, POLLOUT, DEADLINE_NEVER);
         if (failed != 0)
             return failed;
     }
@@ -62,9 +69,11 @@ static TSS2_RC stream_broke_sending(int failed)
     return TSS2_TCTI_RC_IO_ERROR;
 }
 
-TSS2_RC stream_send(struct stream *stream, const uint8_t *bytes, size_t size)
+TSS2_RC stream_cancel(const struct stream *stream)
 {
-    int failed = stream_push(stream, bytes, size);
+    uint8_t request[CONTROL_FRAME_MAX_REQUEST];
+    size_t size = control_frame_request_store(request, CONTROL_FRAME_CANCEL, 0);
+    int failed = stream_push(stream->fd, NULL, request, size);
 
     return failed == 0 ? TSS2_RC_SUCCESS : stream_broke_sending(failed);
 }
@@ -87,7 +96,9 @@ static TSS2_RC stream_recv(struct stream *stream, uint8_t *out, size_t room, int
         if (failed == ETIMEDOUT)
             return TSS2_TCTI_RC_TRY_AGAIN;
         if (failed == 0) {
-            count = recv(stream->fd, out, room, flags);
+            count = stream->journal != NULL && (flags & MSG_PEEK) == 0
+                        ? journal_receive(stream->journal, stream->fd, out, room, flags)
+                        : recv(stream->fd, out, room, flags);
             if (count > 0) {
                 *got = (size_t)count;
                 return TSS2_RC_SUCCESS;
@@ -141,6 +152,49 @@ static void stream_drop(struct stream *stream, size_t size)
     }
     memmove(stream->held, stream->held + size, stream->held_size);
     explicit_bzero(stream->held + stream->held_size, size);
+}
+
+/* Takes over what the process that used the connection last had taken off the socket too early, and
+ * notes what is about to be sent. */
+static TSS2_RC stream_begin(struct stream *stream, enum journal_phase phase, const uint8_t *frame,
+                            size_t size)
+{
+    uint8_t carried[JOURNAL_CARRIED_MAX];
+    size_t carried_size;
+    TSS2_RC rc = TSS2_RC_SUCCESS;
+
+    if (stream->journal == NULL)
+        return rc;
+    stream_wipe(stream);
+    carried_size = journal_carried(stream->journal, carried);
+    if (carried_size > 0)
+        rc = stream_hold(stream, carried, carried_size);
+    stream->late_locality_replies = journal_late_replies(stream->journal);
+    journal_begin(stream->journal, phase, frame, size);
+    return rc;
+}
+
+/* Notes that what was sent has been answered, or that its answer was given up. */
+static void stream_end(struct stream *stream)
+{
+    if (stream->journal != NULL)
+        journal_end(stream->journal, stream->held, stream->held_size,
+                    stream->late_locality_replies);
+}
+
+TSS2_RC stream_send(struct stream *stream, const uint8_t *command, size_t size)
+{
+    TSS2_RC rc = stream_begin(stream, JOURNAL_SENDING, command, size);
+    int failed;
+
+    if (rc != TSS2_RC_SUCCESS)
+        return rc;
+    failed = stream_push(stream->fd, stream->journal, command, size);
+    if (failed != 0)
+        return stream_broke_sending(failed);
+    if (stream->journal != NULL)
+        journal_answer_due(stream->journal);
+    return TSS2_RC_SUCCESS;
 }
 
 /* Holds bytes of the socket until there are `least`; takes none past `most`, which is
@@ -230,6 +284,22 @@ static TSS2_RC stream_skip_reply(struct stream *stream, const struct header *hea
     return TSS2_RC_SUCCESS;
 }
 
+/* A response was received whole. Of the replies that came behind it only a part of one can wait in
+ * the journal for whoever uses the connection next. */
+static void stream_answered(struct stream *stream)
+{
+    struct header header;
+    TSS2_RC rc = TSS2_RC_SUCCESS;
+
+    if (stream->journal == NULL)
+        return;
+    while (rc == TSS2_RC_SUCCESS && stream->held_size >= CONTROL_FRAME_REPLY_SIZE) {
+        header = header_load(stream->held);
+        rc = stream_skip_reply(stream, &header, DEADLINE_NOW);
+    }
+    stream_end(stream);
+}
+
 /* Whether what is held from byte `at` on can be the reply to a cancel: nothing else may follow a
  * response. */
 static bool stream_replies_follow(const struct stream *stream, size_t at)
@@ -283,6 +353,7 @@ TSS2_RC stream_response_take(struct stream *stream, uint8_t *response, size_t si
         done += got;
     }
     stream_drop(stream, kept);
+    stream_answered(stream);
     return TSS2_RC_SUCCESS;
 }
 
@@ -301,6 +372,7 @@ TSS2_RC stream_response_quick(struct stream *stream, uint8_t *response, size_t r
     if (got >= HEADER_SIZE && header_load(response).size == got
         && !(stream->control && control_frame_is(response))) {
         *size = got;
+        stream_answered(stream);
         return TSS2_RC_SUCCESS;
     }
     return stream_hold(stream, response, got);
@@ -340,12 +412,17 @@ TSS2_RC stream_request(struct stream *stream, enum control_frame_operation opera
 {
     uint8_t request[CONTROL_FRAME_MAX_REQUEST];
     size_t size = control_frame_request_store(request, operation, locality);
-    int failed = stream_push(stream, request, size);
-    TSS2_RC result;
+    TSS2_RC result = stream_begin(stream, JOURNAL_REQUESTING, request, size);
+    int failed;
 
-    if (failed == 0)
-        return stream_control_reply(stream, operation, rc, deadline);
+    if (result != TSS2_RC_SUCCESS)
+        return result;
+    failed = stream_push(stream->fd, stream->journal, request, size);
+    if (failed == 0 && stream->journal != NULL)
+        journal_answer_due(stream->journal);
     /* A peer that closed may have said why before it did. */
-    result = stream_control_reply(stream, operation, rc, DEADLINE_NOW);
-    return result == TSS2_RC_SUCCESS ? result : stream_broke_sending(failed);
+    result = stream_control_reply(stream, operation, rc, failed == 0 ? deadline : DEADLINE_NOW);
+    if (result == TSS2_RC_SUCCESS || (failed == 0 && result == TSS2_TCTI_RC_TRY_AGAIN))
+        stream_end(stream);
+    return result == TSS2_RC_SUCCESS || failed == 0 ? result : stream_broke_sending(failed);
 }

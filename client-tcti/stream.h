@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <tss2/tss2_tcti.h>
 
+#include "journal.h"
 #include "wire/control-frame.h"
 
 /* No TPM answers with more; a response header that says more is not one. */
@@ -26,8 +27,9 @@
 
 struct stream {
     int fd;
-    bool control;  /* replies to control frames may come */
-    uint8_t *held; /* `held_size` bytes, the first of them the first of a frame */
+    bool control;            /* replies to control frames may come */
+    struct journal *journal; /* of what is on its way, borrowed; NULL: nobody else needs to know */
+    uint8_t *held;           /* `held_size` bytes, the first of them the first of a frame */
     size_t held_size;
     size_t held_room;
     unsigned late_locality_replies; /* to set locality requests that were given up */
@@ -40,8 +42,15 @@ void stream_init(struct stream *stream, int fd, bool control);
  * for a stream of zero bytes with fd -1. */
 void stream_close(struct stream *stream);
 
-/* Sends all of `bytes`; never raises SIGPIPE. */
-TSS2_RC stream_send(struct stream *stream, const uint8_t *bytes, size_t size);
+/* Makes a child forget what its parent held of a response. The memory is left alone: another thread
+ * of the parent may have been about to free it. */
+void stream_forked(struct stream *stream);
+
+/* Sends a command; never raises SIGPIPE. */
+TSS2_RC stream_send(struct stream *stream, const uint8_t *command, size_t size);
+
+/* Sends a request to cancel the command that was sent; no reply is waited for. In any thread. */
+TSS2_RC stream_cancel(const struct stream *stream);
 
 /* Stores the size of the next response to `*size`, and leaves the response where it is. */
 TSS2_RC stream_response_size(struct stream *stream, size_t *size, int64_t deadline);

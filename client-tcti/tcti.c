@@ -13,7 +13,6 @@
 
 #include "connection.h"
 #include "deadline.h"
-#include "fork-mark.h"
 #include "logger.h"
 
 #define TCTI_MAGIC   UINT64_C(0x7461627274637469) /* "tabrtcti" */
@@ -58,7 +57,6 @@ static const TSS2_RC tcti_allowed[][TCTI_SET_LOCALITY + 1] = {
 
 struct tcti {
     TSS2_TCTI_CONTEXT_COMMON_V2 common;
-    struct fork_mark fork_mark;
     struct connection connection;
     atomic_int state; /* enum tcti_state; cancel reads it beside a receive */
 };
@@ -74,10 +72,24 @@ static struct tcti *tcti_cast(TSS2_TCTI_CONTEXT *context)
     return tcti;
 }
 
-/*
- * The checks that every call begins with. A child of the process that connected has no connection:
- * it must neither read its parent's responses nor send commands between its parent's.
- */
+static void tcti_set_state(struct tcti *tcti, enum tcti_state state)
+{
+    atomic_store_explicit(&tcti->state, (int)state, memory_order_relaxed);
+}
+
+/* A child has the parent's connection, but not the parent's command. */
+static TSS2_RC tcti_adopt(struct tcti *tcti)
+{
+    if (!connection_adopt(&tcti->connection)) {
+        logger_error("a forked child cannot use its parent's TPM connection; it needs its own");
+        return TSS2_TCTI_RC_NO_CONNECTION;
+    }
+    if (atomic_load_explicit(&tcti->state, memory_order_relaxed) == TCTI_OUTSTANDING)
+        tcti_set_state(tcti, TCTI_IDLE);
+    return TSS2_RC_SUCCESS;
+}
+
+/* The checks that every call begins with. */
 static TSS2_RC tcti_check(TSS2_TCTI_CONTEXT *context, struct tcti **tcti)
 {
     *tcti = tcti_cast(context);
@@ -85,11 +97,7 @@ static TSS2_RC tcti_check(TSS2_TCTI_CONTEXT *context, struct tcti **tcti)
         return TSS2_TCTI_RC_BAD_REFERENCE;
     if (*tcti == NULL)
         return TSS2_TCTI_RC_BAD_CONTEXT;
-    if (fork_mark_forked(&(*tcti)->fork_mark)) {
-        logger_error("a forked child cannot use its parent's TPM connection; it needs its own");
-        return TSS2_TCTI_RC_NO_CONNECTION;
-    }
-    return TSS2_RC_SUCCESS;
+    return connection_forked(&(*tcti)->connection) ? tcti_adopt(*tcti) : TSS2_RC_SUCCESS;
 }
 
 static TSS2_RC tcti_check_state(const struct tcti *tcti, enum tcti_call call)
@@ -97,17 +105,24 @@ static TSS2_RC tcti_check_state(const struct tcti *tcti, enum tcti_call call)
     return tcti_allowed[atomic_load_explicit(&tcti->state, memory_order_relaxed)][call];
 }
 
-static void tcti_set_state(struct tcti *tcti, enum tcti_state state)
+/* Takes the connection for a command or a request. */
+static TSS2_RC tcti_take(struct tcti *tcti)
 {
-    atomic_store_explicit(&tcti->state, (int)state, memory_order_relaxed);
+    TSS2_RC rc = connection_take(&tcti->connection);
+
+    if (rc != TSS2_RC_SUCCESS)
+        tcti_set_state(tcti, TCTI_BROKEN);
+    return rc;
 }
 
 /* Notes what a result of the stream leaves of the connection. */
 static TSS2_RC tcti_after(struct tcti *tcti, TSS2_RC rc)
 {
     if (rc == TSS2_TCTI_RC_IO_ERROR || rc == TSS2_TCTI_RC_MALFORMED_RESPONSE
-        || rc == TSS2_TCTI_RC_MEMORY)
+        || rc == TSS2_TCTI_RC_MEMORY) {
         tcti_set_state(tcti, TCTI_BROKEN);
+        connection_break(&tcti->connection);
+    }
     return rc;
 }
 
@@ -131,6 +146,9 @@ static TSS2_RC tcti_transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint
         logger_error("a command with the tag of a control frame");
         return TSS2_TCTI_RC_BAD_VALUE;
     }
+    rc = tcti_take(tcti);
+    if (rc != TSS2_RC_SUCCESS)
+        return rc;
     rc = stream_send(&tcti->connection.stream, command, size);
     if (rc == TSS2_RC_SUCCESS)
         tcti_set_state(tcti, TCTI_OUTSTANDING);
@@ -183,8 +201,10 @@ static TSS2_RC tcti_receive(TSS2_TCTI_CONTEXT *context, size_t *size, uint8_t *r
                             timeout == TSS2_TCTI_TIMEOUT_BLOCK  ? DEADLINE_NEVER
                             : timeout == TSS2_TCTI_TIMEOUT_NONE ? DEADLINE_NOW
                                                                 : deadline_in((unsigned)timeout));
-    if (rc == TSS2_RC_SUCCESS && response != NULL)
+    if (rc == TSS2_RC_SUCCESS && response != NULL) {
         tcti_set_state(tcti, TCTI_IDLE);
+        connection_give(&tcti->connection);
+    }
     return tcti_after(tcti, rc);
 }
 
@@ -232,11 +252,16 @@ static TSS2_RC tcti_set_locality(TSS2_TCTI_CONTEXT *context, uint8_t locality)
     /* TPM 2.0 Library Part 2, "TPMA_LOCALITY": 5 to 31 do not exist. */
     if (locality > 4 && locality < 32)
         return TSS2_TCTI_RC_BAD_VALUE;
+    rc = tcti_take(tcti);
+    if (rc != TSS2_RC_SUCCESS)
+        return rc;
     rc = connection_set_locality(&tcti->connection, locality);
     /* Neither a daemon that is slow to answer nor a bus that broke harms the stream of commands. */
-    if (rc == TSS2_TCTI_RC_TRY_AGAIN)
-        return TSS2_TCTI_RC_IO_ERROR;
-    return tcti->connection.peer == NULL ? tcti_after(tcti, rc) : rc;
+    if (tcti->connection.peer == NULL)
+        tcti_after(tcti, rc);
+    if (tcti_check_state(tcti, TCTI_SET_LOCALITY) == TSS2_RC_SUCCESS)
+        connection_give(&tcti->connection);
+    return rc == TSS2_TCTI_RC_TRY_AGAIN ? TSS2_TCTI_RC_IO_ERROR : rc;
 }
 
 static TSS2_RC tcti_make_sticky(TSS2_TCTI_CONTEXT *context, TPM2_HANDLE *handle, uint8_t sticky)
@@ -256,7 +281,6 @@ static void tcti_finalize(TSS2_TCTI_CONTEXT *context)
     if (tcti == NULL)
         return;
     connection_close(&tcti->connection);
-    fork_mark_clear(&tcti->fork_mark);
     explicit_bzero(tcti, sizeof(*tcti));
 }
 
@@ -286,7 +310,6 @@ __attribute__((visibility("default"))) TSS2_RC Tss2_Tcti_Tabrmd_Init(TSS2_TCTI_C
     rc = connection_open(&tcti->connection, &parsed);
     if (rc != TSS2_RC_SUCCESS)
         return rc;
-    fork_mark_init(&tcti->fork_mark);
     tcti->common.v1.magic = TCTI_MAGIC;
     tcti->common.v1.version = TCTI_VERSION;
     tcti->common.v1.transmit = tcti_transmit;

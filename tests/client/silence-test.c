@@ -6,7 +6,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fake-daemon.h"
@@ -229,22 +228,6 @@ static TSS2_RC command_like_a_control_frame(void)
     return rc;
 }
 
-/* In a child of the process that connected. */
-static TSS2_RC forked(void)
-{
-    struct fake_link link;
-    int status = 0;
-    pid_t child;
-
-    open_link(&link);
-    child = fork();
-    if (child == 0)
-        _exit(transmit(&link, 0x8001, 20) == NC ? EXIT_SUCCESS : EXIT_FAILURE);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    fake_link_close(&link);
-    return status == 0 ? NC : TSS2_RC_SUCCESS;
-}
-
 static TSS2_RC locality_refused(void)
 {
     struct fake_link link;
@@ -289,7 +272,6 @@ static const struct silence cases[] = {
     {"test_R48_silent_impossible_size", answer_of_an_impossible_size, MR, "size field"},
     {"test_R48_silent_wrong_size", command_of_a_wrong_size, BV, "19 bytes"},
     {"test_R48_silent_control_tag", command_like_a_control_frame, BV, "tag of a control frame"},
-    {"test_R46_silent_forked", forked, NC, "forked child"},
     {"test_R48_silent_locality_refused", locality_refused, BV, "locality 4"},
     {"test_R47_silent_locality_of_one_who_left", locality_of_one_who_left, IO, "locality 0"},
 };

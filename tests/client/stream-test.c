@@ -17,7 +17,6 @@
 #include "connection.h"
 #include "deadline.h"
 #include "fake-daemon.h"
-#include "fork-mark.h"
 #include "stream.h"
 
 static void open_pair(struct stream *stream, struct fake_link *link)
@@ -222,26 +221,33 @@ static void test_R47_refused_before_the_hello_is_sent(void **state)
     fake_daemon_stop(&daemon);
 }
 
-/* A fork mark with a page, and one where the kernel gave none. */
-static void test_R46_fork_mark(void **state)
+/* Who forked is told with a page that the kernel wipes, and where it gave none. */
+static void test_R46_journal_tells_a_child(void **state)
 {
-    struct fork_mark mark, plain = {NULL, getpid()};
+    struct journal journal, plain = {.process = getpid()};
     int status;
     pid_t child;
 
     (void)state;
-    fork_mark_init(&mark);
-    assert_false(fork_mark_forked(&mark));
-    assert_false(fork_mark_forked(&plain));
+    journal_open(&journal);
+    assert_non_null(journal.region);
+    assert_int_equal(journal.process, 0);
+    assert_false(journal_forked(&journal));
+    assert_false(journal_forked(&plain));
     child = fork();
     assert_true(child >= 0);
-    if (child == 0)
-        _exit(fork_mark_forked(&mark) && fork_mark_forked(&plain) ? 0 : 1);
+    if (child == 0) {
+        if (!journal_forked(&journal) || !journal_forked(&plain))
+            _exit(1);
+        journal_adopt(&journal);
+        journal_adopt(&plain);
+        _exit(journal_forked(&journal) || journal_forked(&plain) ? 2 : 0);
+    }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    assert_false(fork_mark_forked(&mark));
-    fork_mark_clear(&mark);
-    fork_mark_clear(&mark);
+    assert_false(journal_forked(&journal));
+    journal_close(&journal);
+    journal_close(&journal);
 }
 
 /* A listener whose queue is full is what a stopped daemon with waiting clients looks like. */
@@ -339,7 +345,7 @@ int main(void)
         cmocka_unit_test(test_stream_without_control_frames_has_responses_only),
         cmocka_unit_test(test_R47_sending_has_no_time_limit),
         cmocka_unit_test(test_R47_refused_before_the_hello_is_sent),
-        cmocka_unit_test(test_R46_fork_mark),
+        cmocka_unit_test(test_R46_journal_tells_a_child),
         cmocka_unit_test(test_R47_full_queue_ends_with_the_deadline),
         cmocka_unit_test(test_default_transport),
         cmocka_unit_test(test_default_transport_is_the_socket_when_somebody_listens),

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "journal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum journal_count_by {
+    BY_BEFORE, /* `before` */
+    BY_MOVED,  /* `before` and what the page's `moved` says */
+    BY_AFTER,  /* `after` */
+};
+
+/* The end of the private page. */
+struct journal_call {
+    volatile uintptr_t mark; /* 0 in a child */
+    struct msghdr message;   /* with the `moved` behind it a struct mmsghdr */
+};
+
+_Static_assert(sizeof(struct msghdr) == offsetof(struct mmsghdr, msg_len), "mmsghdr has padding");
+_Static_assert(offsetof(struct journal_page, moved) == 0, "moved is not behind the message");
+
+void journal_open(struct journal *journal)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t shared = (sizeof(struct journal_page) + page - 1) / page * page;
+    uint8_t *region =
+        mmap(NULL, page + shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    *journal = (struct journal){.region = NULL};
+    if (region != MAP_FAILED
+        && mmap(region, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                0)
+               == MAP_FAILED) {
+        munmap(region, page + shared);
+        region = MAP_FAILED;
+    }
+    if (region == MAP_FAILED || madvise(region, page, MADV_WIPEONFORK) != 0)
+        journal->process = getpid();
+    if (region == MAP_FAILED)
+        return;
+    journal->region = region;
+    journal->region_size = page + shared;
+    journal->page = (struct journal_page *)(void *)(region + page);
+    journal->call = (struct journal_call *)(void *)(region + page - sizeof(struct journal_call));
+    journal->call->mark = 1;
+}
+
+void journal_close(struct journal *journal)
+{
+    if (journal->region != NULL)
+        munmap(journal->region, journal->region_size);
+    *journal = (struct journal){.region = NULL};
+}
+
+bool journal_forked(const struct journal *journal)
+{
+    if (journal->process != 0)
+        return journal->process != getpid();
+    return journal->call->mark == 0;
+}
+
+void journal_adopt(struct journal *journal)
+{
+    if (journal->process != 0)
+        journal->process = getpid();
+    else
+        journal->call->mark = 1;
+}
+
+/* What was stored before is there when what is stored now is: for who dies in between it is enough
+ * that the compiler keeps the order. */
+static void journal_in_order(void)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static void journal_store(struct journal *journal, enum journal_phase phase, size_t carried,
+                          unsigned late)
+{
+    journal_in_order();
+    journal->page->status = (uint32_t)phase | (uint32_t)carried << 8 | (uint32_t)late << 16;
+    journal_in_order();
+}
+
+enum journal_phase journal_phase(const struct journal *journal)
+{
+    uint32_t phase = journal->page->status & 0xFF;
+
+    return phase <= JOURNAL_BROKEN ? (enum journal_phase)phase : JOURNAL_BROKEN;
+}
+
+unsigned journal_late_replies(const struct journal *journal)
+{
+    return journal->page->status >> 16;
+}
+
+size_t journal_carried(const struct journal *journal, uint8_t carried[JOURNAL_CARRIED_MAX])
+{
+    size_t size = journal->page->status >> 8 & 0xFF;
+
+    if (size > JOURNAL_CARRIED_MAX)
+        size = JOURNAL_CARRIED_MAX;
+    memcpy(carried, journal->page->carried, size);
+    return size;
+}
+
+static uint32_t journal_total(const struct journal *journal, const struct journal_count *count)
+{
+    switch (count->by) {
+    case BY_MOVED:
+        return count->before + journal->page->moved;
+    case BY_AFTER:
+        return count->after;
+    default:
+        return count->before;
+    }
+}
+
+size_t journal_sent(const struct journal *journal)
+{
+    return journal_total(journal, &journal->page->sent);
+}
+
+static void journal_count_set(struct journal_count *count, uint32_t value)
+{
+    count->after = value;
+    count->by = BY_AFTER;
+    count->before = value;
+    count->by = BY_BEFORE;
+}
+
+void journal_take_over(struct journal *journal)
+{
+    struct journal_page *page = journal->page;
+
+    journal->takeovers = atomic_fetch_add(&page->takeovers, 1) + 1;
+    journal_count_set(&page->sent, (uint32_t)journal_sent(journal));
+    journal_count_set(&page->taken, journal_total(journal, &page->taken));
+    journal->taken = page->taken.before;
+}
+
+void journal_begin(struct journal *journal, enum journal_phase phase, const uint8_t *frame,
+                   size_t size)
+{
+    struct journal_page *page = journal->page;
+    size_t carried = journal_carried(journal, page->seen);
+
+    if (size <= JOURNAL_FRAME_MAX)
+        memcpy(page->frame, frame, size);
+    page->size = size <= UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+    journal_count_set(&page->sent, 0);
+    journal_count_set(&page->taken, (uint32_t)carried);
+    journal->taken = (uint32_t)carried;
+    journal->takeovers = atomic_load(&page->takeovers);
+    journal_store(journal, phase, carried, journal_late_replies(journal));
+}
+
+void journal_answer_due(struct journal *journal)
+{
+    uint32_t size = journal->page->size;
+
+    journal_store(journal,
+                  journal_phase(journal) == JOURNAL_SENDING ? JOURNAL_RECEIVING : JOURNAL_AWAITING,
+                  journal->page->status >> 8 & 0xFF, journal_late_replies(journal));
+    explicit_bzero(journal->page->frame, size <= JOURNAL_FRAME_MAX ? size : JOURNAL_FRAME_MAX);
+}
+
+void journal_end(struct journal *journal, const uint8_t *carried, size_t size, unsigned late)
+{
+    size_t seen = journal->taken < JOURNAL_SEEN_MAX ? journal->taken : JOURNAL_SEEN_MAX;
+
+    if (size > JOURNAL_CARRIED_MAX || late > UINT16_MAX) {
+        journal_break(journal);
+        return;
+    }
+    if (size > 0)
+        memcpy(journal->page->carried, carried, size);
+    journal_store(journal, JOURNAL_IDLE, size, late);
+    explicit_bzero(journal->page->seen, seen);
+}
+
+void journal_break(struct journal *journal)
+{
+    journal_store(journal, JOURNAL_BROKEN, 0, 0);
+    explicit_bzero(journal->page->seen, sizeof(journal->page->seen));
+    explicit_bzero(journal->page->frame, sizeof(journal->page->frame));
+}
+
+typedef int journal_mover(int fd, struct mmsghdr *message, int flags);
+
+static int journal_mover_send(int fd, struct mmsghdr *message, int flags)
+{
+    return sendmmsg(fd, message, 1, flags | MSG_NOSIGNAL);
+}
+
+/* An error that is pending on the socket comes before the bytes that are there to be read, unlike
+ * with recv(); it is told once, and with nothing left to be read the end is told instead. */
+static int journal_mover_receive(int fd, struct mmsghdr *message, int flags)
+{
+    int moved = recvmmsg(fd, message, 1, flags, NULL);
+
+    return moved < 0 && errno == ECONNRESET ? recvmmsg(fd, message, 1, flags, NULL) : moved;
+}
+
+/* Moves bytes with one system call that counts them. Returns their number, `size` at the most, or
+ * -1 with an errno. */
+static ssize_t journal_move(struct journal *journal, struct journal_count *count,
+                            journal_mover *mover, int fd, struct iovec parts[2], size_t size,
+                            int flags)
+{
+    struct journal_page *page = journal->page;
+    int done;
+    uint32_t moved;
+
+    page->moved = 0;
+    count->by = BY_MOVED;
+    journal_in_order();
+    journal->call->message = (struct msghdr){.msg_iov = parts, .msg_iovlen = 2};
+    done = mover(fd, (struct mmsghdr *)(void *)&journal->call->message, flags);
+    journal_in_order();
+    moved = done > 0 ? page->moved : 0;
+    if (moved > size)
+        moved = (uint32_t)size;
+    journal_count_set(count, count->before + moved);
+    if (atomic_load_explicit(&page->takeovers, memory_order_relaxed) != journal->takeovers) {
+        shutdown(fd, SHUT_RDWR);
+        errno = ESTALE;
+        return -1;
+    }
+    return done > 0 ? (ssize_t)moved : -1;
+}
+
+ssize_t journal_send(struct journal *journal, int fd, const uint8_t *bytes, size_t size)
+{
+    struct iovec parts[2] = {{(void *)(uintptr_t)bytes, size}, {NULL, 0}};
+
+    return journal_move(journal, &journal->page->sent, journal_mover_send, fd, parts, size, 0);
+}
+
+ssize_t journal_receive(struct journal *journal, int fd, uint8_t *bytes, size_t room, int flags)
+{
+    size_t seen = journal->taken < JOURNAL_SEEN_MAX ? journal->taken : JOURNAL_SEEN_MAX;
+    size_t first = room < JOURNAL_SEEN_MAX - seen ? room : JOURNAL_SEEN_MAX - seen;
+    struct iovec parts[2] = {{journal->page->seen + seen, first}, {bytes + first, room - first}};
+    ssize_t got;
+
+    got =
+        journal_move(journal, &journal->page->taken, journal_mover_receive, fd, parts, room, flags);
+    if (got <= 0)
+        return got;
+    memcpy(bytes, journal->page->seen + seen, (size_t)got < first ? (size_t)got : first);
+    journal->taken += (uint32_t)got;
+    return got;
+}

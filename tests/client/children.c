@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "children.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int children_fd(const struct fake_link *link)
+{
+    TSS2_TCTI_POLL_HANDLE handle = {.fd = -1};
+    size_t handles = 1;
+
+    return Tss2_Tcti_GetPollHandles(link->tcti, &handle, &handles) == TSS2_RC_SUCCESS ? handle.fd
+                                                                                      : -1;
+}
+
+pid_t children_serve(struct fake_link *link)
+{
+    static uint8_t frame[65536];
+    struct header header;
+    pid_t server = fork();
+    size_t size;
+
+    assert_true(server >= 0);
+    if (server > 0) {
+        close(link->server);
+        link->server = -1;
+        return server;
+    }
+    Tss2_Tcti_Finalize(link->tcti);
+    while (recv(link->server, frame, HEADER_SIZE, MSG_WAITALL) == HEADER_SIZE) {
+        header = header_load(frame);
+        size = header.size;
+        if (size < HEADER_SIZE || size > sizeof(frame))
+            _exit(2);
+        if (size > HEADER_SIZE
+            && recv(link->server, frame + HEADER_SIZE, size - HEADER_SIZE, MSG_WAITALL)
+                   != (ssize_t)(size - HEADER_SIZE))
+            _exit(3);
+        if (header.tag == CONTROL_FRAME_TAG) {
+            size = CONTROL_FRAME_REPLY_SIZE;
+            control_frame_reply_store(frame, header.code, 0);
+        }
+        send(link->server, frame, size, MSG_NOSIGNAL);
+    }
+    _exit(0);
+}
+
+void children_end_server(struct fake_link *link, pid_t server)
+{
+    int status = 0;
+
+    fake_link_close(link);
+    assert_int_equal(waitpid(server, &status, 0), server);
+    assert_int_equal(status, 0);
+}
+
+bool children_echo(const struct fake_link *link, unsigned number)
+{
+    uint8_t command[400], response[sizeof(command)];
+    size_t size = 20 + number % 380, got = sizeof(response);
+    uint32_t stamp[2] = {(uint32_t)getpid(), number};
+
+    fake_frame(command, size, (uint8_t)number);
+    memcpy(command + HEADER_SIZE, stamp, sizeof(stamp));
+    return Tss2_Tcti_Transmit(link->tcti, size, command) == TSS2_RC_SUCCESS
+           && Tss2_Tcti_Receive(link->tcti, &got, response, TSS2_TCTI_TIMEOUT_BLOCK)
+                  == TSS2_RC_SUCCESS
+           && got == size && memcmp(response, command, size) == 0;
+}
+
+bool children_echo_often(const struct fake_link *link, unsigned times)
+{
+    unsigned i;
+
+    for (i = 0; i < times; i++)
+        if (!children_echo(link, i))
+            return false;
+    return true;
+}
+
+pid_t children_start(void)
+{
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return child;
+}
+
+void children_expect_end(pid_t child)
+{
+    int status = -1;
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+void children_kill(pid_t child)
+{
+    int status = 0;
+
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+}
+
+void children_await_sleep(pid_t child)
+{
+    char path[64], line[256];
+    unsigned tries = 0;
+    FILE *file;
+    bool asleep;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)child);
+    do {
+        assert_true(++tries < FAKE_WAIT_MS);
+        poll(NULL, 0, 1);
+        file = fopen(path, "re");
+        assert_non_null(file);
+        asleep = fgets(line, sizeof(line), file) != NULL && strstr(line, ") S") != NULL;
+        fclose(file);
+    } while (!asleep);
+}

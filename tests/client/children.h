@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Processes that share a connection, and a daemon's end whose answers tell whose they are. Helpers
+ * fail the running test, but for those that return a bool, which are for children.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "fake-daemon.h"
+
+/* Starts a child that ends with its parent. Returns 0 in the child. */
+pid_t children_start(void);
+
+/* Waits for the end of a child, which must be with status 0. */
+void children_expect_end(pid_t child);
+
+/* Kills a child that must still live. */
+void children_kill(pid_t child);
+
+/* Waits until a process sleeps in a system call. */
+void children_await_sleep(pid_t process);
+
+/* The descriptor of a context. */
+int children_fd(const struct fake_link *link);
+
+/* Hands the daemon's end to a process that answers each command with the command, and each request
+ * with yes. It ends with the last of those who can send some. */
+pid_t children_serve(struct fake_link *link);
+
+/* Finalizes the context and waits for the end of that process. */
+void children_end_server(struct fake_link *link, pid_t server);
+
+/* Sends a command that is this process's and `number`'s alone, of 20 + number % 380 bytes, and
+ * receives the answer, which must be the same. */
+bool children_echo(const struct fake_link *link, unsigned number);
+bool children_echo_often(const struct fake_link *link, unsigned times);

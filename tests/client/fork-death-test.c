@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A connection that was opened before a fork, in the parent and in its children: one of them dies,
+ * and costs the others nothing.
+ */
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "children.h"
+#include "fake-daemon.h"
+#include "journal-recover.h"
+#include "tss2-tcti-tabrmd.h"
+
+#define LARGE 12000 /* bytes of a command that does not fit a socket's small buffer */
+
+static struct fake_daemon daemon_;
+
+static void open_link(struct fake_link *link)
+{
+    assert_int_equal(fake_daemon_connect(&daemon_, Tss2_Tcti_Tabrmd_Init, 0, link),
+                     TSS2_RC_SUCCESS);
+}
+
+enum death { BEFORE, SENT, IN_HEADER, IN_RESPONSE, SIZED, IN_COMMAND, DEATHS };
+
+#define RESPONSE 90
+
+/* How much of the response is there when the process dies. */
+static const size_t there[DEATHS] = {[IN_HEADER] = 4, [IN_RESPONSE] = 70, [SIZED] = RESPONSE};
+
+/* A process that connects to a daemon's end in the test, and its child. One of them dies, and the
+ * other one goes on. */
+struct family {
+    struct fake_link link; /* the daemon's end only, outside of the family */
+    enum death death;
+    bool maker_dies;
+    pid_t maker, dying;
+    int ready[2], go[2], result[2];
+};
+
+/* Brings the connection to where its user is to die. */
+static void run_dying(struct family *family)
+{
+    uint8_t command[LARGE], buffer[2 * RESPONSE];
+    size_t size = family->death == IN_COMMAND ? LARGE : 30, room = sizeof(buffer);
+    int small = 1;
+    pid_t self = getpid();
+    bool good = true;
+
+    if (family->death == IN_COMMAND) {
+        setsockopt(children_fd(&family->link), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+        good = write(family->ready[1], &self, sizeof(self)) == sizeof(self);
+    }
+    fake_frame(command, size, 7);
+    if (family->death != BEFORE)
+        good = good && Tss2_Tcti_Transmit(family->link.tcti, size, command) == TSS2_RC_SUCCESS;
+    if (family->death == SIZED)
+        good = good && Tss2_Tcti_Receive(family->link.tcti, &room, NULL, -1) == TSS2_RC_SUCCESS
+               && room == RESPONSE;
+    else if (there[family->death] > 0)
+        good = good
+               && Tss2_Tcti_Receive(family->link.tcti, &room, buffer, 0) == TSS2_TCTI_RC_TRY_AGAIN;
+    if (!good || write(family->ready[1], &self, sizeof(self)) != sizeof(self))
+        _exit(1);
+    for (;;)
+        pause();
+}
+
+static void run_survivor(struct family *family)
+{
+    char go;
+    int good = read(family->go[0], &go, 1) == 1 && children_echo(&family->link, 5)
+               && children_echo(&family->link, 6);
+
+    _exit(write(family->result[1], &good, sizeof(good)) == sizeof(good) ? 0 : 1);
+}
+
+static void run_maker(struct family *family)
+{
+    size_t size = 0;
+    pid_t child;
+
+    Tss2_Tcti_Tabrmd_Init(NULL, &size, NULL);
+    family->link.tcti = calloc(1, size);
+    if (Tss2_Tcti_Tabrmd_Init(family->link.tcti, &size, daemon_.conf) != TSS2_RC_SUCCESS)
+        _exit(1);
+    child = fork();
+    if (child == 0)
+        prctl(PR_SET_PDEATHSIG, 0);
+    if ((child == 0) != family->maker_dies)
+        run_dying(family);
+    run_survivor(family);
+}
+
+static void start_family(struct family *family)
+{
+    uint8_t hello[HEADER_SIZE], response[RESPONSE];
+
+    assert_int_equal(pipe(family->ready), 0);
+    assert_int_equal(pipe(family->go), 0);
+    assert_int_equal(pipe(family->result), 0);
+    family->maker = children_start();
+    if (family->maker == 0)
+        run_maker(family);
+    close(family->ready[1]);
+    close(family->result[1]);
+    family->link = (struct fake_link){NULL, accept4(daemon_.listener, NULL, NULL, SOCK_CLOEXEC)};
+    assert_true(family->link.server >= 0);
+    fake_link_read(&family->link, hello, sizeof(hello));
+    fake_link_reply(&family->link, CONTROL_FRAME_HELLO, 0);
+    fake_frame(response, sizeof(response), 99);
+    fake_link_write(&family->link, response, there[family->death]);
+}
+
+/* Kills the one that is to die where it is to die. */
+static void kill_in_family(struct family *family)
+{
+    assert_int_equal(read(family->ready[0], &family->dying, sizeof(pid_t)), sizeof(pid_t));
+    children_await_sleep(family->dying);
+    assert_int_equal(kill(family->dying, SIGKILL), 0);
+}
+
+/* The dead one's command came whole, its response goes to nobody, and the survivor gets its own. */
+static void expect_survivor(struct family *family)
+{
+    uint8_t seen[LARGE], expected[LARGE], response[RESPONSE];
+    size_t size = family->death == IN_COMMAND ? LARGE : 30;
+    int good = 0, i;
+
+    assert_int_equal(write(family->go[1], "", 1), 1);
+    if (family->death != BEFORE) {
+        fake_frame(expected, size, 7);
+        fake_link_read(&family->link, seen, size);
+        assert_memory_equal(seen, expected, size);
+        fake_frame(response, sizeof(response), 99);
+        fake_link_write(&family->link, response + there[family->death],
+                        sizeof(response) - there[family->death]);
+    }
+    for (i = 0; i < 2; i++) {
+        fake_link_read(&family->link, seen, HEADER_SIZE);
+        size = header_load(seen).size;
+        assert_int_equal(size, 25 + i);
+        fake_link_read(&family->link, seen + HEADER_SIZE, size - HEADER_SIZE);
+        fake_link_write(&family->link, seen, size);
+    }
+    assert_int_equal(read(family->result[0], &good, sizeof(good)), sizeof(good));
+    assert_true(good);
+}
+
+static void end_family(struct family *family)
+{
+    int status;
+
+    assert_int_equal(waitpid(family->maker, &status, 0), family->maker);
+    close(family->ready[0]);
+    close(family->go[0]);
+    close(family->go[1]);
+    close(family->result[0]);
+    fake_link_close(&family->link);
+}
+
+static void check_death(enum death death)
+{
+    struct family family;
+    int maker;
+
+    for (maker = 0; maker < 2; maker++) {
+        family = (struct family){.death = death, .maker_dies = maker};
+        start_family(&family);
+        kill_in_family(&family);
+        expect_survivor(&family);
+        end_family(&family);
+    }
+}
+
+static void test_R46_death_without_a_command(void **state)
+{
+    (void)state;
+    check_death(BEFORE);
+}
+
+static void test_R46_death_before_the_response(void **state)
+{
+    (void)state;
+    check_death(SENT);
+}
+
+static void test_R46_death_in_the_responses_header(void **state)
+{
+    (void)state;
+    check_death(IN_HEADER);
+}
+
+static void test_R46_death_in_the_response(void **state)
+{
+    (void)state;
+    check_death(IN_RESPONSE);
+}
+
+static void test_R46_death_with_the_size_known(void **state)
+{
+    (void)state;
+    check_death(SIZED);
+}
+
+static void test_R46_death_in_the_middle_of_a_command(void **state)
+{
+    (void)state;
+    check_death(IN_COMMAND);
+}
+
+/* Children that are killed anywhere, and who is left goes on. */
+static void test_R46_death_anywhere(void **state)
+{
+    struct fake_link link;
+    pid_t server, children[2];
+    unsigned round, i;
+
+    (void)state;
+    open_link(&link);
+    server = children_serve(&link);
+    for (round = 0; round < 100; round++) {
+        for (i = 0; i < 2; i++) {
+            children[i] = children_start();
+            if (children[i] == 0)
+                _exit(children_echo_often(&link, UINT_MAX) ? 0 : 1);
+        }
+        for (i = 0; i < 2; i++) {
+            assert_true(children_echo_often(&link, 1 + (round * 7 + i) % 5));
+            children_kill(children[i]);
+        }
+        assert_true(children_echo_often(&link, 2));
+    }
+    children_end_server(&link, server);
+}
+
+/* More than the journal keeps: nobody has the rest of the command, and everybody is told. */
+static void test_R46_death_in_a_command_that_nobody_has(void **state)
+{
+    static uint8_t command[3 * LARGE];
+    struct fake_link link;
+    int small = 1;
+    pid_t child;
+
+    (void)state;
+    open_link(&link);
+    assert_int_equal(setsockopt(children_fd(&link), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)),
+                     0);
+    fake_frame(command, sizeof(command), 7);
+    child = children_start();
+    if (child == 0) {
+        Tss2_Tcti_Transmit(link.tcti, sizeof(command), command);
+        _exit(1);
+    }
+    children_await_sleep(child);
+    children_kill(child);
+    assert_int_equal(Tss2_Tcti_Transmit(link.tcti, 20, (fake_frame(command, 20, 1), command)),
+                     TSS2_TCTI_RC_IO_ERROR);
+    child = children_start();
+    if (child == 0)
+        _exit(Tss2_Tcti_Transmit(link.tcti, 20, command) == TSS2_TCTI_RC_NO_CONNECTION ? 0 : 1);
+    children_expect_end(child);
+    fake_link_close(&link);
+}
+
+/* A request of set locality, whose reply comes when its sender is dead: it is not the next one's.
+ */
+static void test_R46_death_before_a_locality_reply(void **state)
+{
+    uint8_t reply[CONTROL_FRAME_REPLY_SIZE], seen[HEADER_SIZE + 1];
+    struct fake_link link;
+    size_t early;
+    pid_t child;
+
+    (void)state;
+    control_frame_reply_store(reply, CONTROL_FRAME_SET_LOCALITY, 0);
+    for (early = 0; early < sizeof(reply); early++) {
+        open_link(&link);
+        fake_link_write(&link, reply, early);
+        child = children_start();
+        if (child == 0) {
+            Tss2_Tcti_SetLocality(link.tcti, 1);
+            _exit(1);
+        }
+        fake_link_read(&link, seen, sizeof(seen));
+        children_await_sleep(child);
+        children_kill(child);
+        fake_link_write(&link, reply + early, sizeof(reply) - early);
+        fake_link_reply(&link, CONTROL_FRAME_SET_LOCALITY, TSS2_TCTI_RC_NOT_PERMITTED);
+        assert_int_equal(Tss2_Tcti_SetLocality(link.tcti, 2), TSS2_TCTI_RC_BAD_VALUE);
+        fake_link_read(&link, seen, sizeof(seen));
+        fake_link_exchange(&link, 1);
+        fake_link_close(&link);
+    }
+}
+
+/* Death in the instant after the kernel has moved bytes, when it alone has counted them. */
+static void test_R46_death_with_bytes_that_only_the_kernel_counted(void **state)
+{
+    uint8_t command[40], seen[40], response[60], buffer[64];
+    struct journal journal;
+    size_t sent, taken;
+    int ends[2];
+
+    (void)state;
+    fake_frame(command, sizeof(command), 1);
+    fake_frame(response, sizeof(response), 2);
+    for (sent = 0; sent <= sizeof(command); sent++) {
+        taken = sent < sizeof(command) ? 0 : sizeof(response) / 2;
+        journal_open(&journal);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        journal_begin(&journal, JOURNAL_SENDING, command, sizeof(command));
+        assert_int_equal(send(ends[0], command, sent, 0), sent);
+        journal.page->moved = (uint32_t)sent;
+        journal.page->sent.by = 1;
+        assert_int_equal(journal_sent(&journal), sent);
+        assert_int_equal(send(ends[1], response, sent > 0 ? sizeof(response) : 0, 0),
+                         sent > 0 ? sizeof(response) : 0);
+        if (taken > 0) {
+            journal_answer_due(&journal);
+            assert_int_equal(recv(ends[0], journal.page->seen, taken, 0), taken);
+            journal.page->moved = (uint32_t)taken;
+            journal.page->taken.by = 1;
+        }
+        assert_int_equal(journal_recover(&journal, ends[0], true), 0);
+        assert_int_equal(journal_phase(&journal), JOURNAL_IDLE);
+        assert_int_equal(recv(ends[1], seen, sizeof(seen), MSG_DONTWAIT),
+                         sent > 0 ? (ssize_t)sizeof(command) : -1);
+        if (sent > 0)
+            assert_memory_equal(seen, command, sizeof(command));
+        assert_int_equal(recv(ends[0], buffer, sizeof(buffer), MSG_DONTWAIT), -1);
+        close(ends[0]);
+        close(ends[1]);
+        journal_close(&journal);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_R46_death_without_a_command),
+        cmocka_unit_test(test_R46_death_before_the_response),
+        cmocka_unit_test(test_R46_death_in_the_responses_header),
+        cmocka_unit_test(test_R46_death_in_the_response),
+        cmocka_unit_test(test_R46_death_with_the_size_known),
+        cmocka_unit_test(test_R46_death_in_the_middle_of_a_command),
+        cmocka_unit_test(test_R46_death_anywhere),
+        cmocka_unit_test(test_R46_death_in_a_command_that_nobody_has),
+        cmocka_unit_test(test_R46_death_before_a_locality_reply),
+        cmocka_unit_test(test_R46_death_with_bytes_that_only_the_kernel_counted),
+    };
+    int failed;
+
+    fake_daemon_start(&daemon_);
+    failed = cmocka_run_group_tests_name("client deaths", tests, NULL, NULL);
+    fake_daemon_stop(&daemon_);
+    return failed;
+}
