@@ -231,6 +231,7 @@ static void daemon_start_engine(struct daemon *daemon)
         .high_count = options->high_priority.count,
         .low_uids = options->low_priority.uids,
         .low_count = options->low_priority.count,
+        .reserve = options->reserve,
         .idle_release_ms = options->idle_release_ms,
         .flush_all = options->flush_all,
     };

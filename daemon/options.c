@@ -48,7 +48,7 @@ static const struct options_number options_idle = {
 
 /* The strings of a command line as GOption leaves them. */
 struct options_raw {
-    char *tcti, *bus_name, *socket, *logger, *seed_file, *idle, *high, *low;
+    char *tcti, *bus_name, *socket, *logger, *seed_file, *reserve, *idle, *high, *low;
     char *numbers[OPTIONS_NUMBERS];
     char *number_texts[OPTIONS_NUMBERS]; /* of the help */
     gboolean session_bus, no_bus, no_socket, flush_all, allow_root, version, verbose, help;
@@ -103,6 +103,32 @@ static bool options_idle_release(const char *string, int *value, char **text)
         return false;
     *value = (int)number;
     return true;
+}
+
+static bool options_reserve(const char *string, struct reserve_rule *rule, char **text)
+{
+    g_auto(GStrv) words = NULL;
+    guint64 objects, sessions;
+
+    rule->kind = RESERVE_AUTO;
+    if (!string || strcmp(string, "auto") == 0)
+        return true;
+    rule->kind = RESERVE_NEVER;
+    if (strcmp(string, "never") == 0)
+        return true;
+    rule->kind = RESERVE_SLOTS;
+    words = g_strsplit(string, ",", 3);
+    if (g_strv_length(words) == 2
+        && g_ascii_string_to_unsigned(words[0], 10, 0, RESERVE_MOST, &objects, NULL)
+        && g_ascii_string_to_unsigned(words[1], 10, 0, RESERVE_MOST, &sessions, NULL)) {
+        rule->objects = (uint32_t)objects;
+        rule->sessions = (uint32_t)sessions;
+        return true;
+    }
+    *text = g_strdup_printf("--reserve takes two numbers from 0 to %u, for example 2,1 for two "
+                            "objects and one session, or \"auto\" or \"never\", not \"%s\"",
+                            RESERVE_MOST, string);
+    return false;
 }
 
 static bool options_logger(const char *string, enum log_sink *sink, char **text)
@@ -216,6 +242,7 @@ static bool options_take(struct options *options, const struct options_raw *raw,
     return options_strings(options, raw, text) && options_ways(options, raw, text)
            && options_logger(raw->logger, &options->logger, text)
            && options_limits(options, raw, text)
+           && options_reserve(raw->reserve, &options->reserve, text)
            && options_idle_release(raw->idle, &options->idle_release_ms, text)
            && options_priorities(options, raw, text);
 }
@@ -261,6 +288,9 @@ static GOptionContext *options_context(struct options_raw *raw)
          "Users with four times the usual share of the TPM's time", "USER,..."},
         {"low-priority", 0, 0, G_OPTION_ARG_STRING, &raw->low,
          "Users with a quarter of the usual share of the TPM's time", "USER,..."},
+        {"reserve", 0, 0, G_OPTION_ARG_STRING, &raw->reserve,
+         "Slots of the TPM that stay free for its other users (default auto)",
+         "auto|never|OBJECTS,SESSIONS"},
         {"idle-release", 0, 0, G_OPTION_ARG_STRING, &raw->idle,
          "Quiet milliseconds after which the TPM is left empty (default 250)", "MS|never"},
         {"prng-seed-file", 'g', 0, G_OPTION_ARG_FILENAME, &raw->seed_file,
@@ -303,8 +333,8 @@ static enum options_result options_read(struct options *options, struct options_
 
 static void options_raw_clear(struct options_raw *raw)
 {
-    char *strings[] = {raw->tcti,      raw->bus_name, raw->socket, raw->logger,
-                       raw->seed_file, raw->idle,     raw->high,   raw->low};
+    char *strings[] = {raw->tcti,    raw->bus_name, raw->socket, raw->logger, raw->seed_file,
+                       raw->reserve, raw->idle,     raw->high,   raw->low};
 
     for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
         g_free(strings[i]);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/log.h"
+#include "engine/reserve.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,6 +35,7 @@ struct options {
     unsigned max_transients_per_user;
     unsigned max_abandoned_per_user; /* saved sessions that outlive their connections */
     struct options_users high_priority, low_priority;
+    struct reserve_rule reserve;
     int idle_release_ms; /* ENGINE_IDLE_NEVER for never */
     bool prng_seed_file; /* --prng-seed-file was given; it has no effect */
     bool allow_root;

@@ -107,6 +107,33 @@ static bool device_make_rm(struct engine *engine, const struct chip *chip)
     return engine->command && engine->response && engine->scratch;
 }
 
+/* Learns who else uses the TPM that was opened, and keeps room for them. */
+static void device_meet_neighbours(struct engine *engine)
+{
+    struct rm_reserve reserve;
+
+    neighbours_meet(&engine->neighbours, engine->sys);
+    reserve = reserve_get(&engine->reserve, &engine->neighbours.view);
+    rm_set_reserve(engine->rm, &reserve);
+}
+
+static void device_tell_reserve(const struct engine *engine)
+{
+    char text[RESERVE_TEXT];
+
+    reserve_describe(&engine->reserve, &engine->neighbours.view, text);
+    log_info("%s", text);
+}
+
+/* More steps than there are slots. */
+#define DEVICE_SETTLE_STEPS 1024
+
+void device_settle(struct engine *engine)
+{
+    for (unsigned i = 0; i < DEVICE_SETTLE_STEPS && !engine->stopping && rm_settle(engine->rm); i++)
+        ;
+}
+
 void device_take(struct engine *engine)
 {
     char text[TPM_FAULT_TEXT];
@@ -129,6 +156,8 @@ void device_take(struct engine *engine)
         device_fail_memory(engine);
         return;
     }
+    device_meet_neighbours(engine);
+    device_tell_reserve(engine);
     if (tcti_blocks(engine->tcti))
         log_info("TPM \"%s\" has no poll handles: a running command cannot be interrupted",
                  engine->conf);
@@ -161,7 +190,8 @@ void device_mind(struct engine *engine)
         device_fail(engine, TPM_FAULT_GONE, text);
         return;
     }
-    tcti_open(engine->tcti, engine->conf);
+    if (tcti_open(engine->tcti, engine->conf) == TSS2_RC_SUCCESS)
+        device_meet_neighbours(engine);
     engine->reopen_at = clock_now() + engine->reopen_wait_ms;
     if (engine->reopen_wait_ms < DEVICE_REOPEN_LONG_MS)
         engine->reopen_wait_ms *= 2;

@@ -12,6 +12,7 @@
 #include "engine/control.h"
 #include "engine/engine.h"
 #include "engine/ledger-file.h"
+#include "engine/neighbours.h"
 #include "engine/scheduler.h"
 #include "rm/rc.h"
 #include "tpm/tcti.h"
@@ -81,9 +82,11 @@ struct engine {
     bool started; /* there is a thread to join */
 
     /* The rest is the engine thread's alone. */
-    char *conf, *name, *runtime_dir;
+    char *conf, *name, *runtime_dir, *sys;
     struct ledger_file *ledger;
     struct rm_limits limits;
+    struct reserve_rule reserve;
+    struct neighbours neighbours;
     int idle_release_ms;
     bool flush_all;
     int epoll_fd;
@@ -124,6 +127,9 @@ void device_take(struct engine *engine);
 
 /* Tries to get a TPM back whose transport broke. */
 void device_mind(struct engine *engine);
+
+/* Makes the room again that a command took of what is kept for the TPM's other users. */
+void device_settle(struct engine *engine);
 
 /* Something happened that may leave the TPM with things to clean up. */
 void device_touch(struct engine *engine);

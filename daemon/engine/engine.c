@@ -200,13 +200,16 @@ static bool engine_configure(struct engine *engine, const struct engine_config *
     engine->conf = strdup(config->tcti);
     engine->name = strdup(config->name);
     engine->runtime_dir = config->runtime_dir ? strdup(config->runtime_dir) : NULL;
+    engine->sys = strdup(config->sys ? config->sys : KERNEL_SYS);
     engine->limits = config->limits;
+    engine->reserve = config->reserve;
     engine->idle_release_ms = config->idle_release_ms;
     engine->flush_all = config->flush_all;
     engine->high_uids =
         engine_copy_uids(config->high_uids, config->high_count, &engine->high_count);
     engine->low_uids = engine_copy_uids(config->low_uids, config->low_count, &engine->low_count);
-    return engine->conf && engine->name && (engine->runtime_dir || !config->runtime_dir)
+    return engine->conf && engine->name && engine->sys
+           && (engine->runtime_dir || !config->runtime_dir)
            && engine->high_count == config->high_count && engine->low_count == config->low_count;
 }
 
@@ -273,6 +276,7 @@ void engine_free(struct engine *engine)
     free(engine->conf);
     free(engine->name);
     free(engine->runtime_dir);
+    free(engine->sys);
     free(engine->high_uids);
     free(engine->low_uids);
     free(engine);

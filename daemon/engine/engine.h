@@ -10,6 +10,7 @@
 #pragma once
 
 #include "engine/listener.h"
+#include "engine/reserve.h"
 #include "rm/rm.h"
 #include "tpm/fault.h"
 
@@ -25,6 +26,8 @@ struct engine_config {
     unsigned max_connections, max_connections_per_user; /* 0: no limit */
     const uint32_t *high_uids, *low_uids;               /* users of other priority; copied */
     unsigned high_count, low_count;
+    struct reserve_rule reserve;
+    const char *sys;     /* where sysfs is; copied; NULL: at its usual place */
     int idle_release_ms; /* quiet time after which the TPM is left empty */
     bool flush_all;      /* at start, flush sessions of others too */
 };

@@ -243,6 +243,7 @@ static void serve_run(struct engine *engine, struct engine_client *client, uint8
     engine->running = NULL;
     serve_answer(engine, client, engine->response, answer);
     explicit_bzero(engine->response, answer);
+    device_settle(engine);
     device_touch(engine);
 }
 

@@ -23,6 +23,8 @@ static void check_accepted(const struct options *options)
               options->max_sessions);
     fuzz_must(options->max_transients >= 1 && options->max_transients <= 1024, "%u objects",
               options->max_transients);
+    fuzz_must(options->reserve.objects <= RESERVE_MOST && options->reserve.sessions <= RESERVE_MOST,
+              "a reserve of %u and %u", options->reserve.objects, options->reserve.sessions);
     fuzz_must(options->idle_release_ms >= 0 || options->idle_release_ms == ENGINE_IDLE_NEVER,
               "a quiet time of %d ms", options->idle_release_ms);
     fuzz_must(options->logger == LOG_SINK_STDOUT || options->logger == LOG_SINK_SYSLOG,

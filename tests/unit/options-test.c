@@ -51,6 +51,7 @@ static void test_defaults(void **state)
     assert_false(options.no_bus || options.no_socket);
     assert_null(options.socket);
     assert_int_equal(options.high_priority.count + options.low_priority.count, 0);
+    assert_int_equal(options.reserve.kind, RESERVE_AUTO);
     assert_int_equal(options.idle_release_ms, 250);
     assert_false(options.prng_seed_file);
     assert_false(options.allow_root);
@@ -172,6 +173,25 @@ static void test_R38_priorities(void **state)
     options_clear(&options);
 }
 
+static void test_R63_reserve(void **state)
+{
+    struct options options;
+    char *text;
+
+    (void)state;
+    assert_int_equal(PARSE(&options, &text, "--reserve=auto"), OPTIONS_RUN);
+    assert_int_equal(options.reserve.kind, RESERVE_AUTO);
+    options_clear(&options);
+    assert_int_equal(PARSE(&options, &text, "--reserve=never"), OPTIONS_RUN);
+    assert_int_equal(options.reserve.kind, RESERVE_NEVER);
+    options_clear(&options);
+    assert_int_equal(PARSE(&options, &text, "--reserve=64,0"), OPTIONS_RUN);
+    assert_int_equal(options.reserve.kind, RESERVE_SLOTS);
+    assert_int_equal(options.reserve.objects, 64);
+    assert_int_equal(options.reserve.sessions, 0);
+    options_clear(&options);
+}
+
 static void test_bounds_are_inside(void **state)
 {
     static const char *const good[] = {
@@ -233,6 +253,14 @@ static void test_bad_words_get_one_line(void **state)
         {{"--low-priority=4294967295"}, "4294967295"},
         {{"--low-priority=-1"}, "--low-priority"},
         {{"--high-priority=5", "--low-priority=4,5"}, "user 5"},
+        {{"--reserve="}, "--reserve"},
+        {{"--reserve=2"}, "--reserve"},
+        {{"--reserve=2,"}, "--reserve"},
+        {{"--reserve=2,1,1"}, "2,1,1"},
+        {{"--reserve=65,1"}, "65,1"},
+        {{"--reserve=1,65"}, "0 to 64"},
+        {{"--reserve=-1,1"}, "--reserve"},
+        {{"--reserve=Auto"}, "auto"},
         {{"--idle-release=-1"}, "--idle-release"},
         {{"--idle-release=86400001"}, "--idle-release"},
         {{"--idle-release=sometimes"}, "never"},
@@ -278,6 +306,7 @@ static void test_help_names_every_option(void **state)
         "--allow-root",
         "--version",
         "--idle-release",
+        "--reserve",
         "--verbose",
         "--help",
         "--no-dbus",
@@ -310,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_R41_totals_per_user),
         cmocka_unit_test(test_ways_in),
         cmocka_unit_test(test_R38_priorities),
+        cmocka_unit_test(test_R63_reserve),
         cmocka_unit_test(test_bounds_are_inside),
         cmocka_unit_test(test_bad_words_get_one_line),
         cmocka_unit_test(test_help_names_every_option),

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tpm/kernel.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* The descriptors of this process. */
+#define KERNEL_OWN_FDS "/proc/self/fd"
+
+/* More digits than the number of a TPM has. */
+#define KERNEL_DIGITS 6
+
+/* N where `path` ends in "/tpmN", else -1. */
+static int kernel_number(const char *path)
+{
+    const char *name = strrchr(path, '/');
+    size_t digits;
+
+    if (!name || strncmp(name, "/tpm", 4) != 0)
+        return -1;
+    name += 4;
+    digits = strspn(name, "0123456789");
+    return digits > 0 && digits < KERNEL_DIGITS && name[digits] == '\0' ? atoi(name) : -1;
+}
+
+/* Where the symbolic link `path` leads. */
+static bool kernel_link(const char *path, char target[PATH_MAX])
+{
+    ssize_t size = readlink(path, target, PATH_MAX - 1);
+
+    if (size < 0)
+        return false;
+    target[size] = '\0';
+    return true;
+}
+
+/* N where the descriptor is one of /dev/tpmN, whatever that node is called here; else -1. */
+static int kernel_number_of(const char *sys, int fd)
+{
+    char path[PATH_MAX], target[PATH_MAX];
+    struct stat node;
+
+    if (fstat(fd, &node) < 0 || !S_ISCHR(node.st_mode))
+        return -1;
+    snprintf(path, sizeof(path), "%s/dev/char/%u:%u", sys, major(node.st_rdev),
+             minor(node.st_rdev));
+    if (kernel_link(path, target))
+        return kernel_number(target);
+    snprintf(path, sizeof(path), KERNEL_OWN_FDS "/%d", fd);
+    return kernel_link(path, target) ? kernel_number(target) : -1;
+}
+
+/* Whether sysfs has something of this number in a class of devices. */
+static bool kernel_has(const char *sys, const char *class, int number, const char *what)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/class/%s/%s%d%s", sys, class, class, number, what);
+    return access(path, F_OK) == 0;
+}
+
+static bool kernel_has_trusted_keys(const char *sys)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/module/trusted", sys);
+    return access(path, F_OK) == 0;
+}
+
+static void kernel_read(struct kernel_tpm *tpm, const char *sys)
+{
+    bool unknown = tpm->number < 0 || !kernel_has(sys, "tpm", tpm->number, "");
+
+    tpm->has_manager = unknown || kernel_has(sys, "tpmrm", tpm->number, "");
+    tpm->keeps_sessions = unknown || kernel_has(sys, "tpm", tpm->number, "/null_name");
+    tpm->trusted_keys = unknown || kernel_has_trusted_keys(sys);
+}
+
+/* The TCTI does not tell what it has open, and may have found it by itself. */
+bool kernel_find(struct kernel_tpm *tpm, const char *sys)
+{
+    DIR *directory = opendir(KERNEL_OWN_FDS);
+    struct dirent *entry;
+
+    *tpm = (struct kernel_tpm){.number = -1};
+    while (directory && tpm->number < 0 && (entry = readdir(directory))) {
+        if (entry->d_name[0] != '.')
+            tpm->number = kernel_number_of(sys, atoi(entry->d_name));
+    }
+    if (tpm->number >= 0 || !directory)
+        kernel_read(tpm, sys);
+    if (directory)
+        closedir(directory);
+    return tpm->number >= 0 || !directory;
+}
