@@ -15,12 +15,16 @@
 /* More descriptors than any message that is meant for us has. */
 #define BUS_SOCKET_MAX_FDS 8
 
+/* What ends the authentication; the first message follows it. */
+#define BUS_SOCKET_BEGIN "BEGIN\r\n"
+
 struct bus_socket_fds {
     size_t count;
     int fds[BUS_SOCKET_MAX_FDS];
 };
 
-/* Connects to the bus and authenticates, with descriptor passing agreed on. Returns a TSS2_RC of
+/* Connects to the bus and authenticates, with descriptor passing agreed on; BUS_SOCKET_BEGIN is the
+ * next to be sent. Returns a TSS2_RC of
  * the TCTI layer; when it is not 0, a sentence is in the `why_size` bytes at `why`. */
 TSS2_RC bus_socket_open(int *fd, enum conf_bus bus, int64_t deadline, char *why, size_t why_size);
 

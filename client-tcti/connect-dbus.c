@@ -21,7 +21,7 @@
 
 struct connect_dbus_peer {
     int bus;                               /* -1 once it is closed or its bytes are out of step */
-    uint32_t serial;                       /* of the newest call */
+    uint32_t serial;                       /* of the newest call; 0 before the first */
     uint8_t *bytes;                        /* of the newest message that came, or NULL */
     char daemon[BUS_MESSAGE_NAME_MAX + 1]; /* unique name of who owns the daemon's connection */
     uint64_t id;                           /* of that connection */
@@ -97,19 +97,19 @@ static TSS2_RC connect_dbus_no_memory(char *why)
 static TSS2_RC connect_dbus_send(struct connect_dbus_peer *peer, struct bus_message_call *call,
                                  int64_t deadline, char *why)
 {
-    uint8_t bytes[BUS_MESSAGE_CALL_MAX];
-    size_t size;
+    uint8_t bytes[sizeof(BUS_SOCKET_BEGIN) - 1 + BUS_MESSAGE_CALL_MAX] = BUS_SOCKET_BEGIN;
+    size_t begin = peer->serial == 0 ? sizeof(BUS_SOCKET_BEGIN) - 1 : 0, size;
     int failed;
 
     /* A serial is never 0. */
     peer->serial = peer->serial == UINT32_MAX ? 1 : peer->serial + 1;
     call->serial = peer->serial;
-    size = bus_message_build(bytes, call);
+    size = bus_message_build(bytes + begin, call);
     if (size == 0) {
         snprintf(why, CONNECT_DBUS_WHY, "cannot build a D-Bus message: a name is too long");
         return TSS2_TCTI_RC_GENERAL_FAILURE;
     }
-    failed = bus_socket_send(peer->bus, bytes, size, deadline);
+    failed = bus_socket_send(peer->bus, bytes, begin + size, deadline);
     return failed == 0 ? TSS2_RC_SUCCESS : connect_dbus_broken(peer, failed, true, why);
 }
 

@@ -24,7 +24,7 @@ PACKAGES_DEMO="swtpm tpm2-tools dbus-daemon"
 # shellcheck disable=SC2034
 PACKAGES_TEST="libcmocka-dev libtpms-dev clang-format groff-base shellcheck \
 python3-tpm2-pytss clevis-tpm2 openssl tpm2-openssl libtpm2-pkcs11-1 libtpm2-pkcs11-tools \
-openssh-client libwrap0 libnss-wrapper systemd"
+openssh-client libwrap0 libnss-wrapper systemd xdg-dbus-proxy"
 # shellcheck disable=SC2034 # for `scripts/test --long`: the fuzzers
 PACKAGES_LONG="clang libclang-rt-14-dev"
 PACKAGES_PEERS="tpm2-abrmd libtss2-tcti-tabrmd0 openssh-server"

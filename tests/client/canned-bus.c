@@ -64,18 +64,26 @@ void canned_bus_stop(struct canned_bus *bus)
 }
 
 /* Reads the client's lines to the last of them, and no byte more. */
-static bool canned_bus_welcome(int fd)
+static bool canned_bus_hear_lines(int fd, const char *last)
 {
-    static const char last[] = "BEGIN\r\n", hello[] = "OK 0123\r\nAGREE_UNIX_FD\r\n";
     char lines[256];
-    size_t used = 0;
+    size_t used = 0, size = strlen(last);
 
     while (used < sizeof(lines) && recv(fd, lines + used, 1, 0) == 1) {
         used++;
-        if (used >= sizeof(last) && memcmp(lines + used - 7, last, 7) == 0)
-            return send(fd, hello, sizeof(hello) - 1, MSG_NOSIGNAL) > 0;
+        if (used >= size && memcmp(lines + used - size, last, size) == 0)
+            return true;
     }
     return false;
+}
+
+static bool canned_bus_welcome(int fd)
+{
+    static const char hello[] = "DATA\r\nOK 0123\r\nAGREE_UNIX_FD\r\n";
+
+    return canned_bus_hear_lines(fd, "NEGOTIATE_UNIX_FD\r\n")
+           && send(fd, hello, sizeof(hello) - 1, MSG_NOSIGNAL) > 0
+           && canned_bus_hear_lines(fd, "BEGIN\r\n");
 }
 
 /* Reads a call of less than MESSAGE_BYTES and gives its serial, as it is in the message. */

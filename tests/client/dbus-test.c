@@ -275,7 +275,7 @@ static bool odd_bus_hears_lines(int fd)
         if (got <= 0)
             return false;
         used += (size_t)got;
-        if (memmem(lines, used, "BEGIN\r\n", 7) != NULL)
+        if (memmem(lines, used, "_FD\r\n", 5) != NULL)
             return true;
     }
     return false;
@@ -301,7 +301,7 @@ static void *odd_bus_run(void *data)
 /* Buses that do not do as the D-Bus specification says. */
 static void test_R47_odd_buses(void **state)
 {
-    static const char hello[] = "OK 0123\r\nAGREE_UNIX_FD\r\n";
+    static const char hello[] = "DATA\r\nOK 0123\r\nAGREE_UNIX_FD\r\n";
     static const struct {
         const char *says;
         const char *more;
@@ -310,10 +310,11 @@ static void test_R47_odd_buses(void **state)
     } cases[] = {
         {"", "", 0, TSS2_TCTI_RC_NO_CONNECTION},
         {"REJECTED DBUS_COOKIE_SHA1\r\n", "", 0, TSS2_TCTI_RC_NOT_PERMITTED},
-        {"OK", "", 0, TSS2_TCTI_RC_NO_CONNECTION},
+        {"DATA\r\nOK", "", 0, TSS2_TCTI_RC_NO_CONNECTION},
         {NULL, "", 0, TSS2_TCTI_RC_NO_CONNECTION},
-        {"OK 0123\r\nERROR\r\n", "", 0, TSS2_TCTI_RC_NO_CONNECTION},
-        {"OK 0123\r\nAGREE_UNIX_FD\r\nAND MORE\r\n", "", 0, TSS2_TCTI_RC_NO_CONNECTION},
+        {"DATA\r\nREJECTED EXTERNAL\r\n", "", 0, TSS2_TCTI_RC_NOT_PERMITTED},
+        {"DATA\r\nOK 0123\r\nERROR\r\n", "", 0, TSS2_TCTI_RC_NO_CONNECTION},
+        {"DATA\r\nOK 0123\r\nAGREE_UNIX_FD\r\nAND MORE\r\n", "", 0, TSS2_TCTI_RC_NO_CONNECTION},
         {hello, "", 0, TSS2_TCTI_RC_NO_CONNECTION},
         {hello, MESSAGE("this is no message at all, whatever it may be")},
         {hello, MESSAGE("l\2\1\1\xff\xff\xff\xff\1\1\1\1\1\1\1\1")},

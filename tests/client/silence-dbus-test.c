@@ -172,14 +172,14 @@ static void nameless_reply(int fd, guint32 serial, GVariant *body, bool with_fd)
 
 static void *nameless_run(void *data)
 {
-    static const char welcome[] = "OK 0123\r\nAGREE_UNIX_FD\r\n";
+    static const char welcome[] = "DATA\r\nOK 0123\r\nAGREE_UNIX_FD\r\n";
     int fd = accept4(*(int *)data, NULL, NULL, SOCK_CLOEXEC);
     char said[512];
 
     if (fd < 0)
         return NULL;
-    /* The client says its lines, Hello and CreateConnection, each in one piece after the answer to
-     * the one before. */
+    /* The client says its lines, the last of them with Hello, and CreateConnection, each in one
+     * piece after the answer to the one before. */
     recv(fd, said, sizeof(said), 0);
     send(fd, welcome, sizeof(welcome) - 1, MSG_NOSIGNAL);
     recv(fd, said, sizeof(said), 0);
