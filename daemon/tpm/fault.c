@@ -13,17 +13,29 @@
 
 #define FAULT_SAY(...) snprintf(text, TPM_FAULT_TEXT, __VA_ARGS__)
 
+/* What the TCTI opens when no path is named: one of these that is there. */
+static const char *fault_default_path(void)
+{
+    static const char kernels[] = "/dev/tpm0", shared[] = "/dev/tpmrm0";
+
+    return access(kernels, F_OK) != 0 && access(shared, F_OK) == 0 ? shared : kernels;
+}
+
 /* The path of "device:PATH", also by the library's file name; NULL for other strings. */
 static const char *fault_device_path(const char *conf)
 {
-    static const char *const names[] = {
-        "device:", "libtss2-tcti-device.so:", "libtss2-tcti-device.so.0:"};
+    static const char *const names[] = {"device", "libtss2-tcti-device.so",
+                                        "libtss2-tcti-device.so.0"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         size_t length = strlen(names[i]);
 
-        if (strncmp(conf, names[i], length) == 0 && conf[length] != '\0')
-            return conf + length;
+        if (strncmp(conf, names[i], length) != 0)
+            continue;
+        if (conf[length] == '\0' || strcmp(conf + length, ":") == 0)
+            return fault_default_path();
+        if (conf[length] == ':')
+            return conf + length + 1;
     }
     return NULL;
 }

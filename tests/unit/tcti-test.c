@@ -230,6 +230,24 @@ static void test_R35_reasons(void **state)
     assert_false(tpm_fault_device_gone("swtpm:port=1", text));
 }
 
+/* Without a path the message names the device all the same. A machine that has one is of no use
+ * here: what there is to say depends on its state. */
+static void test_R35_a_device_without_a_path_is_named(void **state)
+{
+    static const char *const confs[] = {"device", "device:", "libtss2-tcti-device.so.0"};
+    char text[TPM_FAULT_TEXT];
+
+    (void)state;
+    if (access("/dev/tpm0", F_OK) == 0 || access("/dev/tpmrm0", F_OK) == 0)
+        skip();
+    for (size_t i = 0; i < sizeof(confs) / sizeof(confs[0]); i++) {
+        assert_int_equal(tpm_fault_open(confs[i], TSS2_TCTI_RC_IO_ERROR, text), TPM_FAULT_ABSENT);
+        assert_non_null(strstr(text, "no TPM at /dev/tpm0: "));
+        assert_true(tpm_fault_device_gone(confs[i], text));
+    }
+    assert_int_equal(tpm_fault_open("devices", TSS2_TCTI_RC_BAD_VALUE, text), TPM_FAULT_CONF);
+}
+
 /* Run as root with a slip of the hand, it must not write TPM commands into a file. */
 static void test_R35_a_file_is_not_opened_as_a_device(void **state)
 {
@@ -264,6 +282,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_R40_locality_is_set_when_it_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_R31_backoff_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_R35_reasons, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_R35_a_device_without_a_path_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(test_R35_a_file_is_not_opened_as_a_device, setup, teardown),
     };
 
