@@ -64,10 +64,11 @@ static TSS2_RC connection_hello(struct connection *connection, const char *path,
         logger_error("tabrmd at %s went away without an answer; has it ended?", path);
         return TSS2_TCTI_RC_NO_CONNECTION;
     }
-    if (rc == TSS2_TCTI_RC_MALFORMED_RESPONSE)
-        logger_error("what listens at %s does not answer as tabrmd does", path);
-    if (rc != TSS2_RC_SUCCESS)
+    if (rc != TSS2_RC_SUCCESS) {
+        logger_error("what listens at %s does not answer as tabrmd does (0x%x)", path,
+                     (unsigned)rc);
         return rc;
+    }
     if (verdict == TSS2_RC_SUCCESS || verdict == TSS2_TCTI_RC_NOT_IMPLEMENTED)
         return TSS2_RC_SUCCESS;
     logger_error("tabrmd at %s refuses the connection: %s (0x%x)", path,
@@ -81,7 +82,9 @@ static TSS2_RC connection_open_socket(struct connection *connection, int fd, con
     TSS2_RC rc;
 
     stream_init(&connection->stream, fd, true);
+    connection->stream.quiet = true;
     rc = connection_hello(connection, path, deadline);
+    connection->stream.quiet = false;
     if (rc != TSS2_RC_SUCCESS)
         stream_close(&connection->stream);
     return rc;

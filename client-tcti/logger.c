@@ -38,9 +38,9 @@ static int logger_word_is(const char *text, size_t length, const char *word)
     return length == strlen(word) && strncasecmp(text, word, length) == 0;
 }
 
-enum logger_level logger_parse(const char *text)
+enum logger_level logger_parse(const char *text, enum logger_level otherwise)
 {
-    enum logger_level level = LOGGER_NONE;
+    enum logger_level level = otherwise;
     size_t length, module, i;
 
     for (; text != NULL && *text != '\0'; text += length + (text[length] == ',')) {
@@ -56,9 +56,10 @@ enum logger_level logger_parse(const char *text)
     return level;
 }
 
-void logger_configure(void)
+void logger_configure(enum logger_level otherwise)
 {
-    atomic_store_explicit(&logger_current, logger_parse(getenv("TSS2_LOG")), memory_order_relaxed);
+    atomic_store_explicit(&logger_current, logger_parse(getenv("TSS2_LOG"), otherwise),
+                          memory_order_relaxed);
 }
 
 static void logger_put(const char *line, size_t size)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages of the library, silent unless the environment asks for them by the convention of
- * tpm2-tss: TSS2_LOG holds items `module+level`, of which the modules `tcti` and `all` are meant
- * here, and TSS2_LOGFILE names a file, or is `stderr`, or is `stdout` or `-`.
+ * Messages of the library, by the convention of tpm2-tss: TSS2_LOG holds items `module+level`, of
+ * which the modules `tcti` and `all` are meant here, and TSS2_LOGFILE names a file, or is `stderr`,
+ * or is `stdout` or `-`. Errors are written where TSS2_LOG says nothing of these modules. A call
+ * that fails is one error at most; success is none.
  *
  * Bytes of commands and responses are never in a message. No descriptor stays open between
  * messages. Safe from any thread as long as none changes the environment.
@@ -18,11 +19,12 @@ enum logger_level {
     LOGGER_TRACE,
 };
 
-/* Reads TSS2_LOG anew. Until it was called nothing is written. */
-void logger_configure(void);
+/* Reads TSS2_LOG anew; `otherwise` is the level where it asks for none. Until it was called nothing
+ * is written. */
+void logger_configure(enum logger_level otherwise);
 
 /* The level that TSS2_LOG's value `text` (or NULL) asks of module `tcti`. */
-enum logger_level logger_parse(const char *text);
+enum logger_level logger_parse(const char *text, enum logger_level otherwise);
 
 __attribute__((format(printf, 5, 6))) void logger_write(enum logger_level level, const char *file,
                                                         int line, const char *function,

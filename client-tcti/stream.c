@@ -10,6 +10,9 @@
 #include "deadline.h"
 #include "logger.h"
 
+#define stream_error(stream, ...) \
+    logger_at((stream)->quiet ? LOGGER_DEBUG : LOGGER_ERROR, __VA_ARGS__)
+
 void stream_init(struct stream *stream, int fd, bool control)
 {
     *stream = (struct stream){.fd = fd, .control = control};
@@ -63,9 +66,9 @@ static int stream_push(int fd, struct journal *journal, const uint8_t *bytes, si
     return 0;
 }
 
-static TSS2_RC stream_broke_sending(int failed)
+static TSS2_RC stream_broke_sending(const struct stream *stream, int failed)
 {
-    logger_error("the connection to tabrmd broke while sending: %s", strerror(failed));
+    stream_error(stream, "the connection to tabrmd broke while sending: %s", strerror(failed));
     return TSS2_TCTI_RC_IO_ERROR;
 }
 
@@ -75,7 +78,7 @@ TSS2_RC stream_cancel(const struct stream *stream)
     size_t size = control_frame_request_store(request, CONTROL_FRAME_CANCEL, 0);
     int failed = stream_push(stream->fd, NULL, request, size);
 
-    return failed == 0 ? TSS2_RC_SUCCESS : stream_broke_sending(failed);
+    return failed == 0 ? TSS2_RC_SUCCESS : stream_broke_sending(stream, failed);
 }
 
 /*
@@ -112,7 +115,7 @@ static TSS2_RC stream_recv(struct stream *stream, uint8_t *out, size_t room, int
         else if (failed != EINTR)
             break;
     }
-    logger_error("tabrmd closed the connection: %s", strerror(failed));
+    stream_error(stream, "tabrmd closed the connection: %s", strerror(failed));
     return TSS2_TCTI_RC_IO_ERROR;
 }
 
@@ -126,7 +129,7 @@ static TSS2_RC stream_hold(struct stream *stream, const uint8_t *bytes, size_t s
     if (room > stream->held_room) {
         held = malloc(room);
         if (held == NULL) {
-            logger_error("no memory for %zu bytes of a response", room);
+            stream_error(stream, "no memory for %zu bytes of a response", room);
             return TSS2_TCTI_RC_MEMORY;
         }
         if (held_size > 0)
@@ -191,7 +194,7 @@ TSS2_RC stream_send(struct stream *stream, const uint8_t *command, size_t size)
         return rc;
     failed = stream_push(stream->fd, stream->journal, command, size);
     if (failed != 0)
-        return stream_broke_sending(failed);
+        return stream_broke_sending(stream, failed);
     if (stream->journal != NULL)
         journal_answer_due(stream->journal);
     return TSS2_RC_SUCCESS;
@@ -241,9 +244,9 @@ static TSS2_RC stream_peek_header(struct stream *stream, struct header *header, 
     return TSS2_RC_SUCCESS;
 }
 
-static TSS2_RC stream_malformed(const char *what)
+static TSS2_RC stream_malformed(const struct stream *stream, const char *what)
 {
-    logger_error("malformed data from tabrmd: %s", what);
+    stream_error(stream, "malformed data from tabrmd: %s", what);
     return TSS2_TCTI_RC_MALFORMED_RESPONSE;
 }
 
@@ -254,7 +257,7 @@ static TSS2_RC stream_take_reply(struct stream *stream, const struct header *hea
     TSS2_RC result;
 
     if (header->size != CONTROL_FRAME_REPLY_SIZE)
-        return stream_malformed("the size of a control reply");
+        return stream_malformed(stream, "the size of a control reply");
     result =
         stream_hold_until(stream, CONTROL_FRAME_REPLY_SIZE, CONTROL_FRAME_REPLY_SIZE, deadline);
     if (result != TSS2_RC_SUCCESS)
@@ -273,7 +276,7 @@ static TSS2_RC stream_skip_reply(struct stream *stream, const struct header *hea
 
     if (header->code != CONTROL_FRAME_CANCEL
         && (header->code != CONTROL_FRAME_SET_LOCALITY || stream->late_locality_replies == 0))
-        return stream_malformed("a control reply to no request");
+        return stream_malformed(stream, "a control reply to no request");
     rc = stream_take_reply(stream, header, &verdict, deadline);
     if (rc != TSS2_RC_SUCCESS)
         return rc;
@@ -327,9 +330,9 @@ TSS2_RC stream_response_size(struct stream *stream, size_t *size, int64_t deadli
             return rc;
     }
     if (header.size < HEADER_SIZE || header.size > STREAM_MAX_RESPONSE)
-        return stream_malformed("the size field of a response");
+        return stream_malformed(stream, "the size field of a response");
     if (stream->held_size > header.size && !stream_replies_follow(stream, header.size))
-        return stream_malformed("bytes behind the end of a response");
+        return stream_malformed(stream, "bytes behind the end of a response");
     *size = header.size;
     return TSS2_RC_SUCCESS;
 }
@@ -392,7 +395,7 @@ static TSS2_RC stream_control_reply(struct stream *stream, enum control_frame_op
             break;
         header = header_load(stream->held);
         if (header.tag != CONTROL_FRAME_TAG)
-            return stream_malformed("a response to no command");
+            return stream_malformed(stream, "a response to no command");
         if (header.code == (uint32_t)operation
             && (operation != CONTROL_FRAME_SET_LOCALITY || stream->late_locality_replies == 0)) {
             result = stream_take_reply(stream, &header, rc, deadline);
@@ -413,6 +416,7 @@ TSS2_RC stream_request(struct stream *stream, enum control_frame_operation opera
     uint8_t request[CONTROL_FRAME_MAX_REQUEST];
     size_t size = control_frame_request_store(request, operation, locality);
     TSS2_RC result = stream_begin(stream, JOURNAL_REQUESTING, request, size);
+    bool quiet = stream->quiet;
     int failed;
 
     if (result != TSS2_RC_SUCCESS)
@@ -421,8 +425,10 @@ TSS2_RC stream_request(struct stream *stream, enum control_frame_operation opera
     if (failed == 0 && stream->journal != NULL)
         journal_answer_due(stream->journal);
     /* A peer that closed may have said why before it did. */
+    stream->quiet = quiet || failed != 0;
     result = stream_control_reply(stream, operation, rc, failed == 0 ? deadline : DEADLINE_NOW);
+    stream->quiet = quiet;
     if (result == TSS2_RC_SUCCESS || (failed == 0 && result == TSS2_TCTI_RC_TRY_AGAIN))
         stream_end(stream);
-    return result == TSS2_RC_SUCCESS || failed == 0 ? result : stream_broke_sending(failed);
+    return result == TSS2_RC_SUCCESS || failed == 0 ? result : stream_broke_sending(stream, failed);
 }

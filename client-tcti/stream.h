@@ -28,6 +28,7 @@
 struct stream {
     int fd;
     bool control;            /* replies to control frames may come */
+    bool quiet;              /* who uses it says itself what goes wrong */
     struct journal *journal; /* of what is on its way, borrowed; NULL: nobody else needs to know */
     uint8_t *held;           /* `held_size` bytes, the first of them the first of a frame */
     size_t held_size;

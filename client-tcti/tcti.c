@@ -81,7 +81,9 @@ static void tcti_set_state(struct tcti *tcti, enum tcti_state state)
 static TSS2_RC tcti_adopt(struct tcti *tcti)
 {
     if (!connection_adopt(&tcti->connection)) {
-        logger_error("a forked child cannot use its parent's TPM connection; it needs its own");
+        if (atomic_load_explicit(&tcti->state, memory_order_relaxed) != TCTI_BROKEN)
+            logger_error("a forked child cannot use its parent's TPM connection; it needs its own");
+        tcti_set_state(tcti, TCTI_BROKEN);
         return TSS2_TCTI_RC_NO_CONNECTION;
     }
     if (atomic_load_explicit(&tcti->state, memory_order_relaxed) == TCTI_OUTSTANDING)
@@ -284,24 +286,12 @@ static void tcti_finalize(TSS2_TCTI_CONTEXT *context)
     explicit_bzero(tcti, sizeof(*tcti));
 }
 
-__attribute__((visibility("default"))) TSS2_RC Tss2_Tcti_Tabrmd_Init(TSS2_TCTI_CONTEXT *context,
-                                                                     size_t *size, const char *conf)
+static TSS2_RC tcti_open(struct tcti *tcti, const char *conf)
 {
-    struct tcti *tcti = (struct tcti *)(void *)context;
     struct conf parsed;
-    const char *wrong;
+    const char *wrong = conf_parse(&parsed, conf);
     TSS2_RC rc;
 
-    logger_configure();
-    if (size == NULL)
-        return TSS2_TCTI_RC_BAD_VALUE;
-    if (context == NULL) {
-        *size = sizeof(*tcti);
-        return TSS2_RC_SUCCESS;
-    }
-    if (*size < sizeof(*tcti))
-        return TSS2_TCTI_RC_INSUFFICIENT_BUFFER;
-    wrong = conf_parse(&parsed, conf);
     if (wrong != NULL) {
         logger_error("bad configuration \"%s\": %s", conf, wrong);
         return TSS2_TCTI_RC_BAD_VALUE;
@@ -320,6 +310,27 @@ __attribute__((visibility("default"))) TSS2_RC Tss2_Tcti_Tabrmd_Init(TSS2_TCTI_C
     tcti->common.v1.setLocality = tcti_set_locality;
     tcti->common.makeSticky = tcti_make_sticky;
     return TSS2_RC_SUCCESS;
+}
+
+__attribute__((visibility("default"))) TSS2_RC Tss2_Tcti_Tabrmd_Init(TSS2_TCTI_CONTEXT *context,
+                                                                     size_t *size, const char *conf)
+{
+    struct tcti *tcti = (struct tcti *)(void *)context;
+    TSS2_RC rc;
+
+    if (size == NULL)
+        return TSS2_TCTI_RC_BAD_VALUE;
+    if (context == NULL) {
+        *size = sizeof(*tcti);
+        return TSS2_RC_SUCCESS;
+    }
+    if (*size < sizeof(*tcti))
+        return TSS2_TCTI_RC_INSUFFICIENT_BUFFER;
+    /* Who names no configuration only tries whether tabrmd is there. */
+    logger_configure(conf != NULL ? LOGGER_ERROR : LOGGER_NONE);
+    rc = tcti_open(tcti, conf);
+    logger_configure(LOGGER_ERROR);
+    return rc;
 }
 
 static const TSS2_TCTI_INFO tcti_info = {

@@ -131,8 +131,12 @@ static void test_log_levels(void **state)
     size_t i;
 
     (void)state;
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        assert_int_equal(logger_parse(cases[i].text), cases[i].level);
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(logger_parse(cases[i].text, LOGGER_NONE), cases[i].level);
+        /* What is not said is what it is otherwise. */
+        assert_int_equal(logger_parse(cases[i].text, LOGGER_ERROR),
+                         i < 8 ? LOGGER_ERROR : cases[i].level);
+    }
 }
 
 int main(void)

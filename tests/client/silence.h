@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Ways of failing as a table. Each happens twice: without TSS2_LOG nothing may come out on standard
- * output or standard error, and with `tcti+warning` lines of the library's must say what is wrong.
- * Both times the call's code is what it should be.
+ * Ways of failing as a table. Each happens three times: without TSS2_LOG one line must say what is
+ * wrong, or none where it is no error; with `tcti+none` nothing may come out on standard output or
+ * standard error; and with `tcti+warning` lines of the library's must say it. The call's code is
+ * what it should be each time.
  */
 #pragma once
 
@@ -27,6 +28,7 @@ struct silence {
     TSS2_RC (*happen)(void);
     TSS2_RC rc;
     const char *says; /* part of what TSS2_LOG brings out */
+    const char *line; /* part of the one line without it: NULL for `says`, "" for no line */
 };
 
 /* What Init says to `conf`; what it made is finalized. */
