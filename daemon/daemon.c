@@ -6,11 +6,13 @@
 #include "bus/sleep.h"
 #include "bus/tcti-frontend.h"
 #include "config.h"
+#include "engine/membership.h"
 #include "process.h"
 #include "relay.h"
 #include "service.h"
 
 #include <glib-unix.h>
+#include <grp.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -202,6 +204,23 @@ static void daemon_event_arrives(void *data, const struct relay_event *event)
     }
 }
 
+/* How users are put on accounts. Whoever is let in by the socket's group, or by that of the bus
+ * policy where there is no socket, is a member; without any such group all are guests. */
+static struct accounts_config daemon_accounts(const struct daemon *daemon)
+{
+    struct accounts_config config = {.lookup = membership_lookup, .group = (gid_t)-1};
+
+    if (daemon->options->guests_apart)
+        config.lookup = NULL;
+    else if (!daemon->listener || !listener_group(daemon->listener, &config.group)) {
+        const struct group *group = getgrnam(DAEMON_GROUP);
+
+        if (group)
+            config.group = group->gr_gid;
+    }
+    return config;
+}
+
 static char *daemon_name(const struct options *options, const char *socket_path)
 {
     if (options->no_bus)
@@ -225,6 +244,7 @@ static void daemon_start_engine(struct daemon *daemon)
                    .sessions_per_uid = options->max_sessions_per_user,
                    .abandoned_per_uid = options->max_abandoned_per_user,
                    .share_sessions = true},
+        .accounts = daemon_accounts(daemon),
         .max_connections = process_carries(options->max_connections),
         .max_connections_per_user = options->max_connections_per_user,
         .high_uids = options->high_priority.uids,

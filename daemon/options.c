@@ -48,7 +48,7 @@ static const struct options_number options_idle = {
 
 /* The strings of a command line as GOption leaves them. */
 struct options_raw {
-    char *tcti, *bus_name, *socket, *logger, *seed_file, *reserve, *idle, *high, *low;
+    char *tcti, *bus_name, *socket, *logger, *seed_file, *reserve, *idle, *high, *low, *guests;
     char *numbers[OPTIONS_NUMBERS];
     char *number_texts[OPTIONS_NUMBERS]; /* of the help */
     gboolean session_bus, no_bus, no_socket, flush_all, allow_root, version, verbose, help;
@@ -140,6 +140,15 @@ static bool options_logger(const char *string, enum log_sink *sink, char **text)
     if (strcmp(string, "syslog") == 0)
         return true;
     *text = g_strdup_printf("--logger takes \"stdout\" or \"syslog\", not \"%s\"", string);
+    return false;
+}
+
+static bool options_guests(const char *string, bool *apart, char **text)
+{
+    *apart = g_strcmp0(string, "apart") == 0;
+    if (!string || *apart || strcmp(string, "together") == 0)
+        return true;
+    *text = g_strdup_printf("--guests takes \"together\" or \"apart\", not \"%s\"", string);
     return false;
 }
 
@@ -243,6 +252,7 @@ static bool options_take(struct options *options, const struct options_raw *raw,
            && options_logger(raw->logger, &options->logger, text)
            && options_limits(options, raw, text)
            && options_reserve(raw->reserve, &options->reserve, text)
+           && options_guests(raw->guests, &options->guests_apart, text)
            && options_idle_release(raw->idle, &options->idle_release_ms, text)
            && options_priorities(options, raw, text);
 }
@@ -284,6 +294,9 @@ static GOptionContext *options_context(struct options_raw *raw)
          "stdout|syslog"},
         {"flush-all", 'f', 0, G_OPTION_ARG_NONE, &raw->flush_all,
          "Flush the TPM's sessions at the start, not only its objects", NULL},
+        {"guests", 0, 0, G_OPTION_ARG_STRING, &raw->guests,
+         "How users who are no members of the socket's group share (default together)",
+         "together|apart"},
         {"high-priority", 0, 0, G_OPTION_ARG_STRING, &raw->high,
          "Users with four times the usual share of the TPM's time", "USER,..."},
         {"low-priority", 0, 0, G_OPTION_ARG_STRING, &raw->low,
@@ -334,7 +347,7 @@ static enum options_result options_read(struct options *options, struct options_
 static void options_raw_clear(struct options_raw *raw)
 {
     char *strings[] = {raw->tcti,    raw->bus_name, raw->socket, raw->logger, raw->seed_file,
-                       raw->reserve, raw->idle,     raw->high,   raw->low};
+                       raw->reserve, raw->idle,     raw->high,   raw->low,    raw->guests};
 
     for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
         g_free(strings[i]);

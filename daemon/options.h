@@ -34,6 +34,7 @@ struct options {
     unsigned max_transients; /* of one connection */
     unsigned max_transients_per_user;
     unsigned max_abandoned_per_user; /* saved sessions that outlive their connections */
+    bool guests_apart; /* each user that the user database does not know has its own account */
     struct options_users high_priority, low_priority;
     struct reserve_rule reserve;
     int idle_release_ms; /* ENGINE_IDLE_NEVER for never */

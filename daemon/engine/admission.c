@@ -6,15 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct admission_seat {
-    struct list link;
-    uint32_t account;
-    unsigned count; /* connections */
-};
-
 /* Connections that are kept for root, and for accounts that have none. */
 #define ADMISSION_FOR_ROOT      8
 #define ADMISSION_FOR_NEWCOMERS 8
+
+/* The most connections whose account is not known yet. */
+#define ADMISSION_UNKNOWN 64
 
 int admission_init(struct admission *admission, unsigned max, unsigned max_per_user)
 {
@@ -23,6 +20,7 @@ int admission_init(struct admission *admission, unsigned max, unsigned max_per_u
         .max_per_user = max_per_user,
     };
     list_init(&admission->seats);
+    admission->unknown.account = ACCOUNT_GUESTS;
     return -pthread_mutex_init(&admission->lock, NULL);
 }
 
@@ -107,16 +105,57 @@ int admission_enter(struct admission *admission, uint32_t account, struct admiss
     return error;
 }
 
+/* Under the lock. */
+static void admission_give(struct admission *admission, struct admission_seat *seat)
+{
+    *admission_count(admission, seat->account) -= 1;
+    if (--seat->count > 0 || seat == &admission->unknown)
+        return;
+    list_remove(&seat->link);
+    free(seat);
+}
+
+int admission_enter_unknown(struct admission *admission, struct admission_seat **seat)
+{
+    struct share_holdings held;
+    int error = 0;
+
+    *seat = NULL;
+    pthread_mutex_lock(&admission->lock);
+    held = (struct share_holdings){admission->root, admission->others, 0};
+    if (!admission->open)
+        error = -ESHUTDOWN;
+    else if (admission->unknown.count >= ADMISSION_UNKNOWN
+             || (admission->share.total && !share_has_any(&admission->share, &held)))
+        error = -EUSERS;
+    if (!error) {
+        *seat = &admission->unknown;
+        admission->unknown.count++;
+        admission->others++;
+    }
+    pthread_mutex_unlock(&admission->lock);
+    return error;
+}
+
+int admission_settle(struct admission *admission, uint32_t account, struct admission_seat **seat)
+{
+    int error;
+
+    pthread_mutex_lock(&admission->lock);
+    admission_give(admission, *seat);
+    error = admission_take(admission, account, seat);
+    pthread_mutex_unlock(&admission->lock);
+    if (error)
+        *seat = NULL;
+    return error;
+}
+
 void admission_leave(struct admission *admission, struct admission_seat *seat)
 {
     if (!seat)
         return;
     pthread_mutex_lock(&admission->lock);
-    *admission_count(admission, seat->account) -= 1;
-    if (--seat->count == 0) {
-        list_remove(&seat->link);
-        free(seat);
-    }
+    admission_give(admission, seat);
     pthread_mutex_unlock(&admission->lock);
 }
 

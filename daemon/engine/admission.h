@@ -14,14 +14,20 @@
 #include <pthread.h>
 #include <stdint.h>
 
-struct admission_seat; /* shared by the connections of one account */
+/* Shared by the connections of one account. */
+struct admission_seat {
+    struct list link;
+    uint32_t account;
+    unsigned count; /* connections */
+};
 
 struct admission {
     pthread_mutex_t lock;
     struct list seats;
-    struct share share;    /* of the connections; a total of 0: no limit */
-    unsigned max_per_user; /* 0: no limit but the share */
-    unsigned root, others; /* connections of root, and of all other accounts */
+    struct admission_seat unknown; /* of connections whose account is not known yet */
+    struct share share;            /* of the connections; a total of 0: no limit */
+    unsigned max_per_user;         /* 0: no limit but the share */
+    unsigned root, others;         /* connections of root, and of all other accounts */
     bool open;
 };
 
@@ -41,6 +47,14 @@ void admission_set_open(struct admission *admission, bool open);
  * never has, or -ENOMEM.
  */
 int admission_enter(struct admission *admission, uint32_t account, struct admission_seat **seat);
+
+/*
+ * A seat for a connection whose account is not known yet, of which there are few; errors as above.
+ * admission_settle() exchanges it for one of the account, or, with an error of admission_enter(),
+ * for NULL.
+ */
+int admission_enter_unknown(struct admission *admission, struct admission_seat **seat);
+int admission_settle(struct admission *admission, uint32_t account, struct admission_seat **seat);
 
 /* Gives a seat back; NULL is fine. */
 void admission_leave(struct admission *admission, struct admission_seat *seat);

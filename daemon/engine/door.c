@@ -45,7 +45,10 @@ int door_admit(struct engine *engine, uint32_t uid, int fd, struct engine_client
 {
     struct admission_seat *seat;
     struct epoll_event event;
-    int error = admission_enter(&engine->admission, uid, &seat);
+    uint32_t account;
+    bool settled = accounts_find(engine->accounts, uid, clock_now(), &account);
+    int error = settled ? admission_enter(&engine->admission, account, &seat)
+                        : admission_enter_unknown(&engine->admission, &seat);
 
     if (error)
         return error;
@@ -55,6 +58,8 @@ int door_admit(struct engine *engine, uint32_t uid, int fd, struct engine_client
         return -ENOMEM;
     }
     (*client)->seat = seat;
+    (*client)->account = account;
+    (*client)->settled = settled;
     /* Adding takes memory and may fail; asking for events later does not. */
     event = (struct epoll_event){EPOLLET, {.ptr = *client}};
     if (epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
@@ -64,6 +69,63 @@ int door_admit(struct engine *engine, uint32_t uid, int fd, struct engine_client
     }
     client_io_init(&(*client)->io, fd);
     return 0;
+}
+
+/* Lets a client go that the loop does not know yet. It may have events that are still to be looked
+ * at, so it is freed with others that are gone. */
+static void door_turn_away(struct engine *engine, struct engine_client *client)
+{
+    if (client->visitor)
+        listener_tell_refused(client->io.fd);
+    client->gone = true;
+    list_remove(&client->link);
+    list_insert_before(&engine->dead, &client->link);
+}
+
+/* Puts a client on its account, if that is known or no longer waited for. False while it is not; a
+ * client that its account has no room for goes. */
+static bool door_settle(struct engine *engine, struct engine_client *client)
+{
+    bool known = accounts_find(engine->accounts, client->uid, clock_now(), &client->account);
+    int error;
+
+    if (!known && clock_left(client->doubted_since + DOOR_DOUBT_MS, DOOR_DOUBT_MS) > 0)
+        return false;
+    if (!known)
+        log_limited(LOG_LEVEL_WARNING, LOG_KIND_ACCOUNT, ACCOUNT_GUESTS,
+                    "the user database does not say whether user %" PRIu32 " is a member of the "
+                    "socket's group; its connection shares the guests' limits",
+                    client->uid);
+    error = admission_settle(&engine->admission, client->account, &client->seat);
+    client->settled = true;
+    if (error) {
+        log_limited(LOG_LEVEL_INFO, LOG_KIND_REFUSED, client->account,
+                    "connection of user %" PRIu32 " ended: %s", client->uid, admission_text(error));
+        door_turn_away(engine, client);
+    }
+    return true;
+}
+
+void door_welcome(struct engine *engine, struct engine_client *client)
+{
+    client->doubted_since = clock_now();
+    if (!client->settled && !door_settle(engine, client))
+        list_insert_before(&engine->doubtful, &client->link);
+    else if (!client->gone)
+        serve_add(engine, client);
+}
+
+/* Serves those whose account is known by now. */
+static void door_settle_doubtful(struct engine *engine)
+{
+    list_for_each (it, &engine->doubtful) {
+        struct engine_client *client = list_entry(it, struct engine_client, link);
+
+        if (!door_settle(engine, client) || client->gone)
+            continue;
+        list_remove(&client->link);
+        serve_add(engine, client);
+    }
 }
 
 static bool door_watch(struct engine *engine, int how, uint32_t events)
@@ -80,6 +142,8 @@ bool door_open(struct engine *engine)
 
 void door_close(struct engine *engine)
 {
+    list_for_each (it, &engine->doubtful)
+        door_turn_away(engine, list_entry(it, struct engine_client, link));
     listener_free(engine->listener);
     engine->listener = NULL;
     engine->door_at = 0;
@@ -102,14 +166,14 @@ static void door_let_in(struct engine *engine, uint32_t uid, int fd)
     int error = door_admit(engine, uid, fd, &client);
 
     if (error) {
-        log_limited(LOG_LEVEL_DEBUG, LOG_KIND_REFUSED, uid,
+        log_limited(LOG_LEVEL_DEBUG, LOG_KIND_REFUSED, ACCOUNT_GUESTS,
                     "connection of user %" PRIu32 " refused: %s", uid, admission_text(error));
         listener_refuse(fd);
         return;
     }
     engine->door_warned = false;
     client->visitor = client->io.control = true;
-    serve_add(engine, client);
+    door_welcome(engine, client);
 }
 
 void door_event(struct engine *engine)
@@ -133,8 +197,23 @@ void door_event(struct engine *engine)
     }
 }
 
+int door_left(const struct engine *engine)
+{
+    int left = -1, doubt;
+
+    if (engine->door_at)
+        left = clock_left(engine->door_at, DOOR_PAUSE_MS);
+    if (list_empty(&engine->doubtful))
+        return left;
+    doubt = clock_left(list_entry(engine->doubtful.next, struct engine_client, link)->doubted_since
+                           + DOOR_DOUBT_MS,
+                       DOOR_DOUBT_MS);
+    return left < 0 || doubt < left ? doubt : left;
+}
+
 void door_mind(struct engine *engine)
 {
+    door_settle_doubtful(engine);
     if (engine->door_at == 0 || clock_left(engine->door_at, DOOR_PAUSE_MS) > 0)
         return;
     engine->door_at = 0;

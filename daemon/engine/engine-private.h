@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "engine/accounts.h"
 #include "engine/admission.h"
 #include "engine/client-io.h"
 #include "engine/clock.h"
@@ -32,11 +33,14 @@ struct engine_client {
     struct scheduler_user *record; /* for the scheduler, until the client is added */
     enum scheduler_priority priority;
     struct client_io io;
-    struct rm_client *rm; /* made with the first command */
-    uint64_t id;          /* of one that engine_connect() made */
-    uint32_t uid;
+    struct rm_client *rm;  /* made with the first command */
+    uint64_t id;           /* of one that engine_connect() made */
+    uint32_t uid;          /* for what it is permitted, and the log */
+    uint32_t account;      /* for shares and limits; guests' while it is not settled */
+    int64_t doubted_since; /* clock_now() when the user database was asked */
     uint8_t locality;
     bool visitor;          /* came through the listening socket, and has no id */
+    bool settled;          /* the account is known */
     bool known;            /* to the loop */
     bool canceled;         /* its command, which was read and not run yet */
     bool locality_changed; /* since the last command */
@@ -53,6 +57,7 @@ enum engine_order {
     ENGINE_ORDER_QUERY,    /* token */
     ENGINE_ORDER_SLEEP,    /* whether to, is in engine.sleep_wanted */
     ENGINE_ORDER_ALIVE,    /* nothing to do */
+    ENGINE_ORDER_ACCOUNT,  /* the user database has answered */
     ENGINE_ORDER_STOP,
 };
 
@@ -75,9 +80,11 @@ struct engine {
     struct control control;
     pthread_t thread;
     struct admission admission;
-    struct engine_message stop, alive, fall_asleep; /* made beforehand: these must not fail */
+    struct accounts *accounts;
+    /* Made beforehand: these must not fail. */
+    struct engine_message stop, alive, fall_asleep, account_told;
     atomic_flag stop_sent;
-    atomic_bool alive_sent, sleep_sent;
+    atomic_bool alive_sent, sleep_sent, account_sent;
     atomic_bool sleep_wanted;
     bool started; /* there is a thread to join */
 
@@ -101,6 +108,7 @@ struct engine {
     struct scheduler scheduler;
     struct list clients[ENGINE_BUCKETS];
     struct list visitors; /* clients without an id */
+    struct list doubtful; /* admitted clients whose account is not known yet, the oldest first */
     struct list dead;     /* clients to free once the stack is clear of them */
     struct list unseen;
     uint32_t client_count;
@@ -152,17 +160,27 @@ void device_give_back(struct engine *engine);
  * without its events. 0 or a negative errno. Any thread. */
 int door_admit(struct engine *engine, uint32_t uid, int fd, struct engine_client **client);
 
+/* How long a client waits for the user database to say whose account it is on. */
+#define DOOR_DOUBT_MS 2000
+
+/* Has a client that door_admit() made served, as soon as its account is known. */
+void door_welcome(struct engine *engine, struct engine_client *client);
+
 /* Lets newcomers in through the listening socket, if there is one. False without memory. */
 bool door_open(struct engine *engine);
 
-/* Lets nobody in any more. */
+/* Lets nobody in any more. Clients whose account is not known yet go. */
 void door_close(struct engine *engine);
 
 /* Newcomers wait at the listening socket. */
 void door_event(struct engine *engine);
 
-/* Ends a pause that door_event() made, if it is time for that. */
+/* Ends a pause that door_event() made, if it is time for that, and has clients served whose account
+ * is known by now or has been waited for too long. */
 void door_mind(struct engine *engine);
+
+/* Milliseconds until it is time for either; -1 when it need not be. */
+int door_left(const struct engine *engine);
 
 /* serve.c */
 

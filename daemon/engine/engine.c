@@ -90,8 +90,8 @@ static int engine_timeout(const struct engine *engine)
         timeout = device_clean_up_left(engine);
     if (engine->rm && !engine->failed && !tcti_is_open(engine->tcti))
         timeout = engine_sooner(timeout, clock_left(engine->reopen_at, engine->reopen_wait_ms));
-    if (engine->door_at)
-        timeout = engine_sooner(timeout, clock_left(engine->door_at, DOOR_PAUSE_MS));
+    if (door_left(engine) >= 0)
+        timeout = engine_sooner(timeout, door_left(engine));
     return timeout;
 }
 
@@ -177,6 +177,7 @@ static void engine_init_lists(struct engine *engine)
 {
     scheduler_init(&engine->scheduler, serve_warmth);
     list_init(&engine->visitors);
+    list_init(&engine->doubtful);
     list_init(&engine->dead);
     list_init(&engine->unseen);
     list_init(&engine->control.messages);
@@ -213,6 +214,32 @@ static bool engine_configure(struct engine *engine, const struct engine_config *
            && engine->high_count == config->high_count && engine->low_count == config->low_count;
 }
 
+/* On the thread that asks the user database. */
+static void engine_account_told(void *data)
+{
+    struct engine *engine = data;
+
+    if (!atomic_exchange(&engine->account_sent, true))
+        control_put(&engine->control, &engine->account_told.head, true);
+}
+
+/* Users of another priority have accounts of their own, for their priority to be that of nobody
+ * else. */
+static bool engine_open_accounts(struct engine *engine, const struct engine_config *config)
+{
+    unsigned count = config->high_count + config->low_count;
+    uint32_t *named = calloc(count + 1, sizeof(*named));
+
+    if (!named)
+        return false;
+    for (unsigned i = 0; i < count; i++)
+        named[i] = i < config->high_count ? config->high_uids[i]
+                                          : config->low_uids[i - config->high_count];
+    engine->accounts = accounts_new(&config->accounts, named, count, engine_account_told, engine);
+    free(named);
+    return engine->accounts;
+}
+
 struct engine *engine_new(const struct engine_config *config, const struct engine_events *events,
                           struct listener *listener)
 {
@@ -233,13 +260,17 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
     engine->stop.head.kind = ENGINE_ORDER_STOP;
     engine->alive.head.kind = ENGINE_ORDER_ALIVE;
     engine->fall_asleep.head.kind = ENGINE_ORDER_SLEEP;
+    engine->account_told.head.kind = ENGINE_ORDER_ACCOUNT;
     atomic_flag_clear(&engine->stop_sent);
     atomic_init(&engine->alive_sent, false);
     atomic_init(&engine->sleep_sent, false);
+    atomic_init(&engine->account_sent, false);
     atomic_init(&engine->sleep_wanted, false);
     engine_init_lists(engine);
     engine->listener = listener;
-    error = engine_configure(engine, config) ? engine_init(engine) : -ENOMEM;
+    error = engine_configure(engine, config) && engine_open_accounts(engine, config)
+                ? engine_init(engine)
+                : -ENOMEM;
     if (error) {
         engine->listener = NULL;
         engine_free(engine);
@@ -259,10 +290,11 @@ void engine_free(struct engine *engine)
 {
     if (!engine)
         return;
-    if (engine->started) {
+    if (engine->started)
         pthread_join(engine->thread, NULL);
+    accounts_free(engine->accounts);
+    if (engine->started)
         orders_refuse(engine);
-    }
     scheduler_clear(&engine->scheduler);
     tcti_free(engine->tcti);
     listener_free(engine->listener);

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "engine/accounts.h"
 #include "engine/listener.h"
 #include "engine/reserve.h"
 #include "rm/rm.h"
@@ -23,6 +24,7 @@ struct engine_config {
     const char *name;        /* tells daemons on one TPM apart; copied */
     const char *runtime_dir; /* where the record of sessions is kept; copied; NULL: nowhere */
     struct rm_limits limits;
+    struct accounts_config accounts;
     unsigned max_connections, max_connections_per_user; /* 0: no limit */
     const uint32_t *high_uids, *low_uids;               /* users of other priority; copied */
     unsigned high_count, low_count;

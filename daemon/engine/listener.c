@@ -268,11 +268,29 @@ int listener_accept(struct listener *listener, uint32_t *uid)
     return fd;
 }
 
-void listener_refuse(int fd)
+void listener_tell_refused(int fd)
 {
     uint8_t reply[CONTROL_FRAME_REPLY_SIZE];
 
     control_frame_reply_store(reply, CONTROL_FRAME_HELLO, TSS2_TCTI_RC_NO_CONNECTION);
     send(fd, reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void listener_refuse(int fd)
+{
+    listener_tell_refused(fd);
     close(fd);
+}
+
+bool listener_group(const struct listener *listener, gid_t *group)
+{
+    struct sockaddr_un address = {0};
+    socklen_t size = sizeof(address) - 1;
+    struct stat status;
+
+    if (getsockname(listener->fd, (struct sockaddr *)&address, &size) < 0
+        || address.sun_path[0] == '\0' || lstat(address.sun_path, &status) < 0)
+        return false;
+    *group = status.st_gid;
+    return true;
 }

@@ -6,7 +6,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct listener;
 
@@ -37,6 +39,10 @@ void listener_free(struct listener *listener);
 
 int listener_fd(const struct listener *listener);
 
+/* The group of the socket's file, whose members may connect where its mode lets them. False when it
+ * has no file. */
+bool listener_group(const struct listener *listener, gid_t *group);
+
 /*
  * The next newcomer's socket, with its user in *uid; or a negative errno: -EAGAIN when nobody
  * waits, -EMFILE or -ENFILE when descriptors are out and the newcomer was told so and let go,
@@ -44,5 +50,8 @@ int listener_fd(const struct listener *listener);
  */
 int listener_accept(struct listener *listener, uint32_t *uid);
 
-/* Tells a newcomer that it cannot be served, and closes its socket. */
+/* Tells a newcomer that it cannot be served. */
+void listener_tell_refused(int fd);
+
+/* The same, and closes its socket. */
 void listener_refuse(int fd);

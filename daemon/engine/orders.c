@@ -38,7 +38,7 @@ static void orders_connect(struct engine *engine, struct engine_client *client)
     uint64_t id = client->id;
 
     if (engine->rm && !engine->stopping && !engine->failed) {
-        serve_add(engine, client);
+        door_welcome(engine, client);
         return;
     }
     serve_client_free(client);
@@ -108,6 +108,10 @@ static void orders_carry_out(struct engine *engine, struct engine_message *messa
     case ENGINE_ORDER_ALIVE:
         atomic_store(&engine->alive_sent, false);
         return;
+    case ENGINE_ORDER_ACCOUNT:
+        atomic_store(&engine->account_sent, false);
+        door_mind(engine);
+        return;
     case ENGINE_ORDER_STOP:
         orders_stop(engine);
         return;
@@ -138,6 +142,7 @@ void orders_refuse(struct engine *engine)
         switch ((enum engine_order)message->head.kind) {
         case ENGINE_ORDER_CONNECT:
         case ENGINE_ORDER_ALIVE:
+        case ENGINE_ORDER_ACCOUNT:
         case ENGINE_ORDER_STOP:
             orders_carry_out(engine, message);
             continue;

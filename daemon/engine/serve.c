@@ -44,7 +44,8 @@ void serve_add(struct engine *engine, struct engine_client *client)
     struct list *place =
         client->visitor ? &engine->visitors : &engine->clients[client->id % ENGINE_BUCKETS];
 
-    scheduler_add(&engine->scheduler, &client->turn, client->uid, client->priority, client->record);
+    scheduler_add(&engine->scheduler, &client->turn, client->account, client->priority,
+                  client->record);
     client->record = NULL;
     client->known = true;
     list_insert_before(place, &client->link);
@@ -200,7 +201,7 @@ void serve_event(struct engine *engine, struct engine_client *client, uint32_t e
 static bool serve_prepare(struct engine *engine, struct engine_client *client)
 {
     if (!client->rm) {
-        client->rm = rm_client_new(engine->rm, client->uid);
+        client->rm = rm_client_new(engine->rm, client->account);
         client->locality_changed = client->locality != 0;
     }
     if (client->rm && client->locality_changed) {

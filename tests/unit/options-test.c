@@ -52,6 +52,7 @@ static void test_defaults(void **state)
     assert_null(options.socket);
     assert_int_equal(options.high_priority.count + options.low_priority.count, 0);
     assert_int_equal(options.reserve.kind, RESERVE_AUTO);
+    assert_false(options.guests_apart);
     assert_int_equal(options.idle_release_ms, 250);
     assert_false(options.prng_seed_file);
     assert_false(options.allow_root);
@@ -113,6 +114,24 @@ static void test_long_options(void **state)
     options_clear(&options);
     assert_int_equal(PARSE(&options, &text, "--idle-release=never"), OPTIONS_RUN);
     assert_int_equal(options.idle_release_ms, ENGINE_IDLE_NEVER);
+    options_clear(&options);
+}
+
+static void test_R53_guests_can_be_kept_apart(void **state)
+{
+    struct options options;
+    char *text;
+
+    (void)state;
+    assert_int_equal(PARSE(&options, &text, "--guests=apart"), OPTIONS_RUN);
+    assert_true(options.guests_apart);
+    options_clear(&options);
+    assert_int_equal(PARSE(&options, &text, "--guests=together"), OPTIONS_RUN);
+    assert_false(options.guests_apart);
+    options_clear(&options);
+    assert_int_equal(PARSE(&options, &text, "--guests=many"), OPTIONS_BAD);
+    assert_non_null(strstr(text, "\"many\""));
+    free(text);
     options_clear(&options);
 }
 
@@ -336,6 +355,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_short_options),
         cmocka_unit_test(test_long_options),
+        cmocka_unit_test(test_R53_guests_can_be_kept_apart),
         cmocka_unit_test(test_R41_totals_per_user),
         cmocka_unit_test(test_ways_in),
         cmocka_unit_test(test_R38_priorities),

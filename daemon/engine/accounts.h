@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Whose account a user's connections are on (base/account.h). Root, users that the configuration
+ * names, and users that the user database knows as members of the group that may use the daemon
+ * have accounts of their own; all others are guests, on one account together. For who makes a user
+ * namespace may appear as any of thousands of users, of which the database knows nothing.
+ *
+ * The database may take its time, so a thread of its own asks it, which is started by the first
+ * question. What it says is kept: for ACCOUNTS_MEMBER_MS of a member, ACCOUNTS_GUEST_MS of another.
+ * Then it is asked again, and what it said before counts until it has answered. When it does not
+ * say, a user is what it was, and a guest at first.
+ *
+ * There is room for ACCOUNTS_KNOWN users. Of those that are not asked about the member goes last,
+ * then who was asked for last. Beyond ACCOUNTS_WAITING questions that wait, a user is a guest.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define ACCOUNTS_KNOWN     512
+#define ACCOUNTS_WAITING   64
+#define ACCOUNTS_MEMBER_MS 600000
+#define ACCOUNTS_GUEST_MS  60000
+
+struct accounts;
+
+/* As membership_lookup(). */
+typedef int accounts_lookup_fn(uint32_t uid, gid_t group);
+
+struct accounts_config {
+    accounts_lookup_fn *lookup; /* NULL: each user has an account of its own */
+    gid_t group;
+};
+
+/*
+ * `told` is called with `data` on another thread, whenever an answer has come that somebody waits
+ * for; it must return at once, and must not call back. The users `named` have accounts of their own
+ * in any case; they are copied. NULL without memory.
+ */
+struct accounts *accounts_new(const struct accounts_config *config, const uint32_t *named,
+                              unsigned named_count, void (*told)(void *data), void *data);
+
+/* Does not wait for a question that the database does not answer. NULL is fine. */
+void accounts_free(struct accounts *accounts);
+
+/* The account of a user in *account; or false when the database is asked first, which ends in
+ * told(). `now` is clock_now(). Any thread; waits for nothing. */
+bool accounts_find(struct accounts *accounts, uint32_t uid, int64_t now, uint32_t *account);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine/membership.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+
+/* The longest entry, and the most groups of one user, that are read. */
+#define MEMBERSHIP_MAX_ENTRY  (1 << 20)
+#define MEMBERSHIP_MAX_GROUPS 65536
+
+/* The user's entry, its strings in *buffer, which is to be freed. 1, 0 when there is none, or a
+ * negative errno. */
+static int membership_entry(uint32_t uid, struct passwd *entry, char **buffer)
+{
+    struct passwd *found = NULL;
+    int error = ERANGE;
+
+    *buffer = NULL;
+    for (size_t size = 1024; error == ERANGE && size <= MEMBERSHIP_MAX_ENTRY; size *= 4) {
+        char *larger = realloc(*buffer, size);
+
+        if (!larger)
+            return -ENOMEM;
+        *buffer = larger;
+        error = getpwuid_r(uid, entry, *buffer, size, &found);
+    }
+    /* getpwuid(3) lists what systems say when there is no such user. */
+    if (error == ENOENT || error == ESRCH || error == EBADF || error == EPERM)
+        return 0;
+    return error ? -error : found != NULL;
+}
+
+static int membership_among_groups(const struct passwd *entry, gid_t group)
+{
+    int count = 64, room, member = 0;
+    gid_t *groups = NULL;
+
+    do {
+        gid_t *larger = realloc(groups, (size_t)count * sizeof(*groups));
+
+        if (!larger) {
+            free(groups);
+            return -ENOMEM;
+        }
+        groups = larger;
+        room = count;
+        /* Without room for all of them it says in `count` how many there are. */
+    } while (getgrouplist(entry->pw_name, entry->pw_gid, groups, &count) < 0 && count > room
+             && count <= MEMBERSHIP_MAX_GROUPS);
+    for (int i = 0; i < count && i < room && !member; i++)
+        member = groups[i] == group;
+    free(groups);
+    return member;
+}
+
+int membership_lookup(uint32_t uid, gid_t group)
+{
+    struct passwd entry;
+    char *buffer;
+    int known = membership_entry(uid, &entry, &buffer);
+
+    if (known == 1)
+        known = entry.pw_gid == group || membership_among_groups(&entry, group);
+    free(buffer);
+    return known;
+}
