@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh
+#
+# Virtual machines whose TPM is an swtpm behind /dev/tpm0, for the scripts that try the installed
+# service. To be sourced, after packages.sh, by a POSIX shell that is at the tree's top and root;
+# defines names only and runs nothing.
+#
+#   machine_init KERNEL DEBIAN  what the machine is: KERNEL is plain, or hmac for one with
+#                               CONFIG_TCG_TPM2_HMAC, of Debian 12 or 13. Makes $work, the directory
+#                               of the run, and $cache, whose content later runs may use again. Both
+#                               are removed at the end of the script, unless machine_keep named them.
+#   machine_keep DIRECTORY      before machine_init: keeps both below DIRECTORY
+#   machine_build               builds the tree, and fetches the kernel and a root directory; with
+#                               MACHINE_TARGETS only those targets, of tests too
+#   machine_root_tree           puts a fresh $root there with the service installed as README.md says
+#   machine_unit SCRIPT NAME    has SCRIPT run in the machine, its output on the first serial port
+#   machine_disk                makes the disk from $root
+#   machine_boot LOG [tpm|none] runs the machine until it turns itself off, the first serial port to
+#                               standard output and to LOG; with none it has no TPM
+#   step TEXT COMMAND...        runs it, and shows what it said only when it failed
+
+MACHINE_PACKAGES="qemu-system-x86 mmdebstrap e2fsprogs swtpm kmod cpio xz-utils"
+# What the guest's programs need, by Debian release.
+MACHINE_GUEST="systemd systemd-sysv udev dbus polkitd tpm2-tools libtss2-tcti-device0 \
+libtss2-tctildr0 libtss2-esys-3.0.2-0 libtss2-rc0 libglib2.0-0 tpm-udev cryptsetup-bin kmod"
+MACHINE_GUEST_13="systemd-cryptsetup"
+# Words of the kernel's command line, and what machine_build builds when that is not all.
+MACHINE_APPEND=
+MACHINE_TARGETS=
+
+machine_kept=
+swtpm=
+
+machine_refuse()
+{
+    echo "${0#./}: $1" >&2
+    exit "$2"
+}
+
+machine_keep()
+{
+    machine_kept=$1
+}
+
+machine_cleanup()
+{
+    # It ends by itself with the virtual machine.
+    [ -z "$swtpm" ] || kill "$swtpm" 2>/dev/null || :
+    if [ -n "$machine_kept" ]; then
+        echo "${0#./}: all of it is in $work and $cache" >&2
+    else
+        rm -rf --one-file-system "$work"
+    fi
+}
+
+# The package of the kernel. Those with no release of their own are named, since a release's
+# backports move on to kernels that are configured otherwise.
+machine_kernel_package()
+{
+    case $debian:$kernel in
+    12:plain | 13:plain) echo linux-image-cloud-amd64 ;;
+    12:hmac) echo linux-image-6.12.43+deb12-amd64 ;;
+    13:hmac) echo linux-image-6.16.12+deb13-cloud-amd64 ;;
+    *) return 1 ;;
+    esac
+}
+
+machine_init()
+{
+    kernel=$1 debian=$2
+    if ! codename=$(debian_codename "$debian") || ! machine_kernel_package >/dev/null; then
+        machine_refuse "knows no kernel \"$kernel\" of Debian \"$debian\"" 64
+    fi
+    [ "$(id -u)" -eq 0 ] || machine_refuse "only root can make a root directory; run it as root" 77
+    [ "$(dpkg --print-architecture)" = amd64 ] \
+        || machine_refuse "knows the virtual machine of amd64 only; run it on such a host" 69
+    # shellcheck disable=SC2086 # lists of words
+    install_packages $PACKAGES_BUILD $MACHINE_PACKAGES
+    if [ -n "$machine_kept" ]; then
+        mkdir -p "$machine_kept"
+        machine_kept=$(cd "$machine_kept" && pwd)
+        work=$machine_kept/run-$debian-$kernel
+        cache=$machine_kept/cache
+        rm -rf --one-file-system "$work"
+        mkdir "$work"
+    else
+        work=$(mktemp -d /var/tmp/tabrmd-machine.XXXXXX)
+        cache=$work/cache
+    fi
+    mkdir -p "$cache"
+    root=$work/root
+    trap machine_cleanup EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+}
+
+step()
+{
+    echo "== $1"
+    shift
+    "$@" >"$work/step.log" 2>&1 </dev/null || {
+        status=$?
+        cat "$work/step.log" >&2
+        exit "$status"
+    }
+}
+
+# machine_apt TOOL ARGUMENT...   apt for the guest's release and its backports, with lists of its own
+machine_apt()
+{
+    apt_tool=$1
+    shift
+    "$apt_tool" -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$apt/sources" \
+        -o Dir::State="$apt/state" -o Dir::State::status=/dev/null -o Dir::Cache="$apt/cache" \
+        -o APT::Sandbox::User=root "$@"
+}
+
+machine_apt_init()
+{
+    apt=$cache/apt-$debian
+    [ ! -d "$apt/state" ] || return 0
+    mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial"
+    debian_sources "$codename" "$apt/sources"
+    # Backports are where updates are.
+    for file in "$apt/sources"/*; do
+        case $file in
+        *.sources) sed -i "/^Suites:/s/\\b$codename-updates\\b/& $codename-backports/" "$file" ;;
+        *) sed -i "/^deb .* $codename-updates/{p;s/-updates/-backports/}" "$file" ;;
+        esac
+    done
+    machine_apt apt-get update
+}
+
+# machine_unpack DIRECTORY PACKAGE...   the guest's release's packages, not installed
+machine_unpack()
+{
+    into=$1
+    shift
+    rm -rf "$into.part"
+    mkdir -p "$into.part/packages"
+    (cd "$into.part/packages" && machine_apt apt-get download "$@")
+    for package in "$into.part/packages"/*.deb; do
+        dpkg -x "$package" "$into.part"
+    done
+    rm -r "$into.part/packages"
+    mv "$into.part" "$into"
+}
+
+machine_fetch_kernel()
+{
+    machine_apt_init
+    image=$(machine_kernel_package)
+    case $image in
+    linux-image-cloud-amd64)
+        image=$(machine_apt apt-cache depends "$image" \
+            | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+        ;;
+    esac
+    [ -n "$image" ]
+    machine_unpack "$cache/kernel-$debian-$kernel" "$image"
+    version=${image#linux-image-}
+    # Debian 13 has its modules in /usr/lib only.
+    [ -d "$cache/kernel-$debian-$kernel/lib" ] || ln -s usr/lib "$cache/kernel-$debian-$kernel/lib"
+    depmod -b "$cache/kernel-$debian-$kernel" "$version"
+    grep -q '^CONFIG_EXT4_FS=y' "$cache/kernel-$debian-$kernel/boot/config-$version" \
+        || machine_initramfs "$cache/kernel-$debian-$kernel" "$version"
+}
+
+# machine_initramfs KERNEL VERSION
+# For a kernel that has the disk's modules only as files: loads them, and goes on on the disk.
+machine_initramfs()
+{
+    machine_unpack "$1/initramfs" busybox-static
+    mkdir "$1/initramfs/dev" "$1/initramfs/new"
+    modprobe -d "$1" -S "$2" --show-depends -a nvme ext4 crc32c_generic \
+        | sed -n 's/^insmod \([^ ]*\).*/\1/p' | awk '!seen[$0]++' | while read -r module; do
+        cp "$module" "$1/initramfs/"
+        xz -d "$1/initramfs/${module##*/}" 2>/dev/null || : # as it may be plain
+        module=${module##*/}
+        echo "insmod /${module%.xz}"
+    done >"$1/initramfs/modules"
+    cat >"$1/initramfs/init" <<'INIT'
+#!/bin/busybox sh
+/bin/busybox mount -t devtmpfs none /dev
+while read -r line; do
+    /bin/busybox $line
+done </modules
+until [ -b /dev/nvme0n1 ]; do
+    /bin/busybox sleep 0.1
+done
+/bin/busybox mount -t ext4 /dev/nvme0n1 /new
+exec /bin/busybox switch_root /new /sbin/init
+INIT
+    chmod 755 "$1/initramfs/init"
+    (cd "$1/initramfs" && find . | cpio -o -H newc) >"$1/initramfs.cpio"
+}
+
+machine_fetch_root()
+{
+    packages=$MACHINE_GUEST
+    [ "$debian" = 12 ] || packages="$packages $MACHINE_GUEST_13"
+    rm -rf --one-file-system "$cache/root-$debian.part"
+    # shellcheck disable=SC2046 # a list of files
+    mmdebstrap --variant=minbase --include="$packages" "$codename" "$cache/root-$debian.part" \
+        $(debian_sources "$codename" "$cache/sources-$debian")
+    # The group is to be the one that our own file makes.
+    chroot "$cache/root-$debian.part" userdel tss
+    ! chroot "$cache/root-$debian.part" getent group tss
+    mv "$cache/root-$debian.part" "$cache/root-$debian"
+}
+
+machine_compile()
+{
+    tests=disabled
+    [ -z "$MACHINE_TARGETS" ] || tests=enabled
+    meson setup "$work/build" . --prefix=/usr --sysconfdir=/etc --buildtype=release -Dtests=$tests
+    # shellcheck disable=SC2086 # a list of words
+    ninja -C "$work/build" $MACHINE_TARGETS
+}
+
+machine_build()
+{
+    step "build" machine_compile
+    [ -d "$cache/kernel-$debian-$kernel" ] \
+        || step "fetch the kernel \"$kernel\" of Debian $debian" machine_fetch_kernel
+    [ -d "$cache/root-$debian" ] || step "make a root of Debian $debian" machine_fetch_root
+}
+
+# As README.md tells an administrator to do it; what that starts is started by the boot here.
+machine_root_tree()
+{
+    rm -rf --one-file-system "$root"
+    cp -a --reflink=auto "$cache/root-$debian" "$root"
+    cp -a --reflink=auto "$cache/kernel-$debian-$kernel/lib/modules" "$root/usr/lib/"
+    DESTDIR=$root meson install -C "$work/build" --no-rebuild
+    chroot "$root" systemd-sysusers
+    chroot "$root" getent group tss
+    chroot "$root" systemctl enable tabrmd.service
+    # Nothing else is to be started, slowly.
+    chroot "$root" systemctl mask getty@tty1.service e2scrub_reap.service e2scrub_all.timer \
+        apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer \
+        systemd-pstore.service systemd-timesyncd.service
+    chroot "$root" systemctl set-default multi-user.target
+}
+
+machine_unit()
+{
+    install "$1" "$root/usr/local/sbin/"
+    cat >"$root/etc/systemd/system/$2.service" <<UNIT
+[Unit]
+After=dbus.service systemd-logind.service
+SuccessAction=poweroff-immediate
+FailureAction=poweroff-immediate
+[Service]
+Type=exec
+ExecStart=/usr/local/sbin/$2
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/ttyS0
+[Install]
+WantedBy=multi-user.target
+UNIT
+    chroot "$root" systemctl enable "$2.service"
+}
+
+machine_disk()
+{
+    rm -f "$work/disk"
+    mke2fs -q -t ext4 -d "$root" "$work/disk" 3G
+}
+
+machine_start_tpm()
+{
+    mkdir -p "$work/tpm"
+    rm -f "$work/tpm"/* "$work/tpm.log"
+    swtpm socket --tpm2 --tpmstate "dir=$work/tpm" --ctrl "type=unixio,path=$work/tpm/ctrl" \
+        --terminate --log "file=$work/tpm.log,level=20" </dev/null >/dev/null 2>&1 &
+    swtpm=$!
+    for try in $(seq 50); do
+        [ ! -S "$work/tpm/ctrl" ] || return 0
+        sleep 0.1
+    done
+    machine_refuse "swtpm did not make its socket within $((try / 10)) seconds" 1
+}
+
+machine_boot()
+{
+    log=$1 with=${2:-tpm}
+    set --
+    [ ! -e "$cache/kernel-$debian-$kernel/initramfs.cpio" ] \
+        || set -- -initrd "$cache/kernel-$debian-$kernel/initramfs.cpio"
+    if [ "$with" = tpm ]; then
+        machine_start_tpm
+        set -- "$@" -chardev "socket,id=tpm,path=$work/tpm/ctrl" \
+            -tpmdev emulator,id=tpm,chardev=tpm -device tpm-crb,tpmdev=tpm
+    fi
+    timeout --foreground 7200 qemu-system-x86_64 -accel tcg,thread=multi -cpu Nehalem \
+        -smp 2 -m 1024 -nodefaults -no-user-config -no-reboot -display none -nic none \
+        -kernel "$cache/kernel-$debian-$kernel"/boot/vmlinuz-* \
+        -append "root=/dev/nvme0n1 rw quiet panic=-1 systemd.show_status=no $MACHINE_APPEND" \
+        -drive "file=$work/disk,if=none,id=disk,format=raw,cache=unsafe,snapshot=on" \
+        -device nvme,drive=disk,serial=1 "$@" -serial stdio </dev/null \
+        | sed -u 's/\r$//' | tee "$log"
+    [ -z "$swtpm" ] || wait "$swtpm" || :
+    swtpm=
+}
