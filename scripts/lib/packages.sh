@@ -10,11 +10,11 @@
 #                              makes files in DIRECTORY with the host's own sources of Debian
 #                              packages, for the release of that name, so that other roots are made
 #                              from a local mirror where there is one; prints the files' paths
-#   fetch_peers DIRECTORY      unpacks the packaged tpm2-abrmd, its client library and sshd into
-#                              DIRECTORY, without installing them, and exports
+#   fetch_peers DIRECTORY      unpacks the packaged tpm2-abrmd, its client library, sshd and haproxy
+#                              into DIRECTORY, without installing them, and exports
 #                              TABRMD_TEST_PEER_DAEMON (the program),
-#                              TABRMD_TEST_PEER_LIBDIR (the directory of its client library) and
-#                              TABRMD_TEST_SSHD (the program)
+#                              TABRMD_TEST_PEER_LIBDIR (the directory of its client library),
+#                              TABRMD_TEST_SSHD and TABRMD_TEST_HAPROXY (the programs)
 
 # dpkg-dev tells meson the directory of libraries that the loader searches.
 # shellcheck disable=SC2034 # the lists are for those who source this file
@@ -27,7 +27,7 @@ python3-tpm2-pytss clevis-tpm2 openssl tpm2-openssl libtpm2-pkcs11-1 libtpm2-pkc
 openssh-client libwrap0 libnss-wrapper systemd xdg-dbus-proxy"
 # shellcheck disable=SC2034 # for `scripts/test --long`: the fuzzers
 PACKAGES_LONG="clang libclang-rt-14-dev"
-PACKAGES_PEERS="tpm2-abrmd libtss2-tcti-tabrmd0 openssh-server"
+PACKAGES_PEERS="tpm2-abrmd libtss2-tcti-tabrmd0 openssh-server haproxy"
 
 # Prints those of the named packages that are not installed.
 missing_packages()
@@ -118,8 +118,14 @@ debian_sources()
     done
 }
 
+# Prints the package and what it needs and is not installed.
+package_with_libraries()
+{
+    LC_ALL=C apt-get -s install --no-install-recommends "$1" | sed -n 's/^Inst \([^ ]*\) .*/\1/p'
+}
+
 # None of these is installed: tpm2-abrmd's package starts a service that takes the bus name,
-# sshd's one that lets people in.
+# sshd's one that lets people in, haproxy's one that listens.
 fetch_peers()
 {
     mkdir -p "$1" || return 1
@@ -130,8 +136,8 @@ fetch_peers()
         packages_known $PACKAGES_PEERS || apt_get_as_root update || :
         (
             cd "$peers" || exit 1
-            # shellcheck disable=SC2086
-            set -- -qq download $PACKAGES_PEERS
+            # shellcheck disable=SC2046,SC2086
+            set -- -qq download $PACKAGES_PEERS $(package_with_libraries haproxy)
             [ "$(id -u)" -ne 0 ] || set -- -o APT::Sandbox::User=root "$@"
             apt-get "$@" >&2 || exit 1
             for package in ./*.deb; do
@@ -148,5 +154,6 @@ fetch_peers()
         TABRMD_TEST_PEER_LIBDIR=${library%/*}
     done
     TABRMD_TEST_SSHD=$peers/usr/sbin/sshd
-    export TABRMD_TEST_PEER_DAEMON TABRMD_TEST_PEER_LIBDIR TABRMD_TEST_SSHD
+    TABRMD_TEST_HAPROXY=$peers/usr/sbin/haproxy
+    export TABRMD_TEST_PEER_DAEMON TABRMD_TEST_PEER_LIBDIR TABRMD_TEST_SSHD TABRMD_TEST_HAPROXY
 }
