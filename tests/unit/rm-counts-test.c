@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How many commands the chip sees for one command of a client. */
+#include "belady.h"
 #include "esys-jobs.h"
 #include "rm-world.h"
 #include "wire/handle.h"
@@ -143,39 +144,6 @@ static void zipf_trace(uint8_t *trace, unsigned length, unsigned keys)
     }
 }
 
-/* Loads that Belady's rule needs: the key whose next use is farthest leaves. */
-static unsigned optimal_loads(const uint8_t *trace, unsigned length, unsigned slots)
-{
-    int held[8];
-    unsigned count = 0, loads = 0;
-
-    for (unsigned i = 0; i < length; i++) {
-        unsigned farthest = 0, victim = 0, slot;
-
-        for (slot = 0; slot < count && held[slot] != trace[i]; slot++)
-            ;
-        if (slot < count)
-            continue;
-        loads++;
-        if (count < slots) {
-            held[count++] = trace[i];
-            continue;
-        }
-        for (slot = 0; slot < count; slot++) {
-            unsigned next = i + 1;
-
-            while (next < length && trace[next] != held[slot])
-                next++;
-            if (next > farthest) {
-                farthest = next;
-                victim = slot;
-            }
-        }
-        held[victim] = trace[i];
-    }
-    return loads;
-}
-
 static void test_zipf_is_near_the_optimum(void **state)
 {
     struct rm_world *world = *state;
@@ -192,7 +160,7 @@ static void test_zipf_is_near_the_optimum(void **state)
     for (unsigned i = 0; i < 2000; i++)
         assert_int_equal(job_sign(esys, keys[trace[i]], ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
     /* A load beyond the first three needs a flush. */
-    optimum = 2000 + 2 * optimal_loads(trace, 2000, 3) - 3;
+    optimum = 2000 + 2 * belady_loads(trace, 2000, 3) - 3;
     assert_in_range(world->chip->commands, optimum, optimum * 115 / 100);
 }
 
