@@ -22,8 +22,7 @@ struct rm_reserve reserve_get(const struct reserve_rule *rule, const struct rese
     case RESERVE_NEVER:
         return (struct rm_reserve){0};
     case RESERVE_SLOTS:
-        reserve.objects = rule->objects;
-        reserve.sessions = rule->sessions;
+        reserve = (struct rm_reserve){rule->objects, rule->sessions, RESERVE_ACTIVE};
         break;
     }
     return reserve;

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "neighbour.h"
 
-#include "wire/command.h"
-#include "wire/response.h"
+#include "wire/header.h"
 
 #include <string.h>
 #include <tss2/tss2_tpm2_types.h>
 
-#define PARENT UINT32_C(0x8100BEEF)
-#define TRIES  10
-#define MOST   8 /* objects or sessions that are held at a time */
+#define PARENT    UINT32_C(0x8100BEEF)
+#define HANDLE_AT HEADER_SIZE /* of what a command made, in its response */
+#define TRIES     10
 
 /* A command that is being put together, and its answer. */
 struct exchange {
@@ -66,11 +65,11 @@ static uint32_t run(struct exchange *exchange, neighbour_send_fn *send, void *ch
     return answer;
 }
 
-static void flush(neighbour_send_fn *send, void *chip, uint32_t handle)
+static void flush(struct exchange *exchange, neighbour_send_fn *send, void *chip, uint32_t handle)
 {
-    uint8_t command[COMMAND_OWN_SIZE], response[NEIGHBOUR_BYTES];
-
-    send(chip, command, command_build_flush_context(command, handle), response);
+    begin(exchange);
+    put32(exchange, handle);
+    run(exchange, send, chip, TPM2_ST_NO_SESSIONS, TPM2_CC_FlushContext);
 }
 
 /* TPMT_PUBLIC of an ECC P-256 storage key, as TPM2B. */
@@ -117,7 +116,7 @@ static bool make_parent(struct exchange *exchange, neighbour_send_fn *send, void
     put32(exchange, 0); /* creationPCR */
     if (run(exchange, send, chip, TPM2_ST_SESSIONS, TPM2_CC_CreatePrimary) != TPM2_RC_SUCCESS)
         return false;
-    primary = load_be32(exchange->response + RESPONSE_HANDLE_AT);
+    primary = load_be32(exchange->response + HANDLE_AT);
     begin(exchange);
     put32(exchange, TPM2_RH_OWNER);
     put32(exchange, primary);
@@ -125,7 +124,7 @@ static bool make_parent(struct exchange *exchange, neighbour_send_fn *send, void
     put32(exchange, PARENT);
     if (run(exchange, send, chip, TPM2_ST_SESSIONS, TPM2_CC_EvictControl) != TPM2_RC_SUCCESS)
         return false;
-    flush(send, chip, primary);
+    flush(exchange, send, chip, primary);
     return true;
 }
 
@@ -200,30 +199,30 @@ static uint32_t load(const struct neighbour *neighbour, struct exchange *exchang
 bool neighbour_try(struct neighbour *neighbour, neighbour_send_fn *send, void *chip)
 {
     struct exchange exchange;
-    uint32_t held[2 * MOST + 1], code;
+    uint32_t held[2 * NEIGHBOUR_MOST + 1], code;
     unsigned count = 0, refused = 0;
 
     neighbour->tries++;
-    for (unsigned i = 0; i < neighbour->wants.objects && i < MOST; i++) {
+    for (unsigned i = 0; i < neighbour->wants.objects && i < NEIGHBOUR_MOST; i++) {
         code = start_sequence(&exchange, send, chip);
         if (code == TPM2_RC_SUCCESS)
-            held[count++] = load_be32(exchange.response + RESPONSE_HANDLE_AT);
+            held[count++] = load_be32(exchange.response + HANDLE_AT);
         neighbour->no_object += is_no_room(code);
         refused += is_no_room(code);
     }
-    for (unsigned i = 0; i < neighbour->wants.sessions && i < MOST; i++) {
+    for (unsigned i = 0; i < neighbour->wants.sessions && i < NEIGHBOUR_MOST; i++) {
         code = start_session(&exchange, send, chip, i % 2);
         if (code == TPM2_RC_SUCCESS)
-            held[count++] = load_be32(exchange.response + RESPONSE_HANDLE_AT);
+            held[count++] = load_be32(exchange.response + HANDLE_AT);
         neighbour->no_session += is_no_room(code);
         refused += is_no_room(code);
     }
     while (count > 0)
-        flush(send, chip, held[--count]);
+        flush(&exchange, send, chip, held[--count]);
     if (neighbour->wants.load && neighbour->key_size > 0) {
         code = load(neighbour, &exchange, send, chip);
         if (code == TPM2_RC_SUCCESS)
-            flush(send, chip, load_be32(exchange.response + RESPONSE_HANDLE_AT));
+            flush(&exchange, send, chip, load_be32(exchange.response + HANDLE_AT));
         neighbour->no_load += is_no_room(code);
         refused += is_no_room(code);
     }

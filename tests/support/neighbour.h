@@ -18,6 +18,8 @@
 typedef uint32_t neighbour_send_fn(void *chip, const uint8_t *command, size_t size,
                                    uint8_t *response);
 
+#define NEIGHBOUR_MOST 8 /* objects, and sessions, at a time */
+
 /* What it wants at a time. */
 struct neighbour_wants {
     unsigned objects;  /* hash sequences, held together */

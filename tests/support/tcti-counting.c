@@ -4,24 +4,17 @@
  * through, can write them down, can play a slow chip, and can break things on purpose. Below it
  * stands swtpm by its Unix sockets, or any other TCTI.
  *
- * Configuration: KEY=VALUE, comma separated.
- *   server=PATH       swtpm's Unix socket for TPM commands
- *   ctrl=PATH         swtpm's Unix control socket; without it no cancel and no locality
- *   next=CONF         instead of the two: any TCTI loader string; takes the rest of the line
- *   counts=PATH       the table of counts.h; what the chip's user sends counts, answered or not
- *   trace=PATH        a line is appended for each command: its code, and the four bytes behind
- *                     the header, which are the first handle of a command that has one
- *   profile=discrete  delays as of a discrete chip
- *   fewer=COUNT       slots for objects and for sessions that the chip has less; see slots.h
- *   faults=PATH       the script of faults.h
+ * counting-conf.h says how it is configured.
  *
  * A command passes three phases: a timer runs where there is a delay or a fault, then the lower
  * TCTI works, then its answer waits here to be fetched. The poll handle is an epoll descriptor that
  * holds what the present phase waits for, so that a slow chip is slow to poll() too.
  */
+#include "counting-conf.h"
 #include "counts.h"
 #include "discrete.h"
 #include "faults.h"
+#include "neighbour-tcti.h"
 #include "slots.h"
 #include "tcti-swtpm.h"
 #include "wire/header.h"
@@ -52,7 +45,9 @@ struct counting {
     bool slow; /* profile=discrete */
     struct counts *counts;
     struct faults *faults;
-    struct slots *slots; /* NULL: the chip's own */
+    struct slots *slots;              /* NULL: the chip's own */
+    struct neighbour_tcti *neighbour; /* NULL: nobody else uses the chip */
+    uint32_t code;                    /* of the command that is under way */
     int trace;
     int timer;
     int gate; /* epoll, or -1 when the lower TCTI cannot be polled */
@@ -154,7 +149,7 @@ static TSS2_RC counting_transmit(TSS2_TCTI_CONTEXT *tcti, size_t size, const uin
         return TSS2_TCTI_RC_BAD_SEQUENCE;
     if (!self->lower)
         return TSS2_TCTI_RC_IO_ERROR;
-    code = header_load(command).code;
+    self->code = code = header_load(command).code;
     if (self->counts)
         counts_add(self->counts, code);
     write_trace(self, command, size);
@@ -235,6 +230,8 @@ static TSS2_RC fetch_lower(struct counting *self, int32_t timeout)
         return rc;
     (void)gate_lower(self, false);
     self->phase = rc == TSS2_RC_SUCCESS ? PHASE_ANSWER : PHASE_IDLE;
+    if (rc == TSS2_RC_SUCCESS && self->neighbour)
+        neighbour_tcti_between(self->neighbour, self->lower, self->code);
     if (rc == TSS2_RC_SUCCESS && self->slots)
         slots_learn(self->slots, self->answer, self->answer_size);
     if (rc == TSS2_RC_SUCCESS)
@@ -334,6 +331,7 @@ static void counting_finalize(TSS2_TCTI_CONTEXT *tcti)
     counts_close(self->counts);
     faults_free(self->faults);
     slots_free(self->slots);
+    neighbour_tcti_free(self->neighbour);
     if (self->trace >= 0)
         close(self->trace);
     if (self->timer >= 0)
@@ -343,44 +341,7 @@ static void counting_finalize(TSS2_TCTI_CONTEXT *tcti)
     explicit_bzero(self->answer, sizeof(self->answer));
 }
 
-struct conf {
-    const char *server, *ctrl, *next, *counts, *trace, *profile, *faults, *fewer;
-};
-
-/* Cuts `text` into the parts of the configuration, in place. */
-static bool parse_conf(struct conf *conf, char *text)
-{
-    static const struct {
-        const char *key;
-        size_t at;
-    } keys[] = {
-        {"server=", offsetof(struct conf, server)}, {"ctrl=", offsetof(struct conf, ctrl)},
-        {"next=", offsetof(struct conf, next)},     {"counts=", offsetof(struct conf, counts)},
-        {"trace=", offsetof(struct conf, trace)},   {"profile=", offsetof(struct conf, profile)},
-        {"faults=", offsetof(struct conf, faults)}, {"fewer=", offsetof(struct conf, fewer)},
-    };
-
-    while (text && *text) {
-        size_t i;
-
-        for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-            if (strncmp(text, keys[i].key, strlen(keys[i].key)) == 0)
-                break;
-        if (i == sizeof(keys) / sizeof(keys[0]))
-            return false;
-        *(const char **)(void *)((char *)conf + keys[i].at) = text + strlen(keys[i].key);
-        if (strcmp(keys[i].key, "next=") == 0)
-            break;
-        text = strchr(text, ',');
-        if (text)
-            *text++ = '\0';
-    }
-    return !conf->server != !conf->next && (!conf->ctrl || conf->server)
-           && (!conf->profile || strcmp(conf->profile, "discrete") == 0)
-           && (!conf->fewer || (conf->fewer[0] >= '1' && conf->fewer[0] <= '9' && !conf->fewer[1]));
-}
-
-static TSS2_RC open_lower(struct counting *self, const struct conf *conf)
+static TSS2_RC open_lower(struct counting *self, const struct counting_conf *conf)
 {
     size_t handles;
 
@@ -408,7 +369,7 @@ static TSS2_RC open_lower(struct counting *self, const struct conf *conf)
     return TSS2_RC_SUCCESS;
 }
 
-static TSS2_RC counting_open(struct counting *self, const struct conf *conf)
+static TSS2_RC counting_open(struct counting *self, const struct counting_conf *conf)
 {
     self->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (self->timer < 0)
@@ -429,13 +390,17 @@ static TSS2_RC counting_open(struct counting *self, const struct conf *conf)
         return TSS2_TCTI_RC_MEMORY;
     if (conf->fewer && !(self->slots = slots_new((uint32_t)(conf->fewer[0] - '0'))))
         return TSS2_TCTI_RC_MEMORY;
+    if (conf->neighbour && !(self->neighbour = neighbour_tcti_new(&conf->wants, conf->neighbour))) {
+        fprintf(stderr, "counting TCTI: %s: %s\n", conf->neighbour, strerror(errno));
+        return TSS2_TCTI_RC_BAD_VALUE;
+    }
     return open_lower(self, conf);
 }
 
 static TSS2_RC counting_init(TSS2_TCTI_CONTEXT *tcti, size_t *size, const char *config)
 {
     struct counting *self = counting(tcti);
-    struct conf conf = {0};
+    struct counting_conf conf;
     char *text;
     TSS2_RC rc;
 
@@ -452,7 +417,7 @@ static TSS2_RC counting_init(TSS2_TCTI_CONTEXT *tcti, size_t *size, const char *
         return TSS2_TCTI_RC_MEMORY;
     memset(self, 0, sizeof(*self));
     self->trace = self->timer = self->gate = -1;
-    rc = parse_conf(&conf, text) ? counting_open(self, &conf) : TSS2_TCTI_RC_BAD_VALUE;
+    rc = counting_conf_parse(&conf, text) ? counting_open(self, &conf) : TSS2_TCTI_RC_BAD_VALUE;
     free(text);
     if (rc != TSS2_RC_SUCCESS) {
         counting_finalize(tcti);

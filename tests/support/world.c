@@ -317,25 +317,39 @@ bool world_power_cycle(const struct world *world)
     return result == 0;
 }
 
-static bool start_all(struct world *world)
+/* The loader string of the counting TCTI, and the tables that it counts in. False with errno. */
+static bool configure_tcti(struct world *world)
 {
-    char *work = world_path(world, "work"), *counts = world_path(world, "counts");
+    char *counts = world_path(world, "counts"), *refused = world_path(world, "refused");
+    GString *conf = g_string_new(world_env("TABRMD_TEST_COUNTING", TEST_COUNTING));
     bool usual = world->setup.daemon || world->setup.all_slots;
     const char *narrow = usual ? NULL : variants[world_variant()].tcti;
+    bool neighbour = world->setup.neighbour;
+
+    g_string_append_printf(conf, ":server=%s/server,ctrl=%s/ctrl,counts=%s,faults=%s/faults%s",
+                           world->dir, world->dir, counts, world->dir, narrow ? narrow : "");
+    if (neighbour)
+        g_string_append_printf(conf, ",wants=%s,neighbour=%s", world->setup.neighbour, refused);
+    if (world->setup.tcti)
+        g_string_append_printf(conf, ",%s", world->setup.tcti);
+    world->tcti = g_string_free(conf, FALSE);
+    world->counts = counts_open(counts);
+    world->refused = neighbour ? counts_open(refused) : NULL;
+    g_free(counts);
+    g_free(refused);
+    return world->counts && (world->refused || !neighbour);
+}
+
+static bool start_all(struct world *world)
+{
+    char *work = world_path(world, "work");
     bool ready = false;
 
-    world->tcti =
-        g_strdup_printf("%s:server=%s/server,ctrl=%s/ctrl,counts=%s,faults=%s/faults%s%s%s",
-                        world_env("TABRMD_TEST_COUNTING", TEST_COUNTING), world->dir, world->dir,
-                        counts, world->dir, narrow ? narrow : "", world->setup.tcti ? "," : "",
-                        world->setup.tcti ? world->setup.tcti : "");
-    world->counts = counts_open(counts);
-    if (!world->counts || mkdir(work, 0700) < 0)
+    if (!configure_tcti(world) || mkdir(work, 0700) < 0)
         fprintf(stderr, "world: %s: %s\n", world->dir, strerror(errno));
     else
         ready = start_swtpm(world) && start_bus(world)
                 && (world->setup.no_daemon || world_start_daemon(world));
-    g_free(counts);
     g_free(work);
     return ready;
 }
@@ -413,6 +427,7 @@ bool world_free(struct world *world)
     process_end(&world->bus_daemon, WORLD_END_MS);
     process_end(&world->swtpm, WORLD_END_MS);
     counts_close(world->counts);
+    counts_close(world->refused);
     if (world->dir[0])
         nftw(world->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     g_free(world->address);

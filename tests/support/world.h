@@ -45,6 +45,7 @@ struct world_setup {
     const char *const *env;   /* its environment, as in struct process_setup */
     const char *tools_libdir; /* another client library for tpm2-tools */
     const char *tcti;         /* more configuration for the counting TCTI: "profile=discrete" */
+    const char *neighbour;    /* what another user of the chip wants: "2/1", see counting-conf.h */
     const char *bus_rules;    /* more rules for the bus policy: "<deny own='...'/>" */
     bool tpm12;               /* swtpm plays a TPM 1.2 */
     bool all_slots;           /* the chip has all its slots in each variant */
@@ -59,6 +60,7 @@ struct world {
     GDBusConnection *bus;
     struct process swtpm, bus_daemon, daemon;
     struct counts *counts;
+    struct counts *refused; /* behind which commands the neighbour found no room, or NULL */
 };
 
 /* A world with its daemon ready to serve. */
