@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What commands are expected to cost, by what they ask for. */
+#include "engine/command-cost.h"
+#include "wire/header.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tss2/tss2_tpm2_types.h>
+
+#include <cmocka.h>
+
+#define MS UINT64_C(1000000)
+
+struct bytes {
+    uint8_t at[1024];
+    size_t size;
+};
+
+static void put16(struct bytes *bytes, uint16_t value)
+{
+    store_be16(bytes->at + bytes->size, value);
+    bytes->size += 2;
+}
+
+static void put32(struct bytes *bytes, uint32_t value)
+{
+    store_be32(bytes->at + bytes->size, value);
+    bytes->size += 4;
+}
+
+static void put_zeros(struct bytes *bytes, uint16_t count)
+{
+    put16(bytes, count);
+    memset(bytes->at + bytes->size, 0, count);
+    bytes->size += count;
+}
+
+/* A command with one handle and a password authorization, up to its parameters. */
+static struct bytes begin(uint32_t code)
+{
+    struct bytes bytes = {.size = HEADER_SIZE};
+
+    header_store(bytes.at, TPM2_ST_SESSIONS, HEADER_SIZE, code);
+    put32(&bytes, 0x80000000);
+    put32(&bytes, 9 + 3);
+    put32(&bytes, TPM2_RS_PW);
+    put_zeros(&bytes, 0);
+    bytes.at[bytes.size++] = 0;
+    put_zeros(&bytes, 3);
+    return bytes;
+}
+
+static struct bytes create(uint32_t code, uint16_t sensitive, uint16_t type)
+{
+    struct bytes bytes = begin(code);
+
+    put_zeros(&bytes, sensitive);
+    put16(&bytes, 100);
+    put16(&bytes, type);
+    return bytes;
+}
+
+static struct bytes sign(uint16_t digest, uint16_t scheme)
+{
+    struct bytes bytes = begin(TPM2_CC_Sign);
+
+    put_zeros(&bytes, digest);
+    put16(&bytes, scheme);
+    return bytes;
+}
+
+static struct bytes bare(uint32_t code)
+{
+    struct bytes bytes = {.size = HEADER_SIZE};
+
+    header_store(bytes.at, TPM2_ST_NO_SESSIONS, HEADER_SIZE, code);
+    return bytes;
+}
+
+static uint64_t kind(struct bytes bytes)
+{
+    return command_cost_kind(bytes.at, bytes.size);
+}
+
+static void test_R60_unknown_commands_have_usual_costs(void **state)
+{
+    struct command_cost costs = {0};
+    uint64_t random = command_cost_expected(&costs, kind(bare(TPM2_CC_GetRandom)));
+    uint64_t signature = command_cost_expected(&costs, kind(sign(32, TPM2_ALG_ECDSA)));
+    uint64_t key =
+        command_cost_expected(&costs, kind(create(TPM2_CC_CreatePrimary, 7, TPM2_ALG_ECC)));
+    uint64_t rsa =
+        command_cost_expected(&costs, kind(create(TPM2_CC_CreatePrimary, 7, TPM2_ALG_RSA)));
+
+    (void)state;
+    assert_int_equal(random, 10 * MS);
+    /* Far enough apart for the express lane. */
+    assert_true(random <= signature / 4);
+    assert_true(key > signature && rsa > key);
+}
+
+static void test_R60_costs_are_learned_for_each_kind(void **state)
+{
+    struct command_cost costs = {0};
+    uint64_t kinds[] = {
+        kind(bare(TPM2_CC_GetRandom)),
+        kind(begin(TPM2_CC_GetRandom)),
+        kind(sign(32, TPM2_ALG_ECDSA)),
+        kind(sign(20, TPM2_ALG_RSASSA)),
+        kind(create(TPM2_CC_Create, 0, TPM2_ALG_ECC)),
+        kind(create(TPM2_CC_Create, 130, TPM2_ALG_RSA)),
+        kind(create(TPM2_CC_Load, 200, TPM2_ALG_RSA)),
+    };
+    size_t count = sizeof(kinds) / sizeof(kinds[0]);
+
+    (void)state;
+    for (size_t i = 0; i < count; i++)
+        command_cost_learn(&costs, kinds[i], (i + 1) * 100 * MS);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(command_cost_expected(&costs, kinds[i]), (i + 1) * 100 * MS);
+        for (size_t k = 0; k < i; k++)
+            assert_true(kinds[k] != kinds[i]);
+    }
+    /* One that is odd once moves it by a part, and is forgotten. */
+    command_cost_learn(&costs, kinds[0], 900 * MS);
+    assert_int_equal(command_cost_expected(&costs, kinds[0]), 300 * MS);
+    for (unsigned i = 0; i < 20; i++)
+        command_cost_learn(&costs, kinds[0], 100 * MS);
+    assert_in_range(command_cost_expected(&costs, kinds[0]), 100 * MS, 101 * MS);
+}
+
+/* What the parameters' sizes are does not matter, nor how much of them is there. */
+static void test_kind_is_that_of_the_algorithm_alone(void **state)
+{
+    struct bytes cut = sign(64, TPM2_ALG_ECDSA);
+    uint64_t whole = kind(cut), plain;
+
+    (void)state;
+    assert_int_equal(kind(sign(0, TPM2_ALG_ECDSA)), whole);
+    assert_int_equal(kind(sign(20, TPM2_ALG_ECDSA)), whole);
+    cut.size = HEADER_SIZE;
+    plain = kind(cut);
+    assert_true(plain != 0 && plain != whole);
+    for (cut = sign(64, TPM2_ALG_ECDSA); cut.size > HEADER_SIZE; cut.size--)
+        assert_true(kind(cut) == plain || kind(cut) == whole);
+}
+
+/* Sizes that lead out of the command. */
+static void test_any_bytes_have_a_kind(void **state)
+{
+    unsigned seed = 1;
+
+    (void)state;
+    for (unsigned i = 0; i < 100000; i++) {
+        /* Its own memory, so that a read beyond its end is seen. */
+        struct bytes bytes = i % 2 ? create(TPM2_CC_Import, 9, TPM2_ALG_ECC) : sign(9, 0);
+        size_t have = HEADER_SIZE + (size_t)rand_r(&seed) % (bytes.size - HEADER_SIZE);
+        uint8_t *copy = malloc(have);
+
+        assert_non_null(copy);
+        memcpy(copy, bytes.at, have);
+        for (size_t at = HEADER_SIZE; at < have; at++)
+            if (rand_r(&seed) % 4 == 0)
+                copy[at] = (uint8_t)rand_r(&seed);
+        assert_true(command_cost_kind(copy, have) != 0);
+        free(copy);
+    }
+}
+
+/* More kinds than there is room for: each one's cost is its own, or the usual one. */
+static void test_many_kinds_push_each_other_out(void **state)
+{
+    struct command_cost costs = {0};
+    unsigned known = 0;
+
+    (void)state;
+    for (uint32_t code = 0; code < 10 * COMMAND_COST_KINDS; code++)
+        command_cost_learn(&costs, kind(bare(0x20000000 + code)), (1000 + code) * MS);
+    for (uint32_t code = 0; code < 10 * COMMAND_COST_KINDS; code++) {
+        uint64_t cost = command_cost_expected(&costs, kind(bare(0x20000000 + code)));
+
+        assert_true(cost == (1000 + code) * MS || cost == 10 * MS);
+        known += cost != 10 * MS;
+    }
+    assert_in_range(known, 1, COMMAND_COST_KINDS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_R60_unknown_commands_have_usual_costs),
+        cmocka_unit_test(test_R60_costs_are_learned_for_each_kind),
+        cmocka_unit_test(test_kind_is_that_of_the_algorithm_alone),
+        cmocka_unit_test(test_any_bytes_have_a_kind),
+        cmocka_unit_test(test_many_kinds_push_each_other_out),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
