@@ -187,6 +187,22 @@ enum client_io_status client_io_read(struct client_io *io, uint8_t *buffer, size
     return status;
 }
 
+size_t client_io_peek(const struct client_io *io, uint8_t *buffer, size_t capacity)
+{
+    size_t have = io->in.end - io->in.start;
+    ssize_t count;
+
+    if (io->in.bytes) {
+        have = have < capacity ? have : capacity;
+        memcpy(buffer, io->in.bytes + io->in.start, have);
+        return have;
+    }
+    do {
+        count = recv(io->fd, buffer, capacity, MSG_DONTWAIT | MSG_PEEK);
+    } while (count < 0 && errno == EINTR);
+    return count > 0 ? (size_t)count : 0;
+}
+
 void client_io_read_done(struct client_io *io, uint8_t *frame, size_t size)
 {
     (void)io;

@@ -49,6 +49,10 @@ void client_io_clear(struct client_io *io);
 enum client_io_status client_io_read(struct client_io *io, uint8_t *buffer, size_t capacity,
                                      uint8_t **frame, size_t *size);
 
+/* Copies up to `capacity` bytes of what client_io_read() would begin with, and leaves them there.
+ * How many; 0 when there are none. */
+size_t client_io_peek(const struct client_io *io, uint8_t *buffer, size_t capacity);
+
 /* Wipes the frame that client_io_read() gave. */
 void client_io_read_done(struct client_io *io, uint8_t *frame, size_t size);
 

@@ -32,7 +32,6 @@ static struct engine_client *door_client_new(struct engine *engine, uint32_t uid
     client->uid = uid;
     client->io.fd = -1;
     list_init(&client->link);
-    list_init(&client->unseen);
     client->priority = door_priority(engine, uid);
     client->record = scheduler_user_new();
     if (client->record)

@@ -10,6 +10,7 @@
 #include "engine/admission.h"
 #include "engine/client-io.h"
 #include "engine/clock.h"
+#include "engine/command-cost.h"
 #include "engine/control.h"
 #include "engine/engine.h"
 #include "engine/ledger-file.h"
@@ -26,8 +27,7 @@
 
 struct engine_client {
     struct engine *engine;
-    struct list link;   /* in its bucket by id, of the visitors, or of those to free */
-    struct list unseen; /* its input may have control frames that nobody looked for */
+    struct list link; /* in its bucket by id, of the visitors, or of those to free */
     struct admission_seat *seat;
     struct scheduler_client turn;
     struct scheduler_user *record; /* for the scheduler, until the client is added */
@@ -110,7 +110,7 @@ struct engine {
     struct list visitors; /* clients without an id */
     struct list doubtful; /* admitted clients whose account is not known yet, the oldest first */
     struct list dead;     /* clients to free once the stack is clear of them */
-    struct list unseen;
+    struct command_cost costs;
     uint32_t client_count;
     struct engine_client *running; /* whose command was read and is not answered yet */
     bool submitted;                /* that command was given to the resource manager */
@@ -193,6 +193,14 @@ enum rm_warmth serve_warmth(const struct scheduler_client *turn);
 /* Runs the next command whose turn it is, if it is anybody's. */
 void serve_next(struct engine *engine);
 
+/* The least that something done for a client is charged, nanoseconds: what it costs the engine
+ * beside the time that is measured, in system calls and in what they leave cold. */
+#define SERVE_COST_MIN UINT64_C(20000)
+
+/* Charges a client for what is done for it outside of its turn: a control frame, or a look for
+ * one. */
+void serve_bill(struct engine *engine, struct engine_client *client);
+
 /* Cancels the command that the client sent and that was not read yet. A TSS2_RC. */
 uint32_t serve_cancel_waiting(struct engine *engine, struct engine_client *client);
 
@@ -217,11 +225,13 @@ void serve_client_free(struct engine_client *client);
 
 /* requests.c */
 
-/* Carries out the control frames that stand before, or right behind, a client's next command. */
-void requests_look(struct engine *engine, struct engine_client *client);
+/* Carries out control frames that stand before, or right behind, a client's next command: up to
+ * `most`, and no more than a client may have carried out in a row. How many. */
+unsigned requests_look(struct engine *engine, struct engine_client *client, unsigned most);
 
-/* The same for all clients with input that nobody looked at. */
-void requests_look_all(struct engine *engine);
+/* The same for clients with input that nobody looked at, users in turn. A bounded number of looks
+ * and frames; true when there is more to do. */
+bool requests_look_all(struct engine *engine);
 
 /* Carries out one control frame, which was found at `place`. */
 void requests_carry_out(struct engine *engine, struct engine_client *client,
@@ -229,7 +239,8 @@ void requests_carry_out(struct engine *engine, struct engine_client *client,
 
 /* orders.c */
 
-/* Carries out the waiting messages. Also runs from inside of a running command. */
+/* Carries out a bounded number of the waiting messages. Also runs from inside of a running
+ * command. */
 void orders_serve(struct engine *engine);
 
 /* Refuses the waiting messages. */

@@ -13,17 +13,14 @@
 /* How long after engine_stop() the running command is left alone before it is canceled. */
 #define ENGINE_STOP_PATIENCE_MS 10000
 
-/* How often epoll is asked in a row: enough for one event of each of the most clients there are. */
-#define ENGINE_ROUNDS (16384 / ENGINE_EVENTS)
-
-/* Takes in what happened to the descriptors since the last time. All of it, so that the next turn
- * goes to the right client, but not more than that: something may always happen. */
-static void engine_take_in(struct engine *engine, int timeout)
+/* Takes in what happened to the descriptors since the last time, asking epoll up to `rounds` times
+ * in a row. */
+static void engine_take_in(struct engine *engine, int timeout, unsigned rounds)
 {
     struct epoll_event events[ENGINE_EVENTS];
     int count = ENGINE_EVENTS;
 
-    for (unsigned round = 0; round < ENGINE_ROUNDS && count == ENGINE_EVENTS; round++) {
+    for (unsigned round = 0; round < rounds && count == ENGINE_EVENTS; round++) {
         count = epoll_wait(engine->epoll_fd, events, ENGINE_EVENTS, timeout);
         for (int i = 0; i < count; i++) {
             if (events[i].data.ptr == &engine->control)
@@ -37,12 +34,20 @@ static void engine_take_in(struct engine *engine, int timeout)
     }
 }
 
-/* Both functions run inside of a TPM command. */
+/* One event of each client that there is, and of the others: all that happened, so that the next
+ * turn goes to the right client, but not more than that, for something may always happen. */
+static unsigned engine_rounds(const struct engine *engine)
+{
+    return engine->client_count / ENGINE_EVENTS + 1;
+}
+
+/* Both functions run inside of a TPM command. Each call does a bounded part of what there is to do,
+ * and then the TPM's answer is looked for again. */
 static void engine_waiter_serve(void *data)
 {
     struct engine *engine = data;
 
-    engine_take_in(engine, 0);
+    engine_take_in(engine, 0, 1);
     requests_look_all(engine);
     if (engine->stopping && !engine->stop_canceled
         && clock_left(engine->stop_at, ENGINE_STOP_MS)
@@ -55,16 +60,17 @@ static void engine_waiter_serve(void *data)
 static int engine_waiter_timeout(void *data)
 {
     struct engine *engine = data;
+    bool more = scheduler_scans(&engine->scheduler);
     int left;
 
     if (!engine->stopping)
-        return -1;
+        return more ? 0 : -1;
     left = clock_left(engine->stop_at, ENGINE_STOP_MS);
     if (left == 0)
         return TCTI_GIVE_UP;
     if (!engine->stop_canceled)
         left -= ENGINE_STOP_MS - ENGINE_STOP_PATIENCE_MS;
-    return left > 0 ? left : 0;
+    return left > 0 && !more ? left : 0;
 }
 
 static bool engine_serves(const struct engine *engine)
@@ -82,7 +88,8 @@ static int engine_timeout(const struct engine *engine)
 {
     int timeout = -1;
 
-    if (engine_serves(engine) && scheduler_waiting(&engine->scheduler))
+    if (engine_serves(engine) ? scheduler_waiting(&engine->scheduler)
+                              : scheduler_scans(&engine->scheduler))
         return 0;
     if (engine->sleep == ENGINE_FALLING_ASLEEP)
         return 0;
@@ -100,7 +107,7 @@ static void engine_loop(struct engine *engine)
     while (!engine->stopping) {
         device_mind(engine);
         door_mind(engine);
-        engine_take_in(engine, engine_timeout(engine));
+        engine_take_in(engine, engine_timeout(engine), engine_rounds(engine));
         serve_bury(engine);
         if (engine->stopping)
             break;
@@ -179,7 +186,6 @@ static void engine_init_lists(struct engine *engine)
     list_init(&engine->visitors);
     list_init(&engine->doubtful);
     list_init(&engine->dead);
-    list_init(&engine->unseen);
     list_init(&engine->control.messages);
     for (unsigned i = 0; i < ENGINE_BUCKETS; i++)
         list_init(&engine->clients[i]);

@@ -3,6 +3,10 @@
 
 #include <stdlib.h>
 
+/* How many messages are carried out in a row. The descriptor of the queue stays readable while
+ * there are more. */
+#define ORDERS_ROW 64
+
 /* The highest locality that a user may choose. Localities 3 and 4 are the platform's own
  * (TPM 2.0 Library Part 1, clause "Locality"). */
 static uint8_t orders_max_locality(uint32_t uid)
@@ -128,10 +132,13 @@ static struct engine_message *orders_take(struct engine *engine)
 
 void orders_serve(struct engine *engine)
 {
-    struct engine_message *message;
+    for (unsigned i = 0; i < ORDERS_ROW; i++) {
+        struct engine_message *message = orders_take(engine);
 
-    while ((message = orders_take(engine)))
+        if (!message)
+            break;
         orders_carry_out(engine, message);
+    }
 }
 
 void orders_refuse(struct engine *engine)

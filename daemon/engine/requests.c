@@ -8,6 +8,10 @@
 /* Control frames of one client that are carried out in a row; the others wait for its turn. */
 #define REQUESTS_ROW 8
 
+/* Control frames of all clients, and looks for them, that are carried out between two commands, or
+ * before the TPM's answer is looked for again. */
+#define REQUESTS_ROUND 64
+
 /* TPM 2.0 Library Part 2, "TPMA_LOCALITY": 0 to 4, and 32 upward. */
 static bool requests_is_locality(uint8_t locality)
 {
@@ -65,36 +69,45 @@ static bool requests_listens(const struct engine_client *client)
            && !client_io_sending(&client->io);
 }
 
-void requests_look(struct engine *engine, struct engine_client *client)
+unsigned requests_look(struct engine *engine, struct engine_client *client, unsigned most)
 {
     uint8_t frame[CONTROL_FRAME_MAX_REQUEST];
     enum client_io_place place;
+    unsigned done;
     size_t size;
     int error;
 
     if (!requests_listens(client))
-        return;
+        return 0;
+    serve_bill(engine, client);
     error = client_io_pull(&client->io, engine->scratch, engine->command_capacity);
     if (error) {
         serve_drop(engine, client);
-        return;
+        return 0;
     }
-    for (unsigned i = 0; i < REQUESTS_ROW && requests_listens(client); i++) {
+    most = most < REQUESTS_ROW ? most : REQUESTS_ROW;
+    for (done = 0; done < most && requests_listens(client); done++) {
         place = client_io_take_control(&client->io, engine->command_capacity,
                                        client != engine->running, frame, &size);
         if (place == CLIENT_IO_NOWHERE)
             break;
+        serve_bill(engine, client);
         requests_carry_out(engine, client, place, frame, size);
     }
+    return done;
 }
 
-void requests_look_all(struct engine *engine)
+bool requests_look_all(struct engine *engine)
 {
-    while (!list_empty(&engine->unseen)) {
-        struct engine_client *client =
-            list_entry(engine->unseen.next, struct engine_client, unseen);
+    struct scheduler_client *turn;
+    unsigned left = REQUESTS_ROUND;
 
-        list_remove(&client->unseen);
-        requests_look(engine, client);
+    /* A client may come again meanwhile: carrying out a frame may show that there is more. */
+    while (left > 0 && (turn = scheduler_scan_next(&engine->scheduler))) {
+        struct engine_client *client = list_entry(turn, struct engine_client, turn);
+
+        left--;
+        left -= requests_look(engine, client, left);
     }
+    return scheduler_scans(&engine->scheduler);
 }

@@ -1,22 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Whose command the chip runs next. Chip time is shared evenly by users, and by the clients of a
- * user among themselves: start-time fair queueing. Everybody has a virtual time that moves with
- * the chip time used; the least goes first, and who comes back from a rest may lag behind the
- * others by a bounded credit only.
+ * user among themselves: start-time fair queueing. Each user and each client has a virtual time
+ * that moves with the time used; the least goes first, and who comes back from a rest may lag
+ * behind the others by a bounded credit only. The client that is first in this fair order is the
+ * head.
  *
  * Even shares alone would let a client with cheap commands wait for one expensive command of each
- * of the others. So there is an express lane: a client whose commands cost a fraction of what the
- * one whose turn it is needs goes first. The lane may take as much chip time as was used outside
- * of it and no more, so nobody starves.
+ * of the others. So there is an express lane: a command that is expected to cost a fraction of the
+ * head's passes it. The lane may use as much time as was used outside of it: each user has savings
+ * of such time, which grow with the time used outside. And the head waits for the lane no longer
+ * than its own command is expected to take, nor longer than a bound.
  *
- * And when the one whose turn it is would push something out of the chip, one whose own things are
- * still there may go first, so that they need not be brought back. Such a one gets ahead of its
- * share by a bounded time only, and what it adds to the wait of the one whose turn it is is bounded
- * too. Others behind that one may wait somewhat longer; and who went ahead waits its share out.
+ * And when the head's command would push something out of the chip, a client whose own things are
+ * still there may pass it, so that they need not be brought back: the affinity lane. Such a client
+ * gets ahead of its share by a bounded time only, and what it adds to the wait of the head is
+ * bounded too. Others behind the head may wait somewhat longer; and who passed waits its share out.
  *
  * Users have a priority, which is a weight: the virtual time of a user with four times the weight
  * moves a quarter as fast. And nobody is passed by a lower priority.
+ *
+ * What a command will cost is the caller's word (scheduler_rate()), and asked for only where
+ * commands of several clients wait.
+ *
+ * The scheduler also has the order in which clients' input is scanned for control frames, users in
+ * turn.
  *
  * Pure: times are what the caller says, in nanoseconds. Nothing is allocated but a record for each
  * user, by scheduler_user_new(). One thread.
@@ -29,6 +37,31 @@
 
 #include <stdint.h>
 
+/* How much time a user, or a client, that rested may use before the others have theirs. */
+#define SCHEDULER_CREDIT UINT64_C(100000000)
+
+/* A command is express if it is expected to cost at most one part in this many of the head's. */
+#define SCHEDULER_EXPRESS_RATIO 4
+
+/* The most time by which the express lane lengthens the wait of a client that is the head. */
+#define SCHEDULER_EXPRESS_BOUND UINT64_C(100000000)
+
+/* The most time of the express lane that one user can save up. */
+#define SCHEDULER_EXPRESS_SAVINGS INT64_C(100000000)
+
+/*
+ * The most time by which the affinity lane lengthens the wait of the head. A switch from one
+ * client's things to another's costs the chip two to four context commands, about 30 to 100 ms on
+ * a discrete chip; the more commands fit into the bound, the fewer switches there are, and the
+ * longer is the wait.
+ */
+#define SCHEDULER_AFFINITY_BOUND UINT64_C(100000000)
+
+/* How far the affinity lane takes a client, or its user, ahead of its share when no other client
+ * waits; with N that wait it is one part in N + 1. */
+#define SCHEDULER_AFFINITY_LEAD UINT64_C(100000000)
+
+/* Clients that the affinity lane considers: those served last. */
 #define SCHEDULER_RECENT 8
 
 struct scheduler_user;
@@ -40,7 +73,7 @@ typedef enum rm_warmth scheduler_warmth_fn(const struct scheduler_client *client
 enum scheduler_lane {
     SCHEDULER_FAIR,
     SCHEDULER_EXPRESS,
-    SCHEDULER_WARM,
+    SCHEDULER_AFFINITY,
 };
 
 enum scheduler_priority {
@@ -51,38 +84,54 @@ enum scheduler_priority {
 
 #define SCHEDULER_PRIORITIES (SCHEDULER_HIGH + 1)
 
+struct scheduler_fair {
+    struct heap users;     /* that have a command to run, by virtual time */
+    uint64_t virtual_time; /* of the user that was served last out of the fair order */
+};
+
+struct scheduler_express {
+    struct list users; /* that have a command to run */
+    uint64_t fed;      /* time used outside of the lane so far */
+};
+
+struct scheduler_affinity {
+    scheduler_warmth_fn *warmth;
+    uint64_t used;                                     /* time used in the lane so far */
+    struct scheduler_client *recent[SCHEDULER_RECENT]; /* the last one served first */
+};
+
 /* The turn that was given last, until it is charged. Its user outlives its client. */
 struct scheduler_turn {
+    enum scheduler_lane lane;
     struct scheduler_user *user;     /* NULL: no turn is open */
     struct scheduler_client *client; /* NULL once it was removed */
-    enum scheduler_lane lane;
-    uint64_t client_limit, user_limit; /* of virtual times, in the express lane */
+    struct scheduler_client *passed; /* the head that the express lane passed; likewise */
+    uint64_t client_limit, user_limit;
 };
 
 struct scheduler {
     struct list users;
-    struct heap ready_users;
-    struct heap express[SCHEDULER_PRIORITIES]; /* all ready clients, by expected cost */
-    uint64_t virtual_time;  /* of the user that was served last out of the fair order */
-    uint64_t sequence;      /* makes equals first come, first served */
-    int64_t express_budget; /* chip time that the express lane may use */
-    scheduler_warmth_fn *warmth;
+    struct scheduler_fair fair;
+    struct scheduler_express express;
+    struct scheduler_affinity affinity;
     struct scheduler_turn turn;
-    unsigned waiting; /* clients that have a command to run */
-    uint64_t passed;  /* chip time used so far by clients that were served for being warm */
-    struct scheduler_client *recent[SCHEDULER_RECENT]; /* served last; the others are cold */
+    struct list unrated; /* clients with a command of unknown cost */
+    struct list scan;    /* users with clients whose input is to be scanned */
+    uint64_t sequence;   /* makes equals first come, first served */
+    unsigned waiting;    /* clients that have a command to run */
 };
 
 /* A client's part; embedded in whatever the client is. */
 struct scheduler_client {
     struct scheduler_user *user;
-    struct heap_node fair, express;
+    struct heap_node fair, cheap;
+    struct list unrated, scan;
     uint64_t virtual_time;
-    uint64_t mean; /* what its commands cost, recent ones counting more */
     uint64_t sequence;
-    uint64_t express_key; /* order within one class of cost */
+    uint64_t expected; /* cost of the command that waits; 0: not known */
     unsigned cost_class;
-    uint64_t passed_before; /* scheduler->passed when it began to wait */
+    uint64_t delayed;         /* by the express lane, since it began to wait */
+    uint64_t affinity_before; /* time used in the affinity lane when it began to wait */
 };
 
 void scheduler_init(struct scheduler *scheduler, scheduler_warmth_fn *warmth);
@@ -104,7 +153,7 @@ void scheduler_add(struct scheduler *scheduler, struct scheduler_client *client,
 /* Takes a client out, in whatever state; harmless for one that was not added. */
 void scheduler_remove(struct scheduler *scheduler, struct scheduler_client *client);
 
-/* The client has a command to run. No effect when that was known. Not for the one that runs. */
+/* The client has a command to run. No effect when that was known. */
 void scheduler_ready(struct scheduler *scheduler, struct scheduler_client *client);
 
 /* The client has no command to run any more. */
@@ -113,8 +162,16 @@ void scheduler_unready(struct scheduler *scheduler, struct scheduler_client *cli
 /* True when some client has a command to run. */
 static inline bool scheduler_waiting(const struct scheduler *scheduler)
 {
-    return scheduler->ready_users.root != NULL;
+    return scheduler->waiting > 0;
 }
+
+/* A client whose command's cost should be known before the next turn is given, or NULL: there is
+ * none where no other client waits. */
+struct scheduler_client *scheduler_unrated(const struct scheduler *scheduler);
+
+/* The command of that client is expected to cost so many nanoseconds. */
+void scheduler_rate(struct scheduler *scheduler, struct scheduler_client *client,
+                    uint64_t expected);
 
 /*
  * The client whose turn it is, no longer marked as ready; NULL when there is none. Each turn ends
@@ -126,3 +183,19 @@ struct scheduler_client *scheduler_pick(struct scheduler *scheduler);
 /* The turn that was given last took `cost` nanoseconds. They are the user's, whether or not its
  * client is still there. */
 void scheduler_charge(struct scheduler *scheduler, uint64_t cost);
+
+/* What was done for the client outside of a turn took `cost` nanoseconds. */
+void scheduler_bill(struct scheduler *scheduler, struct scheduler_client *client, uint64_t cost);
+
+/* The client's input is to be scanned. No effect when that was known. */
+void scheduler_scan(struct scheduler *scheduler, struct scheduler_client *client);
+
+/* The next client whose input is to be scanned, which is no longer known to be one; NULL when there
+ * is none. Users take turns, and clients of a user. */
+struct scheduler_client *scheduler_scan_next(struct scheduler *scheduler);
+
+/* The client's input needs no scan any more. */
+void scheduler_scanned(struct scheduler_client *client);
+
+/* True when some client's input is to be scanned. */
+bool scheduler_scans(const struct scheduler *scheduler);

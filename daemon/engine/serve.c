@@ -4,6 +4,7 @@
 #include "wire/control-frame.h"
 #include "wire/response.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,12 +22,6 @@
  * nobody is to wait until all others have used the chip for so long.
  */
 #define SERVE_COST_MAX UINT64_C(60000000000)
-
-/*
- * The least that a turn is charged, nanoseconds: what one costs the engine beside the time that is
- * measured, in system calls and in what they leave cold.
- */
-#define SERVE_COST_MIN UINT64_C(20000)
 
 /* What a user is charged for what it got since `started`. */
 static uint64_t serve_cost(uint64_t started)
@@ -72,7 +67,6 @@ void serve_drop(struct engine *engine, struct engine_client *client)
         return;
     client->gone = true;
     scheduler_remove(&engine->scheduler, &client->turn);
-    list_remove(&client->unseen);
     list_remove(&client->link);
     list_insert_before(&engine->dead, &client->link);
     engine->client_count--;
@@ -110,8 +104,8 @@ static void serve_watch(struct engine *engine, struct engine_client *client)
 /* Its input is to be looked at for control frames before a command takes its time. */
 static void serve_notice(struct engine *engine, struct engine_client *client)
 {
-    if (client->io.control && !client->gone && list_empty(&client->unseen))
-        list_insert_before(&engine->unseen, &client->unseen);
+    if (client->io.control && !client->gone)
+        scheduler_scan(&engine->scheduler, &client->turn);
 }
 
 /* Puts a client that may do something in line, or lets it go. */
@@ -225,27 +219,40 @@ static size_t serve_submit(struct engine *engine, struct engine_client *client, 
     return answer;
 }
 
-/* Runs the command that was read from the client, and answers it. */
-static void serve_run(struct engine *engine, struct engine_client *client, uint8_t *frame,
-                      size_t size)
+/* True when the chip carried out what the client asked for, of which `before` is the count of its
+ * commands until then: a cost to learn from. */
+static bool serve_was_run(const struct engine *engine, uint64_t before)
 {
+    return rm_stats(engine->rm)->chip_commands != before
+           && header_load(engine->response).code == TPM2_RC_SUCCESS;
+}
+
+/* Runs the command that was read from the client, and answers it. Its kind, or 0 when nothing can
+ * be learned from what it cost. */
+static uint64_t serve_run(struct engine *engine, struct engine_client *client, uint8_t *frame,
+                          size_t size)
+{
+    uint64_t before = rm_stats(engine->rm)->chip_commands, kind = command_cost_kind(frame, size);
     size_t answer;
 
     /* While the command runs only what comes anew is looked at. */
     engine->running = client;
     client->canceled = false;
     if (client->io.in.bytes)
-        requests_look(engine, client);
+        requests_look(engine, client, UINT_MAX);
     requests_look_all(engine);
     if (client->canceled)
         answer = response_build_code(engine->response, RM_RC_CANCELED);
     else
         answer = serve_submit(engine, client, frame, size);
+    if (!serve_was_run(engine, before))
+        kind = 0;
     engine->running = NULL;
     serve_answer(engine, client, engine->response, answer);
     explicit_bzero(engine->response, answer);
     device_settle(engine);
     device_touch(engine);
+    return kind;
 }
 
 enum rm_warmth serve_warmth(const struct scheduler_client *turn)
@@ -253,35 +260,72 @@ enum rm_warmth serve_warmth(const struct scheduler_client *turn)
     return rm_client_warmth(list_entry(turn, const struct engine_client, turn)->rm);
 }
 
-/* What a client does with its turn: what it sent may be a command, a control frame, or nothing. */
-static void serve_turn(struct engine *engine, struct engine_client *client)
+/* What a client's waiting command will likely cost. */
+static uint64_t serve_expected(const struct engine *engine, const struct engine_client *client)
 {
+    uint8_t prefix[COMMAND_COST_PREFIX];
+    size_t have = client_io_peek(&client->io, prefix, sizeof(prefix));
+    uint64_t expected = SERVE_COST_MIN;
+
+    if (have >= HEADER_SIZE && !(client->io.control && control_frame_is(prefix)))
+        expected = command_cost_expected(&engine->costs, command_cost_kind(prefix, have));
+    explicit_bzero(prefix, have);
+    return expected;
+}
+
+/* Tells the scheduler what the waiting commands will cost. */
+static void serve_rate(struct engine *engine)
+{
+    struct scheduler_client *turn;
+
+    while ((turn = scheduler_unrated(&engine->scheduler)))
+        scheduler_rate(&engine->scheduler, turn,
+                       serve_expected(engine, list_entry(turn, struct engine_client, turn)));
+}
+
+/* What a client does with its turn: what it sent may be a command, a control frame, or nothing. The
+ * kind of a command from whose cost something can be learned, or 0. */
+static uint64_t serve_turn(struct engine *engine, struct engine_client *client)
+{
+    uint64_t kind = 0;
     uint8_t *frame;
     size_t size;
 
     if (!serve_read(engine, client, engine->command, &frame, &size))
-        return;
+        return 0;
     if (!client->io.maybe_more && !client->io.in.bytes)
-        list_remove(&client->unseen);
+        scheduler_scanned(&client->turn);
     if (client->io.control && control_frame_is(frame))
         requests_carry_out(engine, client, CLIENT_IO_FRONT, frame, size);
     else
-        serve_run(engine, client, frame, size);
+        kind = serve_run(engine, client, frame, size);
     client_io_read_done(&client->io, frame, size);
+    return kind;
 }
 
 void serve_next(struct engine *engine)
 {
-    struct scheduler_client *turn = scheduler_pick(&engine->scheduler);
-    uint64_t started = clock_now_ns();
     struct engine_client *client;
+    struct scheduler_client *turn;
+    uint64_t started, cost, kind;
 
+    serve_rate(engine);
+    started = clock_now_ns();
+    turn = scheduler_pick(&engine->scheduler);
     if (!turn)
         return;
     client = list_entry(turn, struct engine_client, turn);
-    serve_turn(engine, client);
-    scheduler_charge(&engine->scheduler, serve_cost(started));
+    kind = serve_turn(engine, client);
+    cost = serve_cost(started);
+    scheduler_charge(&engine->scheduler, cost);
+    if (kind)
+        command_cost_learn(&engine->costs, kind, cost);
     serve_line_up(engine, client);
+}
+
+void serve_bill(struct engine *engine, struct engine_client *client)
+{
+    scheduler_bill(&engine->scheduler, &client->turn, SERVE_COST_MIN);
 }
 
 uint32_t serve_cancel_waiting(struct engine *engine, struct engine_client *client)
@@ -289,6 +333,7 @@ uint32_t serve_cancel_waiting(struct engine *engine, struct engine_client *clien
     uint8_t *frame;
     size_t size;
 
+    serve_bill(engine, client);
     /* A client that has not taken its last response is between commands. */
     if (client->closing || client_io_sending(&client->io))
         return TSS2_TCTI_RC_BAD_SEQUENCE;

@@ -228,6 +228,37 @@ static void test_R38_higher_priorities_pass_lower_ones(void **state)
     }
 }
 
+/* What may happen in the middle of a turn, to its client and to another one. */
+static void disturb(struct bench *bench, struct scheduler_client *picked, struct load *other,
+                    unsigned *seed)
+{
+    struct scheduler *scheduler = &bench->scheduler;
+
+    switch (rand_r(seed) % 8) {
+    case 0:
+        scheduler_remove(scheduler, picked);
+        break;
+    case 1:
+        scheduler_remove(scheduler, &other->turn);
+        break;
+    case 2:
+        scheduler_ready(scheduler, picked);
+        break;
+    case 3:
+        if (other->turn.user)
+            scheduler_bill(scheduler, &other->turn, MS);
+        break;
+    case 4:
+        scheduler_scan(scheduler, picked);
+        break;
+    case 5:
+        scheduler_scan_next(scheduler);
+        break;
+    default:
+        break;
+    }
+}
+
 static void test_unready_and_remove_in_any_state(void **state)
 {
     struct bench bench;
@@ -259,10 +290,8 @@ static void test_unready_and_remove_in_any_state(void **state)
                              load->cost, rand_r(&seed) % SCHEDULER_PRIORITIES);
             break;
         default:
-            picked = scheduler_pick(&bench.scheduler);
-            assert_int_equal(picked != NULL, 1);
-            if (rand_r(&seed) % 4 == 0)
-                scheduler_remove(&bench.scheduler, picked);
+            picked = bench_pick(&bench);
+            disturb(&bench, picked, load, &seed);
             scheduler_charge(&bench.scheduler, load->cost);
             if (picked->user)
                 scheduler_ready(&bench.scheduler, picked);

@@ -8,9 +8,14 @@
 #include "engine-world.h"
 #include "warp.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <tss2/tss2_tpm2_types.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -100,12 +105,192 @@ static void test_R49_who_hangs_up_is_charged(void **state)
     engine_chip_answer(&world->chip);
 }
 
+/* GetCapability, the other command that the TPM has. */
+static void put_capability(struct engine_world *world, int client, uint32_t capability)
+{
+    uint8_t command[HEADER_SIZE + 12] = {0};
+
+    header_store(command, TPM2_ST_NO_SESSIONS, sizeof(command), TPM2_CC_GetCapability);
+    store_be32(command + HEADER_SIZE, capability);
+    store_be32(command + HEADER_SIZE + 8, 1);
+    engine_world_put(world, client, command, sizeof(command));
+}
+
+/* Bytes of answers that wait for the clients from `first` to `last`. */
+static unsigned answered(const struct engine_world *world, int first, int last)
+{
+    unsigned sum = 0;
+
+    for (int i = first; i <= last; i++) {
+        int bytes;
+
+        assert_int_equal(ioctl(world->clients[i], FIONREAD, &bytes), 0);
+        sum += (unsigned)bytes;
+    }
+    return sum;
+}
+
+#define PIPELINED  60 /* commands, or pairs, that a client has sent ahead */
+#define PIPELINERS 6
+#define CONSTANT_SIZE \
+    (HEADER_SIZE + 9) /* of the answer about algorithms, of which there are none */
+
+/* A command of the victim, and of nobody else. */
+static void victim_is_served(struct engine_world *world)
+{
+    engine_world_put_random(world, VICTIM, VICTIM_MARK);
+    engine_world_take(world, VICTIM_MARK);
+    warp_jump(1);
+    engine_chip_answer(&world->chip);
+    assert_int_equal(engine_world_get(world, VICTIM, ENGINE_WORLD_ANSWER), 0);
+}
+
+/* What the chip has said once, and what costs it nothing to say again, still costs the engine: such
+ * answers go before another user's command for as long as that takes itself, and as long again for
+ * its user's share of the time; not all of them. */
+static void test_R50_answers_from_the_books_are_paid_for(void **state)
+{
+    struct engine_world *world = *state;
+    size_t size;
+
+    for (int i = 1; i <= PIPELINERS; i++)
+        engine_world_connect(world, i, CROWD_UID);
+    put_capability(world, 1, TPM2_CAP_ALGS);
+    engine_world_await_answer(world, 1);
+    assert_int_equal(engine_world_get_any(world, 1, &size), TPM2_RC_SUCCESS);
+    assert_int_equal(size, CONSTANT_SIZE);
+    victim_is_served(world);
+    for (unsigned round = 0; round < 3; round++) {
+        unsigned before = answered(world, 1, PIPELINERS);
+
+        engine_world_connect(world, PIPELINERS + 1, 3000);
+        engine_world_put_random(world, PIPELINERS + 1, 1);
+        engine_world_take(world, 1);
+        for (int i = 1; i <= PIPELINERS; i++)
+            for (unsigned k = 0; k < PIPELINED; k++)
+                put_capability(world, i, TPM2_CAP_ALGS);
+        engine_world_put_random(world, VICTIM, VICTIM_MARK);
+        poke(world);
+        engine_chip_answer(&world->chip);
+        engine_world_take(world, VICTIM_MARK);
+        assert_in_range((answered(world, 1, PIPELINERS) - before) / CONSTANT_SIZE, 0, 120);
+        warp_jump(1);
+        engine_chip_answer(&world->chip);
+        assert_int_equal(engine_world_get(world, VICTIM, ENGINE_WORLD_ANSWER), 0);
+        engine_world_disconnect(world, PIPELINERS + 1);
+        for (unsigned k = 0;
+             k < ENGINE_WORLD_MOMENTS
+             && answered(world, 1, PIPELINERS) - before < PIPELINERS * PIPELINED * CONSTANT_SIZE;
+             k++)
+            engine_world_pump(world);
+    }
+}
+
+/* A command and its cancel at once: an answer and a reply. */
+#define PAIR_SIZE (HEADER_SIZE + CONTROL_FRAME_REPLY_SIZE)
+
+/* Commands that are canceled before they are run, with more of them behind, do not keep another
+ * user's command from the TPM. */
+static void test_R51_canceled_commands_are_bounded_and_paid_for(void **state)
+{
+    struct engine_world *world = *state;
+
+    engine_world_connect(world, PIPELINERS + 1, 3000);
+    for (int i = 1; i <= PIPELINERS; i++)
+        engine_world_visit(world, i);
+    engine_world_expect_served(world, VICTIM);
+    for (int i = 1; i <= PIPELINERS; i++) {
+        engine_world_put_control(world, i, CONTROL_FRAME_HELLO, 0);
+        assert_int_equal(engine_world_get_control(world, i, CONTROL_FRAME_HELLO), 0);
+    }
+    engine_world_put_random(world, PIPELINERS + 1, 1);
+    engine_world_take(world, 1);
+    /* The TPM blocks the engine, which sees all of this at once. */
+    for (int i = 1; i <= PIPELINERS; i++) {
+        for (unsigned k = 0; k < PIPELINED; k++) {
+            engine_world_put_random(world, i, 1);
+            engine_world_put_control(world, i, CONTROL_FRAME_CANCEL, 0);
+        }
+    }
+    engine_world_put_random(world, VICTIM, VICTIM_MARK);
+    engine_chip_answer(&world->chip);
+    engine_world_take(world, VICTIM_MARK);
+    assert_in_range(answered(world, 1, PIPELINERS) / PAIR_SIZE, 0, 100);
+    engine_chip_answer(&world->chip);
+    assert_int_equal(engine_world_get(world, VICTIM, ENGINE_WORLD_ANSWER), 0);
+    /* They get all of their answers none the less. */
+    for (unsigned k = 0; k < ENGINE_WORLD_MOMENTS
+                         && answered(world, 1, PIPELINERS) < PIPELINERS * PIPELINED * PAIR_SIZE;
+         k++)
+        engine_world_pump(world);
+    assert_in_range(answered(world, 1, PIPELINERS), PIPELINERS * PIPELINED * PAIR_SIZE, UINT_MAX);
+}
+
+/* A new connection for each cheap command, beside clients of the same user whose commands are
+ * expensive: it waits for the one that runs, and for no other. */
+static void test_R60_a_newcomer_is_judged_by_what_it_asks(void **state)
+{
+    struct engine_world *world = *state;
+    size_t size;
+
+    for (int i = 1; i <= 4; i++) {
+        engine_world_connect(world, i, CROWD_UID);
+        put_capability(world, i, TPM2_CAP_PCRS);
+    }
+    engine_chip_take(&world->chip);
+    for (unsigned round = 0; round < 40; round++) {
+        bool newcomer = round >= 8 && round % 2 == 0;
+
+        if (newcomer) {
+            engine_world_connect(world, 5, CROWD_UID);
+            engine_world_put_random(world, 5, 7);
+        }
+        poke(world);
+        warp_jump(90);
+        engine_chip_answer(&world->chip);
+        engine_chip_take(&world->chip);
+        assert_int_equal(engine_chip_mark(&world->chip), newcomer ? 7 : 0);
+        if (newcomer) {
+            warp_jump(10);
+            engine_chip_answer(&world->chip);
+            assert_int_equal(engine_world_get(world, 5, ENGINE_WORLD_ANSWER), 0);
+            engine_world_disconnect(world, 5);
+            engine_chip_take(&world->chip);
+        }
+        for (int i = 1; i <= 4; i++) {
+            if (!engine_world_has_answer(world, i, 0))
+                continue;
+            assert_int_equal(engine_world_get_any(world, i, &size), TPM2_RC_SUCCESS);
+            put_capability(world, i, TPM2_CAP_PCRS);
+        }
+    }
+    for (int i = 1; i <= 4; i++)
+        engine_world_disconnect(world, i);
+    engine_chip_answer(&world->chip);
+}
+
+static int setup_blocking_socket(void **state)
+{
+    struct engine_world *world = engine_world_new(false);
+
+    engine_world_listen(world);
+    engine_world_start(world);
+    warp_stop();
+    engine_world_connect(world, VICTIM, VICTIM_UID);
+    *state = world;
+    return 0;
+}
+
 #define TURNS_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TURNS_TEST(test_R49_who_hangs_up_is_charged),
+        TURNS_TEST(test_R50_answers_from_the_books_are_paid_for),
+        cmocka_unit_test_setup_teardown(test_R51_canceled_commands_are_bounded_and_paid_for,
+                                        setup_blocking_socket, teardown),
+        TURNS_TEST(test_R60_a_newcomer_is_judged_by_what_it_asks),
     };
 
     /* Standard output is the test protocol's. */

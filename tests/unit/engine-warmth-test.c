@@ -29,7 +29,7 @@ static struct crowd crowd_run(unsigned count, bool users, uint64_t cost, bool st
 
     bench_init(&bench, count + 1);
     if (strict)
-        bench.scheduler.warmth = all_the_same;
+        bench.scheduler.affinity.warmth = all_the_same;
     for (unsigned i = 0; i <= count; i++) {
         bench_add(&bench, i, users ? 1000 + i : 1000, i ? cost : cost + SWAP);
         bench.loads[i].keyed = i != 0;

@@ -9,8 +9,6 @@
 
 #include <cmocka.h>
 
-#define NOBODY 1000
-
 /* The scheduler asks about a client without saying whose it is. */
 static const struct bench *asked;
 
@@ -55,7 +53,7 @@ void bench_init(struct bench *bench, unsigned count)
     bench->loads = calloc(count, sizeof(*bench->loads));
     assert_non_null(bench->loads);
     bench->count = count;
-    bench->again = NOBODY;
+    bench->again = BENCH_NOBODY;
     asked = bench;
 }
 
@@ -68,7 +66,7 @@ void bench_add_as(struct bench *bench, unsigned index, uint32_t uid, uint64_t co
 
     assert_non_null(record);
     scheduler_add(&bench->scheduler, &load->turn, uid, priority, record);
-    load->cost = cost;
+    load->cost = load->mean = cost;
     scheduler_ready(&bench->scheduler, &load->turn);
 }
 
@@ -92,24 +90,35 @@ static void bench_ask(struct bench *bench, struct load *load)
     scheduler_ready(&bench->scheduler, &load->turn);
 }
 
+struct scheduler_client *bench_pick(struct bench *bench)
+{
+    struct scheduler_client *turn;
+
+    while ((turn = scheduler_unrated(&bench->scheduler)))
+        scheduler_rate(&bench->scheduler, turn, list_entry(turn, struct load, turn)->mean);
+    turn = scheduler_pick(&bench->scheduler);
+    assert_non_null(turn);
+    return turn;
+}
+
 unsigned bench_step(struct bench *bench)
 {
-    struct scheduler_client *turn = scheduler_pick(&bench->scheduler);
+    struct scheduler_client *turn = bench_pick(bench);
     struct load *load;
     uint64_t cost;
 
-    assert_non_null(turn);
     load = list_entry(turn, struct load, turn);
     if (bench->now - load->since > load->longest)
         load->longest = bench->now - load->since;
-    if (bench->again != NOBODY)
+    if (bench->again != BENCH_NOBODY)
         bench_ask(bench, &bench->loads[bench->again]);
     cost = load->cost + bring(bench, load);
     scheduler_charge(&bench->scheduler, cost);
+    load->mean = load->mean - load->mean / 4 + cost / 4;
     bench->now += cost;
     load->used += cost;
     load->served++;
-    bench->again = NOBODY;
+    bench->again = BENCH_NOBODY;
     if (load->pipelined)
         bench_ask(bench, load);
     else

@@ -7,13 +7,15 @@
 
 #include "engine/scheduler.h"
 
-#define MS    UINT64_C(1000000)
-#define SLOTS 3
-#define SWAP  (29 * MS) /* a key into the chip, and another one out of it */
+#define MS           UINT64_C(1000000)
+#define SLOTS        3
+#define BENCH_NOBODY 1000      /* in `again` */
+#define SWAP         (29 * MS) /* a key into the chip, and another one out of it */
 
 struct load {
     struct scheduler_client turn;
     uint64_t cost, used;
+    uint64_t mean;           /* what its commands cost, recent ones counting more */
     bool pipelined;          /* its next command is there before the next turn is given */
     bool keyed;              /* its commands need a key in one of the chip's slots */
     uint64_t since, longest; /* when it began to wait; the longest wait */
@@ -35,6 +37,9 @@ void bench_clear(struct bench *bench);
 void bench_add(struct bench *bench, unsigned index, uint32_t uid, uint64_t cost);
 void bench_add_as(struct bench *bench, unsigned index, uint32_t uid, uint64_t cost,
                   enum scheduler_priority priority);
+
+/* Who is served next. What each one's command will cost is known where several wait. */
+struct scheduler_client *bench_pick(struct bench *bench);
 
 /* Serves one command; who was served before asks anew meanwhile. The one served. */
 unsigned bench_step(struct bench *bench);
