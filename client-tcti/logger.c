@@ -58,13 +58,13 @@ enum logger_level logger_parse(const char *text, enum logger_level otherwise)
 
 void logger_configure(enum logger_level otherwise)
 {
-    atomic_store_explicit(&logger_current, logger_parse(getenv("TSS2_LOG"), otherwise),
+    atomic_store_explicit(&logger_current, logger_parse(secure_getenv("TSS2_LOG"), otherwise),
                           memory_order_relaxed);
 }
 
 static void logger_put(const char *line, size_t size)
 {
-    const char *file = getenv("TSS2_LOGFILE");
+    const char *file = secure_getenv("TSS2_LOGFILE");
     int fd = STDERR_FILENO, opened = -1;
 
     if (file != NULL && (strcmp(file, "-") == 0 || strcmp(file, "stdout") == 0))

@@ -3,7 +3,8 @@
  * Messages of the library, by the convention of tpm2-tss: TSS2_LOG holds items `module+level`, of
  * which the modules `tcti` and `all` are meant here, and TSS2_LOGFILE names a file, or is `stderr`,
  * or is `stdout` or `-`. Errors are written where TSS2_LOG says nothing of these modules. A call
- * that fails is one error at most; success is none.
+ * that fails is one error at most; success is none. In a program with raised privilege
+ * (secure_getenv(3)) the environment is not read.
  *
  * Bytes of commands and responses are never in a message. No descriptor stays open between
  * messages. Safe from any thread as long as none changes the environment.
