@@ -131,36 +131,57 @@ static int listener_bind(const struct sockaddr_un *address)
     return error ? error : fd;
 }
 
-/* Lets a group connect. */
-static void listener_admit(const char *path, const char *name)
+/* The file of the socket that was just bound, so that nothing that takes its place is meant: an
+ * O_PATH descriptor, -1 when it was removed or something else is there. */
+static int listener_place(const char *path, struct stat *status)
+{
+    int place = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+    if (place < 0)
+        return -1;
+    if (fstat(place, status) == 0 && S_ISSOCK(status->st_mode) && status->st_uid == geteuid())
+        return place;
+    close(place);
+    return -1;
+}
+
+/* fchmod() does not take an O_PATH descriptor. 0 or -1 with errno. */
+static int listener_chmod(int place, mode_t mode)
+{
+    char link[32];
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", place);
+    return chmod(link, mode);
+}
+
+/* Lets a group connect to the socket whose file is `place`. */
+static void listener_admit(int place, const struct stat *status, const char *path, const char *name)
 {
     const struct group *group = getgrnam(name);
-    struct stat status;
 
     if (!group) {
         log_warning("there is no group %s: only root and user %u can use %s", name,
                     (unsigned)geteuid(), path);
         return;
     }
-    if (stat(path, &status) < 0 || status.st_gid != group->gr_gid)
-        if (chown(path, (uid_t)-1, group->gr_gid) < 0) {
-            log_warning(
-                "%s cannot be given to group %s (%s): only root and user %u can use it; run "
-                "tabrmd with that group",
-                path, name, strerror(errno), (unsigned)geteuid());
-            return;
-        }
-    if (chmod(path, 0660) < 0)
+    if (status->st_gid != group->gr_gid
+        && fchownat(place, "", (uid_t)-1, group->gr_gid, AT_EMPTY_PATH) < 0) {
+        log_warning("%s cannot be given to group %s (%s): only root and user %u can use it; run "
+                    "tabrmd with that group",
+                    path, name, strerror(errno), (unsigned)geteuid());
+        return;
+    }
+    if (listener_chmod(place, 0660) < 0)
         log_warning("group %s cannot be let use %s: %s", name, path, strerror(errno));
 }
 
 struct listener *listener_new(const char *path, const char *group, enum listener_fault *fault,
                               char text[LISTENER_TEXT])
 {
-    struct listener *listener = NULL;
+    struct listener *listener;
     struct sockaddr_un address;
     struct stat status;
-    int fd;
+    int fd, place;
 
     listener_address(&address, path);
     if (!listener_clear_place(&address, fault, text))
@@ -171,15 +192,20 @@ struct listener *listener_new(const char *path, const char *group, enum listener
         *fault = listener_fault_of(-fd);
         return NULL;
     }
-    listener_admit(path, group);
+    place = listener_place(path, &status);
+    if (place >= 0) {
+        listener_admit(place, &status, path, group);
+        close(place);
+    }
     listener = listener_adopt(fd);
     if (listener)
         listener->path = strdup(path);
-    if (!listener || !listener->path || lstat(path, &status) < 0) {
-        LISTENER_SAY("no memory for the socket %s, or it was removed", path);
+    if (!listener || !listener->path || place < 0) {
+        LISTENER_SAY("no memory for the socket %s, or something else took its place", path);
         *fault = LISTENER_RESOURCES;
+        if (place >= 0)
+            unlink(path);
         listener_free(listener);
-        unlink(address.sun_path);
         return NULL;
     }
     listener->device = status.st_dev;

@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -19,6 +21,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+/* Sockets that are made while somebody puts something else in their place. */
+#define SWAPS 300
 
 struct place {
     char dir[32], path[64];
@@ -173,6 +178,54 @@ static void test_what_is_no_socket_stays(void **state)
     expect_fault(place->path, LISTENER_PLACE, "no socket");
 }
 
+/* Replaces what it finds at the place by a link to another file, as often as there is something.
+ */
+struct swapper {
+    struct place *place;
+    char link[64];
+    atomic_bool end;
+};
+
+static void *swap(void *data)
+{
+    struct swapper *swapper = data;
+
+    while (!atomic_load(&swapper->end)) {
+        unlink(swapper->link);
+        if (access(swapper->place->path, F_OK) == 0 && symlink("victim", swapper->link) == 0)
+            rename(swapper->link, swapper->place->path);
+    }
+    unlink(swapper->link);
+    return NULL;
+}
+
+/* Somebody who may write in the directory has no other file's mode changed by this. */
+static void test_R44_what_takes_the_sockets_place_is_left_alone(void **state)
+{
+    struct swapper swapper = {.place = *state};
+    char victim[64], text[LISTENER_TEXT];
+    enum listener_fault fault;
+    struct stat status;
+    pthread_t thread;
+    int fd;
+
+    snprintf(victim, sizeof(victim), "%s/victim", swapper.place->dir);
+    snprintf(swapper.link, sizeof(swapper.link), "%s/link", swapper.place->dir);
+    fd = open(victim, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(pthread_create(&thread, NULL, swap, &swapper), 0);
+    for (unsigned i = 0; i < SWAPS; i++) {
+        listener_free(listener_new(swapper.place->path, "root", &fault, text));
+        unlink(swapper.place->path);
+    }
+    atomic_store(&swapper.end, true);
+    pthread_join(thread, NULL);
+    assert_int_equal(fstat(fd, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    close(fd);
+    unlink(victim);
+}
+
 static void test_no_such_place(void **state)
 {
     (void)state;
@@ -212,6 +265,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_R44_mode_and_group, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_R44_what_takes_the_sockets_place_is_left_alone, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_works_and_is_removed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dead_socket_is_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(test_live_socket_stays, setup, teardown),
