@@ -7,9 +7,14 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
-/* How many are let in at a time. */
-#define DOOR_ROW 64
+/* How many are let in at a time: more than the kernel's queue holds, so that it is empty after. */
+#define DOOR_ROW (2 * LISTENER_BACKLOG)
+
+/* So many come at a time when nobody connects for the sake of connecting. Of further ones nothing
+ * is made where they have gone again. */
+#define DOOR_FEW 16
 
 static enum scheduler_priority door_priority(const struct engine *engine, uint32_t uid)
 {
@@ -182,7 +187,9 @@ void door_event(struct engine *engine)
         uint32_t uid;
         int fd = listener_accept(engine->listener, &uid);
 
-        if (fd >= 0)
+        if (fd >= 0 && i >= DOOR_FEW && listener_is_gone(fd))
+            close(fd);
+        else if (fd >= 0)
             door_let_in(engine, uid, fd);
         else if (fd == -EAGAIN)
             return;

@@ -14,7 +14,7 @@
 #define ENGINE_STOP_PATIENCE_MS 10000
 
 /* Takes in what happened to the descriptors since the last time, asking epoll up to `rounds` times
- * in a row. */
+ * in a row. Newcomers come in once, or those who connect without end would keep it busy. */
 static void engine_take_in(struct engine *engine, int timeout, unsigned rounds)
 {
     struct epoll_event events[ENGINE_EVENTS];
@@ -25,8 +25,10 @@ static void engine_take_in(struct engine *engine, int timeout, unsigned rounds)
         for (int i = 0; i < count; i++) {
             if (events[i].data.ptr == &engine->control)
                 orders_serve(engine);
-            else if (events[i].data.ptr == &engine->listener)
+            else if (events[i].data.ptr == &engine->listener && round == 0)
                 door_event(engine);
+            else if (events[i].data.ptr == &engine->listener)
+                continue; /* it is told again */
             else
                 serve_event(engine, events[i].data.ptr, events[i].events);
         }

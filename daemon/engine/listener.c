@@ -16,8 +16,6 @@
 #include <tss2/tss2_tcti.h>
 #include <unistd.h>
 
-#define LISTENER_BACKLOG 4096 /* the kernel's own limit is below it */
-
 #define LISTENER_SAY(...) snprintf(text, LISTENER_TEXT, __VA_ARGS__)
 
 struct listener {
@@ -41,6 +39,7 @@ static struct listener *listener_alloc(int fd)
         return NULL;
     listener->fd = fd;
     listener->spare = listener_spare();
+    listen(fd, LISTENER_BACKLOG);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     return listener;
 }
@@ -292,6 +291,13 @@ int listener_accept(struct listener *listener, uint32_t *uid)
     }
     *uid = peer.uid;
     return fd;
+}
+
+bool listener_is_gone(int fd)
+{
+    char byte;
+
+    return recv(fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 void listener_tell_refused(int fd)

@@ -19,6 +19,14 @@ enum listener_fault {
     LISTENER_RESOURCES, /* memory or descriptors are out */
 };
 
+/*
+ * Newcomers that wait in the kernel's queue, which is first come, first served: whoever connects
+ * waits until all before it were let in, whoever they are. Who finds it full waits in connect(2),
+ * from where each that is taken out of the queue lets one in. So a short queue, which is emptied at
+ * a time, is what keeps the way in free while others connect as fast as they can.
+ */
+#define LISTENER_BACKLOG 128
+
 #define LISTENER_TEXT 384 /* bytes of a sentence, its final 0 included */
 
 /*
@@ -30,8 +38,8 @@ enum listener_fault {
 struct listener *listener_new(const char *path, const char *group, enum listener_fault *fault,
                               char text[LISTENER_TEXT]);
 
-/* A listener on a listening Unix stream socket that somebody else made; takes `fd` over. NULL when
- * memory is out. */
+/* A listener on a listening Unix stream socket that somebody else made, whose queue it shortens;
+ * takes `fd` over. NULL when memory is out. */
 struct listener *listener_adopt(int fd);
 
 /* Closes the socket, and removes its file if it is the one that was made. NULL is fine. */
@@ -49,6 +57,9 @@ bool listener_group(const struct listener *listener, gid_t *group);
  * anything else when nobody can be let in for a while.
  */
 int listener_accept(struct listener *listener, uint32_t *uid);
+
+/* Whether a newcomer has gone again without having sent anything. */
+bool listener_is_gone(int fd);
 
 /* Tells a newcomer that it cannot be served. */
 void listener_tell_refused(int fd);

@@ -413,6 +413,47 @@ static void test_R53_the_end_waits_for_no_database(void **state)
         engine_world_expect_end(world, i);
 }
 
+static int world_with_a_door(void **state)
+{
+    struct engine_world *world = engine_world_new(false);
+
+    engine_world_listen(world);
+    engine_world_start(world);
+    *state = world;
+    return 0;
+}
+
+/* One client sends command after command, others only connect and hang up, and do so before
+ * somebody comes who wants something: it waits for a turn or two of the first one, not for one with
+ * each few of the others. */
+static void test_R58_who_connects_in_a_loop_holds_up_nobody(void **state)
+{
+    struct engine_world *world = *state;
+    unsigned turns = 1;
+
+    engine_world_connect(world, 0, 1000);
+    for (unsigned i = 0; i < 100; i++)
+        engine_world_put_random(world, 0, 1);
+    engine_world_take(world, 1);
+    /* The engine waits for the TPM, which takes its time. */
+    for (unsigned i = 0; i < LISTENER_BACKLOG - 1; i++) {
+        engine_world_visit(world, 1);
+        engine_world_disconnect(world, 1);
+    }
+    engine_world_visit(world, 1);
+    engine_world_put_control(world, 1, CONTROL_FRAME_HELLO, 0);
+    while (!engine_world_has_answer(world, 1, 0) && turns < 80) {
+        engine_chip_answer(&world->chip);
+        assert_int_equal(engine_world_get(world, 0, ENGINE_WORLD_ANSWER), 0);
+        engine_world_take(world, 1);
+        turns++;
+    }
+    assert_in_range(turns, 2, 4);
+    assert_int_equal(engine_world_get_control(world, 1, CONTROL_FRAME_HELLO), 0);
+    engine_chip_answer(&world->chip);
+    engine_world_disconnect(world, 0);
+}
+
 static int world_of_guests_end(void **state)
 {
     int result = engine_world_teardown(state);
@@ -437,6 +478,8 @@ int main(void)
         cmocka_unit_test(test_R53_questions_are_bounded),
         cmocka_unit_test(test_R53_strangers_do_not_push_out_members),
         cmocka_unit_test(test_R53_the_system_tells_members_from_strangers),
+        cmocka_unit_test_setup_teardown(test_R58_who_connects_in_a_loop_holds_up_nobody,
+                                        world_with_a_door, engine_world_teardown),
         WORLD_TEST(test_R53_guests_share_what_is_one_users),
         WORLD_TEST(test_R53_a_database_that_hangs_holds_up_nobody),
         WORLD_TEST(test_R53_the_end_waits_for_no_database),

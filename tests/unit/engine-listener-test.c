@@ -95,6 +95,59 @@ static void expect_works(struct listener *listener, const char *path)
     close(peer);
 }
 
+/* Connects until the queue is full, and hangs up each time. How often. */
+static unsigned fill(const char *path, unsigned most)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    unsigned count = 0;
+    bool connected;
+
+    strcpy(address.sun_path, path);
+    do {
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+        assert_true(fd >= 0);
+        connected = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+        count += connected;
+        close(fd);
+    } while (connected && count < most);
+    return count;
+}
+
+/* Nobody has to wait until thousands who connect in a loop were let in. */
+static void test_R58_the_queue_of_newcomers_is_short(void **state)
+{
+    struct place *place = *state;
+    struct listener *listener = make(place->path);
+    uint32_t uid;
+    int fd;
+
+    assert_non_null(listener);
+    assert_in_range(fill(place->path, 1000), 1, 129);
+    while ((fd = listener_accept(listener, &uid)) >= 0) {
+        assert_true(listener_is_gone(fd));
+        close(fd);
+    }
+    expect_works(listener, place->path);
+    listener_free(listener);
+}
+
+static void test_R58_so_is_that_of_a_socket_which_was_passed(void **state)
+{
+    struct place *place = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct listener *listener;
+
+    strcpy(address.sun_path, place->path);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(fd, 4096), 0);
+    listener = listener_adopt(fd);
+    assert_non_null(listener);
+    assert_in_range(fill(place->path, 1000), 1, 129);
+    listener_free(listener);
+}
+
 static void test_R44_mode_and_group(void **state)
 {
     struct place *place = *state;
@@ -264,6 +317,9 @@ static void test_adopted_socket_is_not_removed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_R58_the_queue_of_newcomers_is_short, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_R58_so_is_that_of_a_socket_which_was_passed, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_R44_mode_and_group, setup, teardown),
         cmocka_unit_test_setup_teardown(test_R44_what_takes_the_sockets_place_is_left_alone, setup,
                                         teardown),
