@@ -177,11 +177,11 @@ bool connection_forked(const struct connection *connection)
 
 bool connection_adopt(struct connection *connection)
 {
+    stream_forked(&connection->stream);
+    turn_forked(&connection->turn);
     if (connection->turn.page == NULL)
         return false;
     journal_adopt(&connection->journal);
-    turn_forked(&connection->turn);
-    stream_forked(&connection->stream);
     return true;
 }
 

@@ -282,6 +282,8 @@ static void tcti_finalize(TSS2_TCTI_CONTEXT *context)
 
     if (tcti == NULL)
         return;
+    if (connection_forked(&tcti->connection))
+        connection_adopt(&tcti->connection);
     connection_close(&tcti->connection);
     explicit_bzero(tcti, sizeof(*tcti));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "children.h"
 
+#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -111,20 +112,36 @@ void children_kill(pid_t child)
     assert_true(WIFSIGNALED(status));
 }
 
-void children_await_sleep(pid_t child)
+/* How many threads of a process sleep in a system call. */
+static size_t count_asleep(pid_t process)
 {
-    char path[64], line[256];
-    unsigned tries = 0;
+    char path[300], line[256];
+    struct dirent *entry;
+    size_t count = 0;
+    DIR *tasks;
     FILE *file;
-    bool asleep;
 
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)child);
-    do {
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)process);
+    tasks = opendir(path);
+    while (tasks != NULL && (entry = readdir(tasks)) != NULL) {
+        snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", (int)process, entry->d_name);
+        file = entry->d_name[0] == '.' ? NULL : fopen(path, "re");
+        if (file == NULL)
+            continue;
+        count += fgets(line, sizeof(line), file) != NULL && strstr(line, ") S") != NULL;
+        fclose(file);
+    }
+    if (tasks != NULL)
+        closedir(tasks);
+    return count;
+}
+
+void children_await_sleep(pid_t process, size_t threads)
+{
+    unsigned tries = 0;
+
+    while (count_asleep(process) < threads) {
         assert_true(++tries < FAKE_WAIT_MS);
         poll(NULL, 0, 1);
-        file = fopen(path, "re");
-        assert_non_null(file);
-        asleep = fgets(line, sizeof(line), file) != NULL && strstr(line, ") S") != NULL;
-        fclose(file);
-    } while (!asleep);
+    }
 }

@@ -18,8 +18,8 @@ void children_expect_end(pid_t child);
 /* Kills a child that must still live. */
 void children_kill(pid_t child);
 
-/* Waits until a process sleeps in a system call. */
-void children_await_sleep(pid_t process);
+/* Waits until so many threads of a process sleep in system calls. */
+void children_await_sleep(pid_t process, size_t threads);
 
 /* The descriptor of a context. */
 int children_fd(const struct fake_link *link);

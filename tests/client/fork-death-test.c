@@ -122,7 +122,7 @@ static void start_family(struct family *family)
 static void kill_in_family(struct family *family)
 {
     assert_int_equal(read(family->ready[0], &family->dying, sizeof(pid_t)), sizeof(pid_t));
-    children_await_sleep(family->dying);
+    children_await_sleep(family->dying, 1);
     assert_int_equal(kill(family->dying, SIGKILL), 0);
 }
 
@@ -258,7 +258,7 @@ static void test_R46_death_in_a_command_that_nobody_has(void **state)
         Tss2_Tcti_Transmit(link.tcti, sizeof(command), command);
         _exit(1);
     }
-    children_await_sleep(child);
+    children_await_sleep(child, 1);
     children_kill(child);
     assert_int_equal(Tss2_Tcti_Transmit(link.tcti, 20, (fake_frame(command, 20, 1), command)),
                      TSS2_TCTI_RC_IO_ERROR);
@@ -289,7 +289,7 @@ static void test_R46_death_before_a_locality_reply(void **state)
             _exit(1);
         }
         fake_link_read(&link, seen, sizeof(seen));
-        children_await_sleep(child);
+        children_await_sleep(child, 1);
         children_kill(child);
         fake_link_write(&link, reply + early, sizeof(reply) - early);
         fake_link_reply(&link, CONTROL_FRAME_SET_LOCALITY, TSS2_TCTI_RC_NOT_PERMITTED);

@@ -177,7 +177,7 @@ static void test_R46_child_waits_for_its_parents_response(void **state)
     child = children_start();
     if (child == 0)
         _exit(try_parents_command(&link) && children_echo_often(&link, 2) ? 0 : 1);
-    children_await_sleep(child);
+    children_await_sleep(child, 1);
     assert_int_equal(bytes_there(&link), 0);
     receive_response(&link, 3);
     answer_echo(&link);
@@ -216,7 +216,7 @@ static void test_R46_fork_beside_a_thread_that_receives(void **state)
     child = children_start();
     if (child == 0)
         _exit(try_parents_command(&link) && children_echo_often(&link, 2) ? 0 : 1);
-    children_await_sleep(child);
+    children_await_sleep(child, 1);
     assert_int_equal(bytes_there(&link), 0);
     fake_frame(response, sizeof(response), 3);
     fake_link_write(&link, response, sizeof(response));
@@ -344,6 +344,88 @@ static void test_R46_a_lost_lock_gives_no_bytes_away(void **state)
     fake_link_close(&link);
 }
 
+struct transmission {
+    const struct fake_link *link;
+    TSS2_RC rc;
+};
+
+static void *transmit_in_thread(void *data)
+{
+    struct transmission *transmission = data;
+    uint8_t command[20];
+
+    fake_frame(command, sizeof(command), 9);
+    transmission->rc = Tss2_Tcti_Transmit(transmission->link->tcti, sizeof(command), command);
+    return NULL;
+}
+
+/* A process with a command outstanding on one connection, whose thread waits for the other one. */
+static bool hold_one_and_want_another(const struct fake_link *held, const struct fake_link *wanted,
+                                      int ready, int go)
+{
+    struct transmission transmission = {wanted, TSS2_TCTI_RC_GENERAL_FAILURE};
+    uint8_t command[20], buffer[64];
+    size_t size = sizeof(buffer);
+    pthread_t thread;
+    char byte;
+
+    fake_frame(command, sizeof(command), 1);
+    if (Tss2_Tcti_Transmit(held->tcti, sizeof(command), command) != TSS2_RC_SUCCESS
+        || write(ready, "", 1) != 1 || read(go, &byte, 1) != 1
+        || pthread_create(&thread, NULL, transmit_in_thread, &transmission) != 0)
+        return false;
+    if (Tss2_Tcti_Receive(held->tcti, &size, buffer, -1) != TSS2_RC_SUCCESS)
+        return false;
+    pthread_join(thread, NULL);
+    return transmission.rc == TSS2_RC_SUCCESS
+           && Tss2_Tcti_Receive(wanted->tcti, &size, buffer, -1) == TSS2_RC_SUCCESS;
+}
+
+static void expect_bytes(int fd, size_t count)
+{
+    char byte;
+
+    while (count-- > 0)
+        assert_int_equal(read(fd, &byte, 1), 1);
+}
+
+/* Each of two processes waits for a connection that the other one uses: the kernel calls that a
+ * deadlock, and does not know of the threads that will end it. */
+static void test_R46_two_connections_crosswise(void **state)
+{
+    struct fake_link links[2];
+    int ready[2], go[2][2], i;
+    pid_t children[2];
+
+    (void)state;
+    open_link(&links[0]);
+    open_link(&links[1]);
+    assert_int_equal(pipe(ready), 0);
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(pipe(go[i]), 0);
+        children[i] = children_start();
+        if (children[i] == 0)
+            _exit(hold_one_and_want_another(&links[i], &links[1 - i], ready[1], go[i][0]) ? 0 : 1);
+    }
+    expect_bytes(ready[0], 2);
+    for (i = 0; i < 2; i++)
+        assert_int_equal(write(go[i][1], "", 1), 1);
+    for (i = 0; i < 2; i++)
+        children_await_sleep(children[i], 2);
+    for (i = 0; i < 2; i++)
+        answer_echo(&links[i]);
+    for (i = 0; i < 2; i++)
+        answer_echo(&links[i]);
+    for (i = 0; i < 2; i++)
+        children_expect_end(children[i]);
+    for (i = 0; i < 2; i++) {
+        close(ready[i]);
+        close(go[i][0]);
+        close(go[i][1]);
+        fake_link_close(&links[i]);
+    }
+}
+
 /* Lets fcntl() set no lock, as some sandboxes do. */
 static bool forbid_locks(void)
 {
@@ -405,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_R46_what_was_read_too_early_is_not_lost),
         cmocka_unit_test(test_R46_what_broke_for_one_broke_for_all),
         cmocka_unit_test(test_R46_a_lost_lock_gives_no_bytes_away),
+        cmocka_unit_test(test_R46_two_connections_crosswise),
         cmocka_unit_test(test_R46_without_locks_the_parent_only),
     };
     int failed;

@@ -271,7 +271,7 @@ static void test_R46_death_over_dbus(void **state)
         Tss2_Tcti_SetLocality(opened.link.tcti, 1);
         _exit(1);
     }
-    children_await_sleep(child);
+    children_await_sleep(child, 1);
     children_kill(child);
     assert_int_equal(Tss2_Tcti_SetLocality(opened.link.tcti, 1), TSS2_TCTI_RC_NO_CONNECTION);
     fake_link_exchange(&opened.link, 1);
