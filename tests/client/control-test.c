@@ -4,8 +4,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "children.h"
 #include "fake-daemon.h"
 #include "tss2-tcti-tabrmd.h"
 
@@ -178,6 +181,42 @@ static void test_R48_cancel_while_another_thread_waits(void **state)
     fake_link_close(&link);
 }
 
+/* A cancel takes part in the turn of its command, and leaves it to the response to end it. */
+static void test_R46_a_cancel_keeps_the_turn(void **state)
+{
+    uint8_t response[30], frame[HEADER_SIZE], seen[HEADER_SIZE + 10];
+    struct fake_link link;
+    pid_t child;
+    int there = -1;
+
+    (void)state;
+    open_link(&link);
+    /* From here on the connection is shared. */
+    child = children_start();
+    if (child == 0)
+        _exit(Tss2_Tcti_SetLocality(link.tcti, 0) == TSS2_RC_SUCCESS ? 0 : 1);
+    fake_link_read(&link, seen, HEADER_SIZE + 1);
+    fake_link_reply(&link, CONTROL_FRAME_SET_LOCALITY, 0);
+    children_expect_end(child);
+    fake_link_command(&link, 12, 1);
+    assert_int_equal(Tss2_Tcti_Cancel(link.tcti), TSS2_RC_SUCCESS);
+    fake_link_read(&link, frame, sizeof(frame));
+    child = children_start();
+    if (child == 0)
+        _exit(children_echo(&link, 0) ? 0 : 1);
+    children_await_sleep(child, 1);
+    assert_int_equal(ioctl(link.server, FIONREAD, &there), 0);
+    assert_int_equal(there, 0);
+    fake_frame(response, sizeof(response), 1);
+    fake_link_write(&link, response, sizeof(response));
+    expect_response(&link, response, sizeof(response), 0);
+    fake_link_reply(&link, CONTROL_FRAME_CANCEL, 0);
+    fake_link_read(&link, seen, sizeof(seen));
+    fake_link_write(&link, seen, sizeof(seen));
+    children_expect_end(child);
+    fake_link_close(&link);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_locality_verdicts),
         cmocka_unit_test(test_unexpected_control_replies_are_malformed),
         cmocka_unit_test(test_R48_cancel_while_another_thread_waits),
+        cmocka_unit_test(test_R46_a_cancel_keeps_the_turn),
     };
     int failed;
 
