@@ -4,10 +4,11 @@
  *
  *   neighbour TCTI COUNT [KIND...]
  *
- * tries each kind that many times, every time on a connection of its own, and prints a line for
- * each kind: its name, how many failed, of how many, and the first failure's step and code. All
- * kinds without an argument. The exit status is 0 when none failed, 1 when some did, and 2 when
- * what is to be loaded could not be made.
+ * makes what is to be loaded, waits for the end of its standard input, and then tries each kind
+ * that many times, every time on a connection of its own. It prints a line for each kind: its name,
+ * how many failed, of how many, and the first failure's step and code. All kinds without an
+ * argument. The exit status is 0 when none failed, 1 when some did, and 2 when what is to be loaded
+ * could not be made.
  */
 #include "jobs.h"
 
@@ -250,17 +251,16 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: neighbour TCTI COUNT [KIND...]\n");
         return 2;
     }
-    for (unsigned i = 0; i < 50; i++) {
-        rc = prepare(&attempt, argv[1]);
-        jobs_close(attempt.esys);
-        attempt.esys = NULL;
-        if (rc == TSS2_RC_SUCCESS)
-            break;
-    }
+    rc = prepare(&attempt, argv[1]);
+    jobs_close(attempt.esys);
     if (rc != TSS2_RC_SUCCESS) {
         fprintf(stderr, "neighbour: %s: 0x%X\n", attempt.step, rc);
         return 2;
     }
+    printf("prepared\n");
+    fflush(stdout);
+    while (getchar() != EOF)
+        ;
     for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
         bool wanted = argc == 3;
 
