@@ -78,7 +78,7 @@ TSS2_RC jobs_sign(ESYS_CONTEXT *esys, ESYS_TR key, ESYS_TR session)
     return rc;
 }
 
-TSS2_RC jobs_session(ESYS_CONTEXT *esys, TPM2_SE type, ESYS_TR *session)
+TSS2_RC jobs_session(ESYS_CONTEXT *esys, TPM2_SE type, TPMA_SESSION more, ESYS_TR *session)
 {
     static const TPMT_SYM_DEF aes = {
         .algorithm = TPM2_ALG_AES, .keyBits.aes = 128, .mode.aes = TPM2_ALG_CFB};
@@ -87,9 +87,8 @@ TSS2_RC jobs_session(ESYS_CONTEXT *esys, TPM2_SE type, ESYS_TR *session)
 
     if (rc != TSS2_RC_SUCCESS)
         return rc;
-    return Esys_TRSess_SetAttributes(esys, *session,
-                                     TPMA_SESSION_CONTINUESESSION | TPMA_SESSION_ENCRYPT,
-                                     TPMA_SESSION_CONTINUESESSION | TPMA_SESSION_ENCRYPT);
+    more |= TPMA_SESSION_CONTINUESESSION;
+    return Esys_TRSess_SetAttributes(esys, *session, more, more);
 }
 
 TSS2_RC jobs_random(ESYS_CONTEXT *esys, ESYS_TR session)

@@ -18,8 +18,8 @@ TSS2_RC jobs_key(ESYS_CONTEXT *esys, uint8_t tag, ESYS_TR *key);
 /* Signs a digest, authorized by `session` or ESYS_TR_PASSWORD. */
 TSS2_RC jobs_sign(ESYS_CONTEXT *esys, ESYS_TR key, ESYS_TR session);
 
-/* An unbound, unsalted session that goes on after each use; it can encrypt. */
-TSS2_RC jobs_session(ESYS_CONTEXT *esys, TPM2_SE type, ESYS_TR *session);
+/* An unbound, unsalted session that goes on after each use, with more attributes than that. */
+TSS2_RC jobs_session(ESYS_CONTEXT *esys, TPM2_SE type, TPMA_SESSION more, ESYS_TR *session);
 
 TSS2_RC jobs_random(ESYS_CONTEXT *esys, ESYS_TR session);
 
@@ -33,5 +33,5 @@ TSS2_RC jobs_seal(ESYS_CONTEXT *esys, ESYS_TR parent, const TPM2B_DIGEST *policy
 /* Runs PolicyPCR for PCR 7 in the session. */
 TSS2_RC jobs_policy(ESYS_CONTEXT *esys, ESYS_TR session);
 
-/* Unseals what jobs_seal() sealed and compares it; `second` may encrypt the answer. */
+/* Unseals what jobs_seal() sealed and compares it; `second` may be one that encrypts the answer. */
 TSS2_RC jobs_unseal(ESYS_CONTEXT *esys, ESYS_TR object, ESYS_TR session, ESYS_TR second);

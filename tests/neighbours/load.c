@@ -60,7 +60,7 @@ static TSS2_RC prepare(ESYS_CONTEXT *esys, unsigned number, ESYS_TR *key, ESYS_T
     for (unsigned i = 0; i < keys && rc == TSS2_RC_SUCCESS; i++)
         rc = jobs_key(esys, (uint8_t)(1 + number * keys + i), &key[i]);
     if (rc == TSS2_RC_SUCCESS && hmac)
-        rc = jobs_session(esys, TPM2_SE_HMAC, session);
+        rc = jobs_session(esys, TPM2_SE_HMAC, 0, session);
     return rc;
 }
 

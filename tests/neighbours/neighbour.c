@@ -72,7 +72,7 @@ static TSS2_RC try_policy(struct attempt *attempt)
 {
     ESYS_TR session;
 
-    TRY(attempt, "StartAuthSession", jobs_session(attempt->esys, TPM2_SE_POLICY, &session));
+    TRY(attempt, "StartAuthSession", jobs_session(attempt->esys, TPM2_SE_POLICY, 0, &session));
     TRY(attempt, "PolicyPCR", jobs_policy(attempt->esys, session));
     TRY(attempt, "FlushContext", Esys_FlushContext(attempt->esys, session));
     return TSS2_RC_SUCCESS;
@@ -82,7 +82,8 @@ static TSS2_RC try_hmac(struct attempt *attempt)
 {
     ESYS_TR session;
 
-    TRY(attempt, "StartAuthSession", jobs_session(attempt->esys, TPM2_SE_HMAC, &session));
+    TRY(attempt, "StartAuthSession",
+        jobs_session(attempt->esys, TPM2_SE_HMAC, TPMA_SESSION_ENCRYPT, &session));
     TRY(attempt, "GetRandom", jobs_random(attempt->esys, session));
     TRY(attempt, "FlushContext", Esys_FlushContext(attempt->esys, session));
     return TSS2_RC_SUCCESS;
@@ -140,14 +141,18 @@ static TSS2_RC try_unseal_policy(struct attempt *attempt)
     ESYS_TR object, encrypting, policy;
     TSS2_RC rc;
 
-    TRY(attempt, "StartAuthSession", jobs_session(attempt->esys, TPM2_SE_HMAC, &encrypting));
+    TRY(attempt, "StartAuthSession",
+        jobs_session(attempt->esys, TPM2_SE_HMAC, TPMA_SESSION_ENCRYPT, &encrypting));
     rc = load(attempt, &policed, &object);
     if (rc != TSS2_RC_SUCCESS)
         return rc;
-    TRY(attempt, "second StartAuthSession", jobs_session(attempt->esys, TPM2_SE_POLICY, &policy));
+    TRY(attempt, "second StartAuthSession",
+        jobs_session(attempt->esys, TPM2_SE_POLICY, 0, &policy));
     TRY(attempt, "PolicyPCR", jobs_policy(attempt->esys, policy));
     TRY(attempt, "Unseal", jobs_unseal(attempt->esys, object, policy, encrypting));
     TRY(attempt, "FlushContext", Esys_FlushContext(attempt->esys, object));
+    TRY(attempt, "FlushContext", Esys_FlushContext(attempt->esys, policy));
+    TRY(attempt, "FlushContext", Esys_FlushContext(attempt->esys, encrypting));
     return TSS2_RC_SUCCESS;
 }
 
@@ -203,7 +208,7 @@ static TSS2_RC prepare(struct attempt *attempt, const char *conf)
     TRY(attempt, "connect", jobs_open(conf, &attempt->esys));
     TRY(attempt, "the persistent key", jobs_parent(attempt->esys, &parent));
     TRY(attempt, "Create", jobs_seal(attempt->esys, parent, NULL, &plain.private, &plain.public));
-    TRY(attempt, "StartAuthSession", jobs_session(attempt->esys, TPM2_SE_TRIAL, &session));
+    TRY(attempt, "StartAuthSession", jobs_session(attempt->esys, TPM2_SE_TRIAL, 0, &session));
     TRY(attempt, "PolicyPCR", jobs_policy(attempt->esys, session));
     TRY(attempt, "PolicyGetDigest",
         Esys_PolicyGetDigest(attempt->esys, session, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
