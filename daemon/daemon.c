@@ -172,7 +172,7 @@ static void daemon_answered(struct daemon *daemon, const struct relay_event *eve
     GDBusMethodInvocation *invocation = event->token;
 
     if (strcmp(g_dbus_method_invocation_get_method_name(invocation), "GetStatus") == 0)
-        manager_frontend_answered(invocation, &event->answer);
+        manager_frontend_answered(daemon->manager, invocation, &event->answer);
     else
         tcti_frontend_answered(daemon->tcti, invocation, &event->answer);
 }
@@ -268,7 +268,7 @@ static void daemon_start_engine(struct daemon *daemon)
     if (!daemon->bus)
         return;
     daemon->tcti = tcti_frontend_new(daemon->engine, daemon->bus);
-    daemon->manager = manager_frontend_new(daemon->engine, TABRMD_VERSION);
+    daemon->manager = manager_frontend_new(daemon->engine, daemon->bus, TABRMD_VERSION);
 }
 
 static void daemon_bus_connected(void *data, GDBusConnection *connection)

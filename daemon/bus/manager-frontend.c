@@ -5,8 +5,15 @@
 #include "bus/names.h"
 #include "manager-dbus.h"
 
+#include <unistd.h>
+
+/* What counts of connections, and of commands, are rounded down to for those who need not know. */
+#define MANAGER_CONNECTIONS 10
+#define MANAGER_COMMANDS    1000
+
 struct manager_frontend {
     struct engine *engine;
+    const struct bus *bus;
     ManagerManager1 *skeleton;
 };
 
@@ -22,10 +29,34 @@ static gboolean manager_handle_status(ManagerManager1 *skeleton, GDBusMethodInvo
     return TRUE;
 }
 
-void manager_frontend_answered(GDBusMethodInvocation *invocation,
+static guint64 manager_round(guint64 count, guint64 step)
+{
+    return count - count % step;
+}
+
+/* What the caller may know of the status. */
+static struct engine_status manager_view(const struct manager_frontend *frontend,
+                                         GDBusMethodInvocation *invocation,
+                                         const struct engine_status *status)
+{
+    struct engine_status view = *status;
+    uint32_t uid;
+
+    if (bus_caller(frontend->bus, invocation, &uid) && (uid == 0 || uid == geteuid()))
+        return view;
+    view.clients = (uint32_t)manager_round(view.clients, MANAGER_CONNECTIONS);
+    view.stats.client_commands = manager_round(view.stats.client_commands, MANAGER_COMMANDS);
+    view.stats.chip_commands = manager_round(view.stats.chip_commands, MANAGER_COMMANDS);
+    view.stats.context_commands = manager_round(view.stats.context_commands, MANAGER_COMMANDS);
+    return view;
+}
+
+void manager_frontend_answered(const struct manager_frontend *frontend,
+                               GDBusMethodInvocation *invocation,
                                const struct engine_answer *answer)
 {
-    const struct engine_status *status = &answer->status;
+    const struct engine_status view = manager_view(frontend, invocation, &answer->status);
+    const struct engine_status *status = &view;
     GVariantBuilder builder;
 
     g_variant_builder_init(&builder, G_VARIANT_TYPE("a{sv}"));
@@ -41,11 +72,13 @@ void manager_frontend_answered(GDBusMethodInvocation *invocation,
     g_dbus_method_invocation_return_value(invocation, g_variant_new("(a{sv})", &builder));
 }
 
-struct manager_frontend *manager_frontend_new(struct engine *engine, const char *version)
+struct manager_frontend *manager_frontend_new(struct engine *engine, const struct bus *bus,
+                                              const char *version)
 {
     struct manager_frontend *frontend = g_new0(struct manager_frontend, 1);
 
     frontend->engine = engine;
+    frontend->bus = bus;
     frontend->skeleton = manager_manager1_skeleton_new();
     manager_manager1_set_version(frontend->skeleton, version);
     g_signal_connect(frontend->skeleton, "handle-get-status", G_CALLBACK(manager_handle_status),

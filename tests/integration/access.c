@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -238,6 +239,63 @@ static void test_R44_the_bus_is_for_root_and_the_group(void **state)
     g_free(rules);
 }
 
+/* GetStatus as a user sees it: the number behind a key. */
+static unsigned long status_as(const struct world *world, const char *user, const char *key)
+{
+    char *bus = g_strdup_printf("--bus=%s", world->address), *said = NULL;
+    const char *argv[] = {"dbus-send",
+                          bus,
+                          "--print-reply",
+                          "--dest=" BUS_NAME,
+                          "/org/tabrmd/Manager",
+                          "org.tabrmd.Manager1.GetStatus",
+                          NULL};
+    unsigned long number = ULONG_MAX;
+    const char *at;
+    int status;
+
+    assert_true(g_spawn_sync(NULL, (char **)(uintptr_t)argv, NULL, G_SPAWN_SEARCH_PATH,
+                             become_child, (gpointer)(uintptr_t)user, &said, NULL, &status, NULL));
+    assert_int_equal(status, 0);
+    at = strstr(said, key);
+    at = at ? strstr(at, "uint") : NULL;
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, "uint%*u %lu", &number), 1);
+    g_free(said);
+    g_free(bus);
+    return number;
+}
+
+/* How many connections others have, and how many commands they send, is theirs to know. */
+static void test_R56_members_see_counts_rounded(void **state)
+{
+    struct raw_client *clients[3];
+    struct world *world;
+    char *rules;
+
+    (void)state;
+    if (geteuid() != 0 || !getgrnam("tss") || !getpwnam("tss"))
+        skip();
+    rules = system_rules();
+    world = world_new(&(struct world_setup){.bus_rules = rules});
+    assert_non_null(world);
+    assert_int_equal(chmod(world->dir, 0711), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        clients[i] = raw_client_new(world);
+        assert_non_null(clients[i]);
+        raw_client_send_handle(clients[i], 0x173, 0x80000000);
+    }
+    assert_int_equal(status_as(world, "root", "Connections"), 3);
+    assert_int_equal(status_as(world, "root", "ClientCommands"), 3);
+    assert_int_equal(status_as(world, "tss", "Connections"), 0);
+    assert_int_equal(status_as(world, "tss", "ClientCommands"), 0);
+    assert_int_equal(status_as(world, "tss", "ChipCommands"), 0);
+    for (unsigned i = 0; i < 3; i++)
+        raw_client_free(clients[i]);
+    assert_true(world_free(world));
+    g_free(rules);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +303,7 @@ int main(void)
         served_test(test_R44_the_socket_is_for_root_and_the_group),
         cmocka_unit_test(test_R44_the_policy_file_allows_root_and_the_group_only),
         cmocka_unit_test(test_R44_the_bus_is_for_root_and_the_group),
+        cmocka_unit_test(test_R56_members_see_counts_rounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
