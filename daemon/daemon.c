@@ -208,7 +208,8 @@ static void daemon_event_arrives(void *data, const struct relay_event *event)
  * policy where there is no socket, is a member; without any such group all are guests. */
 static struct accounts_config daemon_accounts(const struct daemon *daemon)
 {
-    struct accounts_config config = {.lookup = membership_lookup, .group = (gid_t)-1};
+    struct accounts_config config = {
+        .lookup = membership_lookup, .list = membership_list, .group = (gid_t)-1};
 
     if (daemon->options->guests_apart)
         config.lookup = NULL;

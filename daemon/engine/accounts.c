@@ -48,27 +48,33 @@ static void accounts_destroy(struct accounts *accounts)
     free(accounts);
 }
 
-struct accounts *accounts_new(const struct accounts_config *config, const uint32_t *named,
-                              unsigned named_count, void (*told)(void *data), void *data)
+/* Who leaves for a newcomer first. */
+static bool accounts_is_less(const struct accounts_entry *a, const struct accounts_entry *b)
 {
-    struct accounts *accounts = calloc(1, sizeof(*accounts));
+    if (a->used != b->used)
+        return !a->used;
+    if (a->member != b->member)
+        return !a->member;
+    return a->last_use < b->last_use;
+}
 
-    if (!accounts)
-        return NULL;
-    accounts->config = *config;
-    accounts->told = told;
-    accounts->data = data;
-    accounts->named_count = named_count;
-    accounts->named = calloc(named_count + 1, sizeof(*named));
-    if (!accounts->named || pthread_mutex_init(&accounts->lock, NULL) != 0) {
-        free(accounts->named);
-        free(accounts);
-        return NULL;
+/* The user's entry; a new one in the place of the one that is needed least, or NULL when all wait
+ * for the database. */
+static struct accounts_entry *accounts_entry(struct accounts *accounts, uint32_t uid)
+{
+    struct accounts_entry *least = NULL;
+
+    for (unsigned i = 0; i < ACCOUNTS_KNOWN; i++) {
+        struct accounts_entry *entry = &accounts->entries[i];
+
+        if (entry->used && entry->uid == uid)
+            return entry;
+        if (!(entry->used && entry->waiting) && (!least || accounts_is_less(entry, least)))
+            least = entry;
     }
-    if (named_count > 0)
-        memcpy(accounts->named, named, named_count * sizeof(*named));
-    pthread_cond_init(&accounts->work, NULL);
-    return accounts;
+    if (least)
+        *least = (struct accounts_entry){.used = true, .uid = uid};
+    return least;
 }
 
 /* The user who has waited longest for the database; NULL when none does. */
@@ -105,6 +111,25 @@ static void accounts_ask(struct accounts *accounts, struct accounts_entry *entry
     accounts->waiting--;
 }
 
+/* Asks for those whom the group's entry lists. They are asked about again when they come. */
+static void accounts_prepare(struct accounts *accounts)
+{
+    uint32_t uids[ACCOUNTS_LISTED];
+    unsigned count;
+
+    accounts->asking = true;
+    pthread_mutex_unlock(&accounts->lock);
+    count = accounts->config.list(accounts->config.group, uids, ACCOUNTS_LISTED);
+    pthread_mutex_lock(&accounts->lock);
+    accounts->asking = false;
+    for (unsigned i = 0; i < count; i++) {
+        struct accounts_entry *entry = accounts_entry(accounts, uids[i]);
+
+        if (entry)
+            entry->known = entry->member = true;
+    }
+}
+
 static void *accounts_run(void *data)
 {
     struct accounts *accounts = data;
@@ -112,6 +137,8 @@ static void *accounts_run(void *data)
 
     pthread_setname_np(pthread_self(), "accounts");
     pthread_mutex_lock(&accounts->lock);
+    if (accounts->config.list && !accounts->stopping)
+        accounts_prepare(accounts);
     while (!accounts->stopping) {
         struct accounts_entry *entry = accounts_next(accounts);
 
@@ -144,6 +171,34 @@ static bool accounts_start(struct accounts *accounts)
     return accounts->started;
 }
 
+struct accounts *accounts_new(const struct accounts_config *config, const uint32_t *named,
+                              unsigned named_count, void (*told)(void *data), void *data)
+{
+    struct accounts *accounts = calloc(1, sizeof(*accounts));
+
+    if (!accounts)
+        return NULL;
+    accounts->config = *config;
+    accounts->told = told;
+    accounts->data = data;
+    accounts->named_count = named_count;
+    accounts->named = calloc(named_count + 1, sizeof(*named));
+    if (!accounts->named || pthread_mutex_init(&accounts->lock, NULL) != 0) {
+        free(accounts->named);
+        free(accounts);
+        return NULL;
+    }
+    if (named_count > 0)
+        memcpy(accounts->named, named, named_count * sizeof(*named));
+    pthread_cond_init(&accounts->work, NULL);
+    if (accounts->config.lookup && accounts->config.list) {
+        pthread_mutex_lock(&accounts->lock);
+        accounts_start(accounts);
+        pthread_mutex_unlock(&accounts->lock);
+    }
+    return accounts;
+}
+
 void accounts_free(struct accounts *accounts)
 {
     bool started, asking;
@@ -167,35 +222,6 @@ void accounts_free(struct accounts *accounts)
     if (started)
         pthread_join(thread, NULL);
     accounts_destroy(accounts);
-}
-
-/* Who leaves for a newcomer first. */
-static bool accounts_is_less(const struct accounts_entry *a, const struct accounts_entry *b)
-{
-    if (a->used != b->used)
-        return !a->used;
-    if (a->member != b->member)
-        return !a->member;
-    return a->last_use < b->last_use;
-}
-
-/* The user's entry; a new one in the place of the one that is needed least, or NULL when all wait
- * for the database. */
-static struct accounts_entry *accounts_entry(struct accounts *accounts, uint32_t uid)
-{
-    struct accounts_entry *least = NULL;
-
-    for (unsigned i = 0; i < ACCOUNTS_KNOWN; i++) {
-        struct accounts_entry *entry = &accounts->entries[i];
-
-        if (entry->used && entry->uid == uid)
-            return entry;
-        if (!(entry->used && entry->waiting) && (!least || accounts_is_less(entry, least)))
-            least = entry;
-    }
-    if (least)
-        *least = (struct accounts_entry){.used = true, .uid = uid};
-    return least;
 }
 
 /* Whether it is time to ask the database about the user. */

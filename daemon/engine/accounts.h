@@ -5,13 +5,15 @@
  * have accounts of their own; all others are guests, on one account together. For who makes a user
  * namespace may appear as any of thousands of users, of which the database knows nothing.
  *
- * The database may take its time, so a thread of its own asks it, which is started by the first
- * question. What it says is kept: for ACCOUNTS_MEMBER_MS of a member, ACCOUNTS_GUEST_MS of another.
+ * The database may take its time, so a thread of its own asks it. At the start it asks for those
+ * whom the group's entry lists, so that members are known before any stranger can keep the database
+ * busy. What it says is kept: for ACCOUNTS_MEMBER_MS of a member, ACCOUNTS_GUEST_MS of another.
  * Then it is asked again, and what it said before counts until it has answered. When it does not
  * say, a user is what it was, and a guest at first.
  *
- * There is room for ACCOUNTS_KNOWN users. Of those that are not asked about the member goes last,
- * then who was asked for last. Beyond ACCOUNTS_WAITING questions that wait, a user is a guest.
+ * There is room for ACCOUNTS_KNOWN users, of whom ACCOUNTS_LISTED are asked for at the start. Of
+ * those that are not asked about the member goes last, then who was asked for last. Beyond
+ * ACCOUNTS_WAITING questions that wait, a user is a guest.
  */
 #pragma once
 
@@ -21,16 +23,19 @@
 
 #define ACCOUNTS_KNOWN     512
 #define ACCOUNTS_WAITING   64
+#define ACCOUNTS_LISTED    256
 #define ACCOUNTS_MEMBER_MS 600000
 #define ACCOUNTS_GUEST_MS  60000
 
 struct accounts;
 
-/* As membership_lookup(). */
+/* As membership_lookup() and membership_list(). */
 typedef int accounts_lookup_fn(uint32_t uid, gid_t group);
+typedef unsigned accounts_list_fn(gid_t group, uint32_t *uids, unsigned max);
 
 struct accounts_config {
     accounts_lookup_fn *lookup; /* NULL: each user has an account of its own */
+    accounts_list_fn *list;     /* NULL: nobody is asked for at the start */
     gid_t group;
 };
 

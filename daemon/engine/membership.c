@@ -4,11 +4,15 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 /* The longest entry, and the most groups of one user, that are read. */
 #define MEMBERSHIP_MAX_ENTRY  (1 << 20)
 #define MEMBERSHIP_MAX_GROUPS 65536
+
+/* The longest entry of a user that the group lists. */
+#define MEMBERSHIP_LISTED 65536
 
 /* The user's entry, its strings in *buffer, which is to be freed. 1, 0 when there is none, or a
  * negative errno. */
@@ -65,4 +69,29 @@ int membership_lookup(uint32_t uid, gid_t group)
         known = entry.pw_gid == group || membership_among_groups(&entry, group);
     free(buffer);
     return known;
+}
+
+static bool membership_uid(const char *name, uint32_t *uid)
+{
+    struct passwd entry, *found = NULL;
+    char *buffer = malloc(MEMBERSHIP_LISTED);
+
+    if (buffer && getpwnam_r(name, &entry, buffer, MEMBERSHIP_LISTED, &found) == 0 && found)
+        *uid = found->pw_uid;
+    free(buffer);
+    return found != NULL;
+}
+
+unsigned membership_list(gid_t group, uint32_t *uids, unsigned max)
+{
+    char *buffer = malloc(MEMBERSHIP_MAX_ENTRY);
+    struct group entry, *found = NULL;
+    unsigned count = 0;
+
+    if (buffer && getgrgid_r(group, &entry, buffer, MEMBERSHIP_MAX_ENTRY, &found) == 0 && found) {
+        for (char **name = entry.gr_mem; *name && count < max; name++)
+            count += membership_uid(*name, &uids[count]);
+    }
+    free(buffer);
+    return count;
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Whose account a user is on, and what connections each account may have. */
+/* Whose account a user is on, and how newcomers come in. */
 #include "base/account.h"
 #include "base/log.h"
 #include "engine-world.h"
 #include "engine/accounts.h"
-#include "engine/admission.h"
 #include "engine/membership.h"
 
 #include <errno.h>
@@ -18,123 +17,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#define MANY 1024
-
-struct seats {
-    struct admission admission;
-    struct admission_seat *taken[MANY + 1];
-    unsigned count;
-};
-
-static void seats_open(struct seats *seats, unsigned max, unsigned max_per_user)
-{
-    *seats = (struct seats){0};
-    assert_int_equal(admission_init(&seats->admission, max, max_per_user), 0);
-    admission_set_open(&seats->admission, true);
-}
-
-static void seats_close(struct seats *seats)
-{
-    while (seats->count > 0)
-        admission_leave(&seats->admission, seats->taken[--seats->count]);
-    admission_clear(&seats->admission);
-}
-
-/* Takes all that the account gets. How many; why no more in *error. */
-static unsigned take_all(struct seats *seats, uint32_t account, int *error)
-{
-    unsigned before = seats->count;
-
-    while ((*error = admission_enter(&seats->admission, account, &seats->taken[seats->count])) == 0)
-        seats->count++;
-    return seats->count - before;
-}
-
-static void test_R54_root_has_a_reserve_of_connections(void **state)
-{
-    static struct seats seats;
-    int error;
-
-    (void)state;
-    seats_open(&seats, MANY, 0);
-    for (uint32_t account = 1000; account < 1100; account++)
-        take_all(&seats, account, &error);
-    assert_int_equal(error, -EUSERS);
-    assert_int_equal(seats.count, MANY - 8);
-    assert_int_equal(take_all(&seats, ACCOUNT_ROOT, &error), 8);
-    assert_int_equal(error, -EUSERS);
-    seats_close(&seats);
-}
-
-static void test_R54_a_user_gets_half_of_what_is_left(void **state)
-{
-    static struct seats seats;
-    int error;
-
-    (void)state;
-    seats_open(&seats, MANY, 0);
-    assert_int_equal(take_all(&seats, 1000, &error), 508);
-    assert_int_equal(error, -EDQUOT);
-    assert_int_equal(take_all(&seats, 1001, &error), 254);
-    assert_int_equal(take_all(&seats, 1000, &error), 0);
-    assert_int_equal(take_all(&seats, 1002, &error), 127);
-    seats_close(&seats);
-}
-
-static void test_R54_ten_users_do_not_shut_out_the_next(void **state)
-{
-    static struct seats seats;
-    int error;
-
-    (void)state;
-    seats_open(&seats, MANY, 0);
-    for (uint32_t account = 1000; account < 1010; account++)
-        assert_in_range(take_all(&seats, account, &error), 1, MANY / 2);
-    assert_in_range(take_all(&seats, 1010, &error), 1, MANY / 2);
-    seats_close(&seats);
-}
-
-static void test_R54_root_may_take_what_is_there(void **state)
-{
-    static struct seats seats;
-    int error;
-
-    (void)state;
-    seats_open(&seats, 64, 5);
-    assert_int_equal(take_all(&seats, 1000, &error), 5);
-    assert_int_equal(error, -EDQUOT);
-    assert_int_equal(take_all(&seats, ACCOUNT_ROOT, &error), 59);
-    assert_int_equal(error, -EUSERS);
-    assert_int_equal(take_all(&seats, 1001, &error), 0);
-    assert_int_equal(error, -EUSERS);
-    /* What root holds counts as its reserve first. */
-    while (seats.count > 55)
-        admission_leave(&seats.admission, seats.taken[--seats.count]);
-    assert_int_equal(take_all(&seats, 1001, &error), 1);
-    seats_close(&seats);
-}
-
-/* Of few connections the reserve is small, and each user gets something as long as there is any. */
-static void test_R54_few_connections_are_shared_too(void **state)
-{
-    static const struct {
-        unsigned max, first, second, root;
-    } cases[] = {
-        {1, 1, 0, 0}, {2, 1, 1, 0}, {3, 2, 1, 0}, {4, 2, 1, 1}, {8, 3, 2, 3}, {16, 6, 3, 7},
-    };
-    static struct seats seats;
-    int error;
-
-    (void)state;
-    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        seats_open(&seats, cases[i].max, 0);
-        assert_int_equal(take_all(&seats, 1000, &error), cases[i].first);
-        assert_int_equal(take_all(&seats, ACCOUNT_GUESTS, &error), cases[i].second);
-        assert_int_equal(take_all(&seats, ACCOUNT_ROOT, &error), cases[i].root);
-        seats_close(&seats);
-    }
-}
 
 /* A user database: users with even numbers are members. It answers while its gate is open. */
 static struct {
@@ -322,13 +204,48 @@ static void test_R53_strangers_do_not_push_out_members(void **state)
     accounts_free(accounts);
 }
 
+static unsigned list_members(gid_t group, uint32_t *uids, unsigned max)
+{
+    assert_int_equal(group, 7);
+    assert_true(max >= 2);
+    uids[0] = 2000;
+    uids[1] = 2002;
+    return 2;
+}
+
+/* Whom the group's entry lists is known from the start, and stays so while strangers keep the
+ * database busy. */
+static void test_R53_listed_members_are_known_beforehand(void **state)
+{
+    const struct accounts_config config = {
+        .lookup = ask_database, .list = list_members, .group = 7};
+    struct accounts *accounts;
+    unsigned told = 0;
+    uint32_t account;
+
+    (void)state;
+    database_reset(false);
+    accounts = accounts_new(&config, NULL, 0, count_told, &told);
+    for (uint32_t uid = 300000; uid < 300100; uid++)
+        accounts_find(accounts, uid, 1, &account);
+    database_await(&database.questions, 1);
+    assert_true(accounts_find(accounts, 2002, 1, &account));
+    assert_int_equal(account, 2002);
+    accounts_free(accounts);
+    database_set(true, false);
+    database_await(&database.answers, 1);
+}
+
 /* The database of this system: root's own group, and a number that no user has. */
 static void test_R53_the_system_tells_members_from_strangers(void **state)
 {
+    uint32_t uid;
+
     (void)state;
     assert_int_equal(membership_lookup(0, 0), 1);
     assert_int_equal(membership_lookup(0, 4000000000), 0);
     assert_int_equal(membership_lookup(3999999999, 0), 0);
+    assert_int_equal(membership_list(4000000000, &uid, 1), 0);
 }
 
 static int world_of_guests(void **state)
@@ -346,6 +263,7 @@ static int world_of_guests(void **state)
 /* Connects for good or not. True when the connection serves. */
 static bool is_let_in(struct engine_world *world, int client, uint32_t uid)
 {
+    uint8_t command[ENGINE_CHIP_RANDOM];
     struct pollfd handle;
     int pair[2];
 
@@ -357,7 +275,9 @@ static bool is_let_in(struct engine_world *world, int client, uint32_t uid)
     }
     world->clients[client] = pair[1];
     handle = (struct pollfd){pair[1], POLLIN, 0};
-    engine_world_put_random(world, client, 1);
+    /* It may have been let go already. */
+    engine_chip_random(command, 1);
+    send(pair[1], command, sizeof(command), MSG_NOSIGNAL);
     for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && poll(&handle, 1, 0) == 0; i++)
         engine_world_pump(world);
     if (handle.revents & POLLHUP)
@@ -467,16 +387,12 @@ static int world_of_guests_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_R54_root_has_a_reserve_of_connections),
-        cmocka_unit_test(test_R54_a_user_gets_half_of_what_is_left),
-        cmocka_unit_test(test_R54_ten_users_do_not_shut_out_the_next),
-        cmocka_unit_test(test_R54_root_may_take_what_is_there),
-        cmocka_unit_test(test_R54_few_connections_are_shared_too),
         cmocka_unit_test(test_R53_accounts_are_principals),
         cmocka_unit_test(test_R53_without_a_database_each_user_is_an_account),
         cmocka_unit_test(test_R53_what_the_database_said_is_kept),
         cmocka_unit_test(test_R53_questions_are_bounded),
         cmocka_unit_test(test_R53_strangers_do_not_push_out_members),
+        cmocka_unit_test(test_R53_listed_members_are_known_beforehand),
         cmocka_unit_test(test_R53_the_system_tells_members_from_strangers),
         cmocka_unit_test_setup_teardown(test_R58_who_connects_in_a_loop_holds_up_nobody,
                                         world_with_a_door, engine_world_teardown),

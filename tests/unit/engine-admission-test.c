@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Shares of connections: what each account may have, and what is left for the next. */
+#include "base/log.h"
+#include "engine/admission.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define MANY 1024
+
+struct seats {
+    struct admission admission;
+    struct admission_seat *taken[MANY + 1];
+    unsigned count;
+};
+
+static void seats_open(struct seats *seats, unsigned max, unsigned max_per_user)
+{
+    *seats = (struct seats){0};
+    assert_int_equal(admission_init(&seats->admission, max, max_per_user), 0);
+    admission_set_open(&seats->admission, true);
+}
+
+static void seats_close(struct seats *seats)
+{
+    while (seats->count > 0)
+        admission_leave(&seats->admission, seats->taken[--seats->count]);
+    admission_clear(&seats->admission);
+}
+
+/* Takes all that the account gets. How many; why no more in *error. */
+static unsigned take_all(struct seats *seats, uint32_t account, int *error)
+{
+    unsigned before = seats->count;
+
+    while ((*error = admission_enter(&seats->admission, account, &seats->taken[seats->count])) == 0)
+        seats->count++;
+    return seats->count - before;
+}
+
+static void test_R54_root_has_a_reserve_of_connections(void **state)
+{
+    static struct seats seats;
+    int error;
+
+    (void)state;
+    seats_open(&seats, MANY, 0);
+    for (uint32_t account = 1000; account < 1100; account++)
+        take_all(&seats, account, &error);
+    assert_int_equal(error, -EUSERS);
+    assert_int_equal(seats.count, MANY - 8);
+    assert_int_equal(take_all(&seats, ACCOUNT_ROOT, &error), 8);
+    assert_int_equal(error, -EUSERS);
+    seats_close(&seats);
+}
+
+static void test_R54_a_user_gets_half_of_what_is_left(void **state)
+{
+    static struct seats seats;
+    int error;
+
+    (void)state;
+    seats_open(&seats, MANY, 0);
+    assert_int_equal(take_all(&seats, 1000, &error), 508);
+    assert_int_equal(error, -EDQUOT);
+    assert_int_equal(take_all(&seats, 1001, &error), 254);
+    assert_int_equal(take_all(&seats, 1000, &error), 0);
+    assert_int_equal(take_all(&seats, 1002, &error), 127);
+    seats_close(&seats);
+}
+
+static void test_R54_ten_users_do_not_shut_out_the_next(void **state)
+{
+    static struct seats seats;
+    int error;
+
+    (void)state;
+    seats_open(&seats, MANY, 0);
+    for (uint32_t account = 1000; account < 1010; account++)
+        assert_in_range(take_all(&seats, account, &error), 1, MANY / 2);
+    assert_in_range(take_all(&seats, 1010, &error), 1, MANY / 2);
+    seats_close(&seats);
+}
+
+static void test_R54_root_may_take_what_is_there(void **state)
+{
+    static struct seats seats;
+    int error;
+
+    (void)state;
+    seats_open(&seats, 64, 5);
+    assert_int_equal(take_all(&seats, 1000, &error), 5);
+    assert_int_equal(error, -EDQUOT);
+    assert_int_equal(take_all(&seats, ACCOUNT_ROOT, &error), 59);
+    assert_int_equal(error, -EUSERS);
+    assert_int_equal(take_all(&seats, 1001, &error), 0);
+    assert_int_equal(error, -EUSERS);
+    /* What root holds counts as its reserve first. */
+    while (seats.count > 55)
+        admission_leave(&seats.admission, seats.taken[--seats.count]);
+    assert_int_equal(take_all(&seats, 1001, &error), 1);
+    seats_close(&seats);
+}
+
+/* Of few connections the reserve is small, and each user gets something as long as there is any. */
+static void test_R54_few_connections_are_shared_too(void **state)
+{
+    static const struct {
+        unsigned max, first, second, root;
+    } cases[] = {
+        {1, 1, 0, 0}, {2, 1, 1, 0}, {3, 2, 1, 0}, {4, 2, 1, 1}, {8, 3, 2, 3}, {16, 6, 3, 7},
+    };
+    static struct seats seats;
+    int error;
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        seats_open(&seats, cases[i].max, 0);
+        assert_int_equal(take_all(&seats, 1000, &error), cases[i].first);
+        assert_int_equal(take_all(&seats, ACCOUNT_GUESTS, &error), cases[i].second);
+        assert_int_equal(take_all(&seats, ACCOUNT_ROOT, &error), cases[i].root);
+        seats_close(&seats);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_R54_root_has_a_reserve_of_connections),
+        cmocka_unit_test(test_R54_a_user_gets_half_of_what_is_left),
+        cmocka_unit_test(test_R54_ten_users_do_not_shut_out_the_next),
+        cmocka_unit_test(test_R54_root_may_take_what_is_there),
+        cmocka_unit_test(test_R54_few_connections_are_shared_too),
+    };
+
+    log_threshold = LOG_LEVEL_SILENT;
+    return cmocka_run_group_tests_name("engine-admission", tests, NULL, NULL);
+}
