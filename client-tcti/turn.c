@@ -83,10 +83,9 @@ static int turn_acquire(struct turn *turn)
 {
     int failed;
 
-    if (atomic_load_explicit(&turn->page->joined, memory_order_relaxed) == 0)
+    if (atomic_load(&turn->page->joined) == 0)
         atomic_store(&turn->page->joined, 1);
     failed = turn_queue(turn);
-    atomic_thread_fence(memory_order_seq_cst);
     if (failed != 0 || atomic_load(&turn->page->maker_busy) == 0)
         return failed;
     /* With the lock MAKER the maker's command is over, or the maker is. */
@@ -100,11 +99,11 @@ static int turn_acquire(struct turn *turn)
     return failed;
 }
 
-/* The maker's turn, as long as nobody has joined. */
+/* The maker's turn, as long as nobody has joined. Here and above all processes see the stores and
+ * loads in one order: who stores first is seen by who loads then. */
 static bool turn_begin_alone(struct turn *turn)
 {
-    atomic_store_explicit(&turn->page->maker_busy, 1, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst);
+    atomic_store(&turn->page->maker_busy, 1);
     if (atomic_load(&turn->page->joined) == 0)
         return true;
     atomic_store(&turn->page->maker_busy, 0);
@@ -152,8 +151,7 @@ static void turn_release(struct turn *turn)
         turn_unlock(turn, TURN);
         return;
     }
-    atomic_store_explicit(&turn->page->maker_busy, 0, memory_order_release);
-    atomic_thread_fence(memory_order_seq_cst);
+    atomic_store(&turn->page->maker_busy, 0);
     if (atomic_load(&turn->page->joined) == 0)
         return;
     turn_unlock(turn, MAKER);
