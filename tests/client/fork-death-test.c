@@ -348,6 +348,38 @@ static void test_R46_death_with_bytes_that_only_the_kernel_counted(void **state)
     }
 }
 
+/* The dead process had taken a part of the reply to its cancel together with the response. */
+static void test_R46_death_with_a_part_of_a_cancels_reply(void **state)
+{
+    uint8_t command[20], stream[60 + CONTROL_FRAME_REPLY_SIZE], left[sizeof(stream)];
+    struct journal journal;
+    size_t taken;
+    int ends[2];
+
+    (void)state;
+    fake_frame(command, sizeof(command), 1);
+    fake_frame(stream, 60, 2);
+    control_frame_reply_store(stream + 60, CONTROL_FRAME_CANCEL, 0);
+    for (taken = 60; taken <= sizeof(stream); taken++) {
+        journal_open(&journal);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        journal_begin(&journal, JOURNAL_SENDING, command, sizeof(command));
+        journal_answer_due(&journal);
+        assert_int_equal(send(ends[1], stream, sizeof(stream), 0), sizeof(stream));
+        assert_int_equal(recv(ends[0], journal.page->seen, taken, 0), taken);
+        journal.page->moved = (uint32_t)taken;
+        journal.page->taken.by = 1;
+        assert_int_equal(journal_recover(&journal, ends[0], true), 0);
+        assert_int_equal(journal_phase(&journal), JOURNAL_IDLE);
+        assert_int_equal(journal_carried(&journal, left), 0);
+        assert_int_equal(recv(ends[0], left, sizeof(left), MSG_DONTWAIT),
+                         taken == 60 ? CONTROL_FRAME_REPLY_SIZE : -1);
+        close(ends[0]);
+        close(ends[1]);
+        journal_close(&journal);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_R46_death_in_a_command_that_nobody_has),
         cmocka_unit_test(test_R46_death_before_a_locality_reply),
         cmocka_unit_test(test_R46_death_with_bytes_that_only_the_kernel_counted),
+        cmocka_unit_test(test_R46_death_with_a_part_of_a_cancels_reply),
     };
     int failed;
 
