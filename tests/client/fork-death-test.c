@@ -319,6 +319,12 @@ static void test_R46_death_with_bytes_that_only_the_kernel_counted(void **state)
         taken = sent < sizeof(command) ? 0 : more / 2;
         journal_open(&journal);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        /* A command before it, whose counts are of no matter any more. */
+        journal_begin(&journal, JOURNAL_SENDING, command, sizeof(command));
+        assert_int_equal(journal_send(&journal, ends[0], command, sizeof(command)),
+                         sizeof(command));
+        assert_int_equal(recv(ends[1], seen, sizeof(seen), 0), sizeof(seen));
+        journal_answer_due(&journal);
         journal_end(&journal, answer, CARRIED, 0);
         journal_begin(&journal, JOURNAL_SENDING, command, sizeof(command));
         assert_int_equal(send(ends[0], command, sent, 0), sent);
@@ -380,6 +386,30 @@ static void test_R46_death_with_a_part_of_a_cancels_reply(void **state)
     }
 }
 
+/* The daemon is gone when a process takes over: that ends, and all are told. */
+static void test_R46_death_of_the_daemon_too(void **state)
+{
+    struct journal journal;
+    uint8_t command[20];
+    int ends[2], sent;
+
+    (void)state;
+    fake_frame(command, sizeof(command), 1);
+    for (sent = 0; sent < 2; sent++) {
+        journal_open(&journal);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        journal_begin(&journal, JOURNAL_SENDING, command, sizeof(command));
+        assert_int_equal(journal_send(&journal, ends[0], command, 5), 5);
+        if (sent > 0)
+            journal_answer_due(&journal);
+        close(ends[1]);
+        assert_int_not_equal(journal_recover(&journal, ends[0], true), 0);
+        assert_int_equal(journal_phase(&journal), JOURNAL_BROKEN);
+        close(ends[0]);
+        journal_close(&journal);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_R46_death_before_a_locality_reply),
         cmocka_unit_test(test_R46_death_with_bytes_that_only_the_kernel_counted),
         cmocka_unit_test(test_R46_death_with_a_part_of_a_cancels_reply),
+        cmocka_unit_test(test_R46_death_of_the_daemon_too),
     };
     int failed;
 
