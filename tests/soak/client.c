@@ -137,11 +137,25 @@ static bool is_loss(uint32_t rc)
                || plain == TPM2_RC_HANDLE || plain == TPM2_RC_VALUE);
 }
 
+/* What the daemon ends with a command whose answer was lost, is named again. */
+static bool is_end(uint32_t rc)
+{
+    return rc >= TSS2_RESMGR_RC_LAYER + TPM2_RC_REFERENCE_H0
+           && rc <= TSS2_RESMGR_RC_LAYER + TPM2_RC_REFERENCE_S6;
+}
+
+/* The call is over: the next one is a new one. */
+static void settle(struct soak *soak)
+{
+    soak->since = 0;
+    soak->unanswered = false;
+}
+
 static bool lose(struct soak *soak)
 {
     atomic_fetch_add(&soak->tally->losses, 1);
     soak->lost = true;
-    soak->since = 0;
+    settle(soak);
     return false;
 }
 
@@ -151,10 +165,10 @@ bool soak_again(struct soak *soak, const char *call, uint32_t rc)
 
     atomic_fetch_add(&soak->tally->calls, 1);
     if (rc == TSS2_RC_SUCCESS) {
-        soak->since = 0;
+        settle(soak);
         return false;
     }
-    if (soak->lossy && is_loss(rc))
+    if ((soak->lossy && is_loss(rc)) || (soak->unanswered && is_end(rc)))
         return lose(soak);
     if (!failure && !is_warning(rc))
         soak_wrong(soak, "%.120s gives 0x%X", call, rc);
@@ -162,6 +176,7 @@ bool soak_again(struct soak *soak, const char *call, uint32_t rc)
     /* Where answers get lost, the chip may have carried the command out. */
     if (failure && soak->lossy)
         return lose(soak);
+    soak->unanswered |= failure;
     if (soak->since == 0)
         soak->since = now_ms();
     if (now_ms() - soak->since > PATIENCE_MS)
@@ -178,7 +193,7 @@ bool soak_refused(struct soak *soak, const char *call, uint32_t rc, uint32_t cod
         return soak_again(soak, call, rc);
     atomic_fetch_add(&soak->tally->calls, 1);
     atomic_fetch_add(&soak->tally->checks, 1);
-    soak->since = 0;
+    settle(soak);
     return false;
 }
 

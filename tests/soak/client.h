@@ -5,9 +5,10 @@
  *
  * It knows what each of its commands must give. An answer is right, or tells of a fault that was
  * injected: one that passes (the transport broke before the chip got the command, or the chip had
- * a warning), after which the same command is made again and must be right; or, only where the
- * soak's faults lose things, that an object or session is gone, after which the client starts over.
- * Any other answer is wrong, and ends the soak.
+ * a warning), after which the same command is made again and must be right, or told that the
+ * session or sequence that it names has ended with the answer; or, only where the soak's faults
+ * lose things, that an object or session is gone. Then the client starts over. Any other answer is
+ * wrong, and ends the soak.
  */
 #pragma once
 
@@ -24,6 +25,7 @@ struct soak {
     bool lost;       /* one did: the job is over, and the connection is given up */
     uint64_t chance; /* state of the generator */
     int64_t since;   /* when the call that is being repeated was made first, in ms; 0: none */
+    bool unanswered; /* of that call, an answer was lost */
     TSS2_TCTI_CONTEXT *tcti;
     ESYS_CONTEXT *esys;
     TPMS_CONTEXT *context; /* what the job has saved; freed after the job */
