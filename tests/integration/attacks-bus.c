@@ -20,8 +20,9 @@
 /* What the daemon may grow by. */
 #define GROWTH_KIB 8192
 
-/* Newcomers beside a flood. */
+/* Newcomers beside floods of calls, of so many programs. */
 #define NEWCOMERS 8
+#define FLOODS    12
 
 /* A message above 4 KiB is not read. */
 #define TOO_LONG 5000
@@ -140,26 +141,29 @@ static void test_R52_a_message_that_is_too_long_is_answered(void **state)
     close(fd);
 }
 
-/* Newcomers while somebody sends without end. */
-static void beside_flood(struct world *world, const char *user, const char *method,
-                         GDBusMessageFlags flags)
+/* Newcomers while programs of somebody's send without end. */
+static void beside_floods(struct world *world, unsigned count, const char *user, const char *method,
+                          GDBusMessageFlags flags)
 {
     size_t size;
     uint8_t *call = bus_attacker_call(method, NULL, flags, &size);
-    pid_t flood = bus_attacker_flood(world, user, call, size);
-    bool served = true;
+    pid_t floods[FLOODS];
+    bool served = true, ended = true;
 
+    for (unsigned i = 0; i < count; i++)
+        floods[i] = bus_attacker_flood(world, user, call, size);
     g_free(call);
-    assert_true(flood > 0);
     for (unsigned i = 0; i < NEWCOMERS && served; i++)
         served = newcomer_is_served(world);
-    assert_true(bus_attacker_end(flood));
+    for (unsigned i = 0; i < count; i++)
+        ended = bus_attacker_end(floods[i]) && ended;
+    assert_true(ended);
     assert_true(served);
 }
 
 static void test_R52_calls_that_want_no_reply_hold_up_nobody(void **state)
 {
-    beside_flood(*state, NULL, "CreateConnection", G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
+    beside_floods(*state, 1, NULL, "CreateConnection", G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
 }
 
 static void test_R52_calls_of_another_user_hold_up_nobody(void **state)
@@ -169,8 +173,8 @@ static void test_R52_calls_of_another_user_hold_up_nobody(void **state)
     if (geteuid() != 0 || !getpwnam("nobody"))
         skip();
     assert_int_equal(chmod(world->dir, 0711), 0);
-    beside_flood(world, "nobody", "CreateConnection", G_DBUS_MESSAGE_FLAGS_NONE);
-    beside_flood(world, "nobody", "Nonsense", G_DBUS_MESSAGE_FLAGS_NONE);
+    beside_floods(world, FLOODS, "nobody", "CreateConnection", G_DBUS_MESSAGE_FLAGS_NONE);
+    beside_floods(world, FLOODS, "nobody", "Nonsense", G_DBUS_MESSAGE_FLAGS_NONE);
 }
 
 static int open_world(void **state)
