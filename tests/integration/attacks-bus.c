@@ -15,13 +15,13 @@
 
 /* The bodies of large messages are arrays of so many variants with a byte, of 4 bytes each. */
 #define VARIANTS (31u * 1024 * 1024 / 4)
-#define LARGE    6
+#define LARGE    3
 
 /* What the daemon may grow by. */
 #define GROWTH_KIB 8192
 
 /* Newcomers beside floods of calls, of so many programs. */
-#define NEWCOMERS 8
+#define NEWCOMERS 4
 #define FLOODS    12
 
 /* A message above 4 KiB is not read. */

@@ -18,7 +18,7 @@
 #define OBJECT_PATH "/com/intel/tss2/Tabrmd/Tcti"
 #define INTERFACE   "com.intel.tss2.TctiTabrmd"
 
-#define PATIENCE_MS 60000
+#define PATIENCE_MS 180000
 #define HEAD_SIZE   16
 #define SERIAL_AT   8
 #define BATCH       32
