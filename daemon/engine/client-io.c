@@ -187,20 +187,21 @@ enum client_io_status client_io_read(struct client_io *io, uint8_t *buffer, size
     return status;
 }
 
-size_t client_io_peek(const struct client_io *io, uint8_t *buffer, size_t capacity)
+const uint8_t *client_io_ahead(struct client_io *io, size_t *have)
 {
-    size_t have = io->in.end - io->in.start;
-    ssize_t count;
+    struct client_io_buffer *in = &io->in;
+    size_t used = in->end - in->start;
 
-    if (io->in.bytes) {
-        have = have < capacity ? have : capacity;
-        memcpy(buffer, io->in.bytes + io->in.start, have);
-        return have;
+    if (io->maybe_more && used < CLIENT_IO_AHEAD && client_io_buffer_room(in, CLIENT_IO_AHEAD)) {
+        ssize_t count = client_io_receive(io, in->bytes + in->end, CLIENT_IO_AHEAD - used);
+
+        if (count > 0)
+            in->end += (size_t)count;
+        if (in->start == in->end)
+            client_io_buffer_free(in);
     }
-    do {
-        count = recv(io->fd, buffer, capacity, MSG_DONTWAIT | MSG_PEEK);
-    } while (count < 0 && errno == EINTR);
-    return count > 0 ? (size_t)count : 0;
+    *have = in->end - in->start;
+    return *have ? in->bytes + in->start : NULL;
 }
 
 void client_io_read_done(struct client_io *io, uint8_t *frame, size_t size)

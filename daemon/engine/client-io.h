@@ -49,9 +49,15 @@ void client_io_clear(struct client_io *io);
 enum client_io_status client_io_read(struct client_io *io, uint8_t *buffer, size_t capacity,
                                      uint8_t **frame, size_t *size);
 
-/* Copies up to `capacity` bytes of what client_io_read() would begin with, and leaves them there.
- * How many; 0 when there are none. */
-size_t client_io_peek(const struct client_io *io, uint8_t *buffer, size_t capacity);
+/* The most that is read ahead of a client's turn. */
+#define CLIENT_IO_AHEAD 256
+
+/*
+ * The first bytes of what client_io_read() will give, *have of them and up to CLIENT_IO_AHEAD where
+ * none were kept before; they are read ahead, and kept. None, and *have is 0, when there are none,
+ * and when there is no memory to keep them: then they stay in the socket.
+ */
+const uint8_t *client_io_ahead(struct client_io *io, size_t *have);
 
 /* Wipes the frame that client_io_read() gave. */
 void client_io_read_done(struct client_io *io, uint8_t *frame, size_t size);

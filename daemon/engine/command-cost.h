@@ -14,9 +14,6 @@
 
 #define COMMAND_COST_KINDS 256 /* that are remembered at a time; a power of 2 */
 
-/* The first bytes of a command that are worth looking at. */
-#define COMMAND_COST_PREFIX 512
-
 /* All zero at first. */
 struct command_cost {
     struct {

@@ -261,16 +261,14 @@ enum rm_warmth serve_warmth(const struct scheduler_client *turn)
 }
 
 /* What a client's waiting command will likely cost. */
-static uint64_t serve_expected(const struct engine *engine, const struct engine_client *client)
+static uint64_t serve_expected(struct engine *engine, struct engine_client *client)
 {
-    uint8_t prefix[COMMAND_COST_PREFIX];
-    size_t have = client_io_peek(&client->io, prefix, sizeof(prefix));
-    uint64_t expected = SERVE_COST_MIN;
+    size_t have;
+    const uint8_t *bytes = client_io_ahead(&client->io, &have);
 
-    if (have >= HEADER_SIZE && !(client->io.control && control_frame_is(prefix)))
-        expected = command_cost_expected(&engine->costs, command_cost_kind(prefix, have));
-    explicit_bzero(prefix, have);
-    return expected;
+    if (have < HEADER_SIZE || (client->io.control && control_frame_is(bytes)))
+        return SERVE_COST_MIN;
+    return command_cost_expected(&engine->costs, command_cost_kind(bytes, have));
 }
 
 /* Tells the scheduler what the waiting commands will cost. */
