@@ -3,6 +3,7 @@
 
 #include "wire/header.h"
 
+#include <stdbool.h>
 #include <tss2/tss2_tpm2_types.h>
 
 #define MS UINT64_C(1000000)
@@ -54,6 +55,10 @@ static const struct {
 
 /* All other commands. */
 #define COMMAND_COST_OTHER (10 * MS)
+
+/* One command moves what is expected of the next one as if it had cost so many times as much as was
+ * expected, at the most: what costs more for good is learned in a few commands. */
+#define COMMAND_COST_OUTLIER 3
 
 /* How much longer than for an elliptic curve the chip takes to find an RSA key. */
 #define COMMAND_COST_RSA_CREATION 10
@@ -136,10 +141,14 @@ uint64_t command_cost_expected(const struct command_cost *costs, uint64_t kind)
 void command_cost_learn(struct command_cost *costs, uint64_t kind, uint64_t nanoseconds)
 {
     unsigned place = command_cost_place(kind);
-    uint64_t before = costs->learned[place].nanoseconds;
+    bool known = costs->learned[place].kind == kind;
+    uint64_t before = command_cost_expected(costs, kind);
 
+    /* The process or the whole machine may have stood still in the middle of a command. */
+    if (nanoseconds / COMMAND_COST_OUTLIER > before)
+        nanoseconds = COMMAND_COST_OUTLIER * before;
     /* The first one says more than the usual value, which is another chip's. */
-    if (costs->learned[place].kind != kind)
+    if (!known)
         before = nanoseconds;
     costs->learned[place].kind = kind;
     costs->learned[place].nanoseconds = before - before / 4 + nanoseconds / 4;

@@ -9,6 +9,7 @@
 
 #include "books.h"
 #include "engine/client-io.h"
+#include "engine/command-cost.h"
 #include "fuzz-chip.h"
 #include "fuzz.h"
 #include "wire/handle.h"
@@ -217,6 +218,11 @@ static void serve(struct world *world, unsigned index)
     uint8_t *frame;
 
     while (peer->client) {
+        /* Some are looked at before it is their turn. */
+        const uint8_t *ahead = index % 2 ? client_io_ahead(&peer->io, &size) : NULL;
+
+        if (ahead && size >= HEADER_SIZE)
+            fuzz_must(command_cost_kind(ahead, size) != 0, "a command of no kind");
         switch (client_io_read(&peer->io, world->command, capacity, &frame, &size)) {
         case CLIENT_IO_FRAME:
             fuzz_must(size >= HEADER_SIZE && size <= capacity, "a frame of %zu bytes", size);

@@ -118,18 +118,32 @@ static void test_R60_costs_are_learned_for_each_kind(void **state)
 
     (void)state;
     for (size_t i = 0; i < count; i++)
-        command_cost_learn(&costs, kinds[i], (i + 1) * 100 * MS);
+        command_cost_learn(&costs, kinds[i], (i + 1) * MS);
     for (size_t i = 0; i < count; i++) {
-        assert_int_equal(command_cost_expected(&costs, kinds[i]), (i + 1) * 100 * MS);
+        assert_int_equal(command_cost_expected(&costs, kinds[i]), (i + 1) * MS);
         for (size_t k = 0; k < i; k++)
             assert_true(kinds[k] != kinds[i]);
     }
-    /* One that is odd once moves it by a part, and is forgotten. */
-    command_cost_learn(&costs, kinds[0], 900 * MS);
-    assert_int_equal(command_cost_expected(&costs, kinds[0]), 300 * MS);
+}
+
+/* A command in which the machine stood still makes no others of its kind expensive. */
+static void test_R60_one_command_does_not_spoil_the_guess(void **state)
+{
+    struct command_cost costs = {0};
+    uint64_t random = kind(bare(TPM2_CC_GetRandom));
+
+    (void)state;
+    command_cost_learn(&costs, random, 60000 * MS);
+    assert_in_range(command_cost_expected(&costs, random), 0, 30 * MS);
     for (unsigned i = 0; i < 20; i++)
-        command_cost_learn(&costs, kinds[0], 100 * MS);
-    assert_in_range(command_cost_expected(&costs, kinds[0]), 100 * MS, 101 * MS);
+        command_cost_learn(&costs, random, 10 * MS);
+    assert_in_range(command_cost_expected(&costs, random), 10 * MS, 11 * MS);
+    command_cost_learn(&costs, random, 60000 * MS);
+    assert_in_range(command_cost_expected(&costs, random), 10 * MS, 17 * MS);
+    /* But what has become expensive is soon known to be. */
+    for (unsigned i = 0; i < 20; i++)
+        command_cost_learn(&costs, random, 500 * MS);
+    assert_in_range(command_cost_expected(&costs, random), 400 * MS, 500 * MS);
 }
 
 /* What the parameters' sizes are does not matter, nor how much of them is there. */
@@ -178,11 +192,11 @@ static void test_many_kinds_push_each_other_out(void **state)
 
     (void)state;
     for (uint32_t code = 0; code < 10 * COMMAND_COST_KINDS; code++)
-        command_cost_learn(&costs, kind(bare(0x20000000 + code)), (1000 + code) * MS);
+        command_cost_learn(&costs, kind(bare(0x20000000 + code)), (1 + code) * 1000);
     for (uint32_t code = 0; code < 10 * COMMAND_COST_KINDS; code++) {
         uint64_t cost = command_cost_expected(&costs, kind(bare(0x20000000 + code)));
 
-        assert_true(cost == (1000 + code) * MS || cost == 10 * MS);
+        assert_true(cost == (1 + code) * 1000 || cost == 10 * MS);
         known += cost != 10 * MS;
     }
     assert_in_range(known, 1, COMMAND_COST_KINDS);
@@ -193,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_R60_unknown_commands_have_usual_costs),
         cmocka_unit_test(test_R60_costs_are_learned_for_each_kind),
+        cmocka_unit_test(test_R60_one_command_does_not_spoil_the_guess),
         cmocka_unit_test(test_kind_is_that_of_the_algorithm_alone),
         cmocka_unit_test(test_any_bytes_have_a_kind),
         cmocka_unit_test(test_many_kinds_push_each_other_out),
