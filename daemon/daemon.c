@@ -254,6 +254,7 @@ static void daemon_start_engine(struct daemon *daemon)
         .low_count = options->low_priority.count,
         .reserve = options->reserve,
         .idle_release_ms = options->idle_release_ms,
+        .sleep_untold = options->no_bus || options->session_bus,
         .flush_all = options->flush_all,
     };
     struct engine_events events;

@@ -44,7 +44,7 @@ static const struct options_number options_numbers[] = {
 #define OPTIONS_NUMBERS (sizeof(options_numbers) / sizeof(options_numbers[0]))
 
 static const struct options_number options_idle = {
-    .name = "idle-release", .least = 0, .most = OPTIONS_IDLE_MAX_MS, .standard = 250};
+    .name = "idle-release", .least = 0, .most = OPTIONS_IDLE_MAX_MS};
 
 /* The strings of a command line as GOption leaves them. */
 struct options_raw {
@@ -96,10 +96,14 @@ static bool options_idle_release(const char *string, int *value, char **text)
 {
     unsigned number;
 
-    *value = ENGINE_IDLE_NEVER;
-    if (g_strcmp0(string, "never") == 0)
+    *value = ENGINE_IDLE_AUTO;
+    if (!string || strcmp(string, "auto") == 0)
         return true;
-    if (!options_number(&options_idle, string, &number, " (milliseconds) or \"never\"", text))
+    *value = ENGINE_IDLE_NEVER;
+    if (strcmp(string, "never") == 0)
+        return true;
+    if (!options_number(&options_idle, string, &number, " (milliseconds), \"auto\" or \"never\"",
+                        text))
         return false;
     *value = (int)number;
     return true;
@@ -305,7 +309,9 @@ static GOptionContext *options_context(struct options_raw *raw)
          "Slots of the TPM that stay free for its other users (default auto)",
          "auto|never|OBJECTS,SESSIONS"},
         {"idle-release", 0, 0, G_OPTION_ARG_STRING, &raw->idle,
-         "Quiet milliseconds after which the TPM is left empty (default 250)", "MS|never"},
+         "When the quiet TPM is left empty: soon if others use it, or after so many milliseconds "
+         "(default auto)",
+         "auto|MS|never"},
         {"prng-seed-file", 'g', 0, G_OPTION_ARG_FILENAME, &raw->seed_file,
          "Ignored: random numbers are the kernel's", "FILE"},
         {"allow-root", 'o', 0, G_OPTION_ARG_NONE, &raw->allow_root, "Run although started as root",

@@ -3,9 +3,11 @@
 
 #include "base/log.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 /* Pauses between attempts to open a lost TPM. */
 #define DEVICE_REOPEN_FIRST_MS 100
@@ -93,9 +95,33 @@ static bool device_take_over(struct engine *engine, struct chip *chip)
     return true;
 }
 
+static struct engine *device_of(struct rm_tpm *tpm)
+{
+    return (struct engine *)(void *)((char *)tpm - offsetof(struct engine, tpm));
+}
+
+/* Whoever came to the TPM's other door is seen before the next command goes to the TPM. */
+static int device_transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *command,
+                           size_t size, uint8_t *response, size_t capacity, size_t *response_size)
+{
+    struct engine *engine = device_of(tpm);
+    struct rm_tpm *inner = tcti_tpm(engine->tcti);
+
+    device_look(engine);
+    return inner->transact(inner, locality, command, size, response, capacity, response_size);
+}
+
+static bool device_backoff(struct rm_tpm *tpm, unsigned attempt)
+{
+    struct rm_tpm *inner = tcti_tpm(device_of(tpm)->tcti);
+
+    return inner->backoff(inner, attempt);
+}
+
 static bool device_make_rm(struct engine *engine, const struct chip *chip)
 {
-    engine->rm = rm_new(tcti_tpm(engine->tcti), chip, &engine->limits);
+    engine->tpm = (struct rm_tpm){device_transact, device_backoff};
+    engine->rm = rm_new(&engine->tpm, chip, &engine->limits);
     if (!engine->rm)
         return false;
     rm_set_ledger(engine->rm, ledger_file_ledger(engine->ledger));
@@ -107,21 +133,45 @@ static bool device_make_rm(struct engine *engine, const struct chip *chip)
     return engine->command && engine->response && engine->scratch;
 }
 
-/* Learns who else uses the TPM that was opened, and keeps room for them. */
+/* Keeps room for those who are known to use the TPM now. What was left in it for want of others
+ * leaves when there are some, once it has been quiet. */
+static void device_keep_room(struct engine *engine)
+{
+    struct reserve_view view = neighbours_view(&engine->neighbours, clock_now());
+    struct rm_reserve reserve = reserve_get(&engine->reserve, &view);
+
+    rm_set_reserve(engine->rm, &reserve);
+    if (engine->warm && reserve_leaves_empty(&view))
+        device_touch(engine);
+}
+
+void device_look(struct engine *engine)
+{
+    if (engine->neighbours.fd < 0)
+        return;
+    neighbours_look(&engine->neighbours, clock_now());
+    device_keep_room(engine);
+}
+
+/* Learns who else uses the TPM that was opened. */
 static void device_meet_neighbours(struct engine *engine)
 {
-    struct rm_reserve reserve;
+    struct neighbours *neighbours = &engine->neighbours;
+    struct epoll_event event = {EPOLLIN, {.ptr = neighbours}};
 
-    neighbours_meet(&engine->neighbours, engine->sys);
-    reserve = reserve_get(&engine->reserve, &engine->neighbours.view);
-    rm_set_reserve(engine->rm, &reserve);
+    neighbours_meet(neighbours, clock_now());
+    if (neighbours->fd >= 0
+        && epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, neighbours->fd, &event) < 0)
+        neighbours_lose(neighbours, errno);
+    device_keep_room(engine);
 }
 
 static void device_tell_reserve(const struct engine *engine)
 {
+    struct reserve_view view = neighbours_view(&engine->neighbours, clock_now());
     char text[RESERVE_TEXT];
 
-    reserve_describe(&engine->reserve, &engine->neighbours.view, text);
+    reserve_describe(&engine->reserve, &view, text);
     log_info("%s", text);
 }
 
@@ -202,8 +252,11 @@ static bool device_present(const struct engine *engine)
     return engine->rm && tcti_is_open(engine->tcti) && !rm_tpm_lost(engine->rm);
 }
 
-/* Quiet time before the TPM is cleaned up where it is never left empty. */
-#define DEVICE_TIDY_MS 250
+/* Quiet time before the TPM is cleaned up, unless another one is ordered. */
+#define DEVICE_QUIET_MS 250
+
+/* Quiet time before nothing is left that sleep would lose, where nobody tells of it. */
+#define DEVICE_LONG_QUIET_MS 5000
 
 /* Pause before clean-up is tried again that had no memory. */
 #define DEVICE_STARVED_MS 250
@@ -217,9 +270,9 @@ static void device_clean_up_in(struct engine *engine, int pause)
 
 void device_touch(struct engine *engine)
 {
-    device_clean_up_in(engine, engine->idle_release_ms == ENGINE_IDLE_NEVER
-                                   ? DEVICE_TIDY_MS
-                                   : engine->idle_release_ms);
+    engine->warm = false;
+    device_clean_up_in(engine,
+                       engine->idle_release_ms < 0 ? DEVICE_QUIET_MS : engine->idle_release_ms);
 }
 
 int device_clean_up_left(const struct engine *engine)
@@ -227,33 +280,53 @@ int device_clean_up_left(const struct engine *engine)
     return clock_left(engine->idle_at, engine->idle_pause);
 }
 
+/* How far clean-up goes now. */
+static enum rm_idle_goal device_goal(const struct engine *engine)
+{
+    struct reserve_view view;
+
+    if (engine->sleep == ENGINE_FALLING_ASLEEP || engine->idle_release_ms >= 0)
+        return RM_IDLE_EMPTY;
+    if (engine->idle_release_ms == ENGINE_IDLE_NEVER)
+        return RM_IDLE_TIDY;
+    view = neighbours_view(&engine->neighbours, clock_now());
+    return engine->warm || reserve_leaves_empty(&view) ? RM_IDLE_EMPTY : RM_IDLE_SAVE;
+}
+
+static void device_fell_asleep(struct engine *engine, bool starved)
+{
+    if (starved)
+        log_warning("no memory to save what is loaded in the TPM before the machine sleeps: if the "
+                    "TPM loses power, clients lose keys and sessions and must load them again");
+    engine->sleep = ENGINE_ASLEEP;
+    engine->events.suspended(engine->events.data);
+}
+
 void device_clean_up(struct engine *engine)
 {
     bool asleep = engine->sleep == ENGINE_FALLING_ASLEEP, starved;
+    enum rm_idle_goal goal;
 
     if (!asleep
         && (!engine->idle_pending || scheduler_waiting(&engine->scheduler)
             || device_clean_up_left(engine) > 0))
         return;
-    engine->idle_pending =
-        device_present(engine)
-        && rm_idle(engine->rm, asleep || engine->idle_release_ms != ENGINE_IDLE_NEVER
-                                   ? RM_IDLE_EMPTY
-                                   : RM_IDLE_TIDY);
+    goal = device_goal(engine);
+    /* Somebody may come while the TPM works. */
+    engine->idle_pending = false;
+    if (device_present(engine) && rm_idle(engine->rm, goal))
+        engine->idle_pending = true;
     if (engine->idle_pending)
         return;
     starved = device_present(engine) && rm_starved(engine->rm);
     /* What was ordered meanwhile may have put an end to falling asleep. */
-    if (engine->sleep == ENGINE_FALLING_ASLEEP && asleep) {
-        if (starved)
-            log_warning("no memory to save what is loaded in the TPM before the machine sleeps: if "
-                        "the TPM loses power, clients lose keys and sessions and must load them "
-                        "again");
-        engine->sleep = ENGINE_ASLEEP;
-        engine->events.suspended(engine->events.data);
-    }
+    if (engine->sleep == ENGINE_FALLING_ASLEEP && asleep)
+        device_fell_asleep(engine, starved);
+    engine->warm = goal == RM_IDLE_SAVE && !starved;
     if (starved)
         device_clean_up_in(engine, DEVICE_STARVED_MS);
+    else if (engine->warm && engine->sleep_untold)
+        device_clean_up_in(engine, DEVICE_LONG_QUIET_MS);
 }
 
 void device_give_back(struct engine *engine)
@@ -266,6 +339,7 @@ void device_give_back(struct engine *engine)
         present = device_present(engine);
         in_time = clock_left(engine->stop_at, ENGINE_STOP_MS) > 0;
     }
+    neighbours_leave(&engine->neighbours);
     rm_free(engine->rm);
     engine->rm = NULL;
     /* What is left are sessions that closed connections had saved. The next daemon does not know

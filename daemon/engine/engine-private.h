@@ -89,15 +89,17 @@ struct engine {
     bool started; /* there is a thread to join */
 
     /* The rest is the engine thread's alone. */
-    char *conf, *name, *runtime_dir, *sys;
+    char *conf, *name, *runtime_dir, *sys, *dev;
     struct ledger_file *ledger;
     struct rm_limits limits;
     struct reserve_rule reserve;
     struct neighbours neighbours;
     int idle_release_ms;
+    bool sleep_untold;
     bool flush_all;
     int epoll_fd;
     struct tcti *tcti;
+    struct rm_tpm tpm; /* the TCTI's, for the manager */
     struct rm *rm;
     struct listener *listener;
     uint32_t *high_uids, *low_uids;
@@ -121,6 +123,7 @@ struct engine {
     bool stopping, stop_canceled;
     int64_t stop_at;    /* when the running command is given up; clock_now() */
     bool idle_pending;  /* something happened since the TPM was cleaned up */
+    bool warm;          /* it was cleaned up, and what may be used again is still in it */
     int64_t idle_at;    /* when to clean up, */
     int idle_pause;     /* and how long before it that was set */
     int64_t door_at;    /* when to let newcomers in again; 0: they are let in */
@@ -135,6 +138,9 @@ void device_take(struct engine *engine);
 
 /* Tries to get a TPM back whose transport broke. */
 void device_mind(struct engine *engine);
+
+/* Looks who else uses the TPM, and keeps room for them. Also runs from inside of a command. */
+void device_look(struct engine *engine);
 
 /* Makes the room again that a command took of what is kept for the TPM's other users. */
 void device_settle(struct engine *engine);

@@ -29,6 +29,8 @@ static void engine_take_in(struct engine *engine, int timeout, unsigned rounds)
                 door_event(engine);
             else if (events[i].data.ptr == &engine->listener)
                 continue; /* it is told again */
+            else if (events[i].data.ptr == &engine->neighbours)
+                device_look(engine);
             else
                 serve_event(engine, events[i].data.ptr, events[i].events);
         }
@@ -113,10 +115,12 @@ static void engine_loop(struct engine *engine)
         serve_bury(engine);
         if (engine->stopping)
             break;
-        if (engine_serves(engine))
+        if (engine_serves(engine)) {
+            device_settle(engine);
             serve_next(engine);
-        else
+        } else {
             requests_look_all(engine);
+        }
         serve_bury(engine);
         if (engine->sleep != ENGINE_ASLEEP)
             device_clean_up(engine);
@@ -210,14 +214,17 @@ static bool engine_configure(struct engine *engine, const struct engine_config *
     engine->name = strdup(config->name);
     engine->runtime_dir = config->runtime_dir ? strdup(config->runtime_dir) : NULL;
     engine->sys = strdup(config->sys ? config->sys : KERNEL_SYS);
+    engine->dev = strdup(config->dev ? config->dev : NEIGHBOURS_DEV);
     engine->limits = config->limits;
     engine->reserve = config->reserve;
     engine->idle_release_ms = config->idle_release_ms;
+    engine->sleep_untold = config->sleep_untold;
     engine->flush_all = config->flush_all;
     engine->high_uids =
         engine_copy_uids(config->high_uids, config->high_count, &engine->high_count);
     engine->low_uids = engine_copy_uids(config->low_uids, config->low_count, &engine->low_count);
-    return engine->conf && engine->name && engine->sys
+    neighbours_init(&engine->neighbours, engine->sys, engine->dev);
+    return engine->conf && engine->name && engine->sys && engine->dev
            && (engine->runtime_dir || !config->runtime_dir)
            && engine->high_count == config->high_count && engine->low_count == config->low_count;
 }
@@ -317,6 +324,7 @@ void engine_free(struct engine *engine)
     free(engine->name);
     free(engine->runtime_dir);
     free(engine->sys);
+    free(engine->dev);
     free(engine->high_uids);
     free(engine->low_uids);
     free(engine);

@@ -18,6 +18,7 @@
 struct engine;
 
 #define ENGINE_IDLE_NEVER (-1)
+#define ENGINE_IDLE_AUTO  (-2) /* when somebody else may use the TPM */
 
 struct engine_config {
     const char *tcti;        /* the loader's configuration string; copied */
@@ -29,9 +30,10 @@ struct engine_config {
     const uint32_t *high_uids, *low_uids;               /* users of other priority; copied */
     unsigned high_count, low_count;
     struct reserve_rule reserve;
-    const char *sys;     /* where sysfs is; copied; NULL: at its usual place */
-    int idle_release_ms; /* quiet time after which the TPM is left empty */
-    bool flush_all;      /* at start, flush sessions of others too */
+    const char *sys, *dev; /* where sysfs and the device nodes are; copied; NULL: as ever */
+    int idle_release_ms;   /* quiet time after which the TPM is left empty, or one of the above */
+    bool sleep_untold;     /* nobody calls engine_suspend() before the machine sleeps */
+    bool flush_all;        /* at start, flush sessions of others too */
 };
 
 struct engine_status {

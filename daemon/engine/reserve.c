@@ -2,6 +2,7 @@
 #include "engine/reserve.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define RESERVE_SAY(...) snprintf(text, RESERVE_TEXT, __VA_ARGS__)
 
@@ -28,18 +29,23 @@ struct rm_reserve reserve_get(const struct reserve_rule *rule, const struct rese
     return reserve;
 }
 
+bool reserve_leaves_empty(const struct reserve_view *view)
+{
+    return view->shared && (view->open || view->kernel_sessions);
+}
+
 static void reserve_describe_shared(const struct reserve_rule *rule,
                                     const struct reserve_view *view, char text[RESERVE_TEXT])
 {
     struct reserve_view without = *view;
     struct rm_reserve least;
 
-    without.open = view->unseen != NULL;
+    without.open = view->unseen != 0;
     least = reserve_get(rule, &without);
     if (view->unseen)
         RESERVE_SAY("the kernel shares the TPM: slots for %u objects and %u sessions stay free, as "
                     "it cannot be seen who has its resource manager open (%s)",
-                    least.objects, least.sessions, view->unseen);
+                    least.objects, least.sessions, strerror(view->unseen));
     else
         RESERVE_SAY("the kernel shares the TPM%s: slots for %u objects and %u sessions stay free, "
                     "for 2 and 2 while a program has its resource manager open",

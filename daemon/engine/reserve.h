@@ -32,7 +32,7 @@ struct reserve_view {
     bool kernel_sessions; /* the kernel keeps sessions of its own */
     bool trusted_keys;    /* or has trusted keys */
     bool open;            /* somebody has its resource manager's device open, or may have */
-    const char *unseen;   /* why it cannot be seen who has; NULL: it can, or there is no device */
+    int unseen;           /* errno: why it cannot be seen who has; 0: it can */
 };
 
 /* The most slots of a kind that can be ordered. */
@@ -46,3 +46,7 @@ struct rm_reserve reserve_get(const struct reserve_rule *rule, const struct rese
 /* Says what stays free, and why. */
 void reserve_describe(const struct reserve_rule *rule, const struct reserve_view *view,
                       char text[RESERVE_TEXT]);
+
+/* Whether the chip is to be left empty after a while without commands: somebody else may want more
+ * of it than the reserve, or has more often to do with it than the manager can know. */
+bool reserve_leaves_empty(const struct reserve_view *view);

@@ -53,7 +53,7 @@ static void test_defaults(void **state)
     assert_int_equal(options.high_priority.count + options.low_priority.count, 0);
     assert_int_equal(options.reserve.kind, RESERVE_AUTO);
     assert_false(options.guests_apart);
-    assert_int_equal(options.idle_release_ms, 250);
+    assert_int_equal(options.idle_release_ms, ENGINE_IDLE_AUTO);
     assert_false(options.prng_seed_file);
     assert_false(options.allow_root);
     assert_false(options.show_version);
@@ -111,6 +111,9 @@ static void test_long_options(void **state)
     assert_int_equal(options.max_transients, 3);
     assert_int_equal(options.idle_release_ms, 4);
     assert_true(options.prng_seed_file);
+    options_clear(&options);
+    assert_int_equal(PARSE(&options, &text, "--idle-release=auto"), OPTIONS_RUN);
+    assert_int_equal(options.idle_release_ms, ENGINE_IDLE_AUTO);
     options_clear(&options);
     assert_int_equal(PARSE(&options, &text, "--idle-release=never"), OPTIONS_RUN);
     assert_int_equal(options.idle_release_ms, ENGINE_IDLE_NEVER);
@@ -283,6 +286,7 @@ static void test_bad_words_get_one_line(void **state)
         {{"--idle-release=-1"}, "--idle-release"},
         {{"--idle-release=86400001"}, "--idle-release"},
         {{"--idle-release=sometimes"}, "never"},
+        {{"--idle-release="}, "auto"},
         {{"-l", "stderr"}, "stderr"},
         {{"-l", ""}, "--logger"},
         {{"-t", ""}, "--tcti"},
