@@ -95,6 +95,7 @@ static int daemon_tpm_status(enum tpm_fault fault)
 {
     switch (fault) {
     case TPM_FAULT_ABSENT:
+    case TPM_FAULT_DISABLED:
     case TPM_FAULT_VERSION12:
     case TPM_FAULT_REFUSED:
         return EX_UNAVAILABLE;

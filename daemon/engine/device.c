@@ -72,6 +72,17 @@ static enum chip_error device_clear_out(struct engine *engine, int64_t *detail)
     return error;
 }
 
+/* There is no TPM, for this fault; the kernel may know better why. */
+static void device_fail_open(struct engine *engine, enum tpm_fault fault, const char *text)
+{
+    char why[TPM_FAULT_TEXT];
+
+    if (tpm_fault_disabled(engine->conf, engine->sys, why))
+        device_fail(engine, TPM_FAULT_DISABLED, why);
+    else
+        device_fail(engine, fault, text);
+}
+
 /* Takes the TPM over: started, free of what a former daemon left, its properties in *chip. */
 static bool device_take_over(struct engine *engine, struct chip *chip)
 {
@@ -87,7 +98,7 @@ static bool device_take_over(struct engine *engine, struct chip *chip)
     if (error) {
         enum tpm_fault fault = tpm_fault_chip(engine->conf, error, detail, text);
 
-        device_fail(engine, fault, text);
+        device_fail_open(engine, fault, text);
         return false;
     }
     log_info("TPM \"%s\": slots for %u objects and %u sessions, commands up to %u bytes",
@@ -193,7 +204,7 @@ void device_take(struct engine *engine)
     if (rc) {
         enum tpm_fault fault = tpm_fault_open(engine->conf, rc, text);
 
-        device_fail(engine, fault, text);
+        device_fail_open(engine, fault, text);
         return;
     }
     if (!device_open_ledger(engine)) {
@@ -225,6 +236,7 @@ void device_mind(struct engine *engine)
         if (engine->reopen_wait_ms && !rm_tpm_lost(engine->rm)) {
             log_info("the TPM \"%s\" is back", engine->conf);
             engine->reopen_wait_ms = 0;
+            engine->disabled = false;
         }
         return;
     }
@@ -240,8 +252,12 @@ void device_mind(struct engine *engine)
         device_fail(engine, TPM_FAULT_GONE, text);
         return;
     }
-    if (tcti_open(engine->tcti, engine->conf) == TSS2_RC_SUCCESS)
+    if (tcti_open(engine->tcti, engine->conf) == TSS2_RC_SUCCESS) {
         device_meet_neighbours(engine);
+    } else if (!engine->disabled && tpm_fault_disabled(engine->conf, engine->sys, text)) {
+        log_error("%s", text);
+        engine->disabled = true;
+    }
     engine->reopen_at = clock_now() + engine->reopen_wait_ms;
     if (engine->reopen_wait_ms < DEVICE_REOPEN_LONG_MS)
         engine->reopen_wait_ms *= 2;

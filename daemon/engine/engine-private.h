@@ -129,6 +129,7 @@ struct engine {
     int64_t door_at;    /* when to let newcomers in again; 0: they are let in */
     int64_t reopen_at;  /* when to try and open a lost TPM again */
     int reopen_wait_ms; /* 0 while the TPM is there */
+    bool disabled;      /* it was said that the kernel has disabled it */
 };
 
 /* device.c */

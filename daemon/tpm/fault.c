@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tpm/fault.h"
 
+#include "tpm/kernel.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -170,5 +172,18 @@ bool tpm_fault_device_gone(const char *conf, char text[TPM_FAULT_TEXT])
     if (!path || !fault_is_absence(fault_probe(path, false)))
         return false;
     FAULT_SAY("the TPM %s went away", path);
+    return true;
+}
+
+bool tpm_fault_disabled(const char *conf, const char *sys, char text[TPM_FAULT_TEXT])
+{
+    const char *path = fault_device_path(conf);
+
+    if (!path || !kernel_disabled(sys, path))
+        return false;
+    FAULT_SAY("the kernel has disabled the TPM %s, as those from 6.10 to 6.16 with "
+              "CONFIG_TCG_TPM2_HMAC do when they find no room in it for a key of their own: unbind "
+              "its driver and bind it again (tabrmd(8) says how), or reboot",
+              path);
     return true;
 }

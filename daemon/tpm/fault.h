@@ -8,6 +8,7 @@
 enum tpm_fault {
     TPM_FAULT_ABSENT,    /* no such device, nobody listens */
     TPM_FAULT_GONE,      /* the device was there and is not any more */
+    TPM_FAULT_DISABLED,  /* the kernel has ended all use of it */
     TPM_FAULT_BUSY,      /* another program has it */
     TPM_FAULT_DENIED,    /* no right to it */
     TPM_FAULT_VERSION12, /* a TPM 1.2 */
@@ -31,3 +32,7 @@ enum tpm_fault tpm_fault_chip(const char *conf, enum chip_error error, int64_t d
 
 /* True for "device:PATH" where there is no device PATH now. */
 bool tpm_fault_device_gone(const char *conf, char text[TPM_FAULT_TEXT]);
+
+/* True for "device:PATH" where PATH is a TPM that the kernel has disabled; see kernel_disabled().
+ */
+bool tpm_fault_disabled(const char *conf, const char *sys, char text[TPM_FAULT_TEXT]);

@@ -2,6 +2,9 @@
 #include "tpm/kernel.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +43,16 @@ static bool kernel_link(const char *path, char target[PATH_MAX])
     return true;
 }
 
+/* Finds what sysfs calls a device, as the end of a path; false when it does not know it. */
+static bool kernel_device(const char *sys, const struct stat *node, char target[PATH_MAX])
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/dev/char/%u:%u", sys, major(node->st_rdev),
+             minor(node->st_rdev));
+    return kernel_link(path, target);
+}
+
 /* N where the descriptor is one of /dev/tpmN, whatever that node is called here; else -1. */
 static int kernel_number_of(const char *sys, int fd)
 {
@@ -48,9 +61,7 @@ static int kernel_number_of(const char *sys, int fd)
 
     if (fstat(fd, &node) < 0 || !S_ISCHR(node.st_mode))
         return -1;
-    snprintf(path, sizeof(path), "%s/dev/char/%u:%u", sys, major(node.st_rdev),
-             minor(node.st_rdev));
-    if (kernel_link(path, target))
+    if (kernel_device(sys, &node, target))
         return kernel_number(target);
     snprintf(path, sizeof(path), KERNEL_OWN_FDS "/%d", fd);
     return kernel_link(path, target) ? kernel_number(target) : -1;
@@ -98,4 +109,37 @@ bool kernel_find(struct kernel_tpm *tpm, const char *sys)
     if (directory)
         closedir(directory);
     return tpm->number >= 0 || !directory;
+}
+
+/* Whether sysfs says that there is no TPM behind a file of this TPM's PCRs. */
+static bool kernel_has_no_pcr(const char *bank)
+{
+    char path[PATH_MAX], byte;
+    int fd, error;
+
+    if (snprintf(path, sizeof(path), "%s/0", bank) >= (int)sizeof(path))
+        return false;
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    error = fd < 0 || read(fd, &byte, 1) < 0 ? errno : 0;
+    if (fd >= 0)
+        close(fd);
+    return error == ENODEV || error == ENXIO;
+}
+
+bool kernel_disabled(const char *sys, const char *node)
+{
+    char target[PATH_MAX], path[PATH_MAX];
+    struct stat status;
+    glob_t banks;
+    bool disabled;
+
+    if (stat(node, &status) < 0 || !S_ISCHR(status.st_mode) || !kernel_device(sys, &status, target)
+        || kernel_number(target) < 0)
+        return false;
+    snprintf(path, sizeof(path), "%s/class/tpm/tpm%d/pcr-*", sys, kernel_number(target));
+    if (glob(path, 0, NULL, &banks) != 0)
+        return false;
+    disabled = kernel_has_no_pcr(banks.gl_pathv[0]);
+    globfree(&banks);
+    return disabled;
 }

@@ -22,3 +22,7 @@ struct kernel_tpm {
  * the descriptors of the process can be listed.
  */
 bool kernel_find(struct kernel_tpm *tpm, const char *sys);
+
+/* True when the device node `node` is there, and is one of /dev/tpmN, and the kernel has ended all
+ * use of that TPM. Asks the TPM for a PCR if not. */
+bool kernel_disabled(const char *sys, const char *node);

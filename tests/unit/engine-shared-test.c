@@ -68,7 +68,8 @@ static int teardown(void **state)
 {
     struct street *street = *state;
 
-    engine_tcti_free(street->tcti);
+    if (street->tcti)
+        engine_tcti_free(street->tcti);
     engine_world_teardown((void **)&street->world);
     libtpms_chip_free(street->chip);
     fake_sys_clear(&street->fake);
@@ -335,6 +336,35 @@ static void test_R64_warm_things_are_bounded_by_the_reserve(void **state)
     assert_int_equal(held(street, HANDLE_LOADED_SESSIONS), SLOTS - 1);
 }
 
+/* Starts an engine on a device that answers nothing; why it failed. */
+static enum tpm_fault fault_of_dead_device(struct street *street)
+{
+    struct engine_world *world = street->world;
+    struct engine_events events = engine_world_events(world);
+
+    world->config.tcti = "device:" FAKE_SYS_DEVICE;
+    world->engine = engine_new(&world->config, &events, NULL);
+    assert_non_null(world->engine);
+    engine_world_await_flag(world, &world->failed);
+    return world->fault;
+}
+
+static void test_R65_disabled_tpm_is_the_reason(void **state)
+{
+    struct street *street = *state;
+
+    fake_sys_put_dead(&street->fake, "class/tpm/tpm7/pcr-sha256/0");
+    assert_int_equal(fault_of_dead_device(street), TPM_FAULT_DISABLED);
+}
+
+static void test_R65_dead_tpm_is_another_reason(void **state)
+{
+    struct street *street = *state;
+
+    fake_sys_put(&street->fake, "class/tpm/tpm7/pcr-sha256/0", "0000");
+    assert_int_equal(fault_of_dead_device(street), TPM_FAULT_ABSENT);
+}
+
 #define STREET_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -352,6 +382,8 @@ int main(void)
         STREET_TEST(test_R64_kernel_with_sessions_finds_the_tpm_empty),
         STREET_TEST(test_R64_who_may_be_there_finds_the_tpm_empty),
         STREET_TEST(test_R64_warm_things_are_bounded_by_the_reserve),
+        STREET_TEST(test_R65_disabled_tpm_is_the_reason),
+        STREET_TEST(test_R65_dead_tpm_is_another_reason),
     };
 
     /* Standard output is the test protocol's. */

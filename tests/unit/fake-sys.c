@@ -11,14 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-/* A device that no other part of a test opens. */
-#define STAND_IN "/dev/full"
 
 static void make_directory(const char *path)
 {
@@ -51,7 +50,7 @@ void fake_sys_init_as(struct fake_sys *fake, const char *device)
 
     strcpy(fake->path, "/tmp/tabrmd-sys.XXXXXX");
     assert_non_null(mkdtemp(fake->path));
-    fake->fd = open(STAND_IN, O_RDWR | O_CLOEXEC);
+    fake->fd = open(FAKE_SYS_DEVICE, O_RDWR | O_CLOEXEC);
     assert_true(fake->fd >= 0);
     assert_int_equal(fstat(fake->fd, &node), 0);
     fake_sys_put(fake, "dev/char", NULL);
@@ -79,6 +78,20 @@ void fake_sys_remove(const struct fake_sys *fake, const char *name)
 
     snprintf(path, sizeof(path), "%s/%s", fake->path, name);
     assert_int_equal(remove(path), 0);
+}
+
+/* A socket's file: to open it is an error, ENXIO. */
+void fake_sys_put_dead(const struct fake_sys *fake, const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    fake_sys_put(fake, name, "");
+    fake_sys_remove(fake, name);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", fake->path, name);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    close(fd);
 }
 
 static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *ftw)

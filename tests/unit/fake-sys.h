@@ -5,7 +5,8 @@
  */
 #pragma once
 
-#include <stdbool.h>
+/* The character device, which no other part of a test opens. */
+#define FAKE_SYS_DEVICE "/dev/full"
 
 struct fake_sys {
     char path[32];
@@ -23,3 +24,6 @@ void fake_sys_put(const struct fake_sys *fake, const char *name, const char *tex
 
 /* Removes a file or an empty directory. */
 void fake_sys_remove(const struct fake_sys *fake, const char *name);
+
+/* Puts a file that cannot be read for want of a device. */
+void fake_sys_put_dead(const struct fake_sys *fake, const char *name);

@@ -3,11 +3,13 @@
 #include "tpm/kernel.h"
 
 #include "fake-sys.h"
+#include "tpm/fault.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -89,12 +91,51 @@ static void test_R63_silent_sysfs_means_all_of_it(void **state)
     assert_true(tpm.has_manager && tpm.keeps_sessions && tpm.trusted_keys);
 }
 
+static void test_R65_disabled_tpm_is_told_from_a_dead_one(void **state)
+{
+    struct fake_sys *fake = *state;
+
+    /* Nothing tells. */
+    assert_false(kernel_disabled(fake->path, FAKE_SYS_DEVICE));
+    fake_sys_put(fake, "class/tpm/tpm7/pcr-sha256/0", "0000");
+    assert_false(kernel_disabled(fake->path, FAKE_SYS_DEVICE));
+    fake_sys_remove(fake, "class/tpm/tpm7/pcr-sha256/0");
+    assert_false(kernel_disabled(fake->path, FAKE_SYS_DEVICE));
+    fake_sys_put_dead(fake, "class/tpm/tpm7/pcr-sha256/0");
+    assert_true(kernel_disabled(fake->path, FAKE_SYS_DEVICE));
+    /* Another device, no device, none at all. */
+    assert_false(kernel_disabled(fake->path, "/dev/null"));
+    assert_false(kernel_disabled(fake->path, fake->path));
+    assert_false(kernel_disabled(fake->path, "/nonexistent/tpm7"));
+}
+
+static void test_R65_disabled_tpm_is_named_with_the_remedy(void **state)
+{
+    static const char *const words[] = {FAKE_SYS_DEVICE,        "kernel", "6.10 to 6.16",
+                                        "CONFIG_TCG_TPM2_HMAC", "unbind", "reboot"};
+    struct fake_sys *fake = *state;
+    char text[TPM_FAULT_TEXT];
+
+    fake_sys_put_dead(fake, "class/tpm/tpm7/pcr-sha256/0");
+    assert_false(tpm_fault_disabled("swtpm:port=1", fake->path, text));
+    assert_false(tpm_fault_disabled("device:/dev/null", fake->path, text));
+    assert_true(tpm_fault_disabled("device:" FAKE_SYS_DEVICE, fake->path, text));
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        assert_non_null(strstr(text, words[i]));
+    assert_true(strlen(text) < sizeof(text) - 1);
+    assert_null(strchr(text, '\n'));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_R63_open_tpm_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(test_R63_what_the_kernel_keeps_is_told, setup, teardown),
         cmocka_unit_test(test_R63_other_devices_are_no_kernel_tpm),
+        cmocka_unit_test_setup_teardown(test_R65_disabled_tpm_is_told_from_a_dead_one, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_R65_disabled_tpm_is_named_with_the_remedy, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_R63_silent_sysfs_means_all_of_it, setup, teardown),
     };
 
