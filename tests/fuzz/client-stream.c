@@ -195,6 +195,8 @@ static void run_command(struct world *world, struct peer *peer, uint8_t *frame, 
     world->running = peer->client;
     answer = rm_execute(world->rm, peer->client, frame, size, world->response);
     world->running = NULL;
+    while (rm_settle(world->rm))
+        ;
     client_io_read_done(&peer->io, frame, size);
     fuzz_must(answer >= HEADER_SIZE && answer <= rm_response_capacity(world->rm)
                   && header_load(world->response).size == answer,
@@ -343,6 +345,7 @@ static void start(struct world *world, uint8_t kind)
         {64, 16, 0, 0, 4, true},
         {200, 64, 300, 64, 16, false},
     };
+    const struct rm_reserve reserve = {.objects = kind % 3, .sessions = kind / 3 % 3};
     struct chip facts;
     int64_t detail;
     unsigned flushed;
@@ -354,6 +357,7 @@ static void start(struct world *world, uint8_t kind)
     fuzz_must(chip_read(&facts, &world->spy, &detail) == CHIP_OK, "no properties");
     world->rm = rm_new(&world->spy, &facts, &limits[kind >> 6]);
     fuzz_must(world->rm, "no manager");
+    rm_set_reserve(world->rm, &reserve);
     world->command = malloc(rm_command_capacity(world->rm));
     world->response = malloc(rm_response_capacity(world->rm));
     fuzz_must(world->command && world->response, "no memory");

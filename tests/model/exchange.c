@@ -3,6 +3,7 @@
 
 #include "books.h"
 #include "rm/rc.h"
+#include "rm/residency.h"
 #include "wire/handle.h"
 
 #include <stdio.h>
@@ -19,6 +20,19 @@ enum verdict {
     VERDICT_LENIENT, /* the manager said yes by its books, which do not know yet of a reset */
 };
 
+/* The reserve is free again after each command, where nothing went wrong. */
+static void settle(struct model *model)
+{
+    const struct rm *rm = model->rm;
+
+    while (rm_settle(model->rm))
+        ;
+    if (!model->watch.hit && !rm->lost && !rm->failed && !rm->suspect && !residency_has_reserve(rm))
+        model_fail(model, "%u objects and %u sessions are loaded, with a reserve of %u and %u",
+                   rm->objects_loaded, rm->sessions_loaded, rm->reserve.objects,
+                   rm->reserve.sessions);
+}
+
 static uint32_t execute(struct model *model, unsigned client, const uint8_t *command, size_t size)
 {
     /* Of the exact size, so that a sanitizer sees a read past the end. */
@@ -33,6 +47,7 @@ static uint32_t execute(struct model *model, unsigned client, const uint8_t *com
     model->response_size =
         rm_execute(model->rm, model->clients[client].client, copy, size, model->response);
     free(copy);
+    settle(model);
     if (model->response_size < HEADER_SIZE
         || header_load(model->response).size != model->response_size)
         model_fail(model, "an answer of %zu bytes that is none", model->response_size);

@@ -344,6 +344,7 @@ struct model *model_new(struct libtpms_chip *chip, const struct chip *facts,
     model->rm = rm_new(&model->watch.tpm, &assumed, &setting->limits);
     if (!model->rm)
         model_fail(model, "no memory");
+    rm_set_reserve(model->rm, &setting->reserve);
     for (unsigned i = 0; i < MODEL_CLIENTS; i++) {
         model->clients[i].uid = 1000 + i / 2;
         if (i < setting->clients)

@@ -147,6 +147,7 @@ struct setting {
     enum release release;
     unsigned object_slots, session_slots;
     uint32_t gap;
+    struct rm_reserve reserve;
     struct rm_limits limits;
 };
 

@@ -111,6 +111,9 @@ static void choose_setting(struct setting *setting, const struct program *progra
             },
     };
     setting->release = releases[random_below(&random, 4)];
+    if (random_chance(&random, 50))
+        setting->reserve = (struct rm_reserve){.objects = random_below(&random, 3),
+                                               .sessions = random_below(&random, 3)};
 }
 
 /* What the chip or the way to it does wrong in this step. */
@@ -187,10 +190,11 @@ void program_run(const struct program *program, struct libtpms_chip *chip, const
     model->reason = program->reason;
     model_trace(model,
                 "program %llu: %u clients, %s reference, %u object slots, %u session slots, gap "
-                "%u, limits %u %u %u %u %u%s%s%s",
+                "%u, reserve %u %u, limits %u %u %u %u %u%s%s%s",
                 (unsigned long long)program->number, setting.clients,
                 setting.spilling ? "spilling" : "bare", setting.object_slots, setting.session_slots,
-                setting.gap, setting.limits.objects_per_client, setting.limits.sessions_per_client,
+                setting.gap, setting.reserve.objects, setting.reserve.sessions,
+                setting.limits.objects_per_client, setting.limits.sessions_per_client,
                 setting.limits.objects_per_uid, setting.limits.sessions_per_uid,
                 setting.limits.abandoned_per_uid,
                 setting.faults > 12 ? ", many faults"
