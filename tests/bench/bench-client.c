@@ -14,6 +14,7 @@
  *   readpublic KEY TIMES    ReadPublic
  *   sign KEY AUTH TIMES     Sign; AUTH is "password" or a session's number
  *   signs KEY...            Sign with each of the keys in turn, by password
+ *   turns KEYS AUTH TIMES   Sign with the first so many keys in turn, AUTH as above
  *
  * TIMES is a number, or with "ms" behind it the milliseconds to go on for. The answer is "ok" and
  * how many nanoseconds each command took, or "error" and why.
@@ -37,6 +38,7 @@ struct client {
     ESYS_CONTEXT *esys;
     ESYS_TR keys[CLIENT_KEYS], sessions[CLIENT_SESSIONS];
     unsigned key_count, session_count;
+    unsigned turn, turn_keys; /* for client_sign_in_turn() */
 };
 
 /* One TPM command and what it is given. */
@@ -292,21 +294,49 @@ static TSS2_RC client_job_read_public(struct client *client, char **words)
     return client_repeat(client, &operation, words);
 }
 
-static TSS2_RC client_job_sign(struct client *client, char **words)
+/* Reads AUTH. */
+static bool client_authorization(struct client *client, char **words, ESYS_TR *authorization)
 {
-    struct operation operation = {.run = client_sign, .authorization = ESYS_TR_PASSWORD};
-    unsigned key, session;
+    unsigned session;
 
-    if (!client_number(words, client->key_count, &key))
-        return CLIENT_BAD_JOB;
-    operation.key = client->keys[key];
+    *authorization = ESYS_TR_PASSWORD;
     if (*words && strncmp(*words, "password ", 9) == 0) {
         *words += 9;
-    } else {
-        if (!client_number(words, client->session_count, &session))
-            return CLIENT_BAD_JOB;
-        operation.authorization = client->sessions[session];
+        return true;
     }
+    if (!client_number(words, client->session_count, &session))
+        return false;
+    *authorization = client->sessions[session];
+    return true;
+}
+
+static TSS2_RC client_job_sign(struct client *client, char **words)
+{
+    struct operation operation = {.run = client_sign};
+    unsigned key;
+
+    if (!client_number(words, client->key_count, &key)
+        || !client_authorization(client, words, &operation.authorization))
+        return CLIENT_BAD_JOB;
+    operation.key = client->keys[key];
+    return client_repeat(client, &operation, words);
+}
+
+static TSS2_RC client_sign_in_turn(struct client *client, const struct operation *operation)
+{
+    struct operation one = *operation;
+
+    one.key = client->keys[client->turn++ % client->turn_keys];
+    return client_sign(client, &one);
+}
+
+static TSS2_RC client_job_turns(struct client *client, char **words)
+{
+    struct operation operation = {.run = client_sign_in_turn};
+
+    if (!client_number(words, client->key_count + 1, &client->turn_keys) || client->turn_keys == 0
+        || !client_authorization(client, words, &operation.authorization))
+        return CLIENT_BAD_JOB;
     return client_repeat(client, &operation, words);
 }
 
@@ -343,6 +373,7 @@ static const struct {
     {"readpublic", client_job_read_public},
     {"sign", client_job_sign},
     {"signs", client_job_signs},
+    {"turns", client_job_turns},
 };
 
 static TSS2_RC client_job(struct client *client, char *line)

@@ -5,7 +5,7 @@ says which targets are met.
     meson compile -C BUILD bench
     python3 tests/bench/bench.py --build BUILD [--quick] [--only NAME]...
 
-Prints two tables, and writes bench.json and bench.svg into the build directory. --only takes names
+Prints three tables, and writes bench.json and bench.svg into the build directory. --only takes names
 of rows, with wildcards; then nothing is written. --quick measures tabrmd alone and only counts,
 writes nothing, and is a test: its output is TAP and its exit status says whether every target was
 met.
@@ -24,6 +24,7 @@ import sys
 import chart
 import report
 import rows_counts
+import rows_reserve
 import rows_times
 from world import Failure, Paths, environment
 
@@ -31,6 +32,8 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 TABLES = [
     ("TPM commands for one command of a client, ECC P-256 keys, 3 slots",
      rows_counts.ROWS + rows_times.WALL),
+    ("The same with a reserve: none / 1,1 / 2,1 / 2,2 slots for objects and sessions stay free",
+     rows_reserve.ROWS + rows_reserve.AT_ONCE),
     ("Times and sizes, from one run", rows_times.ROWS),
 ]
 FETCH = """
@@ -120,7 +123,7 @@ def full(bench, build, patterns):
 
 
 def quick(bench, patterns):
-    groups = [group for group in rows_counts.ROWS if wanted(group[0], patterns)]
+    groups = [group for group in rows_counts.ROWS + rows_reserve.ROWS if wanted(group[0], patterns)]
     print(f"1..{len(groups)}")
     good = True
     for name, measure in groups:

@@ -30,9 +30,9 @@ COMMANDS = [
 ]
 
 
-def measure(paths, broker, setup, before, command):
+def measure(paths, broker, setup, before, command, reserve=None):
     """Chip commands for one command, on average of a few."""
-    with World(paths, broker, args(paths, broker)) as world:
+    with World(paths, broker, args(paths, broker, reserve)) as world:
         client = world.client()
         for job in setup:
             client.ask(job)
@@ -46,8 +46,11 @@ def measure(paths, broker, setup, before, command):
         return total / TIMES
 
 
-def args(paths, broker):
-    return NEVER_IDLE if broker is paths.ours else []
+def args(paths, broker, reserve=None):
+    """Arguments of the daemon; `reserve` is that of --reserve, None for the default one."""
+    if broker is not paths.ours:
+        return []
+    return NEVER_IDLE + ([f"--reserve={reserve}"] if reserve else [])
 
 
 def number(value):
@@ -76,9 +79,9 @@ def random(bench):
                ours == [1, 1, 1], {"peer": peer, "ours": ours, "target": 1})
 
 
-def signs(paths, broker, keys, warm_up, used):
+def signs(paths, broker, keys, warm_up, used, reserve=None):
     """Chip commands for signing with `used` keys, of `keys` that a client holds."""
-    with World(paths, broker, args(paths, broker)) as world:
+    with World(paths, broker, args(paths, broker, reserve)) as world:
         client = world.client()
         for _ in range(keys):
             client.ask(KEY)

@@ -87,6 +87,10 @@ def wall(bench):
     return rows
 
 
+# How long clients that never pause sign side by side.
+TOGETHER_MS = 3000
+
+
 def together(bench):
     """Clients that never pause, more of them than slots, each with a key of its own. How often a
     key is moved depends on who has a command waiting when, so it is no exact count."""
@@ -98,7 +102,7 @@ def together(bench):
                 client.ask("sign 0 password 1")
             start = world.settled_counts()
             for client in clients:
-                client.tell("sign 0 password 3000ms")
+                client.tell(f"sign 0 password {TOGETHER_MS}ms")
             signs = sum(len(client.hear()) for client in clients)
             return world.settled_counts().since(start)[0] / signs
 
