@@ -195,7 +195,7 @@ void serve_event(struct engine *engine, struct engine_client *client, uint32_t e
 static bool serve_prepare(struct engine *engine, struct engine_client *client)
 {
     if (!client->rm) {
-        client->rm = rm_client_new(engine->rm, client->account);
+        client->rm = rm_client_new(engine->rm, client->account, client->uid);
         client->locality_changed = client->locality != 0;
     }
     if (client->rm && client->locality_changed) {

@@ -45,6 +45,12 @@ static void list_objects(struct listing *listing, const struct handles *handles,
         listing_add(listing, handles->entries[i].handle);
 }
 
+/* Whether who it belongs to knows it as saved. */
+static bool is_saved(const struct session *session)
+{
+    return session->state == SESSION_CLIENT_SAVED || session->state == SESSION_ABANDONED;
+}
+
 /* The client's session with the least index that is `index` or more, of those that it knows as
  * saved, or of those that it knows as loaded. */
 static const struct session *next_session(const struct rm_client *client, bool saved,
@@ -56,8 +62,8 @@ static const struct session *next_session(const struct rm_client *client, bool s
         const struct session *session = list_entry(link, struct session, link);
         uint32_t here = session->handle & HANDLE_INDEX_MASK;
 
-        if (session->owner == client && (session->state == SESSION_CLIENT_SAVED) == saved
-            && here >= index && (!next || here < (next->handle & HANDLE_INDEX_MASK)))
+        if (session_belongs_to(session, client) && is_saved(session) == saved && here >= index
+            && (!next || here < (next->handle & HANDLE_INDEX_MASK)))
             next = session;
     }
     return next;
@@ -131,16 +137,17 @@ static uint32_t left_of(uint32_t limit, uint32_t used, uint32_t user_limit, uint
     return user_limit != 0 && user < own ? user : own;
 }
 
-static uint32_t count_loaded(const struct rm_client *client)
+/* Sessions that the client sees, saved ones or loaded ones. */
+static uint32_t count_sessions(const struct rm_client *client, bool saved)
 {
-    uint32_t loaded = 0;
+    uint32_t count = 0;
 
     list_for_each (link, &client->rm->sessions) {
         const struct session *session = list_entry(link, struct session, link);
 
-        loaded += session->owner == client && session->state <= SESSION_EVICTED;
+        count += session_belongs_to(session, client) && is_saved(session) == saved;
     }
-    return loaded;
+    return count;
 }
 
 static uint32_t view_of(const struct rm_client *client, uint32_t property, uint32_t value)
@@ -154,9 +161,9 @@ static uint32_t view_of(const struct rm_client *client, uint32_t property, uint3
         return left_of(limits->objects_per_client, client->handles.count, limits->objects_per_uid,
                        client->user->objects);
     case TPM2_PT_HR_LOADED:
-        return count_loaded(client);
+        return count_sessions(client, false);
     case TPM2_PT_HR_ACTIVE:
-        return client->session_count;
+        return count_sessions(client, false) + count_sessions(client, true);
     case TPM2_PT_HR_LOADED_AVAIL:
     case TPM2_PT_HR_ACTIVE_AVAIL:
         return left_of(limits->sessions_per_client, client->session_count, limits->sessions_per_uid,

@@ -5,18 +5,19 @@
 #include "rm/room.h"
 #include "wire/handle.h"
 
-struct rm_client *rm_client_new(struct rm *rm, uint32_t uid)
+struct rm_client *rm_client_new(struct rm *rm, uint32_t account, uint32_t uid)
 {
     struct rm_client *client = calloc(1, sizeof(*client));
 
     if (!client)
         return NULL;
-    client->user = user_get(rm, uid);
+    client->user = user_get(rm, account);
     if (!client->user) {
         free(client);
         return NULL;
     }
     client->rm = rm;
+    client->uid = uid;
     client->handles.user = client->user;
     list_insert_before(&rm->clients, &client->link);
     return client;

@@ -8,6 +8,10 @@
 #include "wire/handle.h"
 #include "wire/tpms-context.h"
 
+/* What a TPM says to TPM2_FlushContext of a handle that is no TPMI_DH_CONTEXT (Part 2, clause
+ * 9.11): TPM_RC_VALUE for parameter 1. */
+#define RC_NOT_FLUSHABLE (TPM2_RC_VALUE + TPM2_RC_P + TPM2_RC_1)
+
 static size_t answer_context(uint8_t *response, const struct blob *context)
 {
     memcpy(response + HEADER_SIZE, context->bytes, context->size);
@@ -20,25 +24,34 @@ static size_t answer_handle(uint8_t *response, uint32_t handle)
     return response_build_success(response, HEADER_SIZE + 4);
 }
 
+/* The chip extends its audit digest by the command (Part 1, "Command Audit"), so it must get it. */
+static bool is_audited(const struct rm *rm, const struct command *command)
+{
+    return rm->chip.audited[command->table_index];
+}
+
 /* An object's context is a copy, and a valid one that is there will do. (That of a sequence is
  * dropped by each use, so what is there is valid.) */
-static size_t save_object(struct rm_client *client, uint32_t handle, uint8_t *response)
+static size_t save_object(struct rm_client *client, uint32_t handle, bool audited,
+                          uint8_t *response)
 {
     struct object *object = handles_find(&client->handles, handle);
-    uint32_t code;
+    uint32_t code = TPM2_RC_SUCCESS;
 
     if (!object)
         return response_build_code(response, RM_RC_HANDLE(0));
-    if (blob_empty(&object->saved)) {
+    if (audited)
+        code = residency_bring_object(client->rm, object, RM_RC_HANDLE(0));
+    if (code == TPM2_RC_SUCCESS && (audited || blob_empty(&object->saved)))
         code = swap_save_object(client->rm, object);
-        if (code != TPM2_RC_SUCCESS)
-            return response_build_code(response, code);
-    }
+    if (code != TPM2_RC_SUCCESS)
+        return response_build_code(response, code);
     return answer_context(response, &object->saved);
 }
 
 /* A session's context is the session itself: whoever loads the bytes has it, once. */
-static size_t save_session(struct rm_client *client, uint32_t handle, uint8_t *response)
+static size_t save_session(struct rm_client *client, uint32_t handle, bool audited,
+                           uint8_t *response)
 {
     struct rm *rm = client->rm;
     struct session *session = session_find_usable(rm, client, handle);
@@ -50,7 +63,7 @@ static size_t save_session(struct rm_client *client, uint32_t handle, uint8_t *r
         return response_build_code(response, RM_RC_HANDLE(0));
     session->pinned = true;
     /* Bytes that were loaded once are never good again: another saving makes others. */
-    if (!session->loaded && session->spent)
+    if (!session->loaded && (session->spent || audited))
         code = residency_bring_session(rm, session);
     while (code == TPM2_RC_SUCCESS && session->loaded) {
         code = swap_save_session(rm, session);
@@ -74,12 +87,13 @@ static size_t save_session(struct rm_client *client, uint32_t handle, uint8_t *r
 size_t context_save(struct rm_client *client, const struct command *command, uint8_t *response)
 {
     uint32_t handle = command->handles[0];
+    bool audited = is_audited(client->rm, command);
 
     if (command_parameters_size(command) != 0)
         return response_build_code(response, RM_RC(TPM2_RC_SIZE));
     if (handle_is_session(handle))
-        return save_session(client, handle, response);
-    return save_object(client, handle, response);
+        return save_session(client, handle, audited, response);
+    return save_object(client, handle, audited, response);
 }
 
 /* Only a context that a client was given, and that was not loaded since, loads: the chip would
@@ -112,7 +126,7 @@ size_t context_load(struct rm_client *client, const struct command *command, uin
     if (size >= 12 && handle_is_session(load_be32(bytes + 8)))
         return load_session(client, bytes, size, response);
     object = object_find_content(client->rm, bytes, size);
-    if (!object || client->rm->chip.audited[command->table_index])
+    if (!object || is_audited(client->rm, command))
         return 0;
     if (client_objects_full(client))
         return response_build_code(response, RM_RC_OBJECT_MEMORY);
@@ -121,27 +135,55 @@ size_t context_load(struct rm_client *client, const struct command *command, uin
     return answer_handle(response, handles_add(&client->handles, object));
 }
 
+/* Has the chip flush an object of the client. Who else has a handle for it keeps its context. */
+static uint32_t flush_object_in_chip(struct rm *rm, struct object *object)
+{
+    uint32_t code = residency_bring_object(rm, object, RM_RC_PARAMETER_HANDLE);
+
+    if (code == TPM2_RC_SUCCESS && object->references > 1 && blob_empty(&object->saved))
+        code = swap_save_object(rm, object);
+    return code == TPM2_RC_SUCCESS ? swap_flush_object(rm, object) : code;
+}
+
+static uint32_t flush_object(struct rm_client *client, uint32_t handle, bool audited)
+{
+    struct object *object = handles_find(&client->handles, handle);
+    uint32_t code;
+
+    if (!object)
+        return RM_RC_PARAMETER_HANDLE;
+    code = audited ? flush_object_in_chip(client->rm, object) : TPM2_RC_SUCCESS;
+    if (code == TPM2_RC_SUCCESS)
+        handles_remove(client->rm, &client->handles, handle);
+    return code;
+}
+
+/* By either type of handle: for this the chip, too, looks at the low 24 bits only. */
+static uint32_t flush_session(struct rm_client *client, uint32_t handle, bool audited)
+{
+    struct session *session = session_find(client->rm, handle);
+
+    if (!session || !session_belongs_to(session, client)
+        || !session_can(session, SESSION_EVENT_GIVE_UP))
+        return RM_RC_PARAMETER_HANDLE;
+    session_apply(client->rm, session, SESSION_EVENT_GIVE_UP);
+    return audited ? swap_flush_session(client->rm, session) : TPM2_RC_SUCCESS;
+}
+
 size_t context_flush(struct rm_client *client, const struct command *command, uint8_t *response)
 {
-    struct rm *rm = client->rm;
     size_t size = command_parameters_size(command);
-    uint32_t handle;
+    bool audited = is_audited(client->rm, command);
+    uint32_t handle, code = RC_NOT_FLUSHABLE;
 
     if (size != 4)
         return response_build_code(
             response,
             RM_RC(size < 4 ? TPM2_RC_INSUFFICIENT + TPM2_RC_P + TPM2_RC_1 : TPM2_RC_SIZE));
     handle = load_be32(command->bytes + command->parameters_at);
-    if (handle_is_transient(handle) && handles_remove(rm, &client->handles, handle))
-        return response_build_success(response, HEADER_SIZE);
-    if (handle_is_session(handle)) {
-        struct session *session = session_find(rm, handle);
-
-        /* By either type: for this the chip, too, looks at the low 24 bits only. */
-        if (session && session->owner == client && session_can(session, SESSION_EVENT_GIVE_UP)) {
-            session_apply(rm, session, SESSION_EVENT_GIVE_UP);
-            return response_build_success(response, HEADER_SIZE);
-        }
-    }
-    return response_build_code(response, RM_RC_PARAMETER_HANDLE);
+    if (handle_is_transient(handle))
+        code = flush_object(client, handle, audited);
+    else if (handle_is_session(handle))
+        code = flush_session(client, handle, audited);
+    return response_build_code(response, code);
 }

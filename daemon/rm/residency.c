@@ -163,6 +163,20 @@ static uint32_t require_objects(struct rm *rm, struct use *use)
     return TPM2_RC_SUCCESS;
 }
 
+uint32_t residency_bring_object(struct rm *rm, struct object *object, uint32_t dead)
+{
+    uint32_t code;
+
+    if (object->physical != OBJECT_NOT_LOADED)
+        return TPM2_RC_SUCCESS;
+    make_object_room(rm, 1, 0);
+    code = bring_object(rm, object);
+    if (!is_dead_context(code))
+        return code;
+    presence_lost(rm, object);
+    return dead;
+}
+
 static uint32_t require_sessions(struct rm *rm, struct use *use)
 {
     uint32_t stay = use->made_sessions, code;

@@ -34,6 +34,10 @@ void use_end(struct use *use);
  * object or a session whose context the chip disowns is lost, and the code names its position. */
 uint32_t residency_require(struct rm *rm, struct use *use);
 
+/* Loads an object that is not in the chip; makes the room before, and for as long as the chip asks
+ * for it. One whose context the chip disowns is lost, and `dead` is returned. */
+uint32_t residency_bring_object(struct rm *rm, struct object *object, uint32_t dead);
+
 /* Loads a session that its owner may use; makes the room before, and for as long as the chip asks
  * for it. */
 uint32_t residency_bring_session(struct rm *rm, struct session *session);

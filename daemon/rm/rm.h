@@ -63,8 +63,8 @@ void rm_set_reserve(struct rm *rm, const struct rm_reserve *reserve);
 /* Frees the manager; all clients must be gone. Sends nothing (see rm_idle()). NULL is fine. */
 void rm_free(struct rm *rm);
 
-/* A client of user `uid`. NULL when memory is out. */
-struct rm_client *rm_client_new(struct rm *rm, uint32_t uid);
+/* A client of user `uid`, charged to `account` (base/account.h). NULL when memory is out. */
+struct rm_client *rm_client_new(struct rm *rm, uint32_t account, uint32_t uid);
 
 /*
  * Ends a client, at any time. Sends nothing: its objects and the sessions that it held are given

@@ -109,6 +109,7 @@ void session_set_owner(struct session *session, struct rm_client *client)
     if (!client)
         return;
     session->owner = client;
+    session->uid = client->uid;
     session->user = user_reference(client->user);
     client->session_count++;
     client->user->sessions++;
@@ -211,6 +212,12 @@ struct session *session_find(struct rm *rm, uint32_t handle)
             return session;
     }
     return NULL;
+}
+
+bool session_belongs_to(const struct session *session, const struct rm_client *client)
+{
+    return session->owner == client
+           || (session->state == SESSION_ABANDONED && session->uid == client->uid);
 }
 
 struct session *session_find_usable(struct rm *rm, const struct rm_client *client, uint32_t handle)

@@ -44,6 +44,7 @@ struct session {
     bool loaded;             /* in a slot; else `saved` is its context */
     bool pinned;             /* named by the command that runs */
     struct rm_client *owner; /* NULL when abandoned or doomed */
+    uint32_t uid;            /* of its owner, or its last one */
     struct rm_user *user;    /* whom it is charged to; NULL when it is doomed */
     struct blob saved, held;
     uint64_t sequence;   /* of `saved` */
@@ -78,6 +79,9 @@ void session_set_loaded(struct rm *rm, struct session *session, bool loaded);
 
 /* The chip loaded the session: its context is spent. */
 void session_loaded(struct rm *rm, struct session *session);
+
+/* Whether the client owns the session, or a closed connection of the same user left it. */
+bool session_belongs_to(const struct session *session, const struct rm_client *client);
 
 /* The session that `handle` names, whoever owns it, or NULL. */
 struct session *session_find(struct rm *rm, uint32_t handle);

@@ -80,8 +80,9 @@ struct named {
 
 struct rm_client {
     struct rm *rm;
-    struct list link; /* rm->clients */
-    struct rm_user *user;
+    struct list link;     /* rm->clients */
+    struct rm_user *user; /* whom it is charged to */
+    uint32_t uid;         /* whose it is */
     uint8_t locality;
     struct handles handles;
     uint32_t session_count; /* sessions that it owns, saved ones too */

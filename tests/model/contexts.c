@@ -20,9 +20,9 @@ void contexts_flush_handle(struct model *model, unsigned client, uint32_t handle
     struct thing *thing = model_find(model, client, handle);
     struct call call;
 
-    /* Its owner may flush a session that is out in a context, too. */
+    /* A session that is out in a context may be flushed, too. */
     for (uint32_t i = 1; i <= model->thing_count && !thing && handle_is_session(handle); i++) {
-        if (model->things[i].state == THING_SAVED && model->things[i].owner == (int)client
+        if (model->things[i].state == THING_SAVED && model_belongs(model, &model->things[i], client)
             && thing_is_session(&model->things[i])
             && ((model->things[i].handle ^ handle) & HANDLE_INDEX_MASK) == 0)
             thing = &model->things[i];

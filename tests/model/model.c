@@ -66,6 +66,13 @@ bool thing_is_sequence(const struct thing *thing)
     return thing->traits.kind >= KIND_HASH_SEQUENCE && thing->traits.kind <= KIND_HMAC_SEQUENCE;
 }
 
+bool model_belongs(const struct model *model, const struct thing *thing, unsigned client)
+{
+    return thing->owner == (int)client
+           || (thing->owner < 0 && thing_is_session(thing)
+               && thing->uid == model->clients[client].uid);
+}
+
 struct thing *model_find(struct model *model, unsigned client, uint32_t handle)
 {
     for (uint32_t i = 1; i <= model->thing_count; i++) {
@@ -227,7 +234,7 @@ void model_connect(struct model *model, unsigned client)
 
     if (it->client)
         return;
-    it->client = rm_client_new(model->rm, it->uid);
+    it->client = rm_client_new(model->rm, it->uid, it->uid);
     if (!it->client)
         model_fail(model, "no memory");
 }

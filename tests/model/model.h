@@ -201,6 +201,10 @@ struct thing *model_pick(struct model *model, struct random *random, unsigned cl
 
 bool thing_is_object(const struct thing *thing);
 bool thing_is_session(const struct thing *thing);
+
+/* Whether the client may see and flush the thing: it is the client's, or a session that a closed
+ * connection of the same user left saved. */
+bool model_belongs(const struct model *model, const struct thing *thing, unsigned client);
 bool thing_is_sequence(const struct thing *thing);
 
 /* Enters what a command made, which model_next() has numbered. */

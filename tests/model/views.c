@@ -30,11 +30,12 @@ static bool query(struct model *model, unsigned client, uint32_t capability, uin
     return true;
 }
 
-static bool belongs(const struct thing *thing, unsigned client, uint32_t property)
+static bool belongs(const struct model *model, const struct thing *thing, unsigned client,
+                    uint32_t property)
 {
     bool saved = property >> 24 == TPM2_HT_SAVED_SESSION;
 
-    if (thing->state == THING_DEAD || thing->owner != (int)client
+    if (thing->state == THING_DEAD || !model_belongs(model, thing, client)
         || (thing->handle & HANDLE_INDEX_MASK) < (property & HANDLE_INDEX_MASK))
         return false;
     if (handle_is_transient(property))
@@ -50,7 +51,7 @@ static const struct thing *next(const struct model *model, unsigned client, uint
     for (uint32_t i = 1; i <= model->thing_count; i++) {
         const struct thing *thing = &model->things[i];
 
-        if (belongs(thing, client, property)
+        if (belongs(model, thing, client, property)
             && (!found
                 || (thing->handle & HANDLE_INDEX_MASK) < (found->handle & HANDLE_INDEX_MASK)))
             found = thing;
@@ -117,6 +118,20 @@ static uint32_t held(const struct model *model, int client, uint32_t uid, bool o
     return count;
 }
 
+/* Saved sessions that closed connections of the client's user have left. */
+static uint32_t abandoned(const struct model *model, unsigned client)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 1; i <= model->thing_count; i++) {
+        const struct thing *thing = &model->things[i];
+
+        count += thing->state == THING_SAVED && thing->owner < 0 && thing_is_session(thing)
+                 && model_belongs(model, thing, client);
+    }
+    return count;
+}
+
 static uint32_t left(const struct model *model, unsigned client, bool objects)
 {
     const struct rm_limits *limits = &model->setting.limits;
@@ -142,7 +157,7 @@ static uint32_t expected_value(const struct model *model, unsigned client, uint3
     case TPM2_PT_HR_LOADED:
         return held(model, (int)client, 0, false, false);
     case TPM2_PT_HR_ACTIVE:
-        return held(model, (int)client, 0, false, true);
+        return held(model, (int)client, 0, false, true) + abandoned(model, client);
     case TPM2_PT_HR_LOADED_AVAIL:
     case TPM2_PT_HR_ACTIVE_AVAIL:
         return left(model, client, false);

@@ -121,8 +121,6 @@ static void test_R03_foreign_flush_changes_nothing(void **state)
                      RM_RC_PARAMETER_HANDLE);
     assert_int_equal(raw_send_handle(world, ATTACKER, TPM2_CC_FlushContext, handle ^ 0x01000000),
                      RM_RC_PARAMETER_HANDLE);
-    assert_int_equal(raw_send_handle(world, ATTACKER, TPM2_CC_FlushContext, 0x81000001),
-                     RM_RC_PARAMETER_HANDLE);
     rm_world_idle(world, true);
     assert_int_equal(job_sign(victim, key, ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
     assert_int_equal(raw_send_handle(world, VICTIM, TPM2_CC_PolicyGetDigest, handle),
