@@ -7,6 +7,7 @@
 #include "esys-client.h"
 #include "raw-client.h"
 #include "suite.h"
+#include "victim.h"
 
 #include "wire/command.h"
 
@@ -61,31 +62,6 @@ static bool newcomer_is_served(struct world *world)
 
     raw_client_free(raw);
     return served;
-}
-
-/* A client with a key and a session. */
-struct victim {
-    struct esys_client *client;
-    ESYS_TR key, session;
-};
-
-static bool victim_begin(struct victim *victim)
-{
-    *victim = (struct victim){esys_client_new(), ESYS_TR_NONE, ESYS_TR_NONE};
-    return victim->client && esys_client_key(victim->client, &victim->key) == TSS2_RC_SUCCESS
-           && esys_client_session(victim->client, TPM2_SE_HMAC, &victim->session)
-                  == TSS2_RC_SUCCESS;
-}
-
-/* Whether it can go on with them. */
-static bool victim_end(struct victim *victim)
-{
-    bool unharmed =
-        victim->client
-        && esys_client_sign(victim->client, victim->key, victim->session) == TSS2_RC_SUCCESS;
-
-    esys_client_free(victim->client);
-    return unharmed;
 }
 
 static bool R01_a_handle_of_nobody_reaches_the_chip(struct world *world)
@@ -389,22 +365,40 @@ static bool R42_newcomers_use_up_the_descriptors(struct world *world)
 }
 
 /* The client library's part: a child goes on with what its parent connected. */
-static bool R46_a_child_takes_part_in_its_parents_talk(struct world *world)
+/* Asks for `bytes` random bytes again and again; true when each answer has as many. */
+static bool gets_its_own(TSS2_TCTI_CONTEXT *tcti, uint8_t bytes)
+{
+    const uint8_t command[] = {0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x7B, 0, bytes};
+    uint8_t response[TPM2_MAX_RESPONSE_SIZE];
+
+    for (unsigned i = 0; i < 50; i++) {
+        size_t size = sizeof(response);
+
+        if (Tss2_Tcti_Transmit(tcti, sizeof(command), command) != TSS2_RC_SUCCESS
+            || Tss2_Tcti_Receive(tcti, &size, response, patience_ms) != TSS2_RC_SUCCESS
+            || size != HEADER_SIZE + 2 + (size_t)bytes)
+            return false;
+    }
+    return true;
+}
+
+static bool R46_parent_and_child_get_each_others_answers(struct world *world)
 {
     char *conf =
         on_peer ? g_strdup_printf("%s/" CLIENT_LIBRARY ":bus_type=session", world_peer_libdir())
                 : world_client_conf();
     TSS2_TCTI_CONTEXT *tcti = NULL;
-    int status = 0;
     bool held = false;
+    int status = 0;
     pid_t child;
 
     (void)world;
     if (Tss2_TctiLdr_Initialize(conf, &tcti) == TSS2_RC_SUCCESS) {
         child = fork();
         if (child == 0)
-            _exit(Tss2_Tcti_Transmit(tcti, sizeof(get_random), get_random) == TSS2_RC_SUCCESS);
-        held = child > 0 && waitpid(child, &status, 0) == child && status == 0;
+            _exit(!gets_its_own(tcti, 8));
+        held = gets_its_own(tcti, 16);
+        held = child > 0 && waitpid(child, &status, 0) == child && status == 0 && held;
         Tss2_TctiLdr_Finalize(&tcti);
     }
     g_free(conf);
@@ -438,7 +432,7 @@ static const struct attack attacks[] = {
     ATTACK(R23_failing_commands_use_up_the_sessions),
     ATTACK(R32_a_power_cycle_stops_all_work),
     ATTACK(R42_newcomers_use_up_the_descriptors),
-    ATTACK(R46_a_child_takes_part_in_its_parents_talk),
+    ATTACK(R46_parent_and_child_get_each_others_answers),
 };
 
 #define ATTACKS (sizeof(attacks) / sizeof(attacks[0]))
