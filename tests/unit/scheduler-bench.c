@@ -14,7 +14,7 @@ static const struct bench *asked;
 
 static bool loaded(const struct bench *bench, const struct load *load)
 {
-    for (unsigned i = 0; i < SLOTS; i++) {
+    for (unsigned i = 0; i < bench->slot_count; i++) {
         if (bench->slots[i] == load)
             return true;
     }
@@ -36,14 +36,14 @@ static uint64_t bring(struct bench *bench, struct load *load)
     bool swap = load->keyed && !loaded(bench, load);
     const struct load *moved = load;
 
-    for (unsigned i = 0; load->keyed && i < SLOTS && moved; i++) {
+    for (unsigned i = 0; load->keyed && i < bench->slot_count && moved; i++) {
         const struct load *next = bench->slots[i];
 
         bench->slots[i] = moved;
         moved = next == load ? NULL : next;
     }
     load->swapped += swap;
-    return swap ? SWAP : 0;
+    return swap ? bench->swap : 0;
 }
 
 void bench_init(struct bench *bench, unsigned count)
@@ -53,6 +53,8 @@ void bench_init(struct bench *bench, unsigned count)
     bench->loads = calloc(count, sizeof(*bench->loads));
     assert_non_null(bench->loads);
     bench->count = count;
+    bench->slot_count = SLOTS;
+    bench->swap = SWAP;
     bench->again = BENCH_NOBODY;
     asked = bench;
 }

@@ -27,6 +27,8 @@ struct bench {
     struct load *loads;
     unsigned count, again; /* who asks anew once the next command runs */
     uint64_t now;
+    unsigned slot_count;             /* at most SLOTS, which it is at first */
+    uint64_t swap;                   /* SWAP at first */
     const struct load *slots[SLOTS]; /* whose keys are in the chip, the last one used first */
 };
 
