@@ -21,6 +21,7 @@ enum log_kind {
     LOG_KIND_PAUSE,     /* nobody can be let in */
     LOG_KIND_ABANDONED, /* a saved session of a closed connection that was flushed */
     LOG_KIND_CHIP,      /* the TPM's answer to a client's command cannot be used */
+    LOG_KIND_FULL,      /* a client that has all the objects or sessions that it may have */
     LOG_KIND_ACCOUNT,   /* a user of whom the user database says nothing */
     LOG_KINDS
 };

@@ -2,8 +2,11 @@
 #include "base/account.h"
 #include "base/log.h"
 #include "base/share.h"
+#include "rm/rc.h"
 #include "rm/room.h"
 #include "wire/handle.h"
+
+#include <inttypes.h>
 
 struct rm_client *rm_client_new(struct rm *rm, uint32_t account, uint32_t uid)
 {
@@ -28,12 +31,31 @@ static bool is_full(uint32_t used, uint32_t limit)
     return limit != 0 && used >= limit;
 }
 
-bool client_objects_full(const struct rm_client *client)
+/* Says, once for each connection and kind of thing, which limit a command met. */
+static void tell_full(struct rm_client *client, bool *told, const char *what, uint32_t code,
+                      const char *limit)
+{
+    if (!*told)
+        log_limited(LOG_LEVEL_INFO, LOG_KIND_FULL, client->user->uid,
+                    "user %" PRIu32 " gets no more %s (0x%05" PRIX32 "): %s", client->uid, what,
+                    code, limit);
+    *told = true;
+}
+
+uint32_t client_check_objects(struct rm_client *client)
 {
     const struct rm_limits *limits = &client->rm->limits;
+    const char *limit = NULL;
 
-    return client->handles.count >= limits->objects_per_client
-           || is_full(client->user->objects, limits->objects_per_uid);
+    if (client->handles.count >= limits->objects_per_client)
+        limit = "flush some, or raise --max-transients";
+    else if (is_full(client->user->objects, limits->objects_per_uid))
+        limit = "all its connections have their number; flush some, or raise "
+                "--max-transients-per-user";
+    if (!limit)
+        return TPM2_RC_SUCCESS;
+    tell_full(client, &client->told_objects, "objects", RM_RC_OBJECT_MEMORY, limit);
+    return RM_RC_OBJECT_MEMORY;
 }
 
 /* Whether the user has its share of the chip's sessions. Those of closed connections do not count:
@@ -55,13 +77,22 @@ static bool has_share_of_sessions(const struct rm_client *client)
     return client->user->uid != ACCOUNT_ROOT && !share_has_for(&share, &held);
 }
 
-bool client_sessions_full(const struct rm_client *client)
+uint32_t client_check_sessions(struct rm_client *client)
 {
     const struct rm_limits *limits = &client->rm->limits;
+    const char *limit = NULL;
 
-    return client->session_count >= limits->sessions_per_client
-           || is_full(client->user->sessions, limits->sessions_per_uid)
-           || (limits->share_sessions && has_share_of_sessions(client));
+    if (client->session_count >= limits->sessions_per_client)
+        limit = "flush some, or raise --max-sessions";
+    else if (is_full(client->user->sessions, limits->sessions_per_uid))
+        limit = "all its connections have their number; flush some, or raise "
+                "--max-sessions-per-user";
+    else if (limits->share_sessions && has_share_of_sessions(client))
+        limit = "the rest of the TPM's is for other users; flush some";
+    if (!limit)
+        return TPM2_RC_SUCCESS;
+    tell_full(client, &client->told_sessions, "sessions", RM_RC_SESSION_MEMORY, limit);
+    return RM_RC_SESSION_MEMORY;
 }
 
 static void lose_session(struct rm_client *client, uint32_t handle)

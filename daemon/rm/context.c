@@ -104,11 +104,13 @@ static size_t load_session(struct rm_client *client, const uint8_t *bytes, size_
 {
     struct rm *rm = client->rm;
     struct session *session = session_find_held(rm, bytes, size);
+    uint32_t code;
 
     if (!session)
         return response_build_code(response, RM_RC_PARAMETER_HANDLE);
-    if (session->owner != client && client_sessions_full(client))
-        return response_build_code(response, RM_RC_SESSION_MEMORY);
+    code = session->owner != client ? client_check_sessions(client) : TPM2_RC_SUCCESS;
+    if (code != TPM2_RC_SUCCESS)
+        return response_build_code(response, code);
     session_set_owner(session, client);
     session_apply(rm, session, SESSION_EVENT_CLIENT_LOAD);
     session->spent = true;
@@ -122,14 +124,16 @@ size_t context_load(struct rm_client *client, const struct command *command, uin
     const uint8_t *bytes = command->bytes + command->parameters_at;
     size_t size = command_parameters_size(command);
     struct object *object;
+    uint32_t code;
 
     if (size >= 12 && handle_is_session(load_be32(bytes + 8)))
         return load_session(client, bytes, size, response);
     object = object_find_content(client->rm, bytes, size);
     if (!object || is_audited(client->rm, command))
         return 0;
-    if (client_objects_full(client))
-        return response_build_code(response, RM_RC_OBJECT_MEMORY);
+    code = client_check_objects(client);
+    if (code != TPM2_RC_SUCCESS)
+        return response_build_code(response, code);
     if (!handles_reserve(&client->handles))
         return response_build_code(response, RM_RC_MEMORY);
     return answer_handle(response, handles_add(&client->handles, object));

@@ -91,18 +91,21 @@ static uint32_t prepare_product(struct rm_client *client, const struct command *
                                 struct use *use, struct product *product)
 {
     struct rm *rm = client->rm;
+    uint32_t code;
 
     if (!command_attributes_response_handle(command->attributes))
         return TPM2_RC_SUCCESS;
     if (command->code == TPM2_CC_StartAuthSession) {
-        if (client_sessions_full(client))
-            return RM_RC_SESSION_MEMORY;
+        code = client_check_sessions(client);
+        if (code != TPM2_RC_SUCCESS)
+            return code;
         product->session = session_new();
         use->made_sessions = 1;
         return product->session ? TPM2_RC_SUCCESS : RM_RC_MEMORY;
     }
-    if (client_objects_full(client))
-        return RM_RC_OBJECT_MEMORY;
+    code = client_check_objects(client);
+    if (code != TPM2_RC_SUCCESS)
+        return code;
     product->object = object_new(rm);
     use->made_objects = 1;
     return product->object && handles_reserve(&client->handles) ? TPM2_RC_SUCCESS : RM_RC_MEMORY;

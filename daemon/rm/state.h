@@ -67,9 +67,11 @@ struct rm {
     size_t command_capacity, response_capacity;
 };
 
-/* True when the client, or its user, has all the objects or sessions that it may have. */
-bool client_objects_full(const struct rm_client *client);
-bool client_sessions_full(const struct rm_client *client);
+/* Whether the client may have one more object, or session: 0, or the code for the client, when it
+ * or its user has all that it may have. Then a line of the log says which limit that is, once for
+ * each connection. */
+uint32_t client_check_objects(struct rm_client *client);
+uint32_t client_check_sessions(struct rm_client *client);
 
 /* Transient objects and sessions that a command named, by the client's handles, and the slots that
  * it needed beside theirs (see struct use). */
@@ -85,8 +87,9 @@ struct rm_client {
     uint32_t uid;         /* whose it is */
     uint8_t locality;
     struct handles handles;
-    uint32_t session_count; /* sessions that it owns, saved ones too */
-    struct named last;      /* by its last command */
+    uint32_t session_count;           /* sessions that it owns, saved ones too */
+    struct named last;                /* by its last command */
+    bool told_objects, told_sessions; /* that it has all it may have */
 };
 
 /* The answer to a command that was sent is lost, so that nobody knows the nonces of the sessions

@@ -234,6 +234,43 @@ static void test_R28_each_client_sees_its_own_handles_only(void **state)
     end_pair(&pair);
 }
 
+static unsigned occurrences(const char *text, const char *word)
+{
+    unsigned count = 0;
+
+    for (const char *at = strstr(text, word); at; at = strstr(at + 1, word))
+        count++;
+    return count;
+}
+
+/* Who has all that it may have is told in the log, once for each kind of thing. */
+static void test_a_client_that_is_full_is_told_of_in_the_log(void **state)
+{
+    static const char *const args[] = {"--max-transients=2", "--max-sessions=1", NULL};
+    struct world *world = world_new(&(struct world_setup){.args = args});
+    struct esys_client *client;
+    ESYS_TR made;
+    char *log;
+
+    (void)state;
+    assert_non_null(world);
+    client = esys_client_new();
+    assert_non_null(client);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(esys_client_key(client, &made), i < 2 ? TSS2_RC_SUCCESS : 0xB0902);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(esys_client_session(client, TPM2_SE_HMAC, &made),
+                         i < 1 ? TSS2_RC_SUCCESS : 0xB0903);
+    log = world_daemon_log(world);
+    assert_int_equal(occurrences(log, "0xB0902"), 1);
+    assert_non_null(strstr(log, "--max-transients"));
+    assert_int_equal(occurrences(log, "0xB0903"), 1);
+    assert_non_null(strstr(log, "--max-sessions"));
+    g_free(log);
+    esys_client_free(client);
+    assert_true(world_free(world));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +283,7 @@ int main(void)
         suite_test(test_R08_clients_that_leave_in_the_middle_leave_nothing),
         suite_test(test_R09_cancel_and_locality_are_for_the_creator_alone),
         suite_test(test_R28_each_client_sees_its_own_handles_only),
+        cmocka_unit_test(test_a_client_that_is_full_is_told_of_in_the_log),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
