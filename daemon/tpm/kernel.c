@@ -53,17 +53,18 @@ static bool kernel_device(const char *sys, const struct stat *node, char target[
     return kernel_link(path, target);
 }
 
-/* N where the descriptor is one of /dev/tpmN, whatever that node is called here; else -1. */
-static int kernel_number_of(const char *sys, int fd)
+/* N where a descriptor is one of /dev/tpmN, whatever that node is called here; else -1. `name` is
+ * the descriptor's in the list. It is looked at by its link, as another thread may close it. */
+static int kernel_number_of(const char *sys, const char *name)
 {
     char path[PATH_MAX], target[PATH_MAX];
     struct stat node;
 
-    if (fstat(fd, &node) < 0 || !S_ISCHR(node.st_mode))
+    snprintf(path, sizeof(path), KERNEL_OWN_FDS "/%s", name);
+    if (stat(path, &node) < 0 || !S_ISCHR(node.st_mode))
         return -1;
     if (kernel_device(sys, &node, target))
         return kernel_number(target);
-    snprintf(path, sizeof(path), KERNEL_OWN_FDS "/%d", fd);
     return kernel_link(path, target) ? kernel_number(target) : -1;
 }
 
@@ -102,7 +103,7 @@ bool kernel_find(struct kernel_tpm *tpm, const char *sys)
     *tpm = (struct kernel_tpm){.number = -1};
     while (directory && tpm->number < 0 && (entry = readdir(directory))) {
         if (entry->d_name[0] != '.')
-            tpm->number = kernel_number_of(sys, atoi(entry->d_name));
+            tpm->number = kernel_number_of(sys, entry->d_name);
     }
     if (tpm->number >= 0 || !directory)
         kernel_read(tpm, sys);
