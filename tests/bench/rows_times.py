@@ -91,6 +91,32 @@ def wall(bench):
 TOGETHER_MS = 3000
 
 
+PACED_SIGNS = 10
+
+
+def paced(bench):
+    """A signature once a second on a slow chip: what is left in the chip meanwhile shows."""
+    def run(broker):
+        with World(bench.paths, broker, profile=DISCRETE) as world:
+            client = world.client()
+            for job in ("key", "sign 0 password 3"):
+                client.ask(job)
+            time.sleep(1)
+            taken, start = [], world.counts()
+            for _ in range(PACED_SIGNS):
+                time.sleep(1)
+                taken += client.ask("sign 0 password 1")
+            time.sleep(1)
+            return median(taken) / 1e9, world.counts().since(start)[0] / PACED_SIGNS
+
+    peer = run(bench.paths.peer) if bench.paths.peer else None
+    ours = run(bench.paths.ours)
+    say = "{0[0]:.3f} s, {0[1]:.2f} commands".format
+    return [Row("paced", "password sign once a second, discrete chip", peer and say(peer),
+                say(ours), say((0.091, 1)), round(ours[0], 3) <= 0.091 and ours[1] == 1,
+                {"peer": peer, "ours": ours, "target": (0.091, 1), "unit": "s"})]
+
+
 def together(bench):
     """Clients that never pause, more of them than slots, each with a key of its own. How often a
     key is moved depends on who has a command waiting when, so it is no exact count."""
@@ -386,6 +412,6 @@ def idle(bench):
                 {"peer": peer, "ours": ours, "unit": "threads, KiB"})]
 
 
-WALL = [("together", together), ("wall", wall)]
+WALL = [("together", together), ("wall", wall), ("paced", paced)]
 ROWS = [("added", added), ("connect", connect), ("light", light), ("crowd", crowd),
         ("memory", memory), ("idle", idle)]
