@@ -244,6 +244,11 @@ bool message_read(struct message *message, const uint8_t *bytes, size_t have)
            && (step == MESSAGE_STEP_DONE || (step == MESSAGE_STEP_CUT && !whole));
 }
 
+bool message_is_flat(const struct message *message)
+{
+    return !message->signature || !strpbrk(message->signature, "av({");
+}
+
 bool message_read_number(const struct message *message, uint32_t *number)
 {
     if (!message->body || message->body_size != 4 || !message->signature

@@ -51,6 +51,9 @@ bool message_is_silent_call(const uint8_t head[MESSAGE_HEAD_SIZE]);
  * malformed, or has a field of a container type (the specification has none). */
 bool message_read(struct message *message, const uint8_t *bytes, size_t have);
 
+/* True when the body has no values of container types, which may be nested. */
+bool message_is_flat(const struct message *message);
+
 /* The body of a message whose signature is "u". False when there is none. */
 bool message_read_number(const struct message *message, uint32_t *number);
 

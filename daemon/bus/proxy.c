@@ -30,6 +30,7 @@
 
 #define PROXY_BUS_NAME     "org.freedesktop.DBus"
 #define PROXY_ERROR_LIMITS "org.freedesktop.DBus.Error.LimitsExceeded"
+#define PROXY_ERROR_ARGS   "org.freedesktop.DBus.Error.InvalidArgs"
 
 /* Signals that pass, beside those of the bus itself. */
 static const struct {
@@ -146,10 +147,31 @@ static bool proxy_is_wanted(const struct message *signal)
     return false;
 }
 
+/*
+ * GDBus ends its connection at a message that it cannot read, and it reads no values that are
+ * nested as deep as some buses let pass. Of what others than the bus itself send, nothing that
+ * tabrmd has a use for has containers at all.
+ */
+static bool proxy_is_readable(const struct message *message)
+{
+    return message_is_flat(message) || g_strcmp0(message->sender, PROXY_BUS_NAME) == 0;
+}
+
+static void proxy_unreadable(struct proxy *proxy, const struct message *message)
+{
+    if (message->type == MESSAGE_CALL && message->sender)
+        proxy_refuse(proxy, message->sender, message->serial, PROXY_ERROR_ARGS,
+                     "tabrmd has no method that takes an array, a structure or a variant");
+}
+
 static void proxy_from_bus(struct proxy *proxy, const struct message *message)
 {
     const struct framing *framing = &proxy->bus.framing;
 
+    if (!proxy_is_readable(message)) {
+        proxy_unreadable(proxy, message);
+        return;
+    }
     switch (message->type) {
     case MESSAGE_CALL:
         if (message->sender)

@@ -212,18 +212,22 @@ static GDBusMessage *a_call(const char *method)
     return g_dbus_message_new_method_call("com.intel.tss2.Tabrmd", "/path", "an.interface", method);
 }
 
+static bool has_answer(struct rig *rig)
+{
+    bool has;
+
+    g_mutex_lock(&lock);
+    has = rig->answer != NULL;
+    g_mutex_unlock(&lock);
+    return has;
+}
+
 /* The answer to what was sent last; freed by the rig. */
 static GDBusMessage *next_answer(struct rig *rig)
 {
-    GDBusMessage *answer = NULL;
-
-    while (!answer) {
+    while (!has_answer(rig))
         g_main_context_iteration(NULL, TRUE);
-        g_mutex_lock(&lock);
-        answer = rig->answer;
-        g_mutex_unlock(&lock);
-    }
-    return answer;
+    return rig->answer;
 }
 
 static void test_R52_a_call_and_its_descriptors_pass(void **state)
@@ -317,6 +321,40 @@ static void test_R52_what_nobody_has_a_use_for_does_not_pass(void **state)
     assert_int_equal(rig->others, 2);
 }
 
+/* A body of one value, nested deeper than GDBus reads. */
+static GVariant *deep_body(void)
+{
+    GVariant *value = g_variant_new_byte(7);
+
+    for (unsigned i = 0; i < 70; i++)
+        value = g_variant_new_variant(value);
+    return g_variant_new_tuple(&value, 1);
+}
+
+static void test_R52_what_gdbus_cannot_read_does_not_pass(void **state)
+{
+    struct rig *rig = *state;
+    GDBusMessage *call = a_call("Call"), *signal;
+    const char *error;
+
+    signal =
+        g_dbus_message_new_signal("/path", "org.freedesktop.login1.Manager", "PrepareForSleep");
+    g_dbus_message_set_body(signal, deep_body());
+    bus_sends(rig, signal, ":1.7");
+    g_dbus_message_set_body(call, deep_body());
+    bus_sends(rig, call, ":1.7");
+    while (!has_answer(rig) && !g_dbus_connection_is_closed(rig->daemon))
+        g_main_context_iteration(NULL, TRUE);
+    assert_false(g_dbus_connection_is_closed(rig->daemon));
+    error = g_dbus_message_get_error_name(next_answer(rig));
+    assert_string_equal(error, "org.freedesktop.DBus.Error.InvalidArgs");
+    g_clear_object(&rig->answer);
+    bus_sends(rig, a_call("Call"), ":1.7");
+    next_answer(rig);
+    assert_int_equal(rig->calls, 1);
+    assert_int_equal(rig->others, 0);
+}
+
 static void test_R52_calls_above_a_users_bound_are_refused(void **state)
 {
     struct rig *rig = *state;
@@ -351,6 +389,7 @@ int main(void)
         proxy_test(test_R52_descriptors_of_a_caller_do_not_pass),
         proxy_test(test_R52_a_reply_passes_with_its_descriptors),
         proxy_test(test_R52_what_nobody_has_a_use_for_does_not_pass),
+        proxy_test(test_R52_what_gdbus_cannot_read_does_not_pass),
         proxy_test(test_R52_calls_above_a_users_bound_are_refused),
         proxy_test(test_R52_the_end_of_one_side_is_the_others),
     };
