@@ -169,32 +169,13 @@ static struct raw_client *visit_as(const struct world *world, uint32_t uid)
     return raw;
 }
 
-/* Starts a policy session; its handle in *handle. The response code, UINT32_MAX for none. */
-static uint32_t start_session(struct raw_client *raw, uint32_t *handle)
-{
-    uint8_t command[43] = {0}, response[4096];
-
-    header_store(command, TPM2_ST_NO_SESSIONS, sizeof(command), TPM2_CC_StartAuthSession);
-    store_be32(command + 10, TPM2_RH_NULL);
-    store_be32(command + 14, TPM2_RH_NULL);
-    store_be16(command + 18, 16);
-    command[38] = TPM2_SE_POLICY;
-    store_be16(command + 39, TPM2_ALG_NULL);
-    store_be16(command + 41, TPM2_ALG_SHA256);
-    if (!raw_client_send(raw, command, sizeof(command))
-        || raw_client_receive(raw, response, sizeof(response)) < HEADER_SIZE)
-        return UINT32_MAX;
-    *handle = load_be32(response + HEADER_SIZE);
-    return header_load(response).code;
-}
-
 /* All sessions that the connection may have. */
 static unsigned start_all(struct raw_client *raw)
 {
     uint32_t handle;
     unsigned count = 0;
 
-    while (start_session(raw, &handle) == TPM2_RC_SUCCESS)
+    while (raw_client_start_session(raw, &handle) == TPM2_RC_SUCCESS)
         count++;
     return count;
 }
@@ -277,7 +258,7 @@ static void test_R53_subordinate_users_do_not_take_all_connections(void **state)
     /* Of 64 connections 8 are kept for root. */
     assert_in_range(served, 1, (64 - 8) / 2);
     member = visit_as(world, getpwnam(GROUP)->pw_uid);
-    assert_int_equal(start_session(member, &handle), TPM2_RC_SUCCESS);
+    assert_int_equal(raw_client_start_session(member, &handle), TPM2_RC_SUCCESS);
     raw_client_free(member);
     free_all(guests, GUESTS);
 }
@@ -315,7 +296,7 @@ static void test_R57_a_client_cannot_fill_the_log(void **state)
         struct raw_client *raw = served_raw_client(world);
 
         assert_non_null(raw);
-        assert_int_equal(start_session(raw, &handle), TPM2_RC_SUCCESS);
+        assert_int_equal(raw_client_start_session(raw, &handle), TPM2_RC_SUCCESS);
         assert_int_equal(raw_client_send_handle(raw, TPM2_CC_ContextSave, handle), 0);
         raw_client_free(raw);
     }

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The bodies of large messages are arrays of so many variants with a byte, of 4 bytes each. */
+/* Variants in the body of a large message, of 4 bytes each. */
 #define VARIANTS (31u * 1024 * 1024 / 4)
 #define LARGE    3
 
@@ -43,49 +43,6 @@ static unsigned long memory_of(const struct world *world, const char *what)
     return kib;
 }
 
-static void put_u32(uint8_t *at, uint32_t value)
-{
-    for (unsigned i = 0; i < 4; i++, value >>= 8)
-        at[i] = (uint8_t)value;
-}
-
-/* A call with `count` variants: one with none, its sizes set, and what it says follows. */
-static uint8_t *large_call(uint32_t count, size_t *size)
-{
-    static const uint8_t variant[4] = {1, 'y', 0, 7};
-    size_t short_size;
-    uint8_t *empty = bus_attacker_call("CreateConnection", g_variant_new_parsed("(@av [],)"),
-                                       G_DBUS_MESSAGE_FLAGS_NONE, &short_size);
-    uint8_t *call = g_malloc(short_size + sizeof(variant) * count);
-
-    memcpy(call, empty, short_size);
-    put_u32(call + 4, 4 + (uint32_t)sizeof(variant) * count);
-    put_u32(call + short_size - 4, (uint32_t)sizeof(variant) * count);
-    for (uint32_t i = 0; i < count; i++)
-        memcpy(call + short_size + sizeof(variant) * i, variant, sizeof(variant));
-    *size = short_size + sizeof(variant) * count;
-    g_free(empty);
-    return call;
-}
-
-/* The error that comes in answer to the call with serial 1, after Hello's own; to be freed. */
-static char *refusal(int fd)
-{
-    char *name = NULL;
-
-    for (;;) {
-        GDBusMessage *message = bus_attacker_receive(fd);
-        bool error = message && g_dbus_message_get_error_name(message);
-
-        if (error)
-            name = g_strdup(g_dbus_message_get_error_name(message));
-        if (message)
-            g_object_unref(message);
-        if (error || !message)
-            return name;
-    }
-}
-
 static bool newcomer_is_served(struct world *world)
 {
     struct raw_client *raw = raw_client_new(world);
@@ -99,7 +56,7 @@ static void test_R52_a_large_message_costs_no_memory(void **state)
     struct world *world = *state;
     unsigned long before;
     size_t size;
-    uint8_t *call = large_call(VARIANTS, &size);
+    uint8_t *call = bus_attacker_large_call(VARIANTS, &size);
     int fd = bus_attacker_connect(world);
 
     assert_true(fd >= 0 && newcomer_is_served(world));
@@ -108,7 +65,7 @@ static void test_R52_a_large_message_costs_no_memory(void **state)
         char *error;
 
         assert_true(bus_attacker_send(fd, call, size));
-        error = refusal(fd);
+        error = bus_attacker_refusal(fd);
         assert_non_null(error);
         g_free(error);
     }
@@ -122,19 +79,19 @@ static void test_R52_a_message_that_is_too_long_is_answered(void **state)
 {
     struct world *world = *state;
     size_t size;
-    uint8_t *call = large_call(TOO_LONG / 4, &size);
+    uint8_t *call = bus_attacker_large_call(TOO_LONG / 4, &size);
     int fd = bus_attacker_connect(world);
     char *error;
 
     assert_true(bus_attacker_send(fd, call, size));
-    error = refusal(fd);
+    error = bus_attacker_refusal(fd);
     assert_string_equal(error, "org.freedesktop.DBus.Error.LimitsExceeded");
     g_free(error);
     g_free(call);
     /* What came behind it is read from its beginning. */
     call = bus_attacker_call("Nonsense", NULL, G_DBUS_MESSAGE_FLAGS_NONE, &size);
     assert_true(bus_attacker_send(fd, call, size));
-    error = refusal(fd);
+    error = bus_attacker_refusal(fd);
     assert_string_equal(error, "org.freedesktop.DBus.Error.UnknownMethod");
     g_free(error);
     g_free(call);

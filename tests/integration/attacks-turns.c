@@ -8,14 +8,13 @@
  */
 #include "served.h"
 
-#include "swtpm-ctrl.h"
-#include "wire/control-frame.h"
+#include "attack-crowd.h"
+#include "wire/header.h"
 
 #include <errno.h>
 #include <grp.h>
 #include <poll.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -26,150 +25,22 @@
 #define GROUP    "tss"
 #define ATTACKER 70000 /* a user that no user database knows */
 
-#define CONNECTIONS 16
-#define COMMANDS    200   /* of the other user, */
-#define PAUSE_MS    5     /* between them, so that the attack goes on meanwhile, */
-#define NEWCOMERS   10    /* and how often it comes by each way, and makes a key: */
-#define ALL_IN_MS   60000 /* all of that */
+#define COMMANDS  200   /* of the other user, */
+#define PAUSE_MS  5     /* between them, so that the attack goes on meanwhile, */
+#define NEWCOMERS 10    /* and how often it comes by each way, and makes a key: */
+#define ALL_IN_MS 60000 /* all of that */
 
 struct attack {
     const char *name;
-    /* What each connection sends over and over. */
-    size_t (*write)(uint8_t *out, unsigned connection);
+    attack_bytes_fn *write;
     unsigned hang_up_ms; /* all connections close after so long, and come again; 0: they stay */
 };
 
-/* Room for what one connection sends over and over. */
-#define CHUNK 4096
-
 static const uint8_t get_random[] = {0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x7B, 0, 8};
-
-/* GetCapability of the algorithms, which the daemon knows once it was asked. */
-static size_t write_capability(uint8_t *out)
-{
-    header_store(out, TPM2_ST_NO_SESSIONS, HEADER_SIZE + 12, TPM2_CC_GetCapability);
-    store_be32(out + HEADER_SIZE, TPM2_CAP_ALGS);
-    store_be32(out + HEADER_SIZE + 4, 0);
-    store_be32(out + HEADER_SIZE + 8, 1);
-    return HEADER_SIZE + 12;
-}
-
-/* CreatePrimary of an ECC P-256 key. */
-static size_t write_primary(uint8_t *out)
-{
-    static const uint8_t rest[] = {
-        0x40, 0,    0, 7,                                     /* TPM_RH_NULL */
-        0,    0,    0, 9,    0x40, 0, 0, 9,    0, 0, 0, 0, 0, /* a password, empty */
-        0,    4,    0, 0,    0,    0,                         /* inSensitive */
-        0,    22,                                             /* inPublic: */
-        0,    0x23, 0, 0x0B,                                  /* ECC, SHA-256 */
-        0,    4,    0, 0x72, 0,    0,                         /* a signing key without a policy */
-        0,    0x10, 0, 0x10, 0,    3, 0, 0x10,                /* no scheme, P-256 */
-        0,    0,    0, 0,                                     /* unique */
-        0,    0,                                              /* outsideInfo */
-        0,    0,    0, 0,                                     /* no PCRs */
-    };
-
-    header_store(out, TPM2_ST_SESSIONS, HEADER_SIZE + sizeof(rest), TPM2_CC_CreatePrimary);
-    memcpy(out + HEADER_SIZE, rest, sizeof(rest));
-    return HEADER_SIZE + sizeof(rest);
-}
-
-static size_t primaries(uint8_t *out, unsigned connection)
-{
-    (void)connection;
-    return write_primary(out);
-}
-
-static size_t capabilities(uint8_t *out, unsigned connection)
-{
-    size_t size = 0;
-
-    (void)connection;
-    while (size + 64 < CHUNK)
-        size += write_capability(out + size);
-    return size;
-}
-
-/* A whole self-test leaves nothing behind, and takes its time. */
-static size_t mixture(uint8_t *out, unsigned connection)
-{
-    if (connection % 2)
-        return capabilities(out, connection);
-    header_store(out, TPM2_ST_NO_SESSIONS, HEADER_SIZE + 1, TPM2_CC_SelfTest);
-    out[HEADER_SIZE] = 1;
-    return HEADER_SIZE + 1;
-}
-
-static size_t canceled(uint8_t *out, unsigned connection)
-{
-    size_t size = 0;
-
-    (void)connection;
-    while (size + 64 < CHUNK) {
-        memcpy(out + size, get_random, sizeof(get_random));
-        size += sizeof(get_random);
-        size += control_frame_request_store(out + size, CONTROL_FRAME_CANCEL, 0);
-    }
-    return size;
-}
-
-static size_t hellos(uint8_t *out, unsigned connection)
-{
-    size_t size = 0;
-
-    (void)connection;
-    while (size + 64 < CHUNK)
-        size += control_frame_request_store(out + size, CONTROL_FRAME_HELLO, 0);
-    return size;
-}
-
-/* Commands that the chip's answer is waited for while control frames come without end. */
-static size_t commands_and_hellos(uint8_t *out, unsigned connection)
-{
-    if (connection % 2)
-        return hellos(out, connection);
-    memcpy(out, get_random, sizeof(get_random));
-    return sizeof(get_random);
-}
 
 /* The rest is the child's, up to its end; it has no use for cmocka. */
 
-struct connection {
-    uint8_t bytes[CHUNK];
-    size_t size, at;
-};
-
-static struct connection connections[CONNECTIONS];
-static struct pollfd handles[CONNECTIONS];
-
-/* Sends and receives what can be. False when the daemon has hung up. */
-static bool child_turn(struct connection *connection, struct pollfd *handle)
-{
-    uint8_t waste[16384];
-    size_t most = connection->size - connection->at;
-    ssize_t count;
-
-    if (handle->revents & POLLIN && recv(handle->fd, waste, sizeof(waste), MSG_DONTWAIT) == 0)
-        return false;
-    if (!(handle->revents & POLLOUT))
-        return !(handle->revents & (POLLERR | POLLHUP));
-    count = send(handle->fd, connection->bytes + connection->at, most, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (count > 0)
-        connection->at = (connection->at + (size_t)count) % connection->size;
-    return true;
-}
-
-static bool child_connect(const char *socket)
-{
-    for (unsigned i = 0; i < CONNECTIONS; i++) {
-        handles[i] = (struct pollfd){.fd = swtpm_connect(socket), .events = POLLIN | POLLOUT};
-        if (handles[i].fd < 0)
-            return false;
-        connections[i].at = 0;
-    }
-    return true;
-}
+static struct attack_crowd crowd;
 
 /* All connections have been at work once. */
 static bool child_tells(int channel)
@@ -177,27 +48,14 @@ static bool child_tells(int channel)
     return send(channel, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 || errno == EAGAIN;
 }
 
-static void child_hangs_up(const struct attack *attack)
-{
-    for (unsigned i = 0; i < CONNECTIONS; i++)
-        send(handles[i].fd, connections[i].bytes, connections[i].size, MSG_NOSIGNAL);
-    poll(NULL, 0, (int)attack->hang_up_ms);
-    for (unsigned i = 0; i < CONNECTIONS; i++)
-        close(handles[i].fd);
-}
-
 /* Until something fails. */
 static void child_stays(int channel)
 {
     unsigned turns = 0;
 
-    while (poll(handles, CONNECTIONS, -1) > 0) {
-        for (unsigned i = 0; i < CONNECTIONS; i++)
-            if (handles[i].revents && !child_turn(&connections[i], &handles[i]))
-                return;
-        if (++turns == 2 * CONNECTIONS && !child_tells(channel))
+    while (attack_crowd_turn(&crowd, -1))
+        if (++turns == 2 * ATTACK_CROWD && !child_tells(channel))
             return;
-    }
 }
 
 /* Goes on until it is killed. */
@@ -207,16 +65,15 @@ static int child(const struct attack *attack, const char *socket, gid_t group, i
     if (setgroups(1, &group) < 0 || setresgid(group, group, group) < 0
         || setresuid(ATTACKER, ATTACKER, ATTACKER) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         return 2;
-    for (unsigned i = 0; i < CONNECTIONS; i++)
-        connections[i].size = attack->write(connections[i].bytes, i);
+    attack_crowd_init(&crowd, attack->write);
     do {
-        if (!child_connect(socket))
+        if (!attack_crowd_connect(&crowd, socket))
             return 3;
         if (!attack->hang_up_ms) {
             child_stays(channel);
             return 4;
         }
-        child_hangs_up(attack);
+        attack_crowd_hang_up(&crowd, attack->hang_up_ms);
     } while (child_tells(channel));
     return 5;
 }
@@ -271,10 +128,10 @@ static gint64 wait_of(struct raw_client *raw)
 /* How long it waits for a key. */
 static gint64 wait_for_key(struct raw_client *raw)
 {
-    uint8_t command[CHUNK], response[CHUNK];
+    uint8_t command[ATTACK_BYTES_MAX], response[ATTACK_BYTES_MAX];
     gint64 since = g_get_monotonic_time(), wait;
 
-    assert_true(raw_client_send(raw, command, write_primary(command)));
+    assert_true(raw_client_send(raw, command, attack_bytes_primary(command)));
     assert_true(raw_client_receive(raw, response, sizeof(response)) > HEADER_SIZE + 4);
     wait = g_get_monotonic_time() - since;
     assert_int_equal(header_load(response).code, TPM2_RC_SUCCESS);
@@ -346,12 +203,12 @@ static void attacked(void **state)
 }
 
 static const struct attack attacks[] = {
-    {"test_R49_hanging_up_on_expensive_commands", primaries, 4},
-    {"test_R50_answers_from_the_books", capabilities, 0},
-    {"test_R50_a_mixture_of_cheap_and_expensive", mixture, 0},
-    {"test_R51_commands_and_their_cancels", canceled, 0},
-    {"test_R51_control_frames", hellos, 0},
-    {"test_R51_control_frames_beside_commands", commands_and_hellos, 0},
+    {"test_R49_hanging_up_on_expensive_commands", attack_bytes_primaries, 4},
+    {"test_R50_answers_from_the_books", attack_bytes_capabilities, 0},
+    {"test_R50_a_mixture_of_cheap_and_expensive", attack_bytes_mixture, 0},
+    {"test_R51_commands_and_their_cancels", attack_bytes_canceled, 0},
+    {"test_R51_control_frames", attack_bytes_hellos, 0},
+    {"test_R51_control_frames_beside_commands", attack_bytes_commands_and_hellos, 0},
 };
 
 #define ATTACKS (sizeof(attacks) / sizeof(attacks[0]))

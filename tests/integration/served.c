@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "served.h"
 
-#include "swtpm-ctrl.h"
-
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,17 +87,11 @@ struct esys_client *served_client(const struct world *world, enum served_way way
 
 struct raw_client *served_raw_client(const struct world *world)
 {
-    struct raw_client *raw = g_new0(struct raw_client, 1);
     char *socket = served_socket(world);
+    struct raw_client *raw = raw_client_connect(socket);
 
-    raw->fd = swtpm_connect(socket);
     g_free(socket);
-    if (raw->fd >= 0) {
-        fcntl(raw->fd, F_SETFL, fcntl(raw->fd, F_GETFL) | O_NONBLOCK);
-        return raw;
-    }
-    g_free(raw);
-    return NULL;
+    return raw;
 }
 
 static bool socket_answers(void *argument)

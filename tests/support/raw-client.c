@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "raw-client.h"
 
+#include "swtpm-ctrl.h"
 #include "wire/header.h"
 
 #include <errno.h>
@@ -58,6 +59,19 @@ struct raw_client *raw_client_new(struct world *world)
     }
     fcntl(raw->fd, F_SETFL, fcntl(raw->fd, F_GETFL) | O_NONBLOCK);
     return raw;
+}
+
+struct raw_client *raw_client_connect(const char *socket)
+{
+    struct raw_client *raw = g_new0(struct raw_client, 1);
+
+    raw->fd = swtpm_connect(socket);
+    if (raw->fd >= 0) {
+        fcntl(raw->fd, F_SETFL, fcntl(raw->fd, F_GETFL) | O_NONBLOCK);
+        return raw;
+    }
+    g_free(raw);
+    return NULL;
 }
 
 void raw_client_free(struct raw_client *raw)
@@ -148,6 +162,24 @@ uint32_t raw_client_send_handle(struct raw_client *raw, uint32_t code, uint32_t 
     header_store(command, TPM2_ST_NO_SESSIONS, sizeof(command), code);
     store_be32(command + HEADER_SIZE, handle);
     return raw_client_transact(raw, command, sizeof(command));
+}
+
+uint32_t raw_client_start_session(struct raw_client *raw, uint32_t *handle)
+{
+    uint8_t command[43] = {0}, response[4096];
+
+    header_store(command, TPM2_ST_NO_SESSIONS, sizeof(command), TPM2_CC_StartAuthSession);
+    store_be32(command + 10, TPM2_RH_NULL);
+    store_be32(command + 14, TPM2_RH_NULL);
+    store_be16(command + 18, 16);
+    command[38] = TPM2_SE_POLICY;
+    store_be16(command + 39, TPM2_ALG_NULL);
+    store_be16(command + 41, TPM2_ALG_SHA256);
+    if (!raw_client_send(raw, command, sizeof(command))
+        || raw_client_receive(raw, response, sizeof(response)) < HEADER_SIZE)
+        return UINT32_MAX;
+    *handle = load_be32(response + HEADER_SIZE);
+    return header_load(response).code;
 }
 
 bool raw_client_closed(struct raw_client *raw)

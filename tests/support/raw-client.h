@@ -16,6 +16,9 @@ struct raw_client {
 
 /* Connects. NULL, with a word on standard error, when the daemon hands out no descriptor. */
 struct raw_client *raw_client_new(struct world *world);
+/* The same on the daemon's socket. NULL when nobody listens there. */
+struct raw_client *raw_client_connect(const char *socket);
+
 void raw_client_free(struct raw_client *raw);
 
 /* Sends bytes as they are. False when the daemon has closed or takes nothing for a long time. */
@@ -30,6 +33,9 @@ uint32_t raw_client_transact(struct raw_client *raw, const uint8_t *command, siz
 
 /* The same for the command `code` with one handle and nothing else. */
 uint32_t raw_client_send_handle(struct raw_client *raw, uint32_t code, uint32_t handle);
+
+/* Starts a policy session; its handle in *handle. The response code, UINT32_MAX for none. */
+uint32_t raw_client_start_session(struct raw_client *raw, uint32_t *handle);
 
 /* True when the daemon closes the connection within a long time; what comes before is read. */
 bool raw_client_closed(struct raw_client *raw);

@@ -18,10 +18,17 @@
 #define OBJECT_PATH "/com/intel/tss2/Tabrmd/Tcti"
 #define INTERFACE   "com.intel.tss2.TctiTabrmd"
 
-#define PATIENCE_MS 180000
-#define HEAD_SIZE   16
-#define SERIAL_AT   8
-#define BATCH       32
+#define PATIENCE_MS  180000
+#define HEAD_SIZE    16
+#define BODY_SIZE_AT 4
+#define SERIAL_AT    8
+#define BATCH        32
+
+static void put_u32(uint8_t *at, uint32_t value)
+{
+    for (unsigned i = 0; i < 4; i++, value >>= 8)
+        at[i] = (uint8_t)value;
+}
 
 static uint8_t *to_blob(GDBusMessage *message, size_t *size)
 {
@@ -44,6 +51,24 @@ uint8_t *bus_attacker_call(const char *method, GVariant *body, GDBusMessageFlags
     if (body)
         g_dbus_message_set_body(message, body);
     return to_blob(message, size);
+}
+
+uint8_t *bus_attacker_large_call(uint32_t count, size_t *size)
+{
+    static const uint8_t variant[4] = {1, 'y', 0, 7};
+    size_t short_size;
+    uint8_t *empty = bus_attacker_call("CreateConnection", g_variant_new_parsed("(@av [],)"),
+                                       G_DBUS_MESSAGE_FLAGS_NONE, &short_size);
+    uint8_t *call = g_malloc(short_size + sizeof(variant) * count);
+
+    memcpy(call, empty, short_size);
+    put_u32(call + BODY_SIZE_AT, 4 + (uint32_t)sizeof(variant) * count);
+    put_u32(call + short_size - 4, (uint32_t)sizeof(variant) * count);
+    for (uint32_t i = 0; i < count; i++)
+        memcpy(call + short_size + sizeof(variant) * i, variant, sizeof(variant));
+    *size = short_size + sizeof(variant) * count;
+    g_free(empty);
+    return call;
 }
 
 bool bus_attacker_send(int fd, const void *bytes, size_t size)
@@ -114,14 +139,21 @@ static int join(const char *path, const uint8_t *hello, size_t size)
     return -1;
 }
 
-int bus_attacker_connect(const struct world *world)
+int bus_attacker_join(const char *path)
 {
-    char *path = world_path(world, "bus");
     size_t size;
     uint8_t *hello = hello_call(&size);
     int fd = join(path, hello, size);
 
     g_free(hello);
+    return fd;
+}
+
+int bus_attacker_connect(const struct world *world)
+{
+    char *path = world_path(world, "bus");
+    int fd = bus_attacker_join(path);
+
     g_free(path);
     return fd;
 }
@@ -146,21 +178,59 @@ GDBusMessage *bus_attacker_receive(int fd)
     return message;
 }
 
-static void set_serial(uint8_t *message, uint32_t serial)
+char *bus_attacker_refusal(int fd)
 {
-    for (unsigned i = 0; i < 4; i++, serial >>= 8)
-        message[SERIAL_AT + i] = (uint8_t)serial;
+    char *name = NULL;
+
+    for (;;) {
+        GDBusMessage *message = bus_attacker_receive(fd);
+        bool error = message && g_dbus_message_get_error_name(message);
+
+        if (error)
+            name = g_strdup(g_dbus_message_get_error_name(message));
+        if (message)
+            g_object_unref(message);
+        if (error || !message)
+            return name;
+    }
+}
+
+static uint8_t *new_batch(const uint8_t *call, size_t size)
+{
+    uint8_t *batch = g_malloc(BATCH * size);
+
+    for (unsigned i = 0; i < BATCH; i++)
+        memcpy(batch + i * size, call, size);
+    return batch;
+}
+
+static bool send_batch(int fd, uint8_t *batch, size_t size, uint32_t *serial)
+{
+    for (unsigned i = 0; i < BATCH; i++)
+        put_u32(batch + i * size + SERIAL_AT, (*serial)++);
+    return bus_attacker_send(fd, batch, BATCH * size);
+}
+
+bool bus_attacker_send_calls(int fd, const uint8_t *call, size_t size, unsigned count)
+{
+    uint8_t *batch = new_batch(call, size);
+    uint32_t serial = 2;
+    bool sent = true;
+
+    for (unsigned i = 0; i < count && sent; i += BATCH)
+        sent = send_batch(fd, batch, size, &serial);
+    g_free(batch);
+    return sent;
 }
 
 /* In the child, until the bus hangs up; memory was made before. */
 static _Noreturn void flood(int fd, uint8_t *batch, size_t size)
 {
-    for (uint32_t serial = 2;;) {
-        for (unsigned i = 0; i < BATCH; i++)
-            set_serial(batch + i * size, serial++);
-        if (!bus_attacker_send(fd, batch, BATCH * size))
-            _exit(1);
-    }
+    uint32_t serial = 2;
+
+    while (send_batch(fd, batch, size, &serial))
+        ;
+    _exit(1);
 }
 
 pid_t bus_attacker_flood(const struct world *world, const char *user, const uint8_t *call,
@@ -168,13 +238,11 @@ pid_t bus_attacker_flood(const struct world *world, const char *user, const uint
 {
     const struct passwd *entry = user ? getpwnam(user) : NULL;
     char *path = world_path(world, "bus");
-    uint8_t *batch = g_malloc(BATCH * size), *hello;
+    uint8_t *batch = new_batch(call, size), *hello;
     size_t hello_size;
     pid_t child = -1;
     int fd;
 
-    for (unsigned i = 0; i < BATCH; i++)
-        memcpy(batch + i * size, call, size);
     hello = hello_call(&hello_size);
     if (!user || entry)
         child = fork();
