@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "client.h"
 
+#include "chance.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,11 +21,7 @@
 
 uint32_t soak_chance(struct soak *soak, uint32_t limit)
 {
-    /* xorshift64* */
-    soak->chance ^= soak->chance >> 12;
-    soak->chance ^= soak->chance << 25;
-    soak->chance ^= soak->chance >> 27;
-    return (uint32_t)((soak->chance * UINT64_C(0x2545F4914F6CDD1D)) >> 32) % limit;
+    return chance_below(&soak->chance, limit);
 }
 
 void soak_bytes(struct soak *soak, void *bytes, size_t size)
@@ -163,7 +161,7 @@ bool soak_again(struct soak *soak, const char *call, uint32_t rc)
 {
     bool failure = rc == RC_FAILURE;
 
-    atomic_fetch_add(&soak->tally->calls, 1);
+    atomic_fetch_add(&soak->tally->answers[soak->index], 1);
     if (rc == TSS2_RC_SUCCESS) {
         settle(soak);
         return false;
@@ -191,7 +189,7 @@ bool soak_refused(struct soak *soak, const char *call, uint32_t rc, uint32_t cod
         soak_wrong(soak, "%.120s must give 0x%X, and succeeds", call, code);
     if (rc != code)
         return soak_again(soak, call, rc);
-    atomic_fetch_add(&soak->tally->calls, 1);
+    atomic_fetch_add(&soak->tally->answers[soak->index], 1);
     atomic_fetch_add(&soak->tally->checks, 1);
     settle(soak);
     return false;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fault-plan.h"
 
+#include "chance.h"
+
 #include <tss2/tss2_tpm2_types.h>
 
 /* What the clients of the soak have the chip do, and what the daemon does for them. */
@@ -35,11 +37,7 @@ static const uint32_t busy_answers[] = {TPM2_RC_RETRY, TPM2_RC_TESTING, TPM2_RC_
 
 uint32_t fault_plan_chance(struct fault_plan *plan, uint32_t limit)
 {
-    /* xorshift64* */
-    plan->chance ^= plan->chance >> 12;
-    plan->chance ^= plan->chance << 25;
-    plan->chance ^= plan->chance >> 27;
-    return (uint32_t)((plan->chance * UINT64_C(0x2545F4914F6CDD1D)) >> 32) % limit;
+    return chance_below(&plan->chance, limit);
 }
 
 /* Notes a rule, whose hits the counts of commands are going to tell. */

@@ -30,7 +30,7 @@ static bool read_answer(struct soak *soak, int fd, uint8_t *response, size_t cap
         && recv(fd, response + HEADER_SIZE, *size - HEADER_SIZE, MSG_WAITALL)
                != (ssize_t)(*size - HEADER_SIZE))
         soak_wrong(soak, "an answer that ends in its middle");
-    atomic_fetch_add(&soak->tally->calls, 1);
+    atomic_fetch_add(&soak->tally->answers[soak->index], 1);
     return true;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One client of the soak as a program: soak-client INDEX SEED TALLY LIBRARY SOCKET LOSSY */
+#include "chance.h"
 #include "jobs.h"
 
 #include <stdio.h>
@@ -44,8 +45,7 @@ int main(int argc, char **argv)
         return 64;
     }
     soak.index = (unsigned)strtoul(argv[1], NULL, 10);
-    /* Any state but 0 will do, and neighbours' must be far apart. */
-    soak.chance = (strtoull(argv[2], NULL, 10) + soak.index + 1) * UINT64_C(0x9E3779B97F4A7C15) | 1;
+    soak.chance = chance_seed(strtoull(argv[2], NULL, 10) + soak.index);
     soak.tally = tally_open(argv[3]);
     soak.library = argv[4];
     soak.socket = argv[5];

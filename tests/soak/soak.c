@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The soak: 64 clients of many kinds on one daemon for as long as it is told, with faults from a
- * seed, and a verdict in TAP: that every answer was right, that nobody hung, that memory and
- * descriptors stayed flat, and that the daemon ended well and left the chip empty.
+ * seed and beside attackers who are another user, and a verdict in TAP: that every answer was
+ * right, that nobody hung or was kept waiting by the attackers, that memory and descriptors stayed
+ * flat, and that the daemon ended well and left the chip empty.
  *
  *   soak SECONDS SEED [losses]
  *
  * With `losses` answers of the chip get lost and spoilt as well, and the chip loses its power now
  * and then: clients may be told then that a thing is gone, but still no answer may be wrong.
  */
+#include "attackers.h"
 #include "fault-plan.h"
 #include "tally.h"
 #include "watch.h"
@@ -22,16 +24,16 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define PERIOD_MS   1500   /* of one script of faults */
-#define LOOK_MS     250    /* between two looks at the daemon */
-#define CUT_MS      20000  /* between two losses of power */
-#define REPORTS     12     /* lines on the way */
-#define FINISH_MS   120000 /* for the clients to end */
-#define CLIENT_NICE "10"
+#define PERIOD_MS 1500   /* of one script of faults */
+#define LOOK_MS   250    /* between two looks at the daemon */
+#define CUT_MS    20000  /* between two losses of power */
+#define REPORTS   12     /* lines on the way */
+#define FINISH_MS 120000 /* for the clients to end */
 
 struct soak_run {
     struct world *world;
     struct process clients[SOAK_CLIENTS];
+    struct attackers attackers;
     struct tally *tally;
     struct fault_plan plan;
     struct watch watch;
@@ -45,9 +47,10 @@ struct soak_run {
 
 static char runtime_directory[64], asan_options[512];
 static const char *const daemon_env[] = {runtime_directory, asan_options, NULL};
-/* All clients are one user's. */
+/* All clients are one user's. Of saved sessions few enough are kept that the clients' stay while
+ * the attackers have as many as they may. */
 static const char *const daemon_args[] = {"--max-sessions-per-user=64",
-                                          "--max-abandoned-per-user=64", NULL};
+                                          "--max-abandoned-per-user=8", NULL};
 
 static void point(struct soak_run *run, bool good, const char *what)
 {
@@ -69,9 +72,12 @@ static bool start_world(struct soak_run *run)
     char *directory;
     bool started;
 
-    run->world =
-        world_new(&(struct world_setup){.args = daemon_args, .env = daemon_env, .no_daemon = true});
-    if (!run->world)
+    run->world = world_new(&(struct world_setup){.args = daemon_args,
+                                                 .env = daemon_env,
+                                                 .bus_rules = "<allow user='*'/>",
+                                                 .no_daemon = true});
+    /* The world's directory is its user's; here the attackers come to it. */
+    if (!run->world || chmod(run->world->dir, 0711) < 0)
         return false;
     set_environment(run->world);
     directory = world_path(run->world, "run");
@@ -87,8 +93,8 @@ static bool start_client(struct soak_run *run, unsigned index, const char *tally
                                      "libtss2-tcti-tabrmd.so.0", NULL);
     char *socket = world_path(run->world, "run/tcti.sock");
     char *log = world_path(run->world, "clients.log");
-    const char *const argv[] = {"nice", "-n",  CLIENT_NICE, SOAK_CLIENT, number,
-                                seed,   tally, library,     socket,      run->lossy ? "1" : "0",
+    const char *const argv[] = {"nice", "-n",  SOAK_NICE, SOAK_CLIENT, number,
+                                seed,   tally, library,   socket,      run->lossy ? "1" : "0",
                                 NULL};
     static const char *const env[] = {"TSS2_LOG=all+NONE", NULL};
     struct process_setup setup = {.argv = argv, .env = env, .out = log, .err = log};
@@ -111,25 +117,29 @@ static bool start_clients(struct soak_run *run)
     started = run->tally != NULL;
     for (unsigned i = 0; started && i < SOAK_CLIENTS; i++)
         started = start_client(run, i, path);
+    started = started && attackers_start(&run->attackers, run->world, run->seed, path);
     g_free(path);
     return started;
+}
+
+/* Whether all `count` of them run. */
+static bool each_runs(struct process *processes, unsigned count, const char *what)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (process_running(&processes[i]))
+            continue;
+        printf("# %s %u ended with status %d\n", what, i, process_exit_status(&processes[i]));
+        return false;
+    }
+    return true;
 }
 
 /* All that ran still runs. */
 static bool all_run(struct soak_run *run)
 {
-    if (!process_running(&run->world->daemon)) {
-        printf("# the daemon ended by itself with status %d\n",
-               process_exit_status(&run->world->daemon));
-        return false;
-    }
-    for (unsigned i = 0; i < SOAK_CLIENTS; i++) {
-        if (process_running(&run->clients[i]))
-            continue;
-        printf("# client %u ended with status %d\n", i, process_exit_status(&run->clients[i]));
-        return false;
-    }
-    return true;
+    return each_runs(&run->world->daemon, 1, "daemon")
+           && each_runs(run->clients, SOAK_CLIENTS, "client")
+           && each_runs(run->attackers.processes, run->attackers.count, "attacker");
 }
 
 static void report(const struct soak_run *run, gint64 ms)
@@ -138,9 +148,19 @@ static void report(const struct soak_run *run, gint64 ms)
 
     printf("# %6.1f s: %" PRIu64 " calls, %" PRIu64 " answers checked, %zu kB resident, %zu "
            "descriptors\n",
-           (double)ms / 1000, atomic_load(&tally->calls), atomic_load(&tally->checks),
-           run->watch.last_kb, watch_files(&run->watch));
+           (double)ms / 1000, tally_calls(tally), atomic_load(&tally->checks), run->watch.last_kb,
+           watch_files(&run->watch));
     fflush(stdout);
+}
+
+/* The time is over; attackers have had time enough when a stretch is over. */
+static bool is_over(const struct soak_run *run, gint64 now)
+{
+    gint64 length = (gint64)run->seconds * 1000;
+
+    return now >= length
+           && (run->attackers.count == 0 || run->attackers.stretches > 0
+               || now >= length + FINISH_MS);
 }
 
 /* Runs until the time is over, or something ended that should not. */
@@ -150,7 +170,7 @@ static bool run_for_a_while(struct soak_run *run)
     gint64 start = g_get_monotonic_time() / 1000, length = (gint64)run->seconds * 1000, now = 0;
     gint64 period = 0, cut = CUT_MS, told = 0;
 
-    while (now < length) {
+    while (!is_over(run, now)) {
         if (!all_run(run))
             return false;
         if (now >= period) {
@@ -164,6 +184,7 @@ static bool run_for_a_while(struct soak_run *run)
             run->cuts++;
             cut += CUT_MS / 2 + fault_plan_chance(&run->plan, CUT_MS);
         }
+        attackers_look(&run->attackers, run->tally);
         watch_look(&run->watch, (double)now / (double)length);
         if (now >= told) {
             report(run, now);
@@ -176,27 +197,34 @@ static bool run_for_a_while(struct soak_run *run)
     return all_run(run);
 }
 
-/* Tells the clients to end, and waits. How many ended as they should. */
-static unsigned end_clients(struct soak_run *run)
+/* Waits for all `count` of them, until `end`. Whether all ended as they should. */
+static bool each_ends(struct process *processes, unsigned count, const char *what, gint64 end)
 {
-    gint64 end = g_get_monotonic_time() / 1000 + FINISH_MS;
     unsigned good = 0;
 
-    if (!run->tally)
-        return 0;
-    atomic_store(&run->tally->stop, 1);
-    for (unsigned i = 0; i < SOAK_CLIENTS; i++) {
+    for (unsigned i = 0; i < count; i++) {
         gint64 left = end - g_get_monotonic_time() / 1000;
 
-        if (!process_wait(&run->clients[i], (int)MAX(left, 0))) {
-            printf("# client %u hangs\n", i);
-            process_signal(&run->clients[i], SIGKILL);
-            process_wait(&run->clients[i], -1);
+        if (!process_wait(&processes[i], (int)MAX(left, 0))) {
+            printf("# %s %u hangs\n", what, i);
+            process_signal(&processes[i], SIGKILL);
+            process_wait(&processes[i], -1);
         } else {
-            good += process_exit_status(&run->clients[i]) == 0;
+            good += process_exit_status(&processes[i]) == 0;
         }
     }
-    return good;
+    return good == count;
+}
+
+/* Tells all to end, and waits. */
+static bool end_all(struct soak_run *run)
+{
+    gint64 end = g_get_monotonic_time() / 1000 + FINISH_MS;
+    bool good;
+
+    atomic_store(&run->tally->stop, 1);
+    good = each_ends(run->clients, SOAK_CLIENTS, "client", end);
+    return each_ends(run->attackers.processes, run->attackers.count, "attacker", end) && good;
 }
 
 static void print_log(const struct soak_run *run, const char *name)
@@ -246,8 +274,8 @@ static void print_figures(const struct soak_run *run)
            run->lossy ? ", with losses" : "");
     printf("# clients: %" PRIu64 " calls, %" PRIu64 " answers checked, %" PRIu64
            " connections, %" PRIu64 " cancels, at least %" PRIu64 " jobs each\n",
-           atomic_load(&tally->calls), atomic_load(&tally->checks),
-           atomic_load(&tally->connections), atomic_load(&tally->cancels), fewest);
+           tally_calls(tally), atomic_load(&tally->checks), atomic_load(&tally->connections),
+           atomic_load(&tally->cancels), fewest);
     printf("# faults: %" PRIu64 " answers of the chip, %" PRIu64 " broken transports, %" PRIu64
            " losses of power\n",
            run->plan.injected, log_lines(run, "\" is back"), run->cuts);
@@ -282,11 +310,16 @@ static void judge(struct soak_run *run)
     bool ran = run_for_a_while(run);
     /* What follows is no place for faults, however the soak ended. */
     bool quiet = fault_plan_next(&run->plan, run->world, true);
-    unsigned ended = end_clients(run);
+    bool ended = end_all(run);
 
     print_figures(run);
-    point(run, ran && quiet && ended == SOAK_CLIENTS, "every answer was right and nobody hung");
+    point(run, ran && quiet && ended, "every answer was right and nobody hung");
     point(run, each_worked(run), "each client got work done");
+    if (run->attackers.count == 0)
+        point(run, true, "beside attackers # SKIP there were none");
+    else
+        point(run, attackers_went_unnoticed(&run->attackers, run->tally),
+              "each client got answers all the time beside attackers");
     point(run, watch_memory_is_flat(&run->watch), "memory stayed flat");
     if (run->watch.idle_files == 0)
         point(run, true, "descriptors # SKIP the kernel does not tell this user");
@@ -327,7 +360,7 @@ int main(int argc, char **argv)
         return 1;
     }
     watch_start(&run.watch, run.world->daemon.pid);
-    printf("1..7\n# seed %" PRIu64 "\n", run.seed);
+    printf("1..8\n# seed %" PRIu64 "\n", run.seed);
     if (start_clients(&run))
         judge(&run);
     else

@@ -12,18 +12,25 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define SOAK_CLIENTS 64
+#define SOAK_CLIENTS   64
+#define SOAK_ATTACKERS 10
+
+/* Whom the attackers are, and which niceness all have. */
+#define SOAK_ATTACKER_USER  "nobody"
+#define SOAK_ATTACKER_GROUP "tss"
+#define SOAK_NICE           "10"
 
 struct tally {
-    _Atomic uint32_t stop;               /* clients end with their present job */
-    _Atomic uint64_t calls;              /* commands that were sent and answered */
-    _Atomic uint64_t checks;             /* answers that were compared with what they must be */
-    _Atomic uint64_t connections;        /* made */
-    _Atomic uint64_t failures;           /* answers that told of a lost transport (0xB0101) */
-    _Atomic uint64_t warnings;           /* passing warnings of the chip that were handed on */
-    _Atomic uint64_t losses;             /* answers that told that a thing is lost */
-    _Atomic uint64_t cancels;            /* commands that were canceled */
-    _Atomic uint64_t jobs[SOAK_CLIENTS]; /* done, by client */
+    _Atomic uint32_t stop;                   /* clients end with their present job */
+    _Atomic uint64_t checks;                 /* answers that were compared with what they must be */
+    _Atomic uint64_t connections;            /* made */
+    _Atomic uint64_t failures;               /* answers that told of a lost transport (0xB0101) */
+    _Atomic uint64_t warnings;               /* passing warnings of the chip that were handed on */
+    _Atomic uint64_t losses;                 /* answers that told that a thing is lost */
+    _Atomic uint64_t cancels;                /* commands that were canceled */
+    _Atomic uint64_t jobs[SOAK_CLIENTS];     /* done, by client */
+    _Atomic uint64_t answers[SOAK_CLIENTS];  /* that were got, by client */
+    _Atomic uint64_t rounds[SOAK_ATTACKERS]; /* of attacks, by attacker */
 };
 
 /* Maps the file at `path`, which is made if it is not there. NULL with errno on failure. */
@@ -38,6 +45,16 @@ static inline struct tally *tally_open(const char *path)
         map = mmap(NULL, sizeof(struct tally), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
     return map == MAP_FAILED ? NULL : map;
+}
+
+/* Commands that were sent and answered. */
+static inline uint64_t tally_calls(const struct tally *tally)
+{
+    uint64_t calls = 0;
+
+    for (unsigned i = 0; i < SOAK_CLIENTS; i++)
+        calls += atomic_load(&tally->answers[i]);
+    return calls;
 }
 
 /* NULL is fine. */
