@@ -136,10 +136,14 @@ static bool proxy_is_expected(struct proxy *proxy, const struct message *message
     return g_hash_table_remove(proxy->expected, GUINT_TO_POINTER(message->reply_serial));
 }
 
+/* What the bus delivers because GDBus asked for it, by a rule that names the sender, has no
+ * destination. Anybody may send a signal to the daemon alone. */
 static bool proxy_is_wanted(const struct message *signal)
 {
     if (g_strcmp0(signal->sender, PROXY_BUS_NAME) == 0)
         return true;
+    if (signal->destination)
+        return false;
     for (size_t i = 0; i < G_N_ELEMENTS(proxy_signals); i++)
         if (g_strcmp0(signal->interface, proxy_signals[i].interface) == 0
             && g_strcmp0(signal->member, proxy_signals[i].member) == 0)

@@ -321,6 +321,21 @@ static void test_R52_what_nobody_has_a_use_for_does_not_pass(void **state)
     assert_int_equal(rig->others, 2);
 }
 
+/* What the bus delivers for a rule has no destination; what has one comes from anybody, and in any
+ * number. */
+static void test_R52_a_signal_to_the_daemon_alone_does_not_pass(void **state)
+{
+    struct rig *rig = *state;
+    GDBusMessage *signal =
+        g_dbus_message_new_signal("/path", "org.freedesktop.login1.Manager", "PrepareForSleep");
+
+    g_dbus_message_set_destination(signal, ":1.1");
+    bus_sends(rig, signal, ":1.7");
+    bus_sends(rig, a_call("Call"), ":1.7");
+    next_answer(rig);
+    assert_int_equal(rig->others, 0);
+}
+
 /* A body of one value, nested deeper than GDBus reads. */
 static GVariant *deep_body(void)
 {
@@ -389,6 +404,7 @@ int main(void)
         proxy_test(test_R52_descriptors_of_a_caller_do_not_pass),
         proxy_test(test_R52_a_reply_passes_with_its_descriptors),
         proxy_test(test_R52_what_nobody_has_a_use_for_does_not_pass),
+        proxy_test(test_R52_a_signal_to_the_daemon_alone_does_not_pass),
         proxy_test(test_R52_what_gdbus_cannot_read_does_not_pass),
         proxy_test(test_R52_calls_above_a_users_bound_are_refused),
         proxy_test(test_R52_the_end_of_one_side_is_the_others),
