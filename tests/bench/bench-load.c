@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Many clients in one process. Each is the bare socket that the daemon hands out over D-Bus; all
- * are asked for on one connection to the session bus, so that the bus has no part in what is
- * measured. Jobs come one a line on standard input, answers go one a line to standard output.
+ * are asked for on one connection to the session bus and get random bytes once, so that the bus has
+ * no part in what is measured. Jobs come one a line on standard input, answers go one a line to
+ * standard output.
  *
  *   connect N   asks for more connections until there are N or the daemon refuses; how many
  *               there are
@@ -42,7 +43,23 @@ struct load {
 
 static const uint8_t load_command[] = {0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x7B, 0, LOAD_RANDOM};
 
-/* One more connection; false when the daemon hands none out. */
+static bool load_send(int fd)
+{
+    return send(fd, load_command, sizeof(load_command), MSG_NOSIGNAL)
+           == (ssize_t)sizeof(load_command);
+}
+
+/* Takes one response; it always has the same size. */
+static bool load_receive(int fd)
+{
+    uint8_t response[LOAD_RESPONSE];
+
+    return recv(fd, response, sizeof(response), MSG_WAITALL) == LOAD_RESPONSE
+           && header_load(response).code == 0;
+}
+
+/* One more connection, with its first command: of connections that are not used the daemon hands
+ * out few. False when it hands none out. */
 static bool load_connect(struct load *load)
 {
     static const struct timeval patience = {.tv_sec = LOAD_TIMEOUT / 1000};
@@ -63,25 +80,11 @@ static bool load_connect(struct load *load)
     flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0
         || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0
+        || !load_send(fd) || !load_receive(fd)
         || epoll_ctl(load->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
         return false;
     load->fds[load->count++] = fd;
     return true;
-}
-
-static bool load_send(int fd)
-{
-    return send(fd, load_command, sizeof(load_command), MSG_NOSIGNAL)
-           == (ssize_t)sizeof(load_command);
-}
-
-/* Takes one response; it always has the same size. */
-static bool load_receive(int fd)
-{
-    uint8_t response[LOAD_RESPONSE];
-
-    return recv(fd, response, sizeof(response), MSG_WAITALL) == LOAD_RESPONSE
-           && header_load(response).code == 0;
 }
 
 static bool load_job_each(struct load *load)

@@ -353,7 +353,7 @@ static bool R42_newcomers_use_up_the_descriptors(struct world *world)
     prlimit(world->daemon.pid, RLIMIT_NOFILE, &few, NULL);
     for (unsigned i = 0; i < NEWCOMERS; i++) {
         others[i] = raw_client_new(world);
-        if (!others[i])
+        if (!others[i] || !is_served(others[i]))
             break;
     }
     held = !others[NEWCOMERS - 1] && first && process_running(&world->daemon) && is_served(first);
