@@ -189,6 +189,9 @@ static void daemon_event_arrives(void *data, const struct relay_event *event)
     case RELAY_FAILED:
         daemon_fail(daemon, daemon_tpm_status(event->fault), event->text);
         break;
+    case RELAY_HEARD:
+        tcti_frontend_client_heard(daemon->tcti, event->id);
+        break;
     case RELAY_GONE:
         tcti_frontend_client_gone(daemon->tcti, event->id);
         break;
@@ -288,6 +291,14 @@ static void daemon_bus_owned(void *data)
 {
     (void)data;
     service_notify("READY=1");
+}
+
+static void daemon_bus_left(void *data, const char *name)
+{
+    struct daemon *daemon = data;
+
+    if (daemon->tcti)
+        tcti_frontend_caller_left(daemon->tcti, name);
 }
 
 static void daemon_bus_closed(void *data)
@@ -409,7 +420,8 @@ static void daemon_teardown(struct daemon *daemon)
     while (g_main_context_iteration(NULL, FALSE))
         ;
     sleep_free(daemon->sleep);
-    tcti_frontend_free(daemon->tcti);
+    /* The bus still tells who leaves while the last answers are brought to it. */
+    g_clear_pointer(&daemon->tcti, tcti_frontend_free);
     manager_frontend_free(daemon->manager);
     bus_free(daemon->bus);
     listener_free(daemon->listener);
@@ -423,6 +435,7 @@ static void daemon_serve(struct daemon *daemon)
     struct bus_events events = {
         .connected = daemon_bus_connected,
         .owned = daemon_bus_owned,
+        .left = daemon_bus_left,
         .closed = daemon_bus_closed,
         .failed = daemon_bus_failed,
         .data = daemon,

@@ -50,6 +50,11 @@ static void relay_failed(void *data, enum tpm_fault fault, const char *text)
                &(struct relay_event){.kind = RELAY_FAILED, .fault = fault, .text = g_strdup(text)});
 }
 
+static void relay_heard(void *data, uint64_t id)
+{
+    relay_send(data, &(struct relay_event){.kind = RELAY_HEARD, .id = id});
+}
+
 static void relay_gone(void *data, uint64_t id)
 {
     relay_send(data, &(struct relay_event){.kind = RELAY_GONE, .id = id});
@@ -76,6 +81,7 @@ void relay_fill(struct relay *relay, struct engine_events *events)
     *events = (struct engine_events){
         .ready = relay_ready,
         .failed = relay_failed,
+        .client_heard = relay_heard,
         .client_gone = relay_gone,
         .answered = relay_answered,
         .suspended = relay_suspended,

@@ -7,6 +7,7 @@
 enum relay_kind {
     RELAY_READY,
     RELAY_FAILED,   /* fault, text */
+    RELAY_HEARD,    /* id */
     RELAY_GONE,     /* id */
     RELAY_ANSWERED, /* token, answer */
     RELAY_SUSPENDED,

@@ -121,6 +121,13 @@ static void bus_connected(GObject *source, GAsyncResult *result, gpointer data)
         bus_own(bus);
 }
 
+static void bus_left(void *data, const char *name)
+{
+    struct bus *bus = data;
+
+    bus->events.left(bus->events.data, name);
+}
+
 /* The bus is there, and its socket is the proxy's. */
 static void bus_reached(GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -132,7 +139,7 @@ static void bus_reached(GObject *source, GAsyncResult *result, gpointer data)
     bus->calls--;
     stream = g_dbus_address_get_stream_finish(result, NULL, &error);
     if (stream)
-        bus->proxy = proxy_new(stream, &inner, &error);
+        bus->proxy = proxy_new(stream, bus_left, bus, &inner, &error);
     if (!bus->proxy) {
         bus_not_there(bus, error);
         return;

@@ -22,8 +22,9 @@ enum bus_fault {
 /* Strings are good during the call. */
 struct bus_events {
     void (*connected)(void *data, GDBusConnection *connection);
-    void (*owned)(void *data);  /* clients can find the daemon */
-    void (*closed)(void *data); /* the connection that connected() gave is dead */
+    void (*owned)(void *data);                  /* clients can find the daemon */
+    void (*left)(void *data, const char *name); /* a unique name, and what waited for it there */
+    void (*closed)(void *data);                 /* the connection that connected() gave is dead */
     /* Before owned() was called for the first time; later faults are tried again and logged. */
     void (*failed)(void *data, enum bus_fault fault, const char *text);
     void *data;

@@ -258,6 +258,28 @@ bool message_read_number(const struct message *message, uint32_t *number)
     return true;
 }
 
+static bool message_is(const char *text, const char *what)
+{
+    return text && strcmp(text, what) == 0;
+}
+
+const char *message_read_departure(const struct message *message)
+{
+    struct message_reader reader = {message->body, 0, message->body_size, message->big_endian};
+    const char *name, *old_owner, *new_owner;
+
+    if (message->type != MESSAGE_SIGNAL || !message->body
+        || !message_is(message->sender, MESSAGE_BUS_NAME)
+        || !message_is(message->member, "NameOwnerChanged")
+        || !message_is(message->signature, "sss"))
+        return NULL;
+    if (message_take_text(&reader, 4, &name) != MESSAGE_STEP_DONE
+        || message_take_text(&reader, 4, &old_owner) != MESSAGE_STEP_DONE
+        || message_take_text(&reader, 4, &new_owner) != MESSAGE_STEP_DONE)
+        return NULL;
+    return name[0] == ':' && new_owner[0] == '\0' ? name : NULL;
+}
+
 /* Bytes that are written one after the other; MESSAGE_BUILD_MAX has room for all that the callers
  * below let in. */
 struct message_writer {
@@ -338,20 +360,21 @@ static size_t message_put_body(struct message_writer *writer, const char *text, 
     return writer->at;
 }
 
-size_t message_build_user_query(uint8_t into[MESSAGE_BUILD_MAX], uint32_t serial, const char *name)
+size_t message_build_bus_call(uint8_t into[MESSAGE_BUILD_MAX], uint32_t serial, const char *member,
+                              const char *argument)
 {
     struct message_writer writer = {into, 0};
-    size_t length = strlen(name);
+    size_t length = strlen(argument);
 
-    if (length > MESSAGE_NAME_MAX)
+    if (length > MESSAGE_NAME_MAX || strlen(member) > MESSAGE_NAME_MAX)
         return 0;
     message_put_head(&writer, MESSAGE_CALL, 0, serial);
     message_put_field(&writer, MESSAGE_FIELD_PATH, 'o', "/org/freedesktop/DBus");
-    message_put_field(&writer, MESSAGE_FIELD_DESTINATION, 's', "org.freedesktop.DBus");
-    message_put_field(&writer, MESSAGE_FIELD_INTERFACE, 's', "org.freedesktop.DBus");
-    message_put_field(&writer, MESSAGE_FIELD_MEMBER, 's', "GetConnectionUnixUser");
+    message_put_field(&writer, MESSAGE_FIELD_DESTINATION, 's', MESSAGE_BUS_NAME);
+    message_put_field(&writer, MESSAGE_FIELD_INTERFACE, 's', MESSAGE_BUS_NAME);
+    message_put_field(&writer, MESSAGE_FIELD_MEMBER, 's', member);
     message_put_signature(&writer);
-    return message_put_body(&writer, name, length);
+    return message_put_body(&writer, argument, length);
 }
 
 size_t message_build_error(uint8_t into[MESSAGE_BUILD_MAX], uint32_t serial, uint32_t reply_serial,

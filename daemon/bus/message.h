@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The bus itself, as a name and an interface ("Message Bus Messages"). */
+#define MESSAGE_BUS_NAME "org.freedesktop.DBus"
+
 /* The part of a header of which the size follows ("Message Format"). */
 #define MESSAGE_HEAD_SIZE 16
 
@@ -57,9 +60,14 @@ bool message_is_flat(const struct message *message);
 /* The body of a message whose signature is "u". False when there is none. */
 bool message_read_number(const struct message *message, uint32_t *number);
 
-/* Builds the call of GetConnectionUnixUser for the bus name `name`. Bytes used; 0 when the name is
- * too long. */
-size_t message_build_user_query(uint8_t into[MESSAGE_BUILD_MAX], uint32_t serial, const char *name);
+/* The name in a signal that says that a unique name is gone from the bus (NameOwnerChanged with an
+ * empty new owner); it points into the message. NULL for another message. */
+const char *message_read_departure(const struct message *message);
+
+/* Builds a call of the bus's own method `member`, which has a string for its argument. Bytes used;
+ * 0 when that is too long. */
+size_t message_build_bus_call(uint8_t into[MESSAGE_BUILD_MAX], uint32_t serial, const char *member,
+                              const char *argument);
 
 /* Builds the error `error` in answer to call `reply_serial` of `destination`, which may be NULL;
  * a long text is cut.

@@ -28,9 +28,15 @@
 /* Serials of the proxy's own messages, at the end of the range where GDBus does not come. */
 #define PROXY_SERIAL (UINT32_MAX - CALLERS_QUERIES)
 
-#define PROXY_BUS_NAME     "org.freedesktop.DBus"
 #define PROXY_ERROR_LIMITS "org.freedesktop.DBus.Error.LimitsExceeded"
 #define PROXY_ERROR_ARGS   "org.freedesktop.DBus.Error.InvalidArgs"
+
+/* Whose end the bus tells: everybody's. One rule for all costs a short message for each program
+ * that leaves the bus. A rule for each caller would cost two calls of the bus for each connection
+ * that is handed out, and count against max_match_rules_per_connection. */
+#define PROXY_DEPARTURES                                                       \
+    "type='signal',sender='" MESSAGE_BUS_NAME "',interface='" MESSAGE_BUS_NAME \
+    "',member='NameOwnerChanged',arg2=''"
 
 /* Signals that pass, beside those of the bus itself. */
 static const struct {
@@ -44,6 +50,9 @@ struct proxy {
     struct callers *callers;
     GHashTable *expected; /* serials of GDBus's calls that are not answered */
     guint timer;          /* for the bus's answers; 0 for none */
+    bool watches;         /* PROXY_DEPARTURES are asked for */
+    proxy_left_fn *left;
+    void *left_data;
     uint8_t from_bus[PROXY_MESSAGE_MAX], from_gdbus[PROXY_OUT_MAX];
 };
 
@@ -106,12 +115,25 @@ static gboolean proxy_expires(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
+/* The bus answers under the serial of no question, and nobody reads that. */
+static void proxy_watch(struct proxy *proxy)
+{
+    uint8_t bytes[MESSAGE_BUILD_MAX];
+    size_t size = message_build_bus_call(bytes, PROXY_SERIAL, "AddMatch", PROXY_DEPARTURES);
+
+    endpoint_send(&proxy->bus, OUTBOX_URGENT, bytes, size);
+    proxy->watches = true;
+}
+
 static void proxy_asks(void *data, uint32_t query, const char *sender)
 {
     struct proxy *proxy = data;
     uint8_t bytes[MESSAGE_BUILD_MAX];
-    size_t size = message_build_user_query(bytes, PROXY_SERIAL + 1 + query, sender);
+    size_t size =
+        message_build_bus_call(bytes, PROXY_SERIAL + 1 + query, "GetConnectionUnixUser", sender);
 
+    if (!proxy->watches)
+        proxy_watch(proxy);
     if (size > 0)
         endpoint_send(&proxy->bus, OUTBOX_URGENT, bytes, size);
     if (!proxy->timer && proxy->bus.fd >= 0)
@@ -124,7 +146,7 @@ static bool proxy_is_told(struct proxy *proxy, const struct message *message)
     uint32_t uid = 0;
     bool known;
 
-    if (message->reply_serial <= PROXY_SERIAL || g_strcmp0(message->sender, PROXY_BUS_NAME) != 0)
+    if (message->reply_serial <= PROXY_SERIAL || g_strcmp0(message->sender, MESSAGE_BUS_NAME) != 0)
         return false;
     known = message->type == MESSAGE_RETURN && message_read_number(message, &uid);
     return callers_told(proxy->callers, message->reply_serial - PROXY_SERIAL - 1, known, uid);
@@ -140,7 +162,7 @@ static bool proxy_is_expected(struct proxy *proxy, const struct message *message
  * destination. Anybody may send a signal to the daemon alone. */
 static bool proxy_is_wanted(const struct message *signal)
 {
-    if (g_strcmp0(signal->sender, PROXY_BUS_NAME) == 0)
+    if (g_strcmp0(signal->sender, MESSAGE_BUS_NAME) == 0)
         return true;
     if (signal->destination)
         return false;
@@ -158,7 +180,7 @@ static bool proxy_is_wanted(const struct message *signal)
  */
 static bool proxy_is_readable(const struct message *message)
 {
-    return message_is_flat(message) || g_strcmp0(message->sender, PROXY_BUS_NAME) == 0;
+    return message_is_flat(message) || g_strcmp0(message->sender, MESSAGE_BUS_NAME) == 0;
 }
 
 static void proxy_unreadable(struct proxy *proxy, const struct message *message)
@@ -166,6 +188,17 @@ static void proxy_unreadable(struct proxy *proxy, const struct message *message)
     if (message->type == MESSAGE_CALL && message->sender)
         proxy_refuse(proxy, message->sender, message->serial, PROXY_ERROR_ARGS,
                      "tabrmd has no method that takes an array, a structure or a variant");
+}
+
+static void proxy_signal(struct proxy *proxy, const struct message *message)
+{
+    const char *name = message_read_departure(message);
+
+    endpoint_drop_descriptors(&proxy->bus);
+    if (name)
+        proxy->left(proxy->left_data, name);
+    else if (proxy_is_wanted(message) && proxy->gdbus.outbox.bytes < PROXY_BACKLOG)
+        endpoint_pass(&proxy->bus, &proxy->gdbus);
 }
 
 static void proxy_from_bus(struct proxy *proxy, const struct message *message)
@@ -188,9 +221,7 @@ static void proxy_from_bus(struct proxy *proxy, const struct message *message)
             endpoint_pass(&proxy->bus, &proxy->gdbus);
         break;
     case MESSAGE_SIGNAL:
-        endpoint_drop_descriptors(&proxy->bus);
-        if (proxy_is_wanted(message) && proxy->gdbus.outbox.bytes < PROXY_BACKLOG)
-            endpoint_pass(&proxy->bus, &proxy->gdbus);
+        proxy_signal(proxy, message);
         break;
     default:
         break; /* "Unknown types must be ignored" */
@@ -345,8 +376,10 @@ static struct proxy *proxy_fail(GError **error, int code, int fd)
     return NULL;
 }
 
-struct proxy *proxy_new(GIOStream *bus, GIOStream **gdbus, GError **error)
+struct proxy *proxy_new(GIOStream *bus, proxy_left_fn *left, void *data, GIOStream **gdbus,
+                        GError **error)
 {
+    struct proxy *proxy;
     int pair[2], fd;
 
     if (!G_IS_SOCKET_CONNECTION(bus))
@@ -358,11 +391,15 @@ struct proxy *proxy_new(GIOStream *bus, GIOStream **gdbus, GError **error)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
         return proxy_fail(error, errno, fd);
     *gdbus = proxy_stream(pair[1], error);
-    if (*gdbus)
-        return proxy_make(fd, pair[0]);
-    close(pair[0]);
-    close(fd);
-    return NULL;
+    if (!*gdbus) {
+        close(pair[0]);
+        close(fd);
+        return NULL;
+    }
+    proxy = proxy_make(fd, pair[0]);
+    proxy->left = left;
+    proxy->left_data = data;
+    return proxy;
 }
 
 bool proxy_user(const struct proxy *proxy, const char *sender, uint32_t serial, uint32_t *uid)

@@ -12,6 +12,9 @@
  * - other calls pass in turn of the users that they come from (callers.h), and what is refused is
  *   answered by the proxy. The proxy asks the bus for the user of a sender by itself;
  * - a reply passes when GDBus waits for it, and a signal when the daemon subscribes to its kind;
+ * - that a unique name left the bus is told to the proxy's owner, not to GDBus. The proxy asks for
+ *   that signal by itself, before it asks for the user of any sender, so that no sender whose call
+ *   passed leaves unnoticed;
  * - to the bus all messages pass, and with them their descriptors. From the bus only those of
  *   replies do; others are closed.
  *
@@ -33,10 +36,16 @@
 
 struct proxy;
 
+/* The unique name `name` left the bus, and the messages that waited for it there are gone. The
+ * string is good during the call, which must not free the proxy. */
+typedef void proxy_left_fn(void *data, const char *name);
+
 /* A proxy on a new connection to a bus that nothing was sent on yet. *gdbus gets the stream that a
  * GDBusConnection is to be made of, which is the caller's; the proxy keeps a descriptor of `bus`,
- * which the caller may free. NULL with *error. Needs the main loop to run. */
-struct proxy *proxy_new(GIOStream *bus, GIOStream **gdbus, GError **error);
+ * which the caller may free. `left` is called with `data`. NULL with *error. Needs the main loop to
+ * run. */
+struct proxy *proxy_new(GIOStream *bus, proxy_left_fn *left, void *data, GIOStream **gdbus,
+                        GError **error);
 
 /* The user who the bus says makes this call. False when it is none that is under way. */
 bool proxy_user(const struct proxy *proxy, const char *sender, uint32_t serial, uint32_t *uid);

@@ -2,6 +2,7 @@
 #include "bus/tcti-frontend.h"
 
 #include "base/log.h"
+#include "bus/handouts.h"
 #include "bus/names.h"
 #include "engine/admission.h"
 #include "tabrmd-dbus.h"
@@ -19,11 +20,25 @@ struct frontend_connection {
     char *creator; /* unique bus name; NULL when it means nothing any more */
 };
 
+/* How long a call waits for other connections to be confirmed, in milliseconds. Many programs that
+ * connect at once are confirmed within a moment. */
+#define FRONTEND_PATIENCE_MS 3000
+
+/* A call of CreateConnection. */
+struct frontend_call {
+    GDBusMethodInvocation *invocation; /* the answer consumes it */
+    uint32_t uid;
+    int64_t until; /* when it is refused, of g_get_monotonic_time() */
+};
+
 struct tcti_frontend {
     struct engine *engine;
     const struct bus *bus;
     TabrmdTctiTabrmd *skeleton;
     GHashTable *connections; /* by id */
+    struct handouts *handouts;
+    GQueue waiting; /* calls, in their order; the bus bounds those of a user (callers.h) */
+    guint timer;    /* for the first of them; 0 for none */
     bool closed;
 };
 
@@ -55,8 +70,11 @@ static int frontend_connect(struct tcti_frontend *frontend, const char *creator,
                             uint64_t *id, int *fd)
 {
     struct frontend_connection *connection;
+    uint32_t account = engine_account(frontend->engine, uid);
     int pair[2], error;
 
+    if (!handouts_have_room(frontend->handouts, account))
+        return -EBUSY;
     if (!frontend_new_id(frontend, id))
         return -EIO;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -70,8 +88,20 @@ static int frontend_connect(struct tcti_frontend *frontend, const char *creator,
     connection = g_new(struct frontend_connection, 1);
     *connection = (struct frontend_connection){*id, g_strdup(creator)};
     g_hash_table_insert(frontend->connections, &connection->id, connection);
+    handouts_add(frontend->handouts, *id, account, creator);
     *fd = pair[1];
     return 0;
+}
+
+static void frontend_refuse_unused(GDBusMethodInvocation *invocation)
+{
+    g_autofree char *text =
+        g_strdup_printf("this user has as many connections to tabrmd over D-Bus that were never "
+                        "used as it may, at most %d and fewer when others have some: send a "
+                        "command on each, close some, or leave the bus once they are there",
+                        HANDOUTS_ACCOUNT);
+
+    frontend_refuse(invocation, NAMES_ERROR_GENERAL, text);
 }
 
 /* Tells the caller why it gets no connection. */
@@ -79,6 +109,10 @@ static void frontend_refuse_connection(GDBusMethodInvocation *invocation, uint32
 {
     bool limit = error == -EUSERS || error == -EDQUOT || error == -ESHUTDOWN;
 
+    if (error == -EBUSY) {
+        frontend_refuse_unused(invocation);
+        return;
+    }
     if (!limit)
         log_limited(LOG_LEVEL_WARNING, LOG_KIND_REFUSED, uid, "connection of user %u refused: %s",
                     uid, admission_text(error));
@@ -86,8 +120,9 @@ static void frontend_refuse_connection(GDBusMethodInvocation *invocation, uint32
                     admission_text(error));
 }
 
-static void frontend_create(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
-                            uint32_t uid)
+/* False when it is not answered, for it may wait. */
+static bool frontend_create(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
+                            uint32_t uid, bool may_wait)
 {
     g_autoptr(GUnixFDList) list = NULL;
     int fd, error = -ESHUTDOWN;
@@ -96,13 +131,71 @@ static void frontend_create(struct tcti_frontend *frontend, GDBusMethodInvocatio
     if (!frontend->closed)
         error = frontend_connect(frontend, g_dbus_method_invocation_get_sender(invocation), uid,
                                  &id, &fd);
+    if (error == -EBUSY && may_wait)
+        return false;
     if (error) {
         frontend_refuse_connection(invocation, uid, error);
-        return;
+        return true;
     }
     list = g_unix_fd_list_new_from_array(&fd, 1);
     g_dbus_method_invocation_return_value_with_unix_fd_list(invocation, g_variant_new("(t)", id),
                                                             list);
+    return true;
+}
+
+static gboolean frontend_is_due(gpointer data);
+
+/* Answers the calls that have room, and those that waited for too long. */
+static void frontend_go_on(struct tcti_frontend *frontend)
+{
+    int64_t now = g_get_monotonic_time();
+    struct frontend_call *call;
+
+    for (GList *link = frontend->waiting.head, *next; link; link = next) {
+        next = link->next;
+        call = link->data;
+        if (!frontend_create(frontend, call->invocation, call->uid, now < call->until))
+            continue;
+        g_queue_delete_link(&frontend->waiting, link);
+        g_free(call);
+    }
+    call = g_queue_peek_head(&frontend->waiting);
+    if (call && frontend->timer == 0)
+        frontend->timer =
+            g_timeout_add((guint)((call->until - now) / 1000 + 1), frontend_is_due, frontend);
+}
+
+static gboolean frontend_is_due(gpointer data)
+{
+    struct tcti_frontend *frontend = data;
+
+    frontend->timer = 0;
+    frontend_go_on(frontend);
+    return G_SOURCE_REMOVE;
+}
+
+static void frontend_line_up(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
+                             uint32_t uid)
+{
+    struct frontend_call *call = g_new(struct frontend_call, 1);
+
+    *call = (struct frontend_call){invocation, uid,
+                                   g_get_monotonic_time() + FRONTEND_PATIENCE_MS * 1000};
+    g_queue_push_tail(&frontend->waiting, call);
+    frontend_go_on(frontend);
+}
+
+static void frontend_refuse_waiting(struct tcti_frontend *frontend)
+{
+    struct frontend_call *call;
+
+    while ((call = g_queue_pop_head(&frontend->waiting))) {
+        frontend_refuse_connection(call->invocation, call->uid, -ESHUTDOWN);
+        g_free(call);
+    }
+    if (frontend->timer)
+        g_source_remove(frontend->timer);
+    frontend->timer = 0;
 }
 
 static gboolean frontend_handle_create(TabrmdTctiTabrmd *skeleton,
@@ -113,7 +206,7 @@ static gboolean frontend_handle_create(TabrmdTctiTabrmd *skeleton,
 
     (void)skeleton;
     if (bus_caller(frontend->bus, invocation, &uid))
-        frontend_create(frontend, invocation, uid);
+        frontend_line_up(frontend, invocation, uid);
     else
         frontend_refuse(invocation, NAMES_ERROR_INTERNAL,
                         "tabrmd is no more on the bus that this call came from: try again");
@@ -122,14 +215,17 @@ static gboolean frontend_handle_create(TabrmdTctiTabrmd *skeleton,
 
 /* True when the caller made connection `id`; else the call is answered. An id that nobody has is
  * answered like a stranger's, so that ids cannot be searched for. */
-static bool frontend_permits(const struct tcti_frontend *frontend,
-                             GDBusMethodInvocation *invocation, uint64_t id)
+static bool frontend_permits(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
+                             uint64_t id)
 {
     const struct frontend_connection *connection = g_hash_table_lookup(frontend->connections, &id);
     const char *sender = g_dbus_method_invocation_get_sender(invocation);
 
-    if (connection && connection->creator && g_strcmp0(connection->creator, sender) == 0)
+    if (connection && connection->creator && g_strcmp0(connection->creator, sender) == 0) {
+        /* Who knows its id has read the answer. */
+        tcti_frontend_client_heard(frontend, id);
         return true;
+    }
     frontend_refuse(invocation, NAMES_ERROR_NOT_PERMITTED,
                     "the caller has no connection to tabrmd with this id");
     return false;
@@ -175,6 +271,8 @@ struct tcti_frontend *tcti_frontend_new(struct engine *engine, const struct bus 
     frontend->bus = bus;
     frontend->connections =
         g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, frontend_connection_free);
+    frontend->handouts = handouts_new();
+    g_queue_init(&frontend->waiting);
     frontend->skeleton = tabrmd_tcti_tabrmd_skeleton_new();
     g_signal_connect(frontend->skeleton, "handle-create-connection",
                      G_CALLBACK(frontend_handle_create), frontend);
@@ -200,6 +298,7 @@ void tcti_frontend_free(struct tcti_frontend *frontend)
     tcti_frontend_close(frontend);
     frontend_unexport(frontend);
     g_object_unref(frontend->skeleton);
+    handouts_free(frontend->handouts);
     g_hash_table_unref(frontend->connections);
     g_free(frontend);
 }
@@ -219,6 +318,8 @@ void tcti_frontend_bus_closed(struct tcti_frontend *frontend)
     GHashTableIter iterator;
     gpointer value;
 
+    handouts_clear(frontend->handouts);
+    frontend_refuse_waiting(frontend);
     g_hash_table_iter_init(&iterator, frontend->connections);
     while (g_hash_table_iter_next(&iterator, NULL, &value)) {
         struct frontend_connection *connection = value;
@@ -230,6 +331,19 @@ void tcti_frontend_bus_closed(struct tcti_frontend *frontend)
 void tcti_frontend_close(struct tcti_frontend *frontend)
 {
     frontend->closed = true;
+    frontend_refuse_waiting(frontend);
+}
+
+void tcti_frontend_caller_left(struct tcti_frontend *frontend, const char *name)
+{
+    handouts_caller_left(frontend->handouts, name);
+    frontend_go_on(frontend);
+}
+
+void tcti_frontend_client_heard(struct tcti_frontend *frontend, uint64_t id)
+{
+    handouts_confirm(frontend->handouts, id);
+    frontend_go_on(frontend);
 }
 
 void tcti_frontend_client_gone(struct tcti_frontend *frontend, uint64_t id)

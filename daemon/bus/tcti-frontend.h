@@ -3,7 +3,8 @@
  * The D-Bus object that programs get their connection to the TPM from. It makes a socket pair,
  * hands one end to the engine and the other to the caller, and remembers who the caller was: only
  * that peer may cancel the connection's command or set its locality. A newcomer who cannot be
- * served gets a D-Bus error with the reason. Main thread.
+ * served gets a D-Bus error with the reason; one who has many connections that it may not have
+ * taken yet (handouts.h) waits a while first. Main thread.
  */
 #pragma once
 
@@ -29,7 +30,11 @@ void tcti_frontend_bus_closed(struct tcti_frontend *frontend);
 /* Refuses newcomers from now on: the daemon is about to end. */
 void tcti_frontend_close(struct tcti_frontend *frontend);
 
+/* The unique name `name` left the bus. */
+void tcti_frontend_caller_left(struct tcti_frontend *frontend, const char *name);
+
 /* The engine's events, brought to the main thread. */
+void tcti_frontend_client_heard(struct tcti_frontend *frontend, uint64_t id);
 void tcti_frontend_client_gone(struct tcti_frontend *frontend, uint64_t id);
 void tcti_frontend_answered(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
                             const struct engine_answer *answer);

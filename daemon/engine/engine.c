@@ -374,6 +374,13 @@ int engine_connect(struct engine *engine, uint64_t id, uint32_t uid, int fd)
     return 0;
 }
 
+uint32_t engine_account(struct engine *engine, uint32_t uid)
+{
+    uint32_t account;
+
+    return accounts_find(engine->accounts, uid, clock_now(), &account) ? account : ACCOUNT_GUESTS;
+}
+
 int engine_cancel(struct engine *engine, uint64_t id, void *token)
 {
     struct engine_message message = {.head.kind = ENGINE_ORDER_CANCEL, .id = id, .token = token};

@@ -54,6 +54,10 @@ struct engine_events {
     void (*ready)(void *data);
     /* There is no TPM to work with, or none any more. The engine waits to be stopped. Once. */
     void (*failed)(void *data, enum tpm_fault fault, const char *text);
+    /* The client has its end of the socket: its first command is to be run, or it closed it before
+     * it sent one. Once for each that engine_connect() made, but for those that the engine let go
+     * of by itself before that. */
+    void (*client_heard)(void *data, uint64_t id);
     /* The client's socket is closed and all that it had is given back. Once for each that
      * engine_connect() made. */
     void (*client_gone)(void *data, uint64_t id);
@@ -101,6 +105,11 @@ bool engine_alive(struct engine *engine);
  * admission_enter(), or with those of memory and epoll (admission_text() says them in words).
  */
 int engine_connect(struct engine *engine, uint64_t id, uint32_t uid, int fd);
+
+/* The account (base/account.h) that a user is on; a guest's while that is not known yet. Cannot
+ * fail.
+ */
+uint32_t engine_account(struct engine *engine, uint32_t uid);
 
 /* Cancels the client's command. rc is 0, or TSS2_TCTI_RC_BAD_SEQUENCE when it has none, or what
  * the TCTI says when it cannot cancel the running one. */

@@ -76,13 +76,15 @@ void serve_bury(struct engine *engine)
 {
     list_for_each (it, &engine->dead) {
         struct engine_client *client = list_entry(it, struct engine_client, link);
-        bool visitor = client->visitor;
+        bool visitor = client->visitor, unheard = client->known && !client->rm;
         uint64_t id = client->id;
 
         list_remove(&client->link);
         if (client->rm)
             device_touch(engine);
         serve_client_free(client);
+        if (!visitor && unheard)
+            engine->events.client_heard(engine->events.data, id);
         if (!visitor)
             engine->events.client_gone(engine->events.data, id);
     }
@@ -197,6 +199,8 @@ static bool serve_prepare(struct engine *engine, struct engine_client *client)
     if (!client->rm) {
         client->rm = rm_client_new(engine->rm, client->account, client->uid);
         client->locality_changed = client->locality != 0;
+        if (client->rm && !client->visitor)
+            engine->events.client_heard(engine->events.data, client->id);
     }
     if (client->rm && client->locality_changed) {
         rm_client_set_locality(client->rm, client->locality);

@@ -58,6 +58,7 @@ static void check_message(const uint8_t *bytes, size_t have, size_t size)
 
         for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
             check_text(copy, have, texts[i]);
+        check_text(copy, have, message_read_departure(&message));
         fuzz_must(!message.body
                       || (have == size && message.body + message.body_size == copy + have),
                   "a body does not end with its message");

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <tss2/tss2_tpm2_types.h>
 #include <unistd.h>
 
 /* Variants in the body of a large message, of 4 bytes each. */
@@ -23,6 +24,16 @@
 /* Newcomers beside floods of calls, of so many programs. */
 #define NEWCOMERS 4
 #define FLOODS    12
+
+/* A program that leaves all answers unread: so many calls fill what is between the bus and it, and
+ * so many of these are sent at a time; then it wants more connections than the bus keeps
+ * descriptors of one sender. */
+#define UNREAD             600
+#define UNREAD_AT_A_TIME   10
+#define UNREAD_CONNECTIONS 100
+
+/* Connections over the bus that a user may have without using them. */
+#define UNUSED 16
 
 /* A message above 4 KiB is not read. */
 #define TOO_LONG 5000
@@ -134,6 +145,94 @@ static void test_R52_calls_of_another_user_hold_up_nobody(void **state)
     beside_floods(world, FLOODS, "nobody", "Nonsense", G_DBUS_MESSAGE_FLAGS_NONE);
 }
 
+/* A program of another user. */
+static int connect_as(const struct world *world, uid_t uid)
+{
+    int fd;
+
+    assert_int_equal(seteuid(uid), 0);
+    fd = bus_attacker_connect(world);
+    assert_int_equal(seteuid(0), 0);
+    return fd;
+}
+
+/* Calls that want an answer, and a newcomer of another user after so many. */
+static bool newcomers_beside(struct world *world, int fd, const char *method, unsigned count,
+                             unsigned at_a_time)
+{
+    size_t size;
+    uint8_t *call = bus_attacker_call(method, NULL, G_DBUS_MESSAGE_FLAGS_NONE, &size);
+    bool served = true;
+
+    for (unsigned i = 0; i < count && served; i++) {
+        bus_attacker_set_serial(call, i + 2);
+        served = bus_attacker_send(fd, call, size)
+                 && ((i + 1) % at_a_time != 0 || newcomer_is_served(world));
+    }
+    g_free(call);
+    return served;
+}
+
+/* The bus counts the descriptors that a program leaves unread against who sent them. */
+static void test_R52_descriptors_that_nobody_reads_lock_out_nobody(void **state)
+{
+    const struct passwd *nobody = getpwnam("nobody");
+    struct world *world = *state;
+    int fd;
+
+    if (geteuid() != 0 || !nobody)
+        skip();
+    assert_int_equal(chmod(world->dir, 0711), 0);
+    fd = connect_as(world, nobody->pw_uid);
+    assert_true(fd >= 0);
+    assert_true(newcomers_beside(world, fd, "Nonsense", UNREAD, UNREAD_AT_A_TIME));
+    assert_true(newcomers_beside(world, fd, "CreateConnection", UNREAD_CONNECTIONS, 1));
+    close(fd);
+}
+
+static void free_all(struct raw_client *clients[], unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        raw_client_free(clients[i]);
+}
+
+static void test_R52_unused_connections_are_few_until_they_are_used(void **state)
+{
+    struct world *world = *state;
+    struct raw_client *clients[UNUSED];
+    uint32_t rc;
+    char *error;
+
+    for (unsigned i = 0; i < UNUSED; i++)
+        assert_non_null(clients[i] = raw_client_new(world));
+    assert_false(newcomer_is_served(world));
+    /* The answer is an error; the command has come. */
+    raw_client_send_handle(clients[0], TPM2_CC_FlushContext, 0x80000000);
+    assert_true(newcomer_is_served(world));
+    /* Who cancels has read the answer that its connection was in. */
+    raw_client_free(clients[0]);
+    assert_non_null(clients[0] = raw_client_new(world));
+    assert_false(newcomer_is_served(world));
+    assert_true(
+        raw_client_call(clients[1], "Cancel", g_variant_new("(t)", clients[1]->id), &rc, &error));
+    assert_true(newcomer_is_served(world));
+    free_all(clients, UNUSED);
+    assert_true(newcomer_is_served(world));
+}
+
+static void test_R52_who_leaves_the_bus_may_keep_an_unused_connection(void **state)
+{
+    struct world *world = *state;
+    struct raw_client *clients[2 * UNUSED];
+
+    for (unsigned i = 0; i < 2 * UNUSED; i++) {
+        assert_non_null(clients[i] = raw_client_new(world));
+        assert_true(g_dbus_connection_close_sync(clients[i]->bus, NULL, NULL));
+        g_clear_object(&clients[i]->bus);
+    }
+    free_all(clients, 2 * UNUSED);
+}
+
 static int open_world(void **state)
 {
     *state = world_new(&(struct world_setup){.bus_rules = "<allow user='*'/>"});
@@ -146,8 +245,12 @@ int main(void)
         suite_usual_test(test_R52_a_large_message_costs_no_memory),
         suite_usual_test(test_R52_a_message_that_is_too_long_is_answered),
         suite_usual_test(test_R52_calls_that_want_no_reply_hold_up_nobody),
+        suite_usual_test(test_R52_unused_connections_are_few_until_they_are_used),
+        suite_usual_test(test_R52_who_leaves_the_bus_may_keep_an_unused_connection),
         cmocka_unit_test_setup_teardown(test_R52_calls_of_another_user_hold_up_nobody, open_world,
                                         suite_end_world),
+        cmocka_unit_test_setup_teardown(test_R52_descriptors_that_nobody_reads_lock_out_nobody,
+                                        open_world, suite_end_world),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

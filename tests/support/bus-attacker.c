@@ -83,6 +83,11 @@ bool bus_attacker_send(int fd, const void *bytes, size_t size)
     return true;
 }
 
+void bus_attacker_set_serial(uint8_t *call, uint32_t serial)
+{
+    put_u32(call + SERIAL_AT, serial);
+}
+
 static bool receive(int fd, uint8_t *bytes, size_t size)
 {
     for (size_t got = 0; got < size;) {
@@ -96,15 +101,20 @@ static bool receive(int fd, uint8_t *bytes, size_t size)
     return true;
 }
 
-/* Up to the end of a line of the authentication. */
-static bool receive_ok(int fd)
+/* A line of the authentication, which must begin like this. */
+static bool receive_line(int fd, const char *beginning)
 {
     char line[128] = "";
 
     for (size_t at = 0; at < sizeof(line) - 1; at++)
         if (!receive(fd, (uint8_t *)line + at, 1) || line[at] == '\n')
             break;
-    return strncmp(line, "OK ", 3) == 0;
+    return g_str_has_prefix(line, beginning);
+}
+
+static bool send_line(int fd, const char *line)
+{
+    return bus_attacker_send(fd, line, strlen(line));
 }
 
 /* The user as EXTERNAL wants it: the digits' codes in hexadecimal. */
@@ -117,8 +127,9 @@ static bool authenticate(int fd)
     for (const char *digit = number; *digit; digit++, at += 2)
         snprintf(line + at, sizeof(line) - at, "%02x", (unsigned)*digit);
     snprintf(line + at, sizeof(line) - at, "\r\n");
-    return bus_attacker_send(fd, "", 1) && bus_attacker_send(fd, line, strlen(line))
-           && receive_ok(fd) && bus_attacker_send(fd, "BEGIN\r\n", 7);
+    return bus_attacker_send(fd, "", 1) && send_line(fd, line) && receive_line(fd, "OK ")
+           && send_line(fd, "NEGOTIATE_UNIX_FD\r\n") && receive_line(fd, "AGREE_UNIX_FD")
+           && send_line(fd, "BEGIN\r\n");
 }
 
 static uint8_t *hello_call(size_t *size)

@@ -12,6 +12,9 @@
 uint8_t *bus_attacker_call(const char *method, GVariant *body, GDBusMessageFlags flags,
                            size_t *size);
 
+/* Gives a call a serial; it has 1. */
+void bus_attacker_set_serial(uint8_t *call, uint32_t serial);
+
 /* A call whose body is an array of `count` variants with a byte, of 4 bytes each. */
 uint8_t *bus_attacker_large_call(uint32_t count, size_t *size);
 

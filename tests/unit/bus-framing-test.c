@@ -320,7 +320,7 @@ static void test_R52_messages_that_are_built_are_messages(void **state)
     memset(text, 'x', sizeof(text) - 1);
     text[sizeof(text) - 1] = '\0';
     name[sizeof(name) - 1] = '\0';
-    assert_int_equal(message_build_user_query(bytes, 1, name), 0);
+    assert_int_equal(message_build_bus_call(bytes, 1, "GetConnectionUnixUser", name), 0);
     assert_int_equal(message_build_error(bytes, 1, 2, name, "an.Error", ""), 0);
     assert_int_equal(message_build_error(bytes, 1, 2, NULL, name, ""), 0);
     name[sizeof(name) - 2] = '\0';
@@ -333,7 +333,7 @@ static void test_R52_messages_that_are_built_are_messages(void **state)
     assert_string_equal(g_dbus_message_get_destination(message), ":1.7");
     assert_int_equal(strlen(g_dbus_message_get_arg0(message)), MESSAGE_NAME_MAX);
     g_object_unref(message);
-    size = message_build_user_query(bytes, 9, ":1.7");
+    size = message_build_bus_call(bytes, 9, "GetConnectionUnixUser", ":1.7");
     message = read_back(bytes, size);
     assert_int_equal(g_dbus_message_get_serial(message), 9);
     assert_string_equal(g_dbus_message_get_member(message), "GetConnectionUnixUser");
@@ -363,6 +363,46 @@ static void test_R52_a_number_is_read_where_one_is(void **state)
     g_free(blob);
 }
 
+/* What a signal of the bus's is read as, whole and cut; and no byte of its body has the reader go
+ * beyond it. */
+static void read_departure(const char *name, const char *owner, const char *expected)
+{
+    GDBusMessage *signal =
+        g_dbus_message_new_signal("/a/path", "org.freedesktop.DBus", "NameOwnerChanged");
+    struct message message;
+    const char *found;
+    size_t size;
+    uint8_t *blob;
+
+    g_dbus_message_set_sender(signal, "org.freedesktop.DBus");
+    g_dbus_message_set_body(signal, g_variant_new("(sss)", name, ":1.7", owner));
+    blob = to_blob(signal, G_DBUS_MESSAGE_BYTE_ORDER_BIG_ENDIAN, 1, &size);
+    assert_true(message_read(&message, blob, size));
+    found = message_read_departure(&message);
+    assert_int_equal(found != NULL, expected != NULL);
+    if (expected)
+        assert_string_equal(found, expected);
+    for (uint8_t *byte = blob + (size - message.body_size); byte < blob + size; byte++) {
+        uint8_t before = *byte;
+
+        *byte = 0xff;
+        message_read_departure(&message);
+        *byte = before;
+    }
+    assert_true(message_read(&message, blob, size - 1));
+    assert_null(message_read_departure(&message));
+    g_free(blob);
+}
+
+static void test_R52_a_departure_is_read_where_one_is(void **state)
+{
+    (void)state;
+    read_departure(":1.7", "", ":1.7");
+    read_departure(":1.7", ":1.7", NULL);
+    read_departure("a.name", "", NULL);
+    read_departure("", "", NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -373,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_R52_malformed_headers_are_refused),
         cmocka_unit_test(test_R52_messages_that_are_built_are_messages),
         cmocka_unit_test(test_R52_a_number_is_read_where_one_is),
+        cmocka_unit_test(test_R52_a_departure_is_read_where_one_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

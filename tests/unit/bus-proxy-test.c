@@ -22,6 +22,8 @@ struct rig {
     GDBusConnection *bus, *daemon;
     struct proxy *proxy;
     unsigned queries; /* of users */
+    char *rule;       /* for signals, that was asked for before the first query */
+    char *left;       /* who left last */
     /* Of what the daemon's side got: */
     unsigned calls, others;
     uint32_t uid; /* of the call that came last */
@@ -87,6 +89,9 @@ static GDBusMessage *bus_gets(GDBusConnection *connection, GDBusMessage *message
             rig->queries++;
             reply = g_dbus_message_new_method_reply(message);
             g_dbus_message_set_body(reply, g_variant_new("(u)", UID));
+        } else if (g_str_equal(g_dbus_message_get_member(message), "AddMatch")
+                   && rig->queries == 0) {
+            g_variant_get(g_dbus_message_get_body(message), "(s)", &rig->rule);
         } else if (g_str_equal(g_dbus_message_get_member(message), "Inhibit")) {
             int reader;
             GUnixFDList *list = pipe_list(&reader);
@@ -154,6 +159,14 @@ static GDBusMessage *daemon_gets(GDBusConnection *connection, GDBusMessage *mess
     return message;
 }
 
+static void left(void *data, const char *name)
+{
+    struct rig *rig = data;
+
+    g_free(rig->left);
+    rig->left = g_strdup(name);
+}
+
 static int set_up(void **state)
 {
     struct rig *rig = g_new0(struct rig, 1);
@@ -163,7 +176,7 @@ static int set_up(void **state)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
     theirs = stream_of(pair[0]);
     ours = stream_of(pair[1]);
-    rig->proxy = proxy_new(ours, &inner, NULL);
+    rig->proxy = proxy_new(ours, left, rig, &inner, NULL);
     assert_non_null(rig->proxy);
     g_dbus_connection_new(theirs, GUID,
                           G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_SERVER
@@ -195,6 +208,8 @@ static int tear_down(void **state)
     g_object_unref(rig->daemon);
     g_object_unref(rig->bus);
     g_clear_object(&rig->answer);
+    g_free(rig->rule);
+    g_free(rig->left);
     g_free(rig);
     return 0;
 }
@@ -370,6 +385,34 @@ static void test_R52_what_gdbus_cannot_read_does_not_pass(void **state)
     assert_int_equal(rig->others, 0);
 }
 
+static void bus_tells(struct rig *rig, const char *sender, const char *name, const char *owner)
+{
+    GDBusMessage *signal = g_dbus_message_new_signal("/path", BUS, "NameOwnerChanged");
+
+    g_dbus_message_set_body(signal, g_variant_new("(sss)", name, ":1.7", owner));
+    bus_sends(rig, signal, sender);
+}
+
+/* GDBus has no part in it. */
+static void test_R52_a_sender_that_leaves_is_told_of(void **state)
+{
+    struct rig *rig = *state;
+
+    bus_sends(rig, a_call("Call"), ":1.7");
+    next_answer(rig);
+    assert_non_null(rig->rule);
+    assert_non_null(strstr(rig->rule, "member='NameOwnerChanged',arg2=''"));
+    bus_tells(rig, BUS, ":1.7", "");
+    bus_tells(rig, BUS, ":1.8", ":1.8");
+    bus_tells(rig, BUS, "a.name", "");
+    bus_tells(rig, ":1.9", ":1.9", "");
+    g_clear_object(&rig->answer);
+    bus_sends(rig, a_call("Call"), ":1.8");
+    next_answer(rig);
+    assert_string_equal(rig->left, ":1.7");
+    assert_int_equal(rig->others, 2);
+}
+
 static void test_R52_calls_above_a_users_bound_are_refused(void **state)
 {
     struct rig *rig = *state;
@@ -406,6 +449,7 @@ int main(void)
         proxy_test(test_R52_what_nobody_has_a_use_for_does_not_pass),
         proxy_test(test_R52_a_signal_to_the_daemon_alone_does_not_pass),
         proxy_test(test_R52_what_gdbus_cannot_read_does_not_pass),
+        proxy_test(test_R52_a_sender_that_leaves_is_told_of),
         proxy_test(test_R52_calls_above_a_users_bound_are_refused),
         proxy_test(test_R52_the_end_of_one_side_is_the_others),
     };

@@ -144,6 +144,24 @@ static void test_R08_client_that_closes_while_its_command_runs(void **state)
     engine_world_expect_served(world, 2);
 }
 
+/* Nobody hears of a client that sends nothing, until it is gone. */
+static void test_R52_a_client_is_heard_once(void **state)
+{
+    struct engine_world *world = *state;
+
+    engine_world_connect(world, 0, 1000);
+    engine_world_connect(world, 1, 1000);
+    engine_world_expect_served(world, 0);
+    assert_int_equal(engine_world_number(world, &world->heard), 1);
+    engine_world_expect_served(world, 0);
+    engine_world_disconnect(world, 0);
+    engine_world_await_number(world, &world->gone, 1);
+    assert_int_equal(engine_world_number(world, &world->heard), 1);
+    engine_world_disconnect(world, 1);
+    engine_world_await_number(world, &world->gone, 2);
+    assert_int_equal(engine_world_number(world, &world->heard), 2);
+}
+
 static void test_R39_cancel(void **state)
 {
     struct engine_world *world = *state;
@@ -322,6 +340,8 @@ int main(void)
                                         engine_world_setup, engine_world_teardown),
         cmocka_unit_test_setup_teardown(test_R08_client_that_closes_while_its_command_runs,
                                         engine_world_setup, engine_world_teardown),
+        cmocka_unit_test_setup_teardown(test_R52_a_client_is_heard_once, engine_world_setup,
+                                        engine_world_teardown),
         cmocka_unit_test_setup_teardown(test_R39_cancel, engine_world_setup, engine_world_teardown),
         cmocka_unit_test_setup_teardown(test_R40_locality, engine_world_setup,
                                         engine_world_teardown),

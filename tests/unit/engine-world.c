@@ -35,6 +35,16 @@ static void on_failed(void *data, enum tpm_fault fault, const char *text)
     pthread_mutex_unlock(&world->lock);
 }
 
+static void on_heard(void *data, uint64_t id)
+{
+    struct engine_world *world = data;
+
+    (void)id;
+    pthread_mutex_lock(&world->lock);
+    world->heard++;
+    pthread_mutex_unlock(&world->lock);
+}
+
 static void on_gone(void *data, uint64_t id)
 {
     struct engine_world *world = data;
@@ -165,8 +175,8 @@ void engine_world_listen(struct engine_world *world)
 
 struct engine_events engine_world_events(struct engine_world *world)
 {
-    return (struct engine_events){on_ready,     on_failed,  on_gone, on_answered,
-                                  on_suspended, on_stopped, world};
+    return (struct engine_events){on_ready,    on_failed,    on_heard,   on_gone,
+                                  on_answered, on_suspended, on_stopped, world};
 }
 
 void engine_world_start(struct engine_world *world)

@@ -25,7 +25,7 @@ struct engine_world {
     pthread_mutex_t lock;              /* of what the engine's thread writes: */
     bool ready, failed, stopped;
     enum tpm_fault fault; /* why it failed */
-    unsigned gone, answers, suspended;
+    unsigned heard, gone, answers, suspended;
     struct engine_answer answer;
     void *token;
 };
