@@ -208,20 +208,22 @@ static void test_R42_no_connection_beyond_the_limit(void **state)
 {
     struct world *world = *state;
     struct esys_client *clients[LIMIT];
+    /* Who is not root has its share of them. */
+    const unsigned most = geteuid() == 0 ? LIMIT : LIMIT / 2;
 
-    for (unsigned i = 0; i < LIMIT; i++) {
+    for (unsigned i = 0; i < most; i++) {
         clients[i] = served_client(world, ways[i % 2], NULL);
         assert_non_null(clients[i]);
     }
     for (unsigned round = 0; round < 3; round++)
         assert_refused(world, "com.intel.tss2.Tabrmd.Error.General", "--max-connections");
-    for (unsigned i = 0; i < LIMIT; i++)
+    for (unsigned i = 0; i < most; i++)
         assert_int_equal(esys_client_random(clients[i], 8), TSS2_RC_SUCCESS);
     esys_client_free(clients[0]);
     assert_true(world_poll(let_in, world, WORLD_START_MS));
     clients[0] = newcomer;
     assert_refused(world, "com.intel.tss2.Tabrmd.Error.General", "--max-connections");
-    for (unsigned i = 0; i < LIMIT; i++) {
+    for (unsigned i = 0; i < most; i++) {
         assert_int_equal(esys_client_random(clients[i], 8), TSS2_RC_SUCCESS);
         esys_client_free(clients[i]);
     }
