@@ -32,6 +32,57 @@ static struct answer *find_answer(struct rm *rm, const uint8_t *query)
     return NULL;
 }
 
+static void drop_answer(struct answer *answer)
+{
+    blob_clear(&answer->response);
+    if (answer->user)
+        answer->user->answers--;
+    user_unreference(answer->user);
+    answer->user = NULL;
+}
+
+/* Whether answer `a` leaves before `b` for one of `user`: it is of the user that has more, of the
+ * requester's own where these are as many, or the older one of the same user. */
+static bool leaves_before(const struct answer *a, const struct answer *b,
+                          const struct rm_user *user)
+{
+    if (a->user->answers != b->user->answers)
+        return a->user->answers > b->user->answers;
+    if ((a->user == user) != (b->user == user))
+        return a->user == user;
+    return a->since < b->since;
+}
+
+/* Room for one more answer of a user. */
+static struct answer *make_room(struct rm *rm, const struct rm_user *user)
+{
+    struct answer *leaves = &rm->answers[0];
+
+    for (unsigned i = 0; i < RM_ANSWERS; i++) {
+        struct answer *answer = &rm->answers[i];
+
+        if (!answer->user)
+            return answer;
+        if (leaves_before(answer, leaves, user))
+            leaves = answer;
+    }
+    drop_answer(leaves);
+    return leaves;
+}
+
+static void keep_answer(struct rm_client *client, const uint8_t *query,
+                        const struct response *response)
+{
+    struct answer *answer = make_room(client->rm, client->user);
+
+    if (!blob_set(&answer->response, response->bytes, response->size))
+        return;
+    memcpy(answer->query, query, QUERY_SIZE);
+    answer->since = client->rm->clock;
+    answer->user = user_reference(client->user);
+    answer->user->answers++;
+}
+
 /* The object whose public area the command asks for, if it does. */
 static struct object *object_read(struct rm_client *client, const struct command *command)
 {
@@ -116,12 +167,8 @@ void answers_learn(struct rm_client *client, const struct command *command,
 
     switch (command->code) {
     case TPM2_CC_GetCapability:
-        if (query && !find_answer(rm, query) && is_constant(query, response)) {
-            struct answer *answer = &rm->answers[rm->next_answer++ % RM_ANSWERS];
-
-            if (blob_set(&answer->response, response->bytes, response->size))
-                memcpy(answer->query, query, QUERY_SIZE);
-        }
+        if (query && !find_answer(rm, query) && is_constant(query, response))
+            keep_answer(client, query, response);
         return;
     case TPM2_CC_ReadPublic:
         object = object_read(client, command);
@@ -144,7 +191,7 @@ void answers_learn(struct rm_client *client, const struct command *command,
 void answers_drop(struct rm *rm)
 {
     for (unsigned i = 0; i < RM_ANSWERS; i++)
-        blob_clear(&rm->answers[i].response);
+        drop_answer(&rm->answers[i]);
     list_for_each (link, &rm->objects) {
         blob_clear(&list_entry(link, struct object, link)->public_answer);
     }

@@ -4,6 +4,9 @@
  * and curves (TPM2_GetCapability), and the public area of a transient object (TPM2_ReadPublic).
  * Only for commands without sessions, whose answers bear no HMAC; never for a command that the
  * TPM audits; and none is kept past a reset of the chip or a change of its firmware.
+ *
+ * Whoever asks is given what is kept. It is charged to the user who asked first, and when there is
+ * no room for one more, the oldest of the user with the most goes.
  */
 #pragma once
 

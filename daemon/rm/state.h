@@ -26,6 +26,8 @@
 struct answer {
     uint8_t query[12]; /* capability, property, count */
     struct blob response;
+    struct rm_user *user; /* whom it is charged to; NULL: there is no answer */
+    uint64_t since;       /* the manager's time when it was learned */
 };
 
 struct rm {
@@ -44,7 +46,6 @@ struct rm {
 
     struct eviction object_eviction, session_eviction;
     struct answer answers[RM_ANSWERS];
-    unsigned next_answer; /* the oldest is written over */
 
     struct rm_user *requester;                /* whose command runs; NULL: nobody's */
     uint32_t objects_loaded, sessions_loaded; /* slots in use, as far as we know */

@@ -32,7 +32,7 @@ void user_unreference(struct rm_user *user)
 {
     if (!user || --user->references > 0)
         return;
-    assert(user->objects == 0 && user->sessions == 0 && user->abandoned == 0);
+    assert(user->objects == 0 && user->sessions == 0 && user->abandoned == 0 && user->answers == 0);
     list_remove(&user->link);
     free(user);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What all connections of one user hold together, so that nobody gets more by connecting more
- * often. A user is known for as long as a client or a session is charged to it.
+ * often. A user is known for as long as a client, a session or a kept answer is charged to it.
  */
 #pragma once
 
@@ -18,6 +18,7 @@ struct rm_user {
     uint32_t objects;   /* virtual handles of all its clients */
     uint32_t sessions;  /* that its clients own */
     uint32_t abandoned; /* saved sessions of its closed connections */
+    uint32_t answers;   /* that are kept (answers.h) */
 };
 
 /* The user, who is referenced by that; NULL without memory. */

@@ -112,6 +112,42 @@ static void test_R55_else_the_heaviest_user_gives_one_up(void **state)
     assert_true(loads(world, 0, light, light_size));
 }
 
+/* Asks for one algorithm from number `first` on, which is another query for each number; how many
+ * commands the chip saw for it. */
+static uint64_t ask_algorithm(struct rm_world *world, unsigned client, uint32_t first)
+{
+    uint8_t command[COMMAND_OWN_SIZE], response[4096];
+    size_t size = command_build_get_capability(command, TPM2_CAP_ALGS, first, 1);
+    uint64_t before = world->chip->commands;
+
+    assert_int_equal(rm_world_send(world, client, command, size, response, NULL), 0);
+    return world->chip->commands - before;
+}
+
+static void test_R55_a_user_pushes_out_its_own_kept_answers(void **state)
+{
+    struct rm_world *world = *state;
+
+    rm_world_connect(world, 1, 1001);
+    rm_world_connect(world, 2, 1002);
+    assert_int_equal(ask_algorithm(world, 0, 0), 1);
+    /* Three times as many as there is room for. */
+    for (uint32_t i = 1; i <= 3 * RM_ANSWERS; i++)
+        assert_int_equal(ask_algorithm(world, 1, i), 1);
+    assert_int_equal(ask_algorithm(world, 0, 0), 0);
+    /* Who comes later gets its answers kept too, and pushes out none of the light user's. */
+    for (unsigned round = 0; round < 2; round++)
+        for (uint32_t i = 0; i < RM_ANSWERS / 3; i++)
+            assert_int_equal(ask_algorithm(world, 2, 1000 + i), round == 0);
+    assert_int_equal(ask_algorithm(world, 0, 0), 0);
+    /* The heaviest has kept the newest of its own. */
+    assert_int_equal(ask_algorithm(world, 1, 3 * RM_ANSWERS), 0);
+    assert_int_equal(ask_algorithm(world, 1, 1), 1);
+    /* A kept answer outlives its user's connections, and serves others. */
+    rm_world_disconnect(world, 0);
+    assert_int_equal(ask_algorithm(world, 1, 0), 0);
+}
+
 static const struct rm_limits shares = {.objects_per_client = 64,
                                         .sessions_per_client = 64,
                                         .abandoned_per_uid = 16,
@@ -368,6 +404,7 @@ int main(void)
         TEST(test_R56_shares_show_nothing_of_others),
         TEST(test_R55_a_requester_gives_up_its_own_session_first),
         TEST(test_R55_else_the_heaviest_user_gives_one_up),
+        TEST(test_R55_a_user_pushes_out_its_own_kept_answers),
         TEST(test_R56_no_session_shows_the_handles_of_others),
         TEST(test_R56_no_session_shows_how_much_others_hold),
         TEST(test_R56_fixed_properties_do_not_run_on),
