@@ -8,13 +8,23 @@
 
 #define MS UINT64_C(1000000)
 
-/* Where the parameters name an algorithm, if they do: what stands behind the first parameter, which
- * is a sized buffer. */
+/* What the command says about its cost, and where. */
 enum command_cost_shape {
-    COMMAND_COST_PLAIN,  /* nowhere */
-    COMMAND_COST_PUBLIC, /* a TPM2B_PUBLIC, or what begins as that does; its type */
-    COMMAND_COST_SCHEME, /* a signing scheme, or a signature; its algorithm */
+    COMMAND_COST_PLAIN,  /* nothing */
+    COMMAND_COST_FLAG,   /* its first parameter is a byte that tells a long command from a short */
+    COMMAND_COST_SALT,   /* its first handle is that of a key to decrypt with, or TPM_RH_NULL */
+    COMMAND_COST_PUBLIC, /* behind a sized buffer, a TPM2B_PUBLIC, or what begins as that does */
+    COMMAND_COST_SCHEME, /* behind a sized buffer, a signing scheme, or a signature */
 };
+
+/* The parts of a kind, beside the code. 0 is for what is not known. */
+struct command_cost_trait {
+    uint16_t algorithm; /* type of the key, or algorithm of the signature */
+    uint16_t size;      /* of the key: bits, or the curve; or 1 for the longer one of two */
+};
+
+/* Sizes above this one are one kind. */
+#define COMMAND_COST_SIZE_MAX 0x3fff
 
 /* TPM 2.0 Library Part 3 has the handles and the parameters; the milliseconds are those of common
  * discrete TPMs. */
@@ -44,9 +54,9 @@ static const struct {
     {TPM2_CC_NV_Write, 2, COMMAND_COST_PLAIN, 30},
     {TPM2_CC_Quote, 1, COMMAND_COST_SCHEME, 90},
     {TPM2_CC_RSA_Decrypt, 1, COMMAND_COST_PLAIN, 150},
-    {TPM2_CC_SelfTest, 0, COMMAND_COST_PLAIN, 500},
+    {TPM2_CC_SelfTest, 0, COMMAND_COST_FLAG, 500},
     {TPM2_CC_Sign, 1, COMMAND_COST_SCHEME, 90},
-    {TPM2_CC_StartAuthSession, 2, COMMAND_COST_PLAIN, 15},
+    {TPM2_CC_StartAuthSession, 2, COMMAND_COST_SALT, 15},
     {TPM2_CC_VerifySignature, 1, COMMAND_COST_SCHEME, 50},
     {TPM2_CC_ZGen_2Phase, 1, COMMAND_COST_PLAIN, 150},
 };
@@ -60,8 +70,14 @@ static const struct {
  * expected, at the most: what costs more for good is learned in a few commands. */
 #define COMMAND_COST_OUTLIER 3
 
-/* How much longer than for an elliptic curve the chip takes to find an RSA key. */
+/* How much longer than for an elliptic curve the chip takes to find an RSA key of 2048 bits. */
 #define COMMAND_COST_RSA_CREATION 10
+
+/* The longest RSA keys of TPMs. */
+#define COMMAND_COST_RSA_BITS 4096
+
+/* How much longer StartAuthSession takes when it decrypts a salt. */
+#define COMMAND_COST_SALTED 10
 
 /* The row of the table, or COMMAND_COST_ROWS. */
 static size_t command_cost_row(uint32_t code)
@@ -79,30 +95,76 @@ static uint16_t command_cost_load(const uint8_t *command, size_t have, size_t at
     return at <= have && have - at >= 2 ? load_be16(command + at) : 0;
 }
 
-/* The algorithm that the command shows; 0 (TPM_ALG_ERROR) for none. */
-static uint16_t command_cost_algorithm(const uint8_t *command, size_t have, size_t row)
+/* Where the parameters begin; beyond `have` when that cannot be told. */
+static size_t command_cost_parameters(const uint8_t *command, size_t have, size_t row)
 {
     size_t at = HEADER_SIZE + 4 * (size_t)command_cost_table[row].handles;
 
-    if (command_cost_table[row].shape == COMMAND_COST_PLAIN)
-        return 0;
-    if (load_be16(command) == TPM2_ST_SESSIONS) {
-        if (have < at + 4 || load_be32(command + at) > have)
-            return 0;
-        at += 4 + load_be32(command + at);
-    }
-    at += 2 + (size_t)command_cost_load(command, have, at);
-    return command_cost_load(command, have,
-                             command_cost_table[row].shape == COMMAND_COST_PUBLIC ? at + 2 : at);
+    if (load_be16(command) != TPM2_ST_SESSIONS)
+        return at;
+    if (have < at + 4 || load_be32(command + at) > have)
+        return have + 1;
+    return at + 4 + load_be32(command + at);
 }
 
+/* Where what stands behind a TPMT_SYM_DEF_OBJECT or an asymmetric scheme begins, which are `at` and
+ * have `details` bytes behind their algorithm, or none where that says so. */
+static size_t command_cost_skip(const uint8_t *command, size_t have, size_t at, size_t details)
+{
+    uint16_t algorithm = command_cost_load(command, have, at);
+
+    return at + 2 + (algorithm == TPM2_ALG_NULL || algorithm == TPM2_ALG_RSAES ? 0 : details);
+}
+
+/* Of a TPMT_PUBLIC, or a template (Part 2, clauses 12.2.3 and 12.2.4). */
+static struct command_cost_trait command_cost_public(const uint8_t *command, size_t have, size_t at)
+{
+    struct command_cost_trait trait = {.algorithm = command_cost_load(command, have, at)};
+
+    if (trait.algorithm != TPM2_ALG_RSA && trait.algorithm != TPM2_ALG_ECC)
+        return trait;
+    at += 8; /* type, nameAlg, objectAttributes */
+    at += 2 + (size_t)command_cost_load(command, have, at);
+    at = command_cost_skip(command, have, at, 4); /* keyBits, mode */
+    at = command_cost_skip(command, have, at, 2); /* hashAlg */
+    trait.size = command_cost_load(command, have, at);
+    return trait;
+}
+
+/* What the command shows. */
+static struct command_cost_trait command_cost_trait(const uint8_t *command, size_t have, size_t row)
+{
+    size_t at = command_cost_parameters(command, have, row), behind;
+
+    behind = at + 2 + (size_t)command_cost_load(command, have, at);
+    switch (command_cost_table[row].shape) {
+    case COMMAND_COST_PLAIN:
+        break;
+    case COMMAND_COST_FLAG:
+        return (struct command_cost_trait){.size = at < have && command[at] != 0};
+    case COMMAND_COST_SALT:
+        return (struct command_cost_trait){
+            .size = have >= HEADER_SIZE + 4 && load_be32(command + HEADER_SIZE) != TPM2_RH_NULL};
+    case COMMAND_COST_PUBLIC:
+        return command_cost_public(command, have, behind + 2);
+    case COMMAND_COST_SCHEME:
+        return (struct command_cost_trait){.algorithm = command_cost_load(command, have, behind)};
+    }
+    return (struct command_cost_trait){0};
+}
+
+/* From the top: code, algorithm, size, and whether there is an authorization area. */
 uint64_t command_cost_kind(const uint8_t *command, size_t have)
 {
     struct header header = header_load(command);
     size_t row = command_cost_row(header.code);
-    uint16_t algorithm = row < COMMAND_COST_ROWS ? command_cost_algorithm(command, have, row) : 0;
+    struct command_cost_trait trait = {0};
 
-    return (uint64_t)header.code << 32 | (uint64_t)algorithm << 16
+    if (row < COMMAND_COST_ROWS)
+        trait = command_cost_trait(command, have, row);
+    if (trait.size > COMMAND_COST_SIZE_MAX)
+        trait.size = COMMAND_COST_SIZE_MAX;
+    return (uint64_t)header.code << 32 | (uint64_t)trait.algorithm << 16 | (uint64_t)trait.size << 2
            | (header.tag == TPM2_ST_SESSIONS ? 2 : 1);
 }
 
@@ -112,9 +174,24 @@ static unsigned command_cost_place(uint64_t kind)
     return (unsigned)(kind * UINT64_C(0x9E3779B97F4A7C15) >> 56) % COMMAND_COST_KINDS;
 }
 
+/* How many times as long as for an elliptic curve a key of this kind takes. The work to find primes
+ * grows with the fourth power of their length. */
+static uint64_t command_cost_creation(const struct command_cost_trait *trait)
+{
+    uint64_t bits = trait->size < COMMAND_COST_RSA_BITS ? trait->size : COMMAND_COST_RSA_BITS;
+
+    if (trait->algorithm != TPM2_ALG_RSA)
+        return 1;
+    if (bits <= 1024)
+        return bits == 0 ? COMMAND_COST_RSA_CREATION : 1;
+    return COMMAND_COST_RSA_CREATION * bits * bits / 2048 * bits / 2048 * bits / 2048 / 2048;
+}
+
 static uint64_t command_cost_usual(uint64_t kind)
 {
     size_t row = command_cost_row((uint32_t)(kind >> 32));
+    const struct command_cost_trait trait = {(uint16_t)(kind >> 16),
+                                             (uint16_t)(kind >> 2 & COMMAND_COST_SIZE_MAX)};
     uint64_t usual;
 
     if (row == COMMAND_COST_ROWS)
@@ -124,7 +201,9 @@ static uint64_t command_cost_usual(uint64_t kind)
     case TPM2_CC_Create:
     case TPM2_CC_CreateLoaded:
     case TPM2_CC_CreatePrimary:
-        return (uint16_t)(kind >> 16) == TPM2_ALG_RSA ? COMMAND_COST_RSA_CREATION * usual : usual;
+        return command_cost_creation(&trait) * usual;
+    case TPM2_CC_StartAuthSession:
+        return trait.size ? COMMAND_COST_SALTED * usual : usual;
     default:
         return usual;
     }

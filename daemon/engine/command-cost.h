@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a command will likely cost, by what it asks for: its code, whether it has an authorization
- * area, and the algorithm of its key where the command shows that. That is its kind. The costs of
- * the kinds are learned from the chip; as long as nothing is known of one, it is what a usual
- * discrete TPM needs.
+ * area, the algorithm and the size of its key where the command shows these, and of the others what
+ * makes one many times as long as the next. That is its kind. The costs of the kinds are learned
+ * from the chip; as long as nothing is known of one, it is what a usual discrete TPM needs.
  *
  * Pure. One thread.
  */

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,46 @@ static struct bytes bare(uint32_t code)
     return bytes;
 }
 
+/* A command that makes a key, whose template is whole: of `type`, with a scheme that has a hash and
+ * a symmetric algorithm as an ECC or RSA storage key has them, or without. */
+static struct bytes create_sized(uint16_t type, bool schemes, uint16_t size)
+{
+    struct bytes bytes = create(TPM2_CC_CreatePrimary, 7, type);
+
+    put16(&bytes, TPM2_ALG_SHA256);
+    put32(&bytes, 0x30072);
+    put_zeros(&bytes, schemes ? 32 : 0); /* policy */
+    put16(&bytes, schemes ? TPM2_ALG_AES : TPM2_ALG_NULL);
+    if (schemes) {
+        put16(&bytes, 128);
+        put16(&bytes, TPM2_ALG_CFB);
+    }
+    put16(&bytes, schemes ? TPM2_ALG_RSASSA : TPM2_ALG_NULL);
+    if (schemes)
+        put16(&bytes, TPM2_ALG_SHA256);
+    put16(&bytes, size);
+    put_zeros(&bytes, 40);
+    return bytes;
+}
+
+static struct bytes self_test(uint8_t full)
+{
+    struct bytes bytes = bare(TPM2_CC_SelfTest);
+
+    bytes.at[bytes.size++] = full;
+    return bytes;
+}
+
+static struct bytes start_session(uint32_t key, uint32_t bind)
+{
+    struct bytes bytes = bare(TPM2_CC_StartAuthSession);
+
+    put32(&bytes, key);
+    put32(&bytes, bind);
+    put_zeros(&bytes, 32);
+    return bytes;
+}
+
 static uint64_t kind(struct bytes bytes)
 {
     return command_cost_kind(bytes.at, bytes.size);
@@ -126,6 +167,51 @@ static void test_R60_costs_are_learned_for_each_kind(void **state)
     }
 }
 
+/* One of these must not be rated by what another one cost. */
+static void test_R60_what_makes_a_command_long_is_part_of_its_kind(void **state)
+{
+    uint64_t kinds[] = {
+        kind(self_test(0)),
+        kind(self_test(1)),
+        kind(start_session(TPM2_RH_NULL, TPM2_RH_NULL)),
+        kind(start_session(0x80000000, TPM2_RH_NULL)),
+        kind(create_sized(TPM2_ALG_RSA, false, 2048)),
+        kind(create_sized(TPM2_ALG_RSA, false, 3072)),
+        kind(create_sized(TPM2_ALG_RSA, false, 4096)),
+        kind(create_sized(TPM2_ALG_ECC, false, TPM2_ECC_NIST_P256)),
+        kind(create_sized(TPM2_ALG_ECC, false, TPM2_ECC_NIST_P521)),
+        kind(create_sized(TPM2_ALG_KEYEDHASH, false, 0)),
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        for (size_t k = 0; k < i; k++)
+            assert_true(kinds[k] != kinds[i]);
+    /* But what has no part in it is not. */
+    assert_int_equal(kind(start_session(0x81000001, 0x80000000)), kinds[3]);
+    assert_int_equal(kind(create_sized(TPM2_ALG_RSA, true, 3072)), kinds[5]);
+    assert_int_equal(kind(create_sized(TPM2_ALG_ECC, true, TPM2_ECC_NIST_P521)), kinds[8]);
+}
+
+static void test_R60_a_longer_key_is_expected_to_cost_more(void **state)
+{
+    struct command_cost costs = {0};
+    uint64_t before = 0;
+
+    (void)state;
+    for (uint16_t bits = 1024; bits <= 4096; bits += 1024) {
+        uint64_t cost = command_cost_expected(&costs, kind(create_sized(TPM2_ALG_RSA, true, bits)));
+
+        assert_true(cost > before);
+        before = cost;
+    }
+    /* No size that somebody makes up costs hours. */
+    assert_in_range(command_cost_expected(&costs, kind(create_sized(TPM2_ALG_RSA, true, 0xffff))),
+                    before, before);
+    assert_true(command_cost_expected(&costs, kind(start_session(0x80000000, TPM2_RH_NULL)))
+                > command_cost_expected(&costs, kind(start_session(TPM2_RH_NULL, TPM2_RH_NULL))));
+}
+
 /* A command in which the machine stood still makes no others of its kind expensive. */
 static void test_R60_one_command_does_not_spoil_the_guess(void **state)
 {
@@ -170,7 +256,7 @@ static void test_any_bytes_have_a_kind(void **state)
     (void)state;
     for (unsigned i = 0; i < 100000; i++) {
         /* Its own memory, so that a read beyond its end is seen. */
-        struct bytes bytes = i % 2 ? create(TPM2_CC_Import, 9, TPM2_ALG_ECC) : sign(9, 0);
+        struct bytes bytes = i % 2 ? create_sized(TPM2_ALG_RSA, i % 4 == 1, 2048) : sign(9, 0);
         size_t have = HEADER_SIZE + (size_t)rand_r(&seed) % (bytes.size - HEADER_SIZE);
         uint8_t *copy = malloc(have);
 
@@ -207,6 +293,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_R60_unknown_commands_have_usual_costs),
         cmocka_unit_test(test_R60_costs_are_learned_for_each_kind),
+        cmocka_unit_test(test_R60_what_makes_a_command_long_is_part_of_its_kind),
+        cmocka_unit_test(test_R60_a_longer_key_is_expected_to_cost_more),
         cmocka_unit_test(test_R60_one_command_does_not_spoil_the_guess),
         cmocka_unit_test(test_kind_is_that_of_the_algorithm_alone),
         cmocka_unit_test(test_any_bytes_have_a_kind),
