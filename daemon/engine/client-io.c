@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/client-io.h"
 
-#include "engine/frame.h"
 #include "wire/control-frame.h"
+#include "wire/frame.h"
 
 #include <errno.h>
 #include <stdlib.h>

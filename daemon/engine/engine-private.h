@@ -6,10 +6,10 @@
  */
 #pragma once
 
+#include "base/clock.h"
 #include "engine/accounts.h"
 #include "engine/admission.h"
 #include "engine/client-io.h"
-#include "engine/clock.h"
 #include "engine/command-cost.h"
 #include "engine/control.h"
 #include "engine/engine.h"

@@ -31,8 +31,8 @@
  */
 #pragma once
 
+#include "base/heap.h"
 #include "base/list.h"
-#include "engine/heap.h"
 #include "rm/rm.h"
 
 #include <stdint.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tpm/tcti.h"
 
+#include "base/clock.h"
 #include "rm/chip.h"
 #include "rm/rc.h"
 #include "tpm/fault.h"
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <tss2/tss2_tcti.h>
 #include <tss2/tss2_tctildr.h>
 #include <unistd.h>
@@ -41,14 +41,6 @@ static struct tcti *tcti_of(struct rm_tpm *tpm)
     return (struct tcti *)(void *)((char *)tpm - offsetof(struct tcti, tpm));
 }
 
-static int64_t tcti_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* The event data that stands for the waiter's descriptor and for a poll handle of the TPM. */
 enum { TCTI_EVENT_WAITER, TCTI_EVENT_TPM };
 
@@ -59,7 +51,7 @@ enum { TCTI_EVENT_WAITER, TCTI_EVENT_TPM };
 static int tcti_wait(struct tcti *tcti, int pause)
 {
     struct epoll_event events[TCTI_MAX_HANDLES + 1];
-    int64_t until = tcti_now() + pause;
+    int64_t until = clock_now() + pause;
 
     for (;;) {
         int timeout = tcti->waiter.timeout ? tcti->waiter.timeout(tcti->waiter.data) : -1;
@@ -69,7 +61,7 @@ static int tcti_wait(struct tcti *tcti, int pause)
         if (timeout == TCTI_GIVE_UP)
             return -ECANCELED;
         if (pause >= 0) {
-            int64_t left = until - tcti_now();
+            int64_t left = until - clock_now();
 
             if (left <= 0 || left > pause)
                 return 0;
@@ -150,7 +142,7 @@ static int tcti_exchange(struct tcti *tcti, const uint8_t *command, size_t size,
 {
     int error = -EIO;
 
-    atomic_store(&tcti->busy_since, tcti_now());
+    atomic_store(&tcti->busy_since, clock_now());
     if (Tss2_Tcti_Transmit(tcti->context, size, command) == TSS2_RC_SUCCESS)
         error = tcti_receive(tcti, response, capacity, response_size);
     atomic_store(&tcti->busy_since, 0);
@@ -283,7 +275,7 @@ uint32_t tcti_open(struct tcti *tcti, const char *conf)
         return TSS2_TCTI_RC_MEMORY;
     if (!tpm_fault_may_open(conf))
         return TSS2_TCTI_RC_BAD_VALUE;
-    atomic_store(&tcti->busy_since, tcti_now());
+    atomic_store(&tcti->busy_since, clock_now());
     rc = Tss2_TctiLdr_Initialize(conf, &tcti->context);
     atomic_store(&tcti->busy_since, 0);
     if (rc != TSS2_RC_SUCCESS) {

@@ -20,6 +20,7 @@ PURE = re.compile(
     r"(assert|endian|errno|inttypes|limits|math|stdalign|stdarg|stdbool|stddef|stdint|stdio"
     r"|stdlib|string)\.h$|tss2/tss2_(common|mu|tpm2_types)\.h$"
 )
+CLOCK = "daemon/base/clock.h"
 # GLib is for the front ends on the bus and the wiring.
 GLIB_FILES = re.compile(r"daemon/bus/|daemon/[^/]+$")
 
@@ -60,6 +61,8 @@ def check_quoted(root, path, name):
     below = layer_of(target)
     if below is None:
         return "leads out of the daemon"
+    if target == CLOCK and own < WIRING and LAYERS[own] in PURE_LAYERS:
+        return f"{LAYERS[own]}/ has no clock"
     return None if below <= own else "points up"
 
 
@@ -127,9 +130,12 @@ SAMPLES = [
             "client-tcti/conf.c": '#include "rm/rc.h"\n',
             "daemon/rm/rc.h": '#include "../../tests/support/s.h"\n',
             "tests/support/s.h": "",
+            "daemon/base/clock.h": "",
+            "daemon/tpm/u.c": '#include "base/clock.h"\n',
+            "daemon/wire/w.c": '#include "base/clock.h"\n',
         },
         ["conf.c.*client library may", "tcti.c.*GLib", "n.c.*no layer", "rc.h.*leads out",
-         "t.c.*gio.h: GLib", "t.c.*generated headers"],
+         "t.c.*gio.h: GLib", "t.c.*generated headers", "w.c.*no clock"],
     ),
 ]
 

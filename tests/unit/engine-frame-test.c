@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Framing of a stream of commands, and a client's socket that gives it in pieces. */
 #include "engine/client-io.h"
-#include "engine/frame.h"
+#include "wire/frame.h"
 #include "wire/header.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "engine/heap.h"
+#include "base/heap.h"
 
 /* Makes one heap of two: the later root becomes the first child of the earlier one. */
 static struct heap_node *heap_meld(heap_before_fn *before, struct heap_node *a, struct heap_node *b)

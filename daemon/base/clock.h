@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The engine's time: monotonic, which stands still while the machine sleeps. It may jump ahead when
+ * Time: monotonic, which stands still while the machine sleeps. It may jump ahead when
  * the process was stopped; should it ever go back, nothing waits for it to catch up. Any thread.
  */
 #pragma once

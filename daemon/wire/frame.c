@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "engine/frame.h"
+#include "wire/frame.h"
 
 #include "wire/header.h"
 
