@@ -230,16 +230,16 @@ int bus_message_read(struct bus_message *message, const uint8_t *bytes, size_t s
 
     if (size < BUS_MESSAGE_FIXED_SIZE || bus_message_size(bytes) != size
         || !bus_message_sizes(bytes, &fields, &body))
-        return EBADMSG;
+        return -EBADMSG;
     *message = (struct bus_message){.type = bytes[1], .signature = ""};
     reader.big = bytes[0] == 'B';
     reader.end = BUS_MESSAGE_FIXED_SIZE + fields;
     if (!bus_message_read_fields(&reader, message, &seen))
-        return EBADMSG;
+        return -EBADMSG;
     if (message->type <= BUS_MESSAGE_SIGNAL && (bus_message_required[message->type] & ~seen) != 0)
-        return EBADMSG;
+        return -EBADMSG;
     reader.end = size;
-    return bus_value_align(&reader, 8) && bus_message_read_body(&reader, message) ? 0 : EBADMSG;
+    return bus_value_align(&reader, 8) && bus_message_read_body(&reader, message) ? 0 : -EBADMSG;
 }
 
 bool bus_message_is_unique_name(const char *name)

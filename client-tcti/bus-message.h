@@ -57,7 +57,7 @@ size_t bus_message_build(uint8_t out[BUS_MESSAGE_CALL_MAX], const struct bus_mes
  * or 0 when they begin none or a longer one. */
 size_t bus_message_size(const uint8_t fixed[BUS_MESSAGE_FIXED_SIZE]);
 
-/* Reads the message that the `size` bytes are. Returns 0, or EBADMSG when they are none. */
+/* Reads the message that the `size` bytes are. Returns 0, or -EBADMSG when they are none. */
 int bus_message_read(struct bus_message *message, const uint8_t *bytes, size_t size);
 
 /* Whether `name` has the form of the names that a bus gives: D-Bus specification, "Bus names". */

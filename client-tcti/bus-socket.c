@@ -34,7 +34,7 @@ int bus_socket_send(int fd, const void *bytes, size_t size, int64_t deadline)
         } else if (errno == EAGAIN) {
             failed = deadline_poll(fd, POLLOUT, deadline);
         } else if (errno != EINTR) {
-            failed = errno;
+            failed = -errno;
         }
     }
     return failed;
@@ -45,7 +45,7 @@ static int bus_socket_collect(struct msghdr *message, struct bus_socket_fds *fds
 {
     struct cmsghdr *control;
     size_t i, count;
-    int fd, failed = message->msg_flags & MSG_CTRUNC ? EBADMSG : 0;
+    int fd, failed = message->msg_flags & MSG_CTRUNC ? -EBADMSG : 0;
 
     for (control = CMSG_FIRSTHDR(message); control != NULL;
          control = CMSG_NXTHDR(message, control)) {
@@ -58,7 +58,7 @@ static int bus_socket_collect(struct msghdr *message, struct bus_socket_fds *fds
                 fds->fds[fds->count++] = fd;
             } else {
                 close(fd);
-                failed = EBADMSG;
+                failed = -EBADMSG;
             }
         }
     }
@@ -90,12 +90,12 @@ int bus_socket_receive(int fd, void *bytes, size_t size, size_t *done, struct bu
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (got < 0)
-            return errno;
+            return -errno;
         failed = bus_socket_collect(&message, fds);
         if (failed != 0)
             return failed;
         if (got == 0)
-            return ECONNRESET;
+            return -ECONNRESET;
         *done += (size_t)got;
     }
     return 0;
@@ -206,20 +206,21 @@ static int bus_socket_hear(int fd, char answer[LINES_MAX_BYTES], size_t *used, i
     int failed;
 
     if (*used == LINES_MAX_BYTES - 1)
-        return EBADMSG;
+        return -EBADMSG;
     failed = deadline_poll(fd, POLLIN, deadline);
     if (failed != 0)
         return failed;
     got = recv(fd, answer + *used, LINES_MAX_BYTES - 1 - *used, MSG_DONTWAIT);
     if (got < 0)
-        return errno == EINTR || errno == EAGAIN ? 0 : errno;
+        return errno == EINTR || errno == EAGAIN ? 0 : -errno;
     *used += (size_t)got;
     answer[*used] = '\0';
-    return got == 0 ? ECONNRESET : 0;
+    return got == 0 ? -ECONNRESET : 0;
 }
 
-/* What the lines of the bus say to a client: 0, EACCES or another errno; EAGAIN while they are not
- * whole. Nothing may follow them: no message was sent that could have an answer. */
+/* What the lines of the bus say to a client: 0, -EACCES or another negative errno; -EAGAIN
+ * while they are not whole. Nothing may follow them: no message was sent that could have an answer.
+ */
 static int bus_socket_judge(const char *answer)
 {
     static const char agree[] = "AGREE_UNIX_FD\r\n";
@@ -230,13 +231,13 @@ static int bus_socket_judge(const char *answer)
     for (i = 0; i < sizeof(starts) / sizeof(starts[0]); i++, answer = end + 2) {
         end = strstr(answer, "\r\n");
         if (end == NULL)
-            return EAGAIN;
+            return -EAGAIN;
         if (strncmp(answer, starts[i], strlen(starts[i])) != 0)
-            return EACCES;
+            return -EACCES;
     }
     if (strstr(answer, "\r\n") == NULL)
-        return EAGAIN;
-    return strcmp(answer, agree) == 0 ? 0 : EPROTONOSUPPORT;
+        return -EAGAIN;
+    return strcmp(answer, agree) == 0 ? 0 : -EPROTONOSUPPORT;
 }
 
 /*
@@ -244,7 +245,7 @@ static int bus_socket_judge(const char *answer)
  * message does not hang on the answers, so it is said at once, but for the end of it: a filtering
  * proxy does not take that before the answers. The user is not named: the bus then takes the
  * kernel's word, which is right where the client's own number is one of its user namespace. Returns
- * 0, EACCES or another errno.
+ * 0, -EACCES or another negative errno.
  */
 static int bus_socket_authenticate(int fd, int64_t deadline)
 {
@@ -261,32 +262,30 @@ static int bus_socket_authenticate(int fd, int64_t deadline)
             failed = bus_socket_judge(answer);
         if (failed == 0)
             return 0;
-        if (failed == EAGAIN)
+        if (failed == -EAGAIN)
             failed = 0;
     }
     return failed;
 }
 
-TSS2_RC bus_socket_open(int *fd, enum conf_bus bus, int64_t deadline, char *why, size_t why_size)
+int bus_socket_open(enum conf_bus bus, int64_t deadline, char *why, size_t why_size)
 {
     const char *name = bus == CONF_BUS_SESSION ? "session" : "system";
     char address[1024];
-    int failed;
+    int fd, failed;
 
     if (!bus_socket_address(address, sizeof(address), bus)) {
         snprintf(why, why_size,
                  "no address of the %s bus: set DBUS_SESSION_BUS_ADDRESS or XDG_RUNTIME_DIR", name);
-        return TSS2_TCTI_RC_NO_CONNECTION;
+        return -EDESTADDRREQ;
     }
-    *fd = bus_socket_connect(address, deadline);
-    failed = *fd < 0 ? -*fd : bus_socket_authenticate(*fd, deadline);
+    fd = bus_socket_connect(address, deadline);
+    failed = fd < 0 ? fd : bus_socket_authenticate(fd, deadline);
     if (failed == 0)
-        return TSS2_RC_SUCCESS;
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
+        return fd;
+    if (fd >= 0)
+        close(fd);
     snprintf(why, why_size, "cannot connect to the %s bus at %.120s: %s", name, address,
-             strerror(failed));
-    return failed == EACCES || failed == EPERM ? TSS2_TCTI_RC_NOT_PERMITTED
-                                               : TSS2_TCTI_RC_NO_CONNECTION;
+             strerror(-failed));
+    return failed;
 }

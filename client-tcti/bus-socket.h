@@ -3,12 +3,14 @@
  * A D-Bus connection as far as messages are opaque bytes: finding the bus, authenticating to it,
  * and moving bytes and descriptors. libc only. The descriptor is closed on exec; no thread exists
  * behind it, so a forked child need only close it.
+ *
+ * Functions that can fail return a negative errno: -ETIMEDOUT when the deadline came first. Else
+ * they return a descriptor where they make one, and 0 where they do not.
  */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
-#include <tss2/tss2_tcti.h>
 
 #include "conf.h"
 
@@ -24,9 +26,9 @@ struct bus_socket_fds {
 };
 
 /* Connects to the bus and authenticates, with descriptor passing agreed on; BUS_SOCKET_BEGIN is the
- * next to be sent. Returns a TSS2_RC of
- * the TCTI layer; when it is not 0, a sentence is in the `why_size` bytes at `why`. */
-TSS2_RC bus_socket_open(int *fd, enum conf_bus bus, int64_t deadline, char *why, size_t why_size);
+ * next to be sent. Returns a descriptor; or a negative errno, -EACCES or -EPERM where the bus does
+ * not let this user in, with a sentence in the `why_size` bytes at `why`. */
+int bus_socket_open(enum conf_bus bus, int64_t deadline, char *why, size_t why_size);
 
 /*
  * Connects to the first address in the D-Bus address list `addresses` that takes a connection.
@@ -35,11 +37,11 @@ TSS2_RC bus_socket_open(int *fd, enum conf_bus bus, int64_t deadline, char *why,
  */
 int bus_socket_connect(const char *addresses, int64_t deadline);
 
-/* Sends all bytes. Returns 0, ETIMEDOUT or an errno. */
+/* Sends all bytes. */
 int bus_socket_send(int fd, const void *bytes, size_t size, int64_t deadline);
 
 /* Receives `size` bytes, adding descriptors that come along to `fds`; `*done` counts the bytes.
- * Returns 0, ETIMEDOUT, an errno, or EBADMSG for more descriptors than there is room for. */
+ * -EBADMSG for more descriptors than there is room for. */
 int bus_socket_receive(int fd, void *bytes, size_t size, size_t *done, struct bus_socket_fds *fds,
                        int64_t deadline);
 

@@ -81,9 +81,9 @@ static void connect_dbus_drop(struct connect_dbus_peer *peer)
 static TSS2_RC connect_dbus_broken(struct connect_dbus_peer *peer, int failed, bool cut, char *why)
 {
     snprintf(why, CONNECT_DBUS_WHY, "%s",
-             failed == ETIMEDOUT ? "no answer in time; is the daemon stopped or overloaded?"
-                                 : strerror(failed));
-    if (failed != ETIMEDOUT || cut)
+             failed == -ETIMEDOUT ? "no answer in time; is the daemon stopped or overloaded?"
+                                  : strerror(-failed));
+    if (failed != -ETIMEDOUT || cut)
         connect_dbus_drop(peer);
     return TSS2_TCTI_RC_IO_ERROR;
 }
@@ -127,7 +127,7 @@ static TSS2_RC connect_dbus_receive(struct connect_dbus_peer *peer, struct bus_m
         return connect_dbus_broken(peer, failed, done > 0, why);
     size = bus_message_size(fixed);
     if (size == 0)
-        return connect_dbus_broken(peer, EBADMSG, true, why);
+        return connect_dbus_broken(peer, -EBADMSG, true, why);
     free(peer->bytes);
     peer->bytes = malloc(size);
     if (peer->bytes == NULL) {
@@ -180,7 +180,7 @@ static TSS2_RC connect_dbus_call(struct connect_dbus_peer *peer, struct bus_mess
         bus_socket_fds_close(fds);
         /* Not even a bus that never falls silent holds a call past its deadline. */
         if (deadline_left_ms(deadline) == 0)
-            rc = connect_dbus_broken(peer, ETIMEDOUT, false, why);
+            rc = connect_dbus_broken(peer, -ETIMEDOUT, false, why);
     }
     if (rc == TSS2_RC_SUCCESS && reply->type == BUS_MESSAGE_ERROR) {
         rc = connect_dbus_refused(reply, why);
@@ -264,6 +264,13 @@ void connect_dbus_close(struct connect_dbus_peer *peer)
     free(peer);
 }
 
+/* A bus that bus_socket_open() could not connect to. */
+static TSS2_RC connect_dbus_unreached(int failed)
+{
+    return failed == -EACCES || failed == -EPERM ? TSS2_TCTI_RC_NOT_PERMITTED
+                                                 : TSS2_TCTI_RC_NO_CONNECTION;
+}
+
 TSS2_RC connect_dbus_open(struct connect_dbus_peer **peer, int *fd, enum conf_bus bus,
                           const char *bus_name, int64_t deadline, char *why)
 {
@@ -272,10 +279,9 @@ TSS2_RC connect_dbus_open(struct connect_dbus_peer **peer, int *fd, enum conf_bu
 
     if (opened == NULL)
         return connect_dbus_no_memory(why);
-    opened->bus = -1;
-    rc = bus_socket_open(&opened->bus, bus, deadline, why, CONNECT_DBUS_WHY);
-    if (rc == TSS2_RC_SUCCESS)
-        rc = connect_dbus_hello(opened, deadline, why);
+    opened->bus = bus_socket_open(bus, deadline, why, CONNECT_DBUS_WHY);
+    rc = opened->bus >= 0 ? connect_dbus_hello(opened, deadline, why)
+                          : connect_dbus_unreached(opened->bus);
     if (rc == TSS2_RC_SUCCESS)
         rc = connect_dbus_create(opened, fd, bus_name, deadline, why);
     if (rc == TSS2_RC_SUCCESS) {

@@ -21,14 +21,14 @@ static int connect_socket_bounded(int fd, const struct sockaddr_un *address, soc
     do {
         left = deadline_left_ms(deadline);
         if (left == 0)
-            return ETIMEDOUT;
+            return -ETIMEDOUT;
         wait = (struct timeval){left / 1000, left % 1000 * 1000};
         if (left > 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) != 0)
-            return errno;
+            return -errno;
         if (connect(fd, (const struct sockaddr *)address, size) == 0)
             return 0;
     } while (errno == EINTR);
-    return errno == EAGAIN ? ETIMEDOUT : errno;
+    return errno == EAGAIN ? -ETIMEDOUT : -errno;
 }
 
 int connect_socket(const char *path, size_t length, int64_t deadline)
@@ -50,5 +50,5 @@ int connect_socket(const char *path, size_t length, int64_t deadline)
     if (failed == 0)
         return fd;
     close(fd);
-    return -failed;
+    return failed;
 }

@@ -115,17 +115,17 @@ static TSS2_RC connection_open_dbus(struct connection *connection, const struct 
 static const char *connection_remedy(int failed)
 {
     switch (failed) {
-    case ENOENT:
-    case ENOTDIR:
-    case ECONNREFUSED:
+    case -ENOENT:
+    case -ENOTDIR:
+    case -ECONNREFUSED:
         return "is it running?";
-    case EACCES:
-    case EPERM:
+    case -EACCES:
+    case -EPERM:
         return "is this user in the group of that socket?";
-    case ETIMEDOUT:
+    case -ETIMEDOUT:
         return "is it stopped?";
-    case EMFILE:
-    case ENFILE:
+    case -EMFILE:
+    case -ENFILE:
         return "close some descriptors, or raise the limit of open files";
     default:
         return "see its log";
@@ -135,7 +135,7 @@ static const char *connection_remedy(int failed)
 /* Whether nobody listens there, so that the daemon may still be found, or started, over D-Bus. */
 static bool connection_nobody(int failed)
 {
-    return failed == ENOENT || failed == ENOTDIR || failed == ECONNREFUSED;
+    return failed == -ENOENT || failed == -ENOTDIR || failed == -ECONNREFUSED;
 }
 
 static TSS2_RC connection_open_any(struct connection *connection, const struct conf *conf)
@@ -148,10 +148,10 @@ static TSS2_RC connection_open_any(struct connection *connection, const struct c
     fd = connect_socket(conf->socket, strlen(conf->socket), deadline);
     if (fd >= 0)
         return connection_open_socket(connection, fd, conf->socket, deadline);
-    if (conf->transport == CONF_DEFAULT && connection_nobody(-fd))
+    if (conf->transport == CONF_DEFAULT && connection_nobody(fd))
         return connection_open_dbus(connection, conf, deadline);
     logger_error("cannot connect to tabrmd at %s: %s; %s", conf->socket, strerror(-fd),
-                 connection_remedy(-fd));
+                 connection_remedy(fd));
     return fd == -EACCES || fd == -EPERM ? TSS2_TCTI_RC_NOT_PERMITTED : TSS2_TCTI_RC_NO_CONNECTION;
 }
 
@@ -192,7 +192,7 @@ TSS2_RC connection_take(struct connection *connection)
     int failed = turn_take(&connection->turn, &first);
 
     if (failed != 0) {
-        logger_error("cannot lock the connection that this process shares: %s", strerror(failed));
+        logger_error("cannot lock the connection that this process shares: %s", strerror(-failed));
         return TSS2_TCTI_RC_IO_ERROR;
     }
     if (!first)
@@ -207,7 +207,7 @@ TSS2_RC connection_take(struct connection *connection)
         return TSS2_RC_SUCCESS;
     logger_error("a process that shared the connection ended, and what it left undone cannot be "
                  "finished: %s",
-                 strerror(failed));
+                 strerror(-failed));
     turn_give(&connection->turn);
     return TSS2_TCTI_RC_IO_ERROR;
 }

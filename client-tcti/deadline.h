@@ -42,7 +42,8 @@ static inline int deadline_left_ms(int64_t deadline)
     return left <= 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
-/* Waits until `fd` is ready for `events`, or has failed. Returns 0, ETIMEDOUT, or an errno. */
+/* Waits until `fd` is ready for `events`, or has failed. Returns 0, -ETIMEDOUT or another
+ * negative errno. */
 static inline int deadline_poll(int fd, short events, int64_t deadline)
 {
     struct pollfd poll_fd = {.fd = fd, .events = events};
@@ -53,8 +54,8 @@ static inline int deadline_poll(int fd, short events, int64_t deadline)
         if (count > 0)
             return 0;
         if (count == 0)
-            return ETIMEDOUT;
+            return -ETIMEDOUT;
         if (errno != EINTR)
-            return errno;
+            return -errno;
     }
 }

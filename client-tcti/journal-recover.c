@@ -8,13 +8,13 @@
 #include "logger.h"
 #include "stream.h"
 
-/* Waits where a call on the socket says that it would block. Returns 0 to try again, or an errno.
- */
+/* Waits where a call on the socket says that it would block. Returns 0 to try again, or a negative
+ * errno. */
 static int recover_again(int fd, short events)
 {
     if (errno == EINTR)
         return 0;
-    return errno == EAGAIN ? deadline_poll(fd, events, DEADLINE_NEVER) : errno;
+    return errno == EAGAIN ? deadline_poll(fd, events, DEADLINE_NEVER) : -errno;
 }
 
 /* Sends the rest of the frame, which the journal holds if it is not too large. */
@@ -22,7 +22,7 @@ static int recover_send(struct journal *journal, int fd)
 {
     size_t size = journal->page->size, sent;
     ssize_t done;
-    int failed = size <= JOURNAL_FRAME_MAX ? 0 : EPIPE;
+    int failed = size <= JOURNAL_FRAME_MAX ? 0 : -EPIPE;
 
     while (failed == 0 && (sent = journal_sent(journal)) < size) {
         done = journal_send(journal, fd, journal->page->frame + sent, size - sent);
@@ -45,7 +45,7 @@ static int recover_take(struct journal *journal, int fd, size_t total)
         got = journal_receive(journal, fd, dropped,
                               missing < sizeof(dropped) ? missing : sizeof(dropped), 0);
         if (got == 0)
-            failed = ECONNRESET;
+            failed = -ECONNRESET;
         else if (got < 0)
             failed = recover_again(fd, POLLIN);
     }
@@ -59,7 +59,7 @@ static int recover_header(struct journal *journal, int fd, size_t at, struct hea
     int failed;
 
     if (at + HEADER_SIZE > JOURNAL_SEEN_MAX)
-        return EPIPE; /* more control replies than the journal remembers */
+        return -EPIPE; /* more control replies than the journal remembers */
     failed = recover_take(journal, fd, at + HEADER_SIZE);
     if (failed == 0)
         *header = header_load(journal->page->seen + at);
@@ -78,10 +78,10 @@ static int recover_replies(struct journal *journal, int fd, size_t *at, bool all
         if (failed != 0)
             return failed;
         if (header.tag != CONTROL_FRAME_TAG)
-            return all ? EBADMSG : 0;
+            return all ? -EBADMSG : 0;
         if (header.size != CONTROL_FRAME_REPLY_SIZE
             || (header.code == CONTROL_FRAME_SET_LOCALITY && *late == 0))
-            return EBADMSG;
+            return -EBADMSG;
         failed = recover_take(journal, fd, *at + CONTROL_FRAME_REPLY_SIZE);
         if (failed != 0)
             return failed;
@@ -103,7 +103,7 @@ static int recover_response(struct journal *journal, int fd, bool control, unsig
     if (failed != 0)
         return failed;
     if (header.size < HEADER_SIZE || header.size > STREAM_MAX_RESPONSE)
-        return EBADMSG;
+        return -EBADMSG;
     failed = recover_take(journal, fd, at + header.size);
     if (failed != 0)
         return failed;
@@ -111,7 +111,7 @@ static int recover_response(struct journal *journal, int fd, bool control, unsig
     if (behind == 0)
         return 0;
     return control ? recover_take(journal, fd, journal->taken + CONTROL_FRAME_REPLY_SIZE - behind)
-                   : EBADMSG;
+                   : -EBADMSG;
 }
 
 /* The phases follow one another: what was sent has an answer. */
@@ -133,7 +133,7 @@ static int recover_phases(struct journal *journal, int fd, bool control, unsigne
     if (phase == JOURNAL_RECEIVING)
         return recover_response(journal, fd, control, late);
     if (phase != JOURNAL_AWAITING)
-        return EPIPE;
+        return -EPIPE;
     *late += 1;
     return recover_replies(journal, fd, &at, true, late);
 }

@@ -7,7 +7,7 @@
 /*
  * Finishes what the journal of the connection `fd` says was begun: sends the rest of a frame of
  * which a part was sent, takes the rest of its answer and drops it. Waits as long as the daemon
- * takes. `control` says whether control replies may come. Returns 0, or an errno after which the
- * connection is of no more use, and the journal says so.
+ * takes. `control` says whether control replies may come. Returns 0, or a negative errno after
+ * which the connection is of no more use, and the journal says so.
  */
 int journal_recover(struct journal *journal, int fd, bool control);

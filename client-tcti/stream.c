@@ -41,7 +41,7 @@ void stream_forked(struct stream *stream)
     stream->held_size = stream->held_room = 0;
 }
 
-/* Sends all of `bytes`, counted in `journal` if there is one. Returns 0 or an errno. */
+/* Sends all of `bytes`, counted in `journal` if there is one. Returns 0 or a negative errno. */
 static int stream_push(int fd, struct journal *journal, const uint8_t *bytes, size_t size)
 {
     ssize_t sent;
@@ -57,8 +57,8 @@ static int stream_push(int fd, struct journal *journal, const uint8_t *bytes, si
         }
         if (errno == EINTR)
             continue;
-        failed = errno;
-        if (failed == EAGAIN)
+        failed = -errno;
+        if (failed == -EAGAIN)
             failed = deadline_poll(fd, POLLOUT, DEADLINE_NEVER);
         if (failed != 0)
             return failed;
@@ -68,7 +68,7 @@ static int stream_push(int fd, struct journal *journal, const uint8_t *bytes, si
 
 static TSS2_RC stream_broke_sending(const struct stream *stream, int failed)
 {
-    stream_error(stream, "the connection to tabrmd broke while sending: %s", strerror(failed));
+    stream_error(stream, "the connection to tabrmd broke while sending: %s", strerror(-failed));
     return TSS2_TCTI_RC_IO_ERROR;
 }
 
@@ -96,7 +96,7 @@ static TSS2_RC stream_recv(struct stream *stream, uint8_t *out, size_t room, int
         flags |= MSG_DONTWAIT;
     for (;;) {
         failed = wait ? deadline_poll(stream->fd, POLLIN, deadline) : 0;
-        if (failed == ETIMEDOUT)
+        if (failed == -ETIMEDOUT)
             return TSS2_TCTI_RC_TRY_AGAIN;
         if (failed == 0) {
             count = stream->journal != NULL && (flags & MSG_PEEK) == 0
@@ -106,16 +106,16 @@ static TSS2_RC stream_recv(struct stream *stream, uint8_t *out, size_t room, int
                 *got = (size_t)count;
                 return TSS2_RC_SUCCESS;
             }
-            failed = count < 0 ? errno : ECONNRESET;
+            failed = count < 0 ? -errno : -ECONNRESET;
         }
-        if (failed == EAGAIN && deadline == DEADLINE_NOW)
+        if (failed == -EAGAIN && deadline == DEADLINE_NOW)
             return TSS2_TCTI_RC_TRY_AGAIN;
-        if (failed == EAGAIN)
+        if (failed == -EAGAIN)
             wait = true;
-        else if (failed != EINTR)
+        else if (failed != -EINTR)
             break;
     }
-    stream_error(stream, "tabrmd closed the connection: %s", strerror(failed));
+    stream_error(stream, "tabrmd closed the connection: %s", strerror(-failed));
     return TSS2_TCTI_RC_IO_ERROR;
 }
 

@@ -10,7 +10,7 @@ enum turn_byte { TURN, QUEUE, MAKER };
 /* What a process waits before it asks again for a lock in what the kernel takes for a deadlock. */
 #define TURN_DEADLOCK_MS 2
 
-/* Returns 0 or an errno. */
+/* Returns 0 or a negative errno. */
 static int turn_lock(const struct turn *turn, enum turn_byte byte, short type, int command)
 {
     struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
@@ -19,7 +19,7 @@ static int turn_lock(const struct turn *turn, enum turn_byte byte, short type, i
     do
         done = fcntl(turn->fd, command, &lock);
     while (done < 0 && errno == EINTR);
-    return done < 0 ? errno : 0;
+    return done < 0 ? -errno : 0;
 }
 
 /*
@@ -33,7 +33,7 @@ static int turn_wait(const struct turn *turn, enum turn_byte byte)
 
     for (;;) {
         failed = turn_lock(turn, byte, F_WRLCK, F_SETLKW);
-        if (failed != EDEADLK)
+        if (failed != -EDEADLK)
             return failed;
         poll(NULL, 0, TURN_DEADLOCK_MS);
     }
@@ -61,7 +61,7 @@ void turn_forked(struct turn *turn)
     pthread_mutex_init(&turn->mutex, NULL);
 }
 
-/* Returns 0 or an errno; then no lock is held. */
+/* Returns 0 or a negative errno; then no lock is held. */
 static int turn_queue(struct turn *turn)
 {
     int failed;

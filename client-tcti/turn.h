@@ -69,8 +69,8 @@ void turn_init(struct turn *turn, int fd, struct journal_page *page);
 /* Makes a child forget what its parent held. */
 void turn_forked(struct turn *turn);
 
-/* Waits for the turn. Returns 0 or an errno. `*first` says whether this process did not have it
- * already. */
+/* Waits for the turn. Returns 0 or a negative errno. `*first` says whether this process did not
+ * have it already. */
 int turn_take(struct turn *turn, bool *first);
 
 /* Takes part in a turn that this process has. False when it has none. */

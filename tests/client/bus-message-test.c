@@ -167,7 +167,7 @@ static void expect_no_other_body(const uint8_t *bytes, size_t size)
     for (other = 0; other <= body + 1; other++) {
         set_body_size(changed, other);
         assert_int_equal(bus_message_read(&message, changed, size - body + other),
-                         other == body ? 0 : EBADMSG);
+                         other == body ? 0 : -EBADMSG);
     }
 }
 
