@@ -12,8 +12,7 @@
 
 /* "Header Fields". */
 enum bus_message_field {
-    FIELD_INVALID,
-    FIELD_PATH,
+    FIELD_PATH = 1,
     FIELD_INTERFACE,
     FIELD_MEMBER,
     FIELD_ERROR_NAME,
@@ -21,24 +20,12 @@ enum bus_message_field {
     FIELD_DESTINATION,
     FIELD_SENDER,
     FIELD_SIGNATURE,
-    FIELD_UNIX_FDS,
-    FIELDS,
 };
 
-static const char bus_message_field_types[FIELDS] = {
+static const char bus_message_field_types[] = {
     [FIELD_PATH] = 'o',       [FIELD_INTERFACE] = 's',    [FIELD_MEMBER] = 's',
     [FIELD_ERROR_NAME] = 's', [FIELD_REPLY_SERIAL] = 'u', [FIELD_DESTINATION] = 's',
-    [FIELD_SENDER] = 's',     [FIELD_SIGNATURE] = 'g',    [FIELD_UNIX_FDS] = 'u',
-};
-
-#define BIT(field) (1u << (field))
-
-/* The fields that a message of the type must have. */
-static const unsigned bus_message_required[] = {
-    [BUS_MESSAGE_METHOD_CALL] = BIT(FIELD_PATH) | BIT(FIELD_MEMBER),
-    [BUS_MESSAGE_METHOD_RETURN] = BIT(FIELD_REPLY_SERIAL),
-    [BUS_MESSAGE_ERROR] = BIT(FIELD_ERROR_NAME) | BIT(FIELD_REPLY_SERIAL),
-    [BUS_MESSAGE_SIGNAL] = BIT(FIELD_PATH) | BIT(FIELD_INTERFACE) | BIT(FIELD_MEMBER),
+    [FIELD_SENDER] = 's',     [FIELD_SIGNATURE] = 'g',
 };
 
 /* Bytes that are written one after the other. BUS_MESSAGE_CALL_MAX has room for them all. */
@@ -128,72 +115,73 @@ size_t bus_message_build(uint8_t out[BUS_MESSAGE_CALL_MAX], const struct bus_mes
     return writer.at;
 }
 
-/* The value of a known field, whose type is the right one. */
-static bool bus_message_read_field(struct bus_value_reader *reader, struct bus_message *message,
-                                   enum bus_message_field field)
+/* One text of the header, which comes once. */
+static bool bus_message_read_text(struct bus_value_reader *reader, const char **text,
+                                  size_t length_size)
 {
-    const char *text = NULL;
-    uint64_t value = 1;
-    bool good;
-
-    good = bus_message_field_types[field] == 'u'   ? bus_value_integer(reader, &value, 4)
-           : bus_message_field_types[field] == 'g' ? bus_value_signature(reader, &text)
-           : bus_message_field_types[field] == 'o' ? bus_value_path(reader, &text)
-                                                   : bus_value_string(reader, &text, 4);
-    if (field == FIELD_REPLY_SERIAL)
-        message->reply_serial = (uint32_t)value;
-    else if (field == FIELD_ERROR_NAME)
-        message->error_name = text;
-    else if (field == FIELD_SENDER)
-        message->sender = text;
-    else if (field == FIELD_SIGNATURE)
-        message->signature = text;
-    /* "Message Format": a serial is not zero. */
-    return good && (field != FIELD_REPLY_SERIAL || value != 0);
+    return *text == NULL && bus_value_string(reader, text, length_size);
 }
 
-/* "Header Fields": structs of a code and a variant. Those of a known code have its type, and come
- * once; no code is 0. `*seen` gets the known ones. */
-static bool bus_message_read_fields(struct bus_value_reader *reader, struct bus_message *message,
-                                    unsigned *seen)
+/* The serial of the call that a reply is for, which comes once. "Message Format": it is not 0. */
+static bool bus_message_read_serial(struct bus_value_reader *reader, uint32_t *serial)
+{
+    uint64_t value;
+
+    if (*serial != 0 || !bus_value_integer(reader, &value, 4))
+        return false;
+    *serial = (uint32_t)value;
+    return value != 0;
+}
+
+/* "Header Fields": a struct of a code and a variant. What is not read has a type of one letter, so
+ * that it can be passed over by its size. */
+static bool bus_message_read_field(struct bus_value_reader *reader, struct bus_message *message)
 {
     const char *type;
     uint64_t code;
 
-    while (reader->at < reader->end) {
-        if (!bus_value_align(reader, 8) || !bus_value_integer(reader, &code, 1)
-            || code == FIELD_INVALID)
-            return false;
-        if (code >= FIELDS) {
-            if (!bus_value_skip_variant(reader, 1))
-                return false;
-            continue;
-        }
-        if (!bus_value_string(reader, &type, 1) || type[0] != bus_message_field_types[code]
-            || type[1] != '\0' || (*seen & BIT(code)) != 0
-            || !bus_message_read_field(reader, message, (enum bus_message_field)code))
-            return false;
-        *seen |= BIT(code);
+    if (!bus_value_align(reader, 8) || !bus_value_integer(reader, &code, 1)
+        || !bus_value_string(reader, &type, 1) || strlen(type) != 1)
+        return false;
+    switch (code) {
+    case FIELD_ERROR_NAME:
+        return *type == 's' && bus_message_read_text(reader, &message->error_name, 4);
+    case FIELD_REPLY_SERIAL:
+        return *type == 'u' && bus_message_read_serial(reader, &message->reply_serial);
+    case FIELD_SENDER:
+        return *type == 's' && bus_message_read_text(reader, &message->sender, 4);
+    case FIELD_SIGNATURE:
+        return *type == 'g' && bus_message_read_text(reader, &message->signature, 1);
+    default:
+        return bus_value_skip(reader, *type);
     }
-    return true;
 }
 
-/* The body is what its signature says, to its last byte. */
+static bool bus_message_read_fields(struct bus_value_reader *reader, struct bus_message *message)
+{
+    while (reader->at < reader->end)
+        if (!bus_message_read_field(reader, message))
+            return false;
+    if (message->signature == NULL)
+        message->signature = "";
+    return message->reply_serial != 0
+           && (message->type != BUS_MESSAGE_ERROR || message->error_name != NULL);
+}
+
+/* A body of one number, or one text, is that to its last byte. Of another the text is read that it
+ * begins with, as an error's may. */
 static bool bus_message_read_body(struct bus_value_reader *reader, struct bus_message *message)
 {
-    struct bus_value_reader first = *reader;
     const char *type = message->signature;
+    bool good = true;
 
-    while (*type != '\0')
-        if (!bus_value_skip(reader, &type, 0))
-            return false;
-    if (message->signature[0] == 's')
-        return bus_value_string(&first, &message->text, 4) && reader->at == reader->end;
-    if (message->signature[0] == 't' || message->signature[0] == 'u')
-        return bus_value_integer(&first, &message->number,
-                                 bus_value_alignment(message->signature[0]))
-               && reader->at == reader->end;
-    return reader->at == reader->end;
+    if (strcmp(type, "t") == 0 || strcmp(type, "u") == 0)
+        good = bus_value_integer(reader, &message->number, *type == 't' ? 8 : 4);
+    else if (*type == 's')
+        good = bus_value_string(reader, &message->text, 4);
+    else
+        return true;
+    return good && (type[1] != '\0' || reader->at == reader->end);
 }
 
 /* The sizes that stand in the fixed part, "Message Format". */
@@ -226,17 +214,16 @@ int bus_message_read(struct bus_message *message, const uint8_t *bytes, size_t s
 {
     struct bus_value_reader reader = {bytes, BUS_MESSAGE_FIXED_SIZE, 0, false};
     size_t fields, body;
-    unsigned seen = 0;
 
     if (size < BUS_MESSAGE_FIXED_SIZE || bus_message_size(bytes) != size
         || !bus_message_sizes(bytes, &fields, &body))
         return -EBADMSG;
-    *message = (struct bus_message){.type = bytes[1], .signature = ""};
+    *message = (struct bus_message){.type = bytes[1]};
+    if (message->type != BUS_MESSAGE_METHOD_RETURN && message->type != BUS_MESSAGE_ERROR)
+        return 0;
     reader.big = bytes[0] == 'B';
     reader.end = BUS_MESSAGE_FIXED_SIZE + fields;
-    if (!bus_message_read_fields(&reader, message, &seen))
-        return -EBADMSG;
-    if (message->type <= BUS_MESSAGE_SIGNAL && (bus_message_required[message->type] & ~seen) != 0)
+    if (!bus_message_read_fields(&reader, message))
         return -EBADMSG;
     reader.end = size;
     return bus_value_align(&reader, 8) && bus_message_read_body(&reader, message) ? 0 : -EBADMSG;

@@ -3,10 +3,11 @@
  * D-Bus messages as bytes: building the few calls that this library makes, and reading whatever
  * comes back. libc only, no memory of its own, any thread.
  *
- * A message that breaks the D-Bus specification's "Marshaling", "Valid Signatures" or "Message
- * Format" is refused whole, also where nobody looks at the part that is wrong. What later versions
- * of it may bring (types of messages, flags, header fields) is passed over. Whether a name is of
- * the right form is for those to ask who use it.
+ * Of a reply the header fields are read that say whose it is and what its body is, and a body that
+ * is one number or begins with a text. What is read must be as the D-Bus specification has it in
+ * "Marshaling" and "Message Format", or the message is refused; all the rest, and every message
+ * that is no reply, is dropped by its size. Whether a text is of the right form is for those to ask
+ * who use it.
  */
 #pragma once
 
@@ -38,15 +39,15 @@ struct bus_message_call {
     uint8_t locality;      /* the "y" */
 };
 
-/* Strings are in the bytes that were read. */
+/* Strings are in the bytes that were read. Of what is no reply the type alone is set. */
 struct bus_message {
     uint8_t type;           /* an enum bus_message_type, or a greater number */
-    uint32_t reply_serial;  /* 0 without one */
+    uint32_t reply_serial;  /* of the call that it answers */
     const char *error_name; /* NULL without one, */
     const char *sender;     /* as is this, which can be any text */
     const char *signature;  /* of the body; "" without one */
     const char *text;       /* the body's first argument if it is a string, else NULL */
-    uint64_t number;        /* the same if it is of type "t" or "u", else 0 */
+    uint64_t number;        /* of a body of signature "t" or "u", else 0 */
 };
 
 /* Stores the message at `out` and returns its size, or 0 when a name is empty or too long. That
@@ -57,7 +58,8 @@ size_t bus_message_build(uint8_t out[BUS_MESSAGE_CALL_MAX], const struct bus_mes
  * or 0 when they begin none or a longer one. */
 size_t bus_message_size(const uint8_t fixed[BUS_MESSAGE_FIXED_SIZE]);
 
-/* Reads the message that the `size` bytes are. Returns 0, or -EBADMSG when they are none. */
+/* Reads the message that the `size` bytes are. Returns 0, or -EBADMSG when they are none, or
+ * a reply that is not read. */
 int bus_message_read(struct bus_message *message, const uint8_t *bytes, size_t size);
 
 /* Whether `name` has the form of the names that a bus gives: D-Bus specification, "Bus names". */

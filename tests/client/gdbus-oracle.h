@@ -10,8 +10,8 @@
 enum gdbus_oracle {
     GDBUS_ORACLE_BOTH_READ, /* and understand the same */
     GDBUS_ORACLE_BOTH_REFUSE,
-    GDBUS_ORACLE_WE_REFUSE,     /* what GDBus reads: it does not look at everything */
-    GDBUS_ORACLE_GDBUS_REFUSES, /* what we read */
+    GDBUS_ORACLE_WE_REFUSE,     /* what GDBus reads */
+    GDBUS_ORACLE_GDBUS_REFUSES, /* what we read: we do not look at everything */
     GDBUS_ORACLE_DISAGREE,
 };
 
