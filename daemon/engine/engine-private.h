@@ -11,16 +11,15 @@
 #include "engine/admission.h"
 #include "engine/client-io.h"
 #include "engine/command-cost.h"
-#include "engine/control.h"
 #include "engine/engine.h"
 #include "engine/ledger-file.h"
+#include "engine/mailbox.h"
 #include "engine/neighbours.h"
 #include "engine/scheduler.h"
 #include "rm/rc.h"
 #include "tpm/tcti.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 
 #define ENGINE_BUCKETS 1024 /* a power of 2 */
 #define ENGINE_EVENTS  256
@@ -55,14 +54,10 @@ enum engine_order {
     ENGINE_ORDER_CANCEL,   /* id, token */
     ENGINE_ORDER_LOCALITY, /* id, locality, token */
     ENGINE_ORDER_QUERY,    /* token */
-    ENGINE_ORDER_SLEEP,    /* whether to, is in engine.sleep_wanted */
-    ENGINE_ORDER_ALIVE,    /* nothing to do */
-    ENGINE_ORDER_ACCOUNT,  /* the user database has answered */
-    ENGINE_ORDER_STOP,
 };
 
 struct engine_message {
-    struct control_message head; /* its kind is an enum engine_order */
+    struct mailbox_message head; /* its kind is an enum engine_order */
     struct engine_client *client;
     uint64_t id;
     void *token;
@@ -77,15 +72,10 @@ enum engine_sleep {
 
 struct engine {
     struct engine_events events;
-    struct control control;
+    struct mailbox mailbox;
     pthread_t thread;
     struct admission admission;
     struct accounts *accounts;
-    /* Made beforehand: these must not fail. */
-    struct engine_message stop, alive, fall_asleep, account_told;
-    atomic_flag stop_sent;
-    atomic_bool alive_sent, sleep_sent, account_sent;
-    atomic_bool sleep_wanted;
     bool started; /* there is a thread to join */
 
     /* The rest is the engine thread's alone. */
@@ -246,8 +236,8 @@ void requests_carry_out(struct engine *engine, struct engine_client *client,
 
 /* orders.c */
 
-/* Carries out a bounded number of the waiting messages. Also runs from inside of a running
- * command. */
+/* Carries out a bounded number of the waiting messages, and what the flags ask for. Also runs from
+ * inside of a running command. */
 void orders_serve(struct engine *engine);
 
 /* Refuses the waiting messages. */

@@ -23,7 +23,7 @@ static void engine_take_in(struct engine *engine, int timeout, unsigned rounds)
     for (unsigned round = 0; round < rounds && count == ENGINE_EVENTS; round++) {
         count = epoll_wait(engine->epoll_fd, events, ENGINE_EVENTS, timeout);
         for (int i = 0; i < count; i++) {
-            if (events[i].data.ptr == &engine->control)
+            if (events[i].data.ptr == &engine->mailbox)
                 orders_serve(engine);
             else if (events[i].data.ptr == &engine->listener && round == 0)
                 door_event(engine);
@@ -168,16 +168,16 @@ static int engine_start(struct engine *engine)
 
 static int engine_init(struct engine *engine)
 {
-    struct epoll_event event = {EPOLLIN, {.ptr = &engine->control}};
+    struct epoll_event event = {EPOLLIN, {.ptr = &engine->mailbox}};
     struct tcti_waiter waiter = {
         .serve = engine_waiter_serve, .timeout = engine_waiter_timeout, .data = engine};
-    int error = control_init(&engine->control);
+    int error = mailbox_init(&engine->mailbox);
 
     if (error)
         return error;
     engine->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (engine->epoll_fd < 0
-        || epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, engine->control.fd, &event) < 0)
+        || epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, engine->mailbox.fd, &event) < 0)
         return -errno;
     waiter.fd = engine->epoll_fd;
     engine->tcti = tcti_new(&waiter);
@@ -192,7 +192,6 @@ static void engine_init_lists(struct engine *engine)
     list_init(&engine->visitors);
     list_init(&engine->doubtful);
     list_init(&engine->dead);
-    list_init(&engine->control.messages);
     for (unsigned i = 0; i < ENGINE_BUCKETS; i++)
         list_init(&engine->clients[i]);
 }
@@ -234,8 +233,7 @@ static void engine_account_told(void *data)
 {
     struct engine *engine = data;
 
-    if (!atomic_exchange(&engine->account_sent, true))
-        control_put(&engine->control, &engine->account_told.head, true);
+    mailbox_raise(&engine->mailbox, MAILBOX_ACCOUNT);
 }
 
 /* Users of another priority have accounts of their own, for their priority to be that of nobody
@@ -271,16 +269,7 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
         return NULL;
     }
     engine->events = *events;
-    engine->control.fd = engine->epoll_fd = -1;
-    engine->stop.head.kind = ENGINE_ORDER_STOP;
-    engine->alive.head.kind = ENGINE_ORDER_ALIVE;
-    engine->fall_asleep.head.kind = ENGINE_ORDER_SLEEP;
-    engine->account_told.head.kind = ENGINE_ORDER_ACCOUNT;
-    atomic_flag_clear(&engine->stop_sent);
-    atomic_init(&engine->alive_sent, false);
-    atomic_init(&engine->sleep_sent, false);
-    atomic_init(&engine->account_sent, false);
-    atomic_init(&engine->sleep_wanted, false);
+    engine->mailbox.fd = engine->epoll_fd = -1;
     engine_init_lists(engine);
     engine->listener = listener;
     error = engine_configure(engine, config) && engine_open_accounts(engine, config)
@@ -297,8 +286,7 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
 
 void engine_stop(struct engine *engine)
 {
-    if (!atomic_flag_test_and_set(&engine->stop_sent))
-        control_put(&engine->control, &engine->stop.head, true);
+    mailbox_raise(&engine->mailbox, MAILBOX_STOP);
 }
 
 void engine_free(struct engine *engine)
@@ -315,7 +303,7 @@ void engine_free(struct engine *engine)
     listener_free(engine->listener);
     if (engine->epoll_fd >= 0)
         close(engine->epoll_fd);
-    control_clear(&engine->control);
+    mailbox_clear(&engine->mailbox);
     admission_clear(&engine->admission);
     free(engine->command);
     free(engine->response);
@@ -334,10 +322,8 @@ bool engine_alive(struct engine *engine)
 {
     int64_t since = tcti_busy_since(engine->tcti);
 
-    if (!atomic_exchange(&engine->alive_sent, true)) {
-        control_put(&engine->control, &engine->alive.head, true);
+    if (mailbox_raise(&engine->mailbox, MAILBOX_PING))
         return true;
-    }
     return since != 0 && clock_now() - since < ENGINE_LONGEST_MS;
 }
 
@@ -349,7 +335,7 @@ static int engine_post(struct engine *engine, const struct engine_message *messa
     if (!copy)
         return -ENOMEM;
     *copy = *message;
-    error = control_put(&engine->control, &copy->head, urgent);
+    error = mailbox_put(&engine->mailbox, &copy->head, urgent);
     if (error)
         free(copy);
     return error;
@@ -370,7 +356,7 @@ int engine_connect(struct engine *engine, uint64_t id, uint32_t uid, int fd)
     message->client->id = id;
     message->head.kind = ENGINE_ORDER_CONNECT;
     /* There are no more of these than there may be connections. */
-    control_put(&engine->control, &message->head, true);
+    mailbox_put(&engine->mailbox, &message->head, true);
     return 0;
 }
 
@@ -403,20 +389,12 @@ int engine_query(struct engine *engine, void *token)
     return engine_post(engine, &message, false);
 }
 
-/* Of several orders that wait only the last one counts. */
-static void engine_order_sleep(struct engine *engine, bool wanted)
-{
-    atomic_store(&engine->sleep_wanted, wanted);
-    if (!atomic_exchange(&engine->sleep_sent, true))
-        control_put(&engine->control, &engine->fall_asleep.head, true);
-}
-
 void engine_suspend(struct engine *engine)
 {
-    engine_order_sleep(engine, true);
+    mailbox_raise(&engine->mailbox, MAILBOX_SLEEP);
 }
 
 void engine_resume(struct engine *engine)
 {
-    engine_order_sleep(engine, false);
+    mailbox_raise(&engine->mailbox, MAILBOX_WAKE);
 }

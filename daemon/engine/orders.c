@@ -104,30 +104,27 @@ static void orders_carry_out(struct engine *engine, struct engine_message *messa
     case ENGINE_ORDER_QUERY:
         orders_answer(engine, message->token, TSS2_RC_SUCCESS);
         break;
-    case ENGINE_ORDER_SLEEP:
-        /* This first: an order that comes from here on is sent again. */
-        atomic_store(&engine->sleep_sent, false);
-        engine->sleep = atomic_load(&engine->sleep_wanted) ? ENGINE_FALLING_ASLEEP : ENGINE_AWAKE;
-        return; /* it is a part of the engine, as the next ones are */
-    case ENGINE_ORDER_ALIVE:
-        atomic_store(&engine->alive_sent, false);
-        return;
-    case ENGINE_ORDER_ACCOUNT:
-        atomic_store(&engine->account_sent, false);
-        door_mind(engine);
-        return;
-    case ENGINE_ORDER_STOP:
-        orders_stop(engine);
-        return;
     }
     free(message);
 }
 
 static struct engine_message *orders_take(struct engine *engine)
 {
-    struct control_message *message = control_take(&engine->control);
+    struct mailbox_message *message = mailbox_take(&engine->mailbox);
 
     return message ? list_entry(message, struct engine_message, head) : NULL;
+}
+
+static void orders_follow(struct engine *engine, unsigned flags)
+{
+    if (flags & MAILBOX_SLEEP)
+        engine->sleep = ENGINE_FALLING_ASLEEP;
+    if (flags & MAILBOX_WAKE)
+        engine->sleep = ENGINE_AWAKE;
+    if (flags & MAILBOX_ACCOUNT)
+        door_mind(engine);
+    if (flags & MAILBOX_STOP)
+        orders_stop(engine);
 }
 
 void orders_serve(struct engine *engine)
@@ -139,6 +136,7 @@ void orders_serve(struct engine *engine)
             break;
         orders_carry_out(engine, message);
     }
+    orders_follow(engine, mailbox_take_flags(&engine->mailbox));
 }
 
 void orders_refuse(struct engine *engine)
@@ -148,15 +146,7 @@ void orders_refuse(struct engine *engine)
     while ((message = orders_take(engine))) {
         switch ((enum engine_order)message->head.kind) {
         case ENGINE_ORDER_CONNECT:
-        case ENGINE_ORDER_ALIVE:
-        case ENGINE_ORDER_ACCOUNT:
-        case ENGINE_ORDER_STOP:
             orders_carry_out(engine, message);
-            continue;
-        case ENGINE_ORDER_SLEEP:
-            orders_carry_out(engine, message);
-            if (engine->sleep == ENGINE_FALLING_ASLEEP)
-                engine->events.suspended(engine->events.data);
             continue;
         case ENGINE_ORDER_CANCEL:
         case ENGINE_ORDER_LOCALITY:
@@ -166,4 +156,6 @@ void orders_refuse(struct engine *engine)
         }
         free(message);
     }
+    if (mailbox_take_flags(&engine->mailbox) & MAILBOX_SLEEP)
+        engine->events.suspended(engine->events.data);
 }

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What other threads want of the engine. */
+#include "engine/mailbox.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define MANY 20000
+
+static bool readable(const struct mailbox *mailbox)
+{
+    struct pollfd handle = {mailbox->fd, POLLIN, 0};
+
+    return poll(&handle, 1, 0) == 1;
+}
+
+static void test_order_and_descriptor(void **state)
+{
+    struct mailbox_message messages[3] = {{.kind = 0}, {.kind = 1}, {.kind = 2}};
+    struct mailbox mailbox;
+
+    (void)state;
+    assert_int_equal(mailbox_init(&mailbox), 0);
+    assert_false(readable(&mailbox));
+    assert_null(mailbox_take(&mailbox));
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(mailbox_put(&mailbox, &messages[i], false), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_true(readable(&mailbox));
+        assert_ptr_equal(mailbox_take(&mailbox), &messages[i]);
+    }
+    assert_false(readable(&mailbox));
+    mailbox_clear(&mailbox);
+}
+
+static void test_bound_and_urgent(void **state)
+{
+    struct mailbox_message *messages = calloc(MAILBOX_MAX_WAITING + 2, sizeof(*messages));
+    struct mailbox mailbox;
+
+    (void)state;
+    assert_non_null(messages);
+    assert_int_equal(mailbox_init(&mailbox), 0);
+    for (int i = 0; i < MAILBOX_MAX_WAITING; i++)
+        assert_int_equal(mailbox_put(&mailbox, &messages[i], false), 0);
+    assert_int_equal(mailbox_put(&mailbox, &messages[MAILBOX_MAX_WAITING], false), -EAGAIN);
+    assert_int_equal(mailbox_put(&mailbox, &messages[MAILBOX_MAX_WAITING + 1], true), 0);
+    for (int i = 0; i < MAILBOX_MAX_WAITING; i++)
+        assert_ptr_equal(mailbox_take(&mailbox), &messages[i]);
+    assert_ptr_equal(mailbox_take(&mailbox), &messages[MAILBOX_MAX_WAITING + 1]);
+    assert_null(mailbox_take(&mailbox));
+    mailbox_clear(&mailbox);
+    free(messages);
+}
+
+struct putter {
+    struct mailbox *mailbox;
+    struct mailbox_message *messages;
+};
+
+static void *put_many(void *data)
+{
+    struct putter *putter = data;
+
+    for (int i = 0; i < MANY; i++) {
+        putter->messages[i].kind = i;
+        mailbox_put(putter->mailbox, &putter->messages[i], true);
+    }
+    return NULL;
+}
+
+static void test_two_threads(void **state)
+{
+    struct mailbox_message *messages = calloc(MANY, sizeof(*messages)), *message;
+    struct mailbox mailbox;
+    struct putter putter = {&mailbox, messages};
+    pthread_t thread;
+
+    (void)state;
+    assert_non_null(messages);
+    assert_int_equal(mailbox_init(&mailbox), 0);
+    assert_int_equal(pthread_create(&thread, NULL, put_many, &putter), 0);
+    for (int i = 0; i < MANY;) {
+        struct pollfd handle = {mailbox.fd, POLLIN, 0};
+
+        assert_int_equal(poll(&handle, 1, 20000), 1);
+        while ((message = mailbox_take(&mailbox)))
+            assert_int_equal(message->kind, i++);
+    }
+    pthread_join(thread, NULL);
+    assert_false(readable(&mailbox));
+    mailbox_clear(&mailbox);
+    free(messages);
+}
+
+static void test_flags_need_no_memory_and_are_set_once(void **state)
+{
+    struct mailbox mailbox;
+
+    (void)state;
+    assert_int_equal(mailbox_init(&mailbox), 0);
+    assert_int_equal(mailbox_take_flags(&mailbox), 0);
+    assert_true(mailbox_raise(&mailbox, MAILBOX_PING));
+    assert_false(mailbox_raise(&mailbox, MAILBOX_PING));
+    assert_true(mailbox_raise(&mailbox, MAILBOX_STOP));
+    assert_true(readable(&mailbox));
+    assert_int_equal(mailbox_take_flags(&mailbox), MAILBOX_PING | MAILBOX_STOP);
+    assert_false(readable(&mailbox));
+    assert_true(mailbox_raise(&mailbox, MAILBOX_PING));
+    assert_true(readable(&mailbox));
+    mailbox_clear(&mailbox);
+}
+
+static void test_of_sleep_and_wake_the_last_counts(void **state)
+{
+    struct mailbox mailbox;
+
+    (void)state;
+    assert_int_equal(mailbox_init(&mailbox), 0);
+    mailbox_raise(&mailbox, MAILBOX_SLEEP);
+    mailbox_raise(&mailbox, MAILBOX_WAKE);
+    assert_int_equal(mailbox_take_flags(&mailbox), MAILBOX_WAKE);
+    mailbox_raise(&mailbox, MAILBOX_WAKE);
+    mailbox_raise(&mailbox, MAILBOX_SLEEP);
+    assert_int_equal(mailbox_take_flags(&mailbox), MAILBOX_SLEEP);
+    mailbox_clear(&mailbox);
+}
+
+/* The descriptor stays readable until both messages and flags are taken, in either order. */
+static void test_flags_and_messages_share_the_descriptor(void **state)
+{
+    struct mailbox_message message = {.kind = 0};
+    struct mailbox mailbox;
+
+    (void)state;
+    assert_int_equal(mailbox_init(&mailbox), 0);
+    for (int flags_first = 0; flags_first < 2; flags_first++) {
+        assert_int_equal(mailbox_put(&mailbox, &message, false), 0);
+        mailbox_raise(&mailbox, MAILBOX_STOP);
+        if (flags_first)
+            assert_int_equal(mailbox_take_flags(&mailbox), MAILBOX_STOP);
+        else
+            assert_ptr_equal(mailbox_take(&mailbox), &message);
+        assert_true(readable(&mailbox));
+        if (flags_first)
+            assert_ptr_equal(mailbox_take(&mailbox), &message);
+        else
+            assert_int_equal(mailbox_take_flags(&mailbox), MAILBOX_STOP);
+        assert_false(readable(&mailbox));
+    }
+    mailbox_clear(&mailbox);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_flags_need_no_memory_and_are_set_once),
+        cmocka_unit_test(test_of_sleep_and_wake_the_last_counts),
+        cmocka_unit_test(test_flags_and_messages_share_the_descriptor),
+        cmocka_unit_test(test_order_and_descriptor),
+        cmocka_unit_test(test_bound_and_urgent),
+        cmocka_unit_test(test_two_threads),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
