@@ -8,7 +8,8 @@
  * Safe from any thread once log_open() has returned. A sink that cannot take a line at once loses
  * it, and later says how many: neither a full disk nor a reader that sleeps may stop the TPM. Lines
  * that a client can cause at will have limits (base/log-limit.h); how many were left out stands in
- * front of the first line after the time that the limit is for.
+ * front of the first line after the time that the limit is for. At level debug there is a line for
+ * each command, and no limit.
  */
 #pragma once
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/engine-private.h"
 
+#include "base/log.h"
 #include "wire/control-frame.h"
 #include "wire/response.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,10 +247,12 @@ static uint64_t serve_run(struct engine *engine, struct engine_client *client, u
     if (client->io.in.bytes)
         requests_look(engine, client, UINT_MAX);
     requests_look_all(engine);
-    if (client->canceled)
+    if (client->canceled) {
+        log_debug("a command of user %" PRIu32 " is canceled before it runs", client->uid);
         answer = response_build_code(engine->response, RM_RC_CANCELED);
-    else
+    } else {
         answer = serve_submit(engine, client, frame, size);
+    }
     if (!serve_was_run(engine, before))
         kind = 0;
     engine->running = NULL;
@@ -344,6 +348,7 @@ uint32_t serve_cancel_waiting(struct engine *engine, struct engine_client *clien
         return TSS2_TCTI_RC_BAD_SEQUENCE;
     }
     client_io_read_done(&client->io, frame, size);
+    log_debug("a command of user %" PRIu32 " is canceled while it waits", client->uid);
     serve_answer_code(engine, client, RM_RC_CANCELED);
     if (!client->gone && !client_io_readable(&client->io, engine->command_capacity))
         scheduler_unready(&engine->scheduler, &client->turn);

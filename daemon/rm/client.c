@@ -21,6 +21,7 @@ struct rm_client *rm_client_new(struct rm *rm, uint32_t account, uint32_t uid)
     }
     client->rm = rm;
     client->uid = uid;
+    client->number = ++rm->client_number;
     client->handles.user = client->user;
     list_insert_before(&rm->clients, &client->link);
     return client;

@@ -7,6 +7,7 @@
 #include "rm/answers.h"
 #include "rm/capability.h"
 #include "rm/context.h"
+#include "rm/doubt.h"
 #include "rm/presence.h"
 #include "rm/rc.h"
 #include "rm/residency.h"
@@ -232,7 +233,8 @@ static void remove_ended(struct rm_client *client, const struct command *command
 /* The chip has carried out the command, and its answer says nothing that can be believed. */
 static size_t disbelieve(struct rm_client *client, const struct command *command, uint8_t *bytes)
 {
-    client->rm->suspect = true;
+    doubt_books(client->rm,
+                "the answer to a command that was carried out is not what it should be");
     client_lose_named(client, command);
     return response_build_code(bytes, RM_RC_FAILURE);
 }
@@ -402,8 +404,8 @@ static bool books_are_in_order(struct rm *rm, const struct command *command)
            && (command->code == TPM2_CC_GetTestResult || command->code == TPM2_CC_GetCapability);
 }
 
-size_t rm_execute(struct rm *rm, struct rm_client *client, uint8_t *bytes, size_t size,
-                  uint8_t *response)
+static size_t answer(struct rm *rm, struct rm_client *client, uint8_t *bytes, size_t size,
+                     uint8_t *response)
 {
     struct command command;
     unsigned looks = 0;
@@ -427,5 +429,16 @@ size_t rm_execute(struct rm *rm, struct rm_client *client, uint8_t *bytes, size_
                                                 : response_build_code(response, RM_RC_FAILURE);
     } while (++looks < 2 && put_right(rm, &command, header_load(response).code));
     rm->requester = NULL;
+    return size;
+}
+
+size_t rm_execute(struct rm *rm, struct rm_client *client, uint8_t *bytes, size_t size,
+                  uint8_t *response)
+{
+    uint32_t code = header_load(bytes).code;
+
+    rm->trace = (struct trace){0};
+    size = answer(rm, client, bytes, size, response);
+    trace_command(client, &rm->trace, code, header_load(response).code);
     return size;
 }

@@ -54,7 +54,8 @@ static uint32_t bring_object(struct rm *rm, struct object *object)
 /* Has sessions leave until `stay` more can be loaded and the reserve is free all the same. */
 static void make_session_room(struct rm *rm, uint32_t stay)
 {
-    while (rm->sessions_loaded + stay > room_session_slots(rm) && room_make_session(rm))
+    while (rm->sessions_loaded + stay > room_session_slots(rm)
+           && room_make_session(rm, TRACE_FOR_COMMAND))
         ;
 }
 
@@ -118,7 +119,7 @@ static void make_object_room(struct rm *rm, uint32_t stay, uint32_t scratch)
 {
     while ((rm->objects_loaded + stay > room_object_slots(rm)
             || rm->objects_loaded + stay + scratch > rm->chip.object_slots)
-           && room_make_object(rm))
+           && room_make_object(rm, TRACE_FOR_COMMAND))
         ;
 }
 
@@ -241,11 +242,11 @@ bool residency_has_reserve(const struct rm *rm)
 }
 
 /* Saves an object that has no context, or has one that has leave. */
-static bool step_out(struct rm *rm, struct object *object)
+static bool step_out(struct rm *rm, struct object *object, enum trace_reason reason)
 {
     if (blob_empty(&object->saved) && object->references > 0)
         return swap_save_object(rm, object) == TPM2_RC_SUCCESS;
-    return room_evict_object(rm, object) == TPM2_RC_SUCCESS;
+    return room_evict_object(rm, object, reason) == TPM2_RC_SUCCESS;
 }
 
 bool residency_settle(struct rm *rm)
@@ -253,11 +254,11 @@ bool residency_settle(struct rm *rm)
     struct object *object;
 
     if (rm->objects_loaded <= room_object_slots(rm))
-        return room_make_session(rm);
+        return room_make_session(rm, TRACE_FOR_RESERVE);
     object = room_choose_clean_object(rm);
     if (!object)
         object = room_choose_object(rm);
-    return object && step_out(rm, object);
+    return object && step_out(rm, object, TRACE_FOR_RESERVE);
 }
 
 /* A loaded object without a context, or NULL. */
@@ -278,7 +279,7 @@ static bool idle_object(struct rm *rm, enum rm_idle_goal goal)
     struct object *object = room_choose_object(rm), *unsaved;
 
     if (object && (goal == RM_IDLE_EMPTY || room_is_garbage(object)))
-        return step_out(rm, object);
+        return step_out(rm, object, TRACE_FOR_IDLE);
     unsaved = goal == RM_IDLE_SAVE ? find_unsaved(rm) : NULL;
     return unsaved && swap_save_object(rm, unsaved) == TPM2_RC_SUCCESS;
 }
@@ -293,9 +294,10 @@ bool residency_idle(struct rm *rm, enum rm_idle_goal goal)
         return true;
     if (gap_refresh_is_due(rm)) {
         /* The session that is refreshed takes a slot meanwhile, which is not the reserve's. */
-        if (rm->sessions_loaded >= room_session_slots(rm) && room_make_session(rm))
+        if (rm->sessions_loaded >= room_session_slots(rm)
+            && room_make_session(rm, TRACE_FOR_REFRESH))
             return true;
         return gap_refresh(rm);
     }
-    return goal == RM_IDLE_EMPTY && room_make_session(rm);
+    return goal == RM_IDLE_EMPTY && room_make_session(rm, TRACE_FOR_IDLE);
 }

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "rm/answers.h"
+#include "rm/doubt.h"
 #include "rm/presence.h"
 #include "rm/rc.h"
 #include "rm/transact.h"
@@ -106,7 +107,7 @@ static void hit_loaded_objects(struct rm *rm)
     if (!unknown)
         return;
     if (!list_handles(rm, HANDLE_TRANSIENT_FIRST, &inventory, &code)) {
-        rm->suspect = true;
+        doubt_books(rm, "the TPM does not list its objects");
         return;
     }
     list_for_each (link, &rm->slots) {
@@ -148,7 +149,7 @@ static void flush_unknown(struct rm *rm, uint32_t handle)
     rm->stats.context_commands++;
     code = rm_transact_own(rm, size, &size);
     if (is_no_answer(code))
-        rm->suspect = true;
+        doubt_books(rm, "what nobody knows of was not flushed");
 }
 
 static bool resync_objects(struct rm *rm, uint32_t *code)
@@ -226,6 +227,7 @@ static bool drop_dead_contexts(struct rm *rm, bool restarted)
     bool all;
 
     rm->stats.chip_commands++;
+    trace_sent(&rm->trace, false, TPM2_CC_ReadClock);
     error = chip_read_reset_count(&rm->chip, rm->tpm, &detail);
     /* Only TPM2_Clear sets the count to 0. */
     all = rm->chip.reset_count != before && rm->chip.reset_count != 0;
@@ -275,13 +277,15 @@ bool resync_all(struct rm *rm)
     rm->suspect = false;
     if (resync_objects(rm, &code) && resync_sessions(rm, &code)) {
         if (!drop_dead_contexts(rm, false) || !drop_disabled(rm))
-            rm->suspect = true;
+            doubt_books(rm, "the TPM does not tell of its resets and hierarchies");
         return !rm->suspect;
     }
     if (code == TPM2_RC_INITIALIZE)
         return resync_after_reset(rm);
     /* A chip that has no such lists is taken at our word. */
-    rm->suspect = is_no_answer(code) || code == TPM2_RC_FAILURE;
+    rm->suspect = false;
+    if (is_no_answer(code) || code == TPM2_RC_FAILURE)
+        doubt_books(rm, "the TPM does not list what it holds");
     return !rm->suspect;
 }
 
@@ -301,7 +305,7 @@ void resync_after_startup(struct rm *rm)
     /* A TPM Restart keeps saved sessions, a TPM Reset does not; loaded ones are gone. */
     told = drop_dead_contexts(rm, true);
     if (!resync_sessions(rm, &code) || !told)
-        rm->suspect = true;
+        doubt_books(rm, "the TPM does not tell what its restart left");
 }
 
 bool resync_after_reset(struct rm *rm)

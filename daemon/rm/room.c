@@ -96,10 +96,11 @@ struct session *room_choose_session(struct rm *rm)
     return chosen;
 }
 
-uint32_t room_evict_object(struct rm *rm, struct object *object)
+uint32_t room_evict_object(struct rm *rm, struct object *object, enum trace_reason reason)
 {
     uint32_t code;
 
+    trace_evict_object(object, reason);
     if (!is_clean(object)) {
         code = swap_save_object(rm, object);
         if (code != TPM2_RC_SUCCESS)
@@ -112,10 +113,11 @@ uint32_t room_evict_object(struct rm *rm, struct object *object)
 }
 
 /* A session that a client saved and that only a refresh left loaded keeps its state. */
-uint32_t room_evict_session(struct rm *rm, struct session *session)
+uint32_t room_evict_session(struct rm *rm, struct session *session, enum trace_reason reason)
 {
     uint32_t code;
 
+    trace_evict_session(session, reason);
     if (session->state == SESSION_DOOMED)
         return swap_flush_session(rm, session);
     code = swap_save_session(rm, session);
@@ -126,18 +128,18 @@ uint32_t room_evict_session(struct rm *rm, struct session *session)
     return code;
 }
 
-bool room_make_object(struct rm *rm)
+bool room_make_object(struct rm *rm, enum trace_reason reason)
 {
     struct object *object = room_choose_object(rm);
 
-    return object && room_evict_object(rm, object) == TPM2_RC_SUCCESS;
+    return object && room_evict_object(rm, object, reason) == TPM2_RC_SUCCESS;
 }
 
-bool room_make_session(struct rm *rm)
+bool room_make_session(struct rm *rm, enum trace_reason reason)
 {
     struct session *session = room_choose_session(rm);
 
-    return session && room_evict_session(rm, session) == TPM2_RC_SUCCESS;
+    return session && room_evict_session(rm, session, reason) == TPM2_RC_SUCCESS;
 }
 
 struct session *room_find_doomed(struct rm *rm)
@@ -171,11 +173,11 @@ static bool make_room(struct rm *rm, uint32_t code)
         return gap_refresh(rm);
     case TPM2_RC_OBJECT_MEMORY:
     case TPM2_RC_OBJECT_HANDLES:
-        return room_make_object(rm);
+        return room_make_object(rm, TRACE_FOR_CHIP);
     case TPM2_RC_SESSION_MEMORY:
-        return room_make_session(rm);
+        return room_make_session(rm, TRACE_FOR_CHIP);
     case TPM2_RC_MEMORY:
-        return room_make_object(rm) || room_make_session(rm);
+        return room_make_object(rm, TRACE_FOR_CHIP) || room_make_session(rm, TRACE_FOR_CHIP);
     case TPM2_RC_SESSION_HANDLES:
         return room_end_session(rm);
     default:

@@ -29,12 +29,12 @@ struct object *room_choose_clean_object(struct rm *rm);
 
 /* Saves an object where that is needed, and flushes it; saves a session, or flushes a doomed one.
  * A TPM_RC; RM_RC_MEMORY without memory for the context, and rm->starved is set. */
-uint32_t room_evict_object(struct rm *rm, struct object *object);
-uint32_t room_evict_session(struct rm *rm, struct session *session);
+uint32_t room_evict_object(struct rm *rm, struct object *object, enum trace_reason reason);
+uint32_t room_evict_session(struct rm *rm, struct session *session, enum trace_reason reason);
 
 /* Evicts one object, or one session; false when there is none or the chip refuses. */
-bool room_make_object(struct rm *rm);
-bool room_make_session(struct rm *rm);
+bool room_make_object(struct rm *rm, enum trace_reason reason);
+bool room_make_session(struct rm *rm, enum trace_reason reason);
 
 /* Gives up one session of those that the chip tracks: a doomed one, else an abandoned one (see
  * session_to_give_up()). A session that a client owns is never given up. False when there is none.

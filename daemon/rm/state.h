@@ -10,6 +10,7 @@
 #include "rm/object.h"
 #include "rm/rm.h"
 #include "rm/session.h"
+#include "rm/trace.h"
 #include "rm/user.h"
 #include "wire/response.h"
 
@@ -36,6 +37,7 @@ struct rm {
     struct rm_limits limits;
     struct rm_reserve reserve;
     struct rm_stats stats;
+    struct trace trace;
 
     struct list users;
     struct list clients;
@@ -51,6 +53,7 @@ struct rm {
     uint32_t objects_loaded, sessions_loaded; /* slots in use, as far as we know */
     uint32_t session_count;                   /* in the books */
     uint64_t clock;                           /* client commands so far: the manager's time */
+    uint64_t client_number;                   /* of the newest client */
     uint64_t newest_sequence;                 /* of the last session context that was saved */
     /* By position in the command table: object slots that the command needs for itself while it
      * runs, learned from its refusals. */
@@ -58,7 +61,7 @@ struct rm {
 
     bool lost;    /* the last transact() failed */
     bool failed;  /* the TPM is in failure mode: of our own it is only asked whether it still is */
-    bool suspect; /* the chip may hold what we do not know of, or not what we think */
+    bool suspect; /* what the chip holds is in doubt; set by doubt_books() */
     bool starved; /* this command, or step of clean-up, had no memory for a context */
     uint32_t resets;
 
@@ -86,6 +89,7 @@ struct rm_client {
     struct list link;     /* rm->clients */
     struct rm_user *user; /* whom it is charged to */
     uint32_t uid;         /* whose it is */
+    uint64_t number;      /* for the log: clients count from 1 on */
     uint8_t locality;
     struct handles handles;
     uint32_t session_count;           /* sessions that it owns, saved ones too */

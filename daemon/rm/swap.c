@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/swap.h"
 
+#include "rm/doubt.h"
 #include "rm/presence.h"
 #include "rm/rc.h"
 #include "rm/transact.h"
@@ -56,7 +57,7 @@ static uint32_t load(struct rm *rm, const struct blob *context, uint32_t *handle
     if (code != TPM2_RC_SUCCESS)
         return code;
     if (size != HEADER_SIZE + 4) {
-        rm->suspect = true;
+        doubt_books(rm, "the answer to a load has another size");
         return RM_RC_FAILURE;
     }
     *handle = load_be32(rm->own_response + RESPONSE_HANDLE_AT);
@@ -95,7 +96,7 @@ uint32_t swap_load_object(struct rm *rm, struct object *object)
     if (code != TPM2_RC_SUCCESS)
         return code;
     if (!handle_is_transient(physical) || !presence_loaded(rm, object, physical)) {
-        rm->suspect = true;
+        doubt_books(rm, "an object was loaded to a handle that another one has");
         return RM_RC_FAILURE;
     }
     return TPM2_RC_SUCCESS;
@@ -123,7 +124,7 @@ uint32_t swap_save_session(struct rm *rm, struct session *session)
         return code;
     if (session_take_context(rm, session, &context))
         return TPM2_RC_SUCCESS;
-    rm->suspect = true;
+    doubt_books(rm, "the context of a saved session is none");
     return RM_RC_FAILURE;
 }
 
@@ -136,7 +137,7 @@ uint32_t swap_load_session(struct rm *rm, struct session *session)
     if (code != TPM2_RC_SUCCESS)
         return code;
     if (handle != session->handle) {
-        rm->suspect = true;
+        doubt_books(rm, "a session was loaded under another handle");
         return RM_RC_FAILURE;
     }
     session_loaded(rm, session);

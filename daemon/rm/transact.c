@@ -3,6 +3,7 @@
 
 #include "base/account.h"
 #include "base/log.h"
+#include "rm/doubt.h"
 #include "rm/rc.h"
 
 #include <string.h>
@@ -25,6 +26,7 @@ static uint32_t exchange(struct rm *rm, uint8_t locality, const uint8_t *command
     int error;
 
     rm->stats.chip_commands++;
+    trace_sent(&rm->trace, command != rm->own_command, header_load(command).code);
     error = rm->tpm->transact(rm->tpm, locality, command, size, response, rm->response_capacity,
                               response_size);
     if (error == 0 && *response_size >= HEADER_SIZE && *response_size <= rm->response_capacity
@@ -42,7 +44,7 @@ static uint32_t exchange(struct rm *rm, uint8_t locality, const uint8_t *command
                     "the TPM gave an answer that is no TPM response; the command failed");
     }
     /* The command may have been carried out all the same. */
-    rm->suspect = true;
+    doubt_books(rm, "a command got no answer");
     *response_size = response_build_code(response, RM_RC_FAILURE);
     return RM_RC_FAILURE;
 }
@@ -71,7 +73,7 @@ uint32_t rm_transact(struct rm *rm, uint8_t locality, const uint8_t *command, si
     note_failure_mode(rm, header_load(command).code, code);
     /* It was reset: nothing in it is what we think. */
     if (code == TPM2_RC_INITIALIZE && header_load(command).code != TPM2_CC_Startup)
-        rm->suspect = true;
+        doubt_books(rm, "the TPM was reset");
     return code;
 }
 

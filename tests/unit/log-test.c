@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The log, with standard output replaced by a socket that keeps the borders of writes: one packet
- * that is read is one write. */
-#include "base/log.h"
+/* The log as its lines are written. */
+#include "log-capture.h"
 
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -25,56 +24,16 @@
 /* What base/log.c promises to keep a line under. */
 #define LONGEST 512
 
-struct capture {
-    int real, reader; /* the true standard output; where lines come out */
-};
-
 static int setup(void **state)
 {
-    struct capture *capture = calloc(1, sizeof(*capture));
-    int fds[2];
-
-    assert_non_null(capture);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-    fflush(stdout);
-    capture->real = dup(STDOUT_FILENO);
-    capture->reader = fds[0];
-    assert_true(dup2(fds[1], STDOUT_FILENO) >= 0);
-    close(fds[1]);
-    log_open(LOG_SINK_STDOUT, LOG_LEVEL_DEBUG);
-    *state = capture;
+    *state = log_capture_begin(LOG_LEVEL_DEBUG);
     return 0;
-}
-
-/* Gives standard output back, which cmocka reports to. */
-static void restore(struct capture *capture)
-{
-    if (capture->real < 0)
-        return;
-    dup2(capture->real, STDOUT_FILENO);
-    close(capture->real);
-    capture->real = -1;
 }
 
 static int teardown(void **state)
 {
-    struct capture *capture = *state;
-
-    restore(capture);
-    if (capture->reader >= 0)
-        close(capture->reader);
-    free(capture);
+    log_capture_free(*state);
     return 0;
-}
-
-/* The next packet, or "" when there is none. */
-static const char *next_line(const struct capture *capture)
-{
-    static char line[4 * LONGEST];
-    ssize_t size = recv(capture->reader, line, sizeof(line) - 1, 0);
-
-    line[size > 0 ? size : 0] = '\0';
-    return line;
 }
 
 /* How many lines this one says are missing; 0 for another line. */
@@ -93,11 +52,11 @@ static void test_each_level_has_its_word(void **state)
     log_warning("number %d", 2);
     log_info("number %d", 3);
     log_debug("number %d", 4);
-    assert_string_equal(next_line(*state), "tabrmd: error: number 1\n");
-    assert_string_equal(next_line(*state), "tabrmd: warning: number 2\n");
-    assert_string_equal(next_line(*state), "tabrmd: number 3\n");
-    assert_string_equal(next_line(*state), "tabrmd: debug: number 4\n");
-    assert_string_equal(next_line(*state), "");
+    assert_string_equal(log_capture_line(*state), "tabrmd: error: number 1\n");
+    assert_string_equal(log_capture_line(*state), "tabrmd: warning: number 2\n");
+    assert_string_equal(log_capture_line(*state), "tabrmd: number 3\n");
+    assert_string_equal(log_capture_line(*state), "tabrmd: debug: number 4\n");
+    assert_string_equal(log_capture_line(*state), "");
 }
 
 /* Standard output is the journal's when JOURNAL_STREAM names it: sd-daemon(3), systemd.exec(5). */
@@ -113,7 +72,7 @@ static void test_the_journal_gets_levels_as_numbers(void **state)
         setenv("JOURNAL_STREAM", stream, 1);
         log_open(LOG_SINK_STDOUT, LOG_LEVEL_DEBUG);
         log_warning("number %d", 1);
-        assert_string_equal(next_line(*state),
+        assert_string_equal(log_capture_line(*state),
                             own ? "<4>number 1\n" : "tabrmd: warning: number 1\n");
     }
     unsetenv("JOURNAL_STREAM");
@@ -138,7 +97,7 @@ static void test_levels_below_the_threshold_are_silent(void **state)
         log_warning("b");
         log_info("c");
         log_debug("d");
-        while (next_line(*state)[0])
+        while (log_capture_line(*state)[0])
             lines++;
         assert_int_equal(lines, rows[i].lines);
     }
@@ -159,7 +118,7 @@ static void test_arguments_of_a_silent_message_are_not_evaluated(void **state)
     log_debug("%d", costly());
     assert_int_equal(calls, 0);
     log_warning("%d", costly());
-    assert_string_equal(next_line(*state), "tabrmd: warning: 1\n");
+    assert_string_equal(log_capture_line(*state), "tabrmd: warning: 1\n");
 }
 
 static void test_a_line_of_any_length_ends_with_one_newline(void **state)
@@ -173,7 +132,7 @@ static void test_a_line_of_any_length_ends_with_one_newline(void **state)
         memset(text, 'x', length);
         text[length] = '\0';
         log_warning("%s", text);
-        line = next_line(*state);
+        line = log_capture_line(*state);
         size = strlen(line);
         assert_true(size <= LONGEST);
         assert_int_equal(strchr(line, '\n') - line, size - 1);
@@ -182,7 +141,7 @@ static void test_a_line_of_any_length_ends_with_one_newline(void **state)
             assert_int_equal(size, strlen("tabrmd: warning: ") + length + 1);
         assert_memory_equal(line, "tabrmd: warning: ", 17);
     }
-    assert_string_equal(next_line(*state), "");
+    assert_string_equal(log_capture_line(*state), "");
 }
 
 static void test_syslog_leaves_standard_output_alone(void **state)
@@ -190,7 +149,7 @@ static void test_syslog_leaves_standard_output_alone(void **state)
     log_open(LOG_SINK_SYSLOG, LOG_LEVEL_DEBUG);
     log_debug("a line of the test suite of tabrmd");
     log_open(LOG_SINK_STDOUT, LOG_LEVEL_DEBUG);
-    assert_string_equal(next_line(*state), "");
+    assert_string_equal(log_capture_line(*state), "");
 }
 
 static void test_a_full_sink_loses_lines_and_nothing_else(void **state)
@@ -200,19 +159,19 @@ static void test_a_full_sink_loses_lines_and_nothing_else(void **state)
     /* The socket does not block, so it is full at some time. */
     for (unsigned i = 0; i < 20000; i++)
         log_info("line %u", i);
-    while (next_line(*state)[0])
+    while (log_capture_line(*state)[0])
         lines++;
     assert_in_range(lines, 1, 19999);
     log_info("and on");
-    assert_int_equal(missing_lines(next_line(*state)), 20000 - lines);
-    assert_string_equal(next_line(*state), "tabrmd: and on\n");
+    assert_int_equal(missing_lines(log_capture_line(*state)), 20000 - lines);
+    assert_string_equal(log_capture_line(*state), "tabrmd: and on\n");
     log_info("and further");
-    assert_string_equal(next_line(*state), "tabrmd: and further\n");
+    assert_string_equal(log_capture_line(*state), "tabrmd: and further\n");
 }
 
 static void test_a_sink_that_is_gone_is_no_error(void **state)
 {
-    struct capture *capture = *state;
+    struct log_capture *capture = *state;
 
     signal(SIGPIPE, SIG_IGN);
     close(capture->reader);
@@ -256,7 +215,7 @@ static void *listen_to_all(void *reader)
 
 static void test_lines_of_threads_do_not_mix(void **state)
 {
-    struct capture *capture = *state;
+    struct log_capture *capture = *state;
     char texts[THREADS][301];
     pthread_t threads[THREADS], reader;
     int queued = 0;
@@ -284,15 +243,15 @@ static void test_R57_lines_of_clients_are_limited(void **state)
     for (unsigned i = 0; i < 1000; i++)
         log_limited(LOG_LEVEL_INFO, LOG_KIND_REFUSED, 1000, "refused %u", i);
     for (unsigned i = 0; i < LOG_LIMIT_LINES; i++)
-        assert_non_null(strstr(next_line(*state), "refused"));
-    assert_string_equal(next_line(*state), "");
+        assert_non_null(strstr(log_capture_line(*state), "refused"));
+    assert_string_equal(log_capture_line(*state), "");
     log_info("another");
-    assert_string_equal(next_line(*state), "tabrmd: another\n");
+    assert_string_equal(log_capture_line(*state), "tabrmd: another\n");
     log_close();
-    assert_string_equal(next_line(*state),
+    assert_string_equal(log_capture_line(*state),
                         "tabrmd: warning: 990 more lines about refused connections of user 1000 "
                         "are left out: 10 a minute are written\n");
-    assert_string_equal(next_line(*state), "");
+    assert_string_equal(log_capture_line(*state), "");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

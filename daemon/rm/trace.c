@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rm/trace.h"
+
+#include "base/log.h"
+#include "rm/state.h"
+#include "wire/command-name.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define TRACE_TEXT 128 /* bytes for all kinds of commands with their counts */
+
+static enum trace_sent kind_of(uint32_t command_code)
+{
+    switch (command_code) {
+    case TPM2_CC_ContextSave:
+        return TRACE_SAVE;
+    case TPM2_CC_ContextLoad:
+        return TRACE_LOAD;
+    case TPM2_CC_FlushContext:
+        return TRACE_FLUSH;
+    default:
+        return TRACE_ASK;
+    }
+}
+
+void trace_sent(struct trace *trace, bool own, uint32_t command_code)
+{
+    trace->sent[own ? TRACE_OWN : kind_of(command_code)]++;
+}
+
+/* The counts that are not 0, as " (1 own, 1 to load)", or "" when all are. */
+static const char *sent_text(const struct trace *trace, char text[TRACE_TEXT])
+{
+    static const char *const words[TRACE_SENT_KINDS] = {
+        [TRACE_OWN] = "own",        [TRACE_SAVE] = "to save", [TRACE_LOAD] = "to load",
+        [TRACE_FLUSH] = "to flush", [TRACE_ASK] = "to ask",
+    };
+    int used = 0;
+
+    text[0] = '\0';
+    for (unsigned i = 0; i < TRACE_SENT_KINDS; i++) {
+        if (trace->sent[i] > 0)
+            used += snprintf(text + used, TRACE_TEXT - (size_t)used, "%s%" PRIu32 " %s",
+                             used ? ", " : " (", trace->sent[i], words[i]);
+    }
+    if (used)
+        snprintf(text + used, TRACE_TEXT - (size_t)used, ")");
+    return text;
+}
+
+void trace_command(const struct rm_client *client, struct trace *trace, uint32_t command_code,
+                   uint32_t response_code)
+{
+    char text[TRACE_TEXT];
+    uint32_t all = 0;
+
+    if (log_threshold >= LOG_LEVEL_DEBUG) {
+        for (unsigned i = 0; i < TRACE_SENT_KINDS; i++)
+            all += trace->sent[i];
+        log_debug("client %" PRIu64 " of user %" PRIu32 ": %s (0x%" PRIX32 ") gave 0x%" PRIX32
+                  " for %" PRIu32 " TPM commands%s",
+                  client->number, client->uid, command_name(command_code), command_code,
+                  response_code, all, sent_text(trace, text));
+    }
+    *trace = (struct trace){0};
+}
+
+static const char *reason_text(enum trace_reason reason)
+{
+    switch (reason) {
+    case TRACE_FOR_COMMAND:
+        return "a command needs the slot";
+    case TRACE_FOR_CHIP:
+        return "the TPM wants room";
+    case TRACE_FOR_RESERVE:
+        return "the slot is for the TPM's other users";
+    case TRACE_FOR_REFRESH:
+        return "an old session is saved anew";
+    case TRACE_FOR_IDLE:
+        return "the TPM is quiet";
+    }
+    return "";
+}
+
+void trace_evict_object(const struct object *object, enum trace_reason reason)
+{
+    log_debug("object 0x%" PRIX32 " of the TPM leaves%s: %s", object->physical,
+              blob_empty(&object->saved) && object->references > 0 ? " and is saved before" : "",
+              reason_text(reason));
+}
+
+void trace_evict_session(const struct session *session, enum trace_reason reason)
+{
+    log_debug("session 0x%" PRIX32 " of the TPM leaves%s: %s", session->handle,
+              session->state == SESSION_DOOMED ? " for good" : "", reason_text(reason));
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the manager does, for who looks on at log level debug: a line for each client command, for
+ * each eviction, and for each doubt about what the chip holds. Handles, codes and counts only,
+ * never a byte of a command, a response or a context. Below that level a command costs one
+ * comparison and a few additions. Engine thread.
+ */
+#pragma once
+
+#include "rm/rm.h"
+
+struct object;
+struct session;
+
+/* Why a command goes to the chip. */
+enum trace_sent {
+    TRACE_OWN,   /* it is the client's; more than one: it was sent again */
+    TRACE_SAVE,  /* TPM2_ContextSave */
+    TRACE_LOAD,  /* TPM2_ContextLoad */
+    TRACE_FLUSH, /* TPM2_FlushContext */
+    TRACE_ASK,   /* the chip is asked what it holds, or started */
+    TRACE_SENT_KINDS
+};
+
+/* Why something leaves the chip. */
+enum trace_reason {
+    TRACE_FOR_COMMAND, /* what a command names or makes needs the slot */
+    TRACE_FOR_CHIP,    /* the chip refused a command for want of room */
+    TRACE_FOR_RESERVE, /* the slot is kept for the chip's other users */
+    TRACE_FOR_REFRESH, /* a saved session takes the slot while it is saved anew */
+    TRACE_FOR_IDLE,    /* the chip is quiet and is cleaned up */
+};
+
+/* Commands that the chip was sent for the client command that runs. */
+struct trace {
+    uint32_t sent[TRACE_SENT_KINDS];
+};
+
+/* A command goes to the chip: `own` one of a client, else one of the manager. */
+void trace_sent(struct trace *trace, bool own, uint32_t command_code);
+
+/* The client's command with this code is answered with `response_code`. Clears `trace`. */
+void trace_command(const struct rm_client *client, struct trace *trace, uint32_t command_code,
+                   uint32_t response_code);
+
+/* Something loaded is about to leave the chip. */
+void trace_evict_object(const struct object *object, enum trace_reason reason);
+void trace_evict_session(const struct session *session, enum trace_reason reason);
