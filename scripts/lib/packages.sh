@@ -10,8 +10,9 @@
 #                              makes files in DIRECTORY with the host's own sources of Debian
 #                              packages, for the release of that name, so that other roots are made
 #                              from a local mirror where there is one; prints the files' paths
-#   fetch_peers DIRECTORY      unpacks the packaged tpm2-abrmd, its client library, sshd and haproxy
-#                              into DIRECTORY, without installing them, and exports
+#   fetch_peers DIRECTORY      unpacks the packaged tpm2-abrmd, its client library, sshd and haproxy,
+#                              and the libraries that these need, into DIRECTORY, without installing
+#                              them, and exports
 #                              TABRMD_TEST_PEER_DAEMON (the program),
 #                              TABRMD_TEST_PEER_LIBDIR (the directory of its client library),
 #                              TABRMD_TEST_SSHD and TABRMD_TEST_HAPROXY (the programs)
@@ -24,7 +25,7 @@ PACKAGES_DEMO="swtpm tpm2-tools dbus-daemon"
 # shellcheck disable=SC2034
 PACKAGES_TEST="libcmocka-dev libtpms-dev clang-format groff-base shellcheck \
 python3-tpm2-pytss clevis-tpm2 openssl tpm2-openssl libtpm2-pkcs11-1 libtpm2-pkcs11-tools \
-openssh-client libwrap0 libnss-wrapper systemd xdg-dbus-proxy"
+openssh-client libnss-wrapper systemd xdg-dbus-proxy"
 # shellcheck disable=SC2034 # for `scripts/test --long`: the fuzzers
 PACKAGES_LONG="clang libclang-rt-14-dev"
 PACKAGES_PEERS="tpm2-abrmd libtss2-tcti-tabrmd0 openssh-server haproxy"
@@ -118,10 +119,10 @@ debian_sources()
     done
 }
 
-# Prints the package and what it needs and is not installed.
-package_with_libraries()
+# Prints the packages of libraries that the named packages need and that are not installed.
+missing_libraries()
 {
-    LC_ALL=C apt-get -s install --no-install-recommends "$1" | sed -n 's/^Inst \([^ ]*\) .*/\1/p'
+    LC_ALL=C apt-get -s install --no-install-recommends "$@" | sed -n 's/^Inst \(lib[^ ]*\) .*/\1/p'
 }
 
 # None of these is installed: tpm2-abrmd's package starts a service that takes the bus name,
@@ -137,7 +138,7 @@ fetch_peers()
         (
             cd "$peers" || exit 1
             # shellcheck disable=SC2046,SC2086
-            set -- -qq download $PACKAGES_PEERS $(package_with_libraries haproxy)
+            set -- -qq download $PACKAGES_PEERS $(missing_libraries $PACKAGES_PEERS)
             [ "$(id -u)" -ne 0 ] || set -- -o APT::Sandbox::User=root "$@"
             apt-get "$@" >&2 || exit 1
             for package in ./*.deb; do

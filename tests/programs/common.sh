@@ -23,6 +23,15 @@ prints()
     cmp printed expected
 }
 
+# Prints the directories of libraries, colon separated, that were unpacked beside /usr/sbin/NAME of
+# the path.
+libraries_beside()
+{
+    for directory in "${1%/usr/sbin/*}"/lib/*-linux-gnu* "${1%/usr/sbin/*}"/usr/lib/*-linux-gnu*; do
+        [ ! -d "$directory" ] || echo "$directory"
+    done | paste -sd:
+}
+
 # Writes `message`, and its SHA-256 to `digest`.
 make_message()
 {

@@ -44,10 +44,7 @@ EOF
 
 run_haproxy()
 {
-    haproxy_libraries=$LD_LIBRARY_PATH
-    for library in "${HAPROXY%/usr/sbin/haproxy}"/usr/lib/*/liblua*.so.0; do
-        [ ! -e "$library" ] || haproxy_libraries=$LD_LIBRARY_PATH:${library%/*}
-    done
+    haproxy_libraries=$LD_LIBRARY_PATH:$(libraries_beside "$HAPROXY")
     OPENSSL_CONF=$PWD/openssl.cnf LD_LIBRARY_PATH=$haproxy_libraries exec "$HAPROXY" \
         -f haproxy.cfg -p "$PWD/haproxy.pid" "$@" >haproxy.log 2>&1
 }
