@@ -99,7 +99,8 @@ case_hmac_sessions()
     done
 }
 
-# Salted, bound, and to end with a command: the tool cannot save the last one.
+# Salted, bound, and to end with a command: the last one cannot be saved behind it, of which some
+# versions of the tool complain.
 case_special_sessions()
 {
     make_message
@@ -112,7 +113,7 @@ case_special_sessions()
     good tpm2_startauthsession -Q --hmac-session -c primary.ctx -S session.ctx
     good tpm2_create -Q -C primary.ctx -P session:session.ctx -G ecc -u other.pub -r other.priv
     good tpm2_sessionconfig session.ctx --disable-continuesession
-    bad tpm2_create -Q -C primary.ctx -P session:session.ctx -G ecc -u other.pub -r other.priv
+    either tpm2_create -Q -C primary.ctx -P session:session.ctx -G ecc -u other.pub -r other.priv
     bad tpm2_create -Q -C primary.ctx -P session:session.ctx -G ecc -u other.pub -r other.priv
 }
 

@@ -72,12 +72,10 @@ case_sealed_data()
     bad tpm2_unseal -c primary.ctx
 }
 
-# TPM2_CreateLoaded cannot tell of the creation: the tool takes TPM2_Create then, and nothing that
-# it could save is loaded.
 case_creation_data()
 {
     primary
-    bad tpm2_create -Q -C primary.ctx -G ecc -c created.ctx -u created.pub -r created.priv \
+    good tpm2_create -Q -C primary.ctx -G ecc -u created.pub -r created.priv \
         --creation-data creation -d creation.hash -t creation.ticket
     good tpm2_load -Q -C primary.ctx -u created.pub -r created.priv -c created.ctx
     child ecc
