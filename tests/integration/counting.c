@@ -296,7 +296,6 @@ static void test_a_bad_configuration_is_refused(void **state)
             g_strdup_printf("%s:%s", world_env("TABRMD_TEST_COUNTING", TEST_COUNTING), bad[i]);
 
         assert_int_not_equal(Tss2_TctiLdr_Initialize(conf, &tcti), TSS2_RC_SUCCESS);
-        assert_null(tcti);
         g_free(conf);
     }
 }

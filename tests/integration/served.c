@@ -69,16 +69,10 @@ char *served_conf(const struct world *world, enum served_way way)
 
 struct esys_client *served_client(const struct world *world, enum served_way way, TSS2_RC *rc)
 {
-    struct esys_client *client = g_new0(struct esys_client, 1);
     char *conf = served_conf(world, way);
-    TSS2_RC result = Tss2_TctiLdr_Initialize(conf, &client->tcti);
+    TSS2_RC result;
+    struct esys_client *client = esys_client_open(conf, &result);
 
-    if (result == TSS2_RC_SUCCESS)
-        result = Esys_Initialize(&client->esys, client->tcti, NULL);
-    if (result != TSS2_RC_SUCCESS) {
-        esys_client_free(client);
-        client = NULL;
-    }
     if (rc)
         *rc = result;
     g_free(conf);

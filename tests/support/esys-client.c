@@ -6,18 +6,30 @@
 
 struct esys_client *esys_client_new(void)
 {
-    struct esys_client *client = g_new0(struct esys_client, 1);
     char *conf = world_client_conf();
-    TSS2_RC rc = Tss2_TctiLdr_Initialize(conf, &client->tcti);
+    TSS2_RC rc;
+    struct esys_client *client = esys_client_open(conf, &rc);
 
-    if (rc == TSS2_RC_SUCCESS)
-        rc = Esys_Initialize(&client->esys, client->tcti, NULL);
-    if (rc != TSS2_RC_SUCCESS) {
+    if (!client)
         fprintf(stderr, "esys client: %s: 0x%X\n", conf, rc);
-        esys_client_free(client);
-        client = NULL;
-    }
     g_free(conf);
+    return client;
+}
+
+struct esys_client *esys_client_open(const char *conf, TSS2_RC *rc)
+{
+    struct esys_client *client = g_new0(struct esys_client, 1);
+
+    *rc = Tss2_TctiLdr_Initialize(conf, &client->tcti);
+    if (*rc != TSS2_RC_SUCCESS) {
+        g_free(client); /* what a loader that failed left there is no context */
+        return NULL;
+    }
+    *rc = Esys_Initialize(&client->esys, client->tcti, NULL);
+    if (*rc != TSS2_RC_SUCCESS) {
+        esys_client_free(client);
+        return NULL;
+    }
     return client;
 }
 

@@ -14,6 +14,9 @@ struct esys_client {
 /* Connects to the world that was made last. NULL, with a word on standard error, when that fails.
  */
 struct esys_client *esys_client_new(void);
+
+/* Connects by a loader string. NULL, with the code at `rc`, when that fails. */
+struct esys_client *esys_client_open(const char *conf, TSS2_RC *rc);
 void esys_client_free(struct esys_client *client);
 
 /* An ECC P-256 signing key with the password "key", as a primary of the owner. */

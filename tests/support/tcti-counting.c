@@ -348,8 +348,10 @@ static TSS2_RC open_lower(struct counting *self, const struct counting_conf *con
     if (conf->next) {
         TSS2_RC rc = Tss2_TctiLdr_Initialize(conf->next, &self->lower);
 
-        if (rc != TSS2_RC_SUCCESS)
+        if (rc != TSS2_RC_SUCCESS) {
+            self->lower = NULL; /* what a loader that failed left there is no context */
             return rc;
+        }
     } else {
         self->lower_is_swtpm = true;
         self->lower = tcti_swtpm_new(conf->server, conf->ctrl);
