@@ -451,7 +451,7 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
+static int stop_bus(void **state)
 {
     (void)state;
     fake_bus_stop(&bus);
@@ -474,5 +474,5 @@ int main(void)
         cmocka_unit_test(test_R47_daemon_and_bus_go),
     };
 
-    return cmocka_run_group_tests_name("client dbus", tests, start, stop);
+    return cmocka_run_group_tests_name("client dbus", tests, start, stop_bus);
 }

@@ -236,7 +236,7 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
+static int stop_bus(void **state)
 {
     (void)state;
     fake_bus_stop(&bus);
@@ -246,5 +246,5 @@ static int stop(void **state)
 int main(void)
 {
     return silence_run("client silence over D-Bus", cases, sizeof(cases) / sizeof(cases[0]), start,
-                       stop);
+                       stop_bus);
 }
