@@ -2,8 +2,9 @@
 """Counts test cases in the logs of `meson test`, and sets requirements against them.
 
 A cmocka program counts with each of its cases, in its standard or its TAP output, any other test
-as one. A case that began and did not end (the program crashed or was stopped) has failed. A program whose cases all passed and
-that failed nevertheless, by a leak for instance, is one failure more.
+as one. A case that began and did not end (the program crashed or was stopped) has failed. A program
+whose cases all passed and that failed nevertheless, by a leak for instance, is one failure more.
+One that was skipped whole says why with its last line.
 """
 import argparse
 import json
@@ -36,7 +37,8 @@ def cases_of(test):
     for name, outcome in cases:
         yield f"{program}: {name}", outcome
     if not cases or (result == "failed" and all(outcome != "failed" for _, outcome in cases)):
-        yield program, result
+        reason = output.strip().rsplit("\n", 1)[-1]
+        yield f"{program}: {reason}" if result == "skipped" and reason else program, result
 
 
 def read_logs(paths):

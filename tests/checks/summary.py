@@ -16,9 +16,10 @@ LEAK = {"name": "tabrmd:unit / l", "result": "FAIL", "stdout": "[ RUN      ] b\n
 TAP = {"name": "tabrmd:unit / t", "result": "FAIL",
        "stdout": "1..3\nok 1 - test_R03_x\nnot ok 2 - b\n# why\nnot ok 3 # SKIP c\n# not ok - t\n"}
 PLAIN = {"name": "tabrmd:checks / p", "result": "OK", "stdout": "words\n"}
+LEFT_OUT = {"name": "tabrmd:checks / l", "result": "SKIP", "stdout": "words\nno such program\n"}
 TIMEOUT = {"name": "tabrmd:checks / q", "result": "TIMEOUT"}
 
-# Tests of the log, required numbers, more arguments, the last line, and the exit status.
+# Tests of the log, required numbers, more arguments, the last lines, and the exit status.
 CASES = [
     ([OK, PLAIN], ["R01"], [], "2 passed, 0 failed", 0),
     ([OK, SKIP], ["R01"], [], "1 passed, 0 failed, 1 skipped", 0),
@@ -29,6 +30,8 @@ CASES = [
     ([LEAK], [], [], "1 passed, 1 failed", 1),
     ([TAP], ["R03"], [], "1 passed, 1 failed, 1 skipped", 1),
     ([PLAIN, TIMEOUT], [], [], "1 passed, 1 failed", 1),
+    ([PLAIN, LEFT_OUT], [], [],
+     "skipped: l: no such program\n1 passed, 0 failed, 1 skipped", 0),
     ([], [], [], "0 passed, 0 failed", 1),
 ]
 
@@ -46,11 +49,12 @@ def summary(program, directory, tests, required, more):
 
 def main(program):
     wrong = 0
-    for number, (tests, required, more, line, status) in enumerate(CASES):
+    for number, (tests, required, more, lines, status) in enumerate(CASES):
         with tempfile.TemporaryDirectory() as directory:
             run = summary(program, directory, tests, required, more)
-        if run.stdout.splitlines()[-1:] != [line] or run.returncode != status:
-            print(f"case {number}: expected {line}, {status}; got {run.stdout}{run.stderr}"
+        last = lines.splitlines()
+        if run.stdout.splitlines()[-len(last):] != last or run.returncode != status:
+            print(f"case {number}: expected {lines}, {status}; got {run.stdout}{run.stderr}"
                   f"{run.returncode}")
             wrong += 1
     return 1 if wrong else 0
