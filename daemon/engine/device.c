@@ -51,7 +51,7 @@ static enum chip_error device_flush_recorded(struct engine *engine, unsigned *fl
 
     *flushed = 0;
     if (ledger_is_valid(ledger))
-        error = chip_flush_recorded(tcti_tpm(engine->tcti), ledger, flushed, detail);
+        error = chip_flush_recorded(&engine->tpm, ledger, flushed, detail);
     if (!error)
         ledger_clear(ledger);
     return error;
@@ -64,7 +64,7 @@ static enum chip_error device_clear_out(struct engine *engine, int64_t *detail)
     enum chip_error error = device_flush_recorded(engine, &sessions, detail);
 
     if (!error)
-        error = chip_flush_leftovers(tcti_tpm(engine->tcti), engine->flush_all, &leftovers, detail);
+        error = chip_flush_leftovers(&engine->tpm, engine->flush_all, &leftovers, detail);
     if (sessions)
         log_info("a former daemon did not end well: %u of its sessions flushed", sessions);
     if (leftovers)
@@ -90,11 +90,11 @@ static bool device_take_over(struct engine *engine, struct chip *chip)
     enum chip_error error;
     int64_t detail = 0;
 
-    error = chip_startup(tcti_tpm(engine->tcti), &detail);
+    error = chip_startup(&engine->tpm, &detail);
     if (!error)
         error = device_clear_out(engine, &detail);
     if (!error)
-        error = chip_read(chip, tcti_tpm(engine->tcti), &detail);
+        error = chip_read(chip, &engine->tpm, &detail);
     if (error) {
         enum tpm_fault fault = tpm_fault_chip(engine->conf, error, detail, text);
 
@@ -117,31 +117,37 @@ static int device_transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *
 {
     struct engine *engine = device_of(tpm);
     struct rm_tpm *inner = tcti_tpm(engine->tcti);
+    int error;
 
     device_look(engine);
-    return inner->transact(inner, locality, command, size, response, capacity, response_size);
+    loop_begin_nested(&engine->loop);
+    error = inner->transact(inner, locality, command, size, response, capacity, response_size);
+    loop_end_nested(&engine->loop);
+    return error;
 }
 
 static bool device_backoff(struct rm_tpm *tpm, unsigned attempt)
 {
-    struct rm_tpm *inner = tcti_tpm(device_of(tpm)->tcti);
+    struct engine *engine = device_of(tpm);
+    struct rm_tpm *inner = tcti_tpm(engine->tcti);
+    bool again;
 
-    return inner->backoff(inner, attempt);
+    loop_begin_nested(&engine->loop);
+    again = inner->backoff(inner, attempt);
+    loop_end_nested(&engine->loop);
+    return again;
 }
 
 static bool device_make_rm(struct engine *engine, const struct chip *chip)
 {
-    engine->tpm = (struct rm_tpm){device_transact, device_backoff};
     engine->rm = rm_new(&engine->tpm, chip, &engine->limits);
     if (!engine->rm)
         return false;
     rm_set_ledger(engine->rm, ledger_file_ledger(engine->ledger));
-    engine->command_capacity = rm_command_capacity(engine->rm);
-    engine->response_capacity = rm_response_capacity(engine->rm);
-    engine->command = calloc(1, engine->command_capacity);
-    engine->response = calloc(1, engine->response_capacity);
-    engine->scratch = calloc(1, engine->command_capacity);
-    return engine->command && engine->response && engine->scratch;
+    engine->command = calloc(1, rm_command_capacity(engine->rm));
+    engine->response = calloc(1, rm_response_capacity(engine->rm));
+    return engine->command && engine->response
+           && clients_set_capacity(&engine->clients, rm_command_capacity(engine->rm));
 }
 
 /* Keeps room for those who are known to use the TPM now. What was left in it for want of others
@@ -164,16 +170,24 @@ void device_look(struct engine *engine)
     device_keep_room(engine);
 }
 
+void device_event(struct watch *watch, uint32_t events)
+{
+    (void)events;
+    device_look(list_entry(watch, struct engine, neighbours_watch));
+}
+
 /* Learns who else uses the TPM that was opened. */
 static void device_meet_neighbours(struct engine *engine)
 {
     struct neighbours *neighbours = &engine->neighbours;
-    struct epoll_event event = {EPOLLIN, {.ptr = neighbours}};
+    int error = 0;
 
     neighbours_meet(neighbours, clock_now());
-    if (neighbours->fd >= 0
-        && epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, neighbours->fd, &event) < 0)
-        neighbours_lose(neighbours, errno);
+    engine->neighbours_watch.happened = device_event;
+    if (neighbours->fd >= 0)
+        error = loop_watch(&engine->loop, &engine->neighbours_watch, neighbours->fd, EPOLLIN);
+    if (error)
+        neighbours_lose(neighbours, -error);
     device_keep_room(engine);
 }
 
@@ -201,6 +215,7 @@ void device_take(struct engine *engine)
     struct chip chip;
     uint32_t rc = tcti_open(engine->tcti, engine->conf);
 
+    engine->tpm = (struct rm_tpm){device_transact, device_backoff};
     if (rc) {
         enum tpm_fault fault = tpm_fault_open(engine->conf, rc, text);
 

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -27,28 +26,9 @@ static enum scheduler_priority door_priority(const struct engine *engine, uint32
     return SCHEDULER_NORMAL;
 }
 
-static struct engine_client *door_client_new(struct engine *engine, uint32_t uid)
-{
-    struct engine_client *client = calloc(1, sizeof(*client));
-
-    if (!client)
-        return NULL;
-    client->engine = engine;
-    client->uid = uid;
-    client->io.fd = -1;
-    list_init(&client->link);
-    client->priority = door_priority(engine, uid);
-    client->record = scheduler_user_new();
-    if (client->record)
-        return client;
-    free(client);
-    return NULL;
-}
-
-int door_admit(struct engine *engine, uint32_t uid, int fd, struct engine_client **client)
+int door_admit(struct engine *engine, uint32_t uid, int fd, struct client **client)
 {
     struct admission_seat *seat;
-    struct epoll_event event;
     uint32_t account;
     bool settled = accounts_find(engine->accounts, uid, clock_now(), &account);
     int error = settled ? admission_enter(&engine->admission, account, &seat)
@@ -56,39 +36,27 @@ int door_admit(struct engine *engine, uint32_t uid, int fd, struct engine_client
 
     if (error)
         return error;
-    *client = door_client_new(engine, uid);
-    if (!*client) {
+    error = client_new(&engine->clients, seat, uid, door_priority(engine, uid), fd, client);
+    if (error) {
         admission_leave(&engine->admission, seat);
-        return -ENOMEM;
-    }
-    (*client)->seat = seat;
-    (*client)->account = account;
-    (*client)->settled = settled;
-    /* Adding takes memory and may fail; asking for events later does not. */
-    event = (struct epoll_event){EPOLLET, {.ptr = *client}};
-    if (epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
-        error = -errno;
-        serve_client_free(*client);
         return error;
     }
-    client_io_init(&(*client)->io, fd);
+    (*client)->account = account;
+    (*client)->settled = settled;
     return 0;
 }
 
-/* Lets a client go that the loop does not know yet. It may have events that are still to be looked
- * at, so it is freed with others that are gone. */
-static void door_turn_away(struct engine *engine, struct engine_client *client)
+/* Lets a client go that was not served yet. */
+static void door_turn_away(struct client *client)
 {
-    if (client->visitor)
+    if (client->origin == CLIENT_FROM_SOCKET)
         listener_tell_refused(client->io.fd);
-    client->gone = true;
-    list_remove(&client->link);
-    list_insert_before(&engine->dead, &client->link);
+    client_close(client);
 }
 
 /* Puts a client on its account, if that is known or no longer waited for. False while it is not; a
  * client that its account has no room for goes. */
-static bool door_settle(struct engine *engine, struct engine_client *client)
+static bool door_settle(struct engine *engine, struct client *client)
 {
     bool known = accounts_find(engine->accounts, client->uid, clock_now(), &client->account);
     int error;
@@ -105,49 +73,46 @@ static bool door_settle(struct engine *engine, struct engine_client *client)
     if (error) {
         log_limited(LOG_LEVEL_INFO, LOG_KIND_REFUSED, client->account,
                     "connection of user %" PRIu32 " ended: %s", client->uid, admission_text(error));
-        door_turn_away(engine, client);
+        door_turn_away(client);
     }
     return true;
 }
 
-void door_welcome(struct engine *engine, struct engine_client *client)
+void door_welcome(struct engine *engine, struct client *client)
 {
     client->doubted_since = clock_now();
     if (!client->settled && !door_settle(engine, client))
         list_insert_before(&engine->doubtful, &client->link);
-    else if (!client->gone)
-        serve_add(engine, client);
+    else if (client->state != CLIENT_CLOSED)
+        client_open(client);
 }
 
 /* Serves those whose account is known by now. */
 static void door_settle_doubtful(struct engine *engine)
 {
     list_for_each (it, &engine->doubtful) {
-        struct engine_client *client = list_entry(it, struct engine_client, link);
+        struct client *client = list_entry(it, struct client, link);
 
-        if (!door_settle(engine, client) || client->gone)
+        if (!door_settle(engine, client) || client->state == CLIENT_CLOSED)
             continue;
         list_remove(&client->link);
-        serve_add(engine, client);
+        client_open(client);
     }
-}
-
-static bool door_watch(struct engine *engine, int how, uint32_t events)
-{
-    struct epoll_event event = {events, {.ptr = &engine->listener}};
-
-    return epoll_ctl(engine->epoll_fd, how, listener_fd(engine->listener), &event) == 0;
 }
 
 bool door_open(struct engine *engine)
 {
-    return !engine->listener || door_watch(engine, EPOLL_CTL_ADD, EPOLLIN);
+    engine->door_watch.happened = door_event;
+    engine->door_watch.once = true;
+    return !engine->listener
+           || loop_watch(&engine->loop, &engine->door_watch, listener_fd(engine->listener), EPOLLIN)
+                  == 0;
 }
 
 void door_close(struct engine *engine)
 {
     list_for_each (it, &engine->doubtful)
-        door_turn_away(engine, list_entry(it, struct engine_client, link));
+        door_turn_away(list_entry(it, struct client, link));
     listener_free(engine->listener);
     engine->listener = NULL;
     engine->door_at = 0;
@@ -160,13 +125,13 @@ static void door_pause(struct engine *engine, int error)
         log_limited(LOG_LEVEL_WARNING, LOG_KIND_PAUSE, ACCOUNT_ROOT,
                     "nobody can be let in for a moment: %s", admission_text(error));
     engine->door_warned = true;
-    door_watch(engine, EPOLL_CTL_MOD, 0);
+    loop_change(&engine->loop, &engine->door_watch, 0);
     engine->door_at = clock_now() + DOOR_PAUSE_MS;
 }
 
 static void door_let_in(struct engine *engine, uint32_t uid, int fd)
 {
-    struct engine_client *client;
+    struct client *client;
     int error = door_admit(engine, uid, fd, &client);
 
     if (error) {
@@ -176,12 +141,16 @@ static void door_let_in(struct engine *engine, uint32_t uid, int fd)
         return;
     }
     engine->door_warned = false;
-    client->visitor = client->io.control = true;
+    client->origin = CLIENT_FROM_SOCKET;
+    client->io.control = true;
     door_welcome(engine, client);
 }
 
-void door_event(struct engine *engine)
+void door_event(struct watch *watch, uint32_t events)
 {
+    struct engine *engine = list_entry(watch, struct engine, door_watch);
+
+    (void)events;
     /* A message that came before this event may have closed the door. */
     for (unsigned i = 0; engine->listener && i < DOOR_ROW; i++) {
         uint32_t uid;
@@ -211,7 +180,7 @@ int door_left(const struct engine *engine)
         left = clock_left(engine->door_at, DOOR_PAUSE_MS);
     if (list_empty(&engine->doubtful))
         return left;
-    doubt = clock_left(list_entry(engine->doubtful.next, struct engine_client, link)->doubted_since
+    doubt = clock_left(list_entry(engine->doubtful.next, struct client, link)->doubted_since
                            + DOOR_DOUBT_MS,
                        DOOR_DOUBT_MS);
     return left < 0 || doubt < left ? doubt : left;
@@ -223,5 +192,5 @@ void door_mind(struct engine *engine)
     if (engine->door_at == 0 || clock_left(engine->door_at, DOOR_PAUSE_MS) > 0)
         return;
     engine->door_at = 0;
-    door_watch(engine, EPOLL_CTL_MOD, EPOLLIN);
+    loop_change(&engine->loop, &engine->door_watch, EPOLLIN);
 }

@@ -9,10 +9,11 @@
 #include "base/clock.h"
 #include "engine/accounts.h"
 #include "engine/admission.h"
-#include "engine/client-io.h"
+#include "engine/client.h"
 #include "engine/command-cost.h"
 #include "engine/engine.h"
 #include "engine/ledger-file.h"
+#include "engine/loop.h"
 #include "engine/mailbox.h"
 #include "engine/neighbours.h"
 #include "engine/scheduler.h"
@@ -20,33 +21,6 @@
 #include "tpm/tcti.h"
 
 #include <pthread.h>
-
-#define ENGINE_BUCKETS 1024 /* a power of 2 */
-#define ENGINE_EVENTS  256
-
-struct engine_client {
-    struct engine *engine;
-    struct list link; /* in its bucket by id, of the visitors, or of those to free */
-    struct admission_seat *seat;
-    struct scheduler_client turn;
-    struct scheduler_user *record; /* for the scheduler, until the client is added */
-    enum scheduler_priority priority;
-    struct client_io io;
-    struct rm_client *rm;  /* made with the first command */
-    uint64_t id;           /* of one that engine_connect() made */
-    uint32_t uid;          /* for what it is permitted, and the log */
-    uint32_t account;      /* for shares and limits; guests' while it is not settled */
-    int64_t doubted_since; /* clock_now() when the user database was asked */
-    uint8_t locality;
-    bool visitor;          /* came through the listening socket, and has no id */
-    bool settled;          /* the account is known */
-    bool known;            /* to the loop */
-    bool canceled;         /* its command, which was read and not run yet */
-    bool locality_changed; /* since the last command */
-    bool closing;          /* goes when it has taken its last response */
-    bool gone;             /* freed as soon as no function has it at hand */
-    bool want_write;       /* EPOLLOUT is asked for */
-};
 
 /* Kinds of messages; the comments name the fields of struct engine_message in use. */
 enum engine_order {
@@ -58,7 +32,7 @@ enum engine_order {
 
 struct engine_message {
     struct mailbox_message head; /* its kind is an enum engine_order */
-    struct engine_client *client;
+    struct client *client;
     uint64_t id;
     void *token;
     uint8_t locality;
@@ -73,6 +47,7 @@ enum engine_sleep {
 struct engine {
     struct engine_events events;
     struct mailbox mailbox;
+    struct watch mailbox_watch, door_watch, neighbours_watch;
     pthread_t thread;
     struct admission admission;
     struct accounts *accounts;
@@ -87,7 +62,7 @@ struct engine {
     int idle_release_ms;
     bool sleep_untold;
     bool flush_all;
-    int epoll_fd;
+    struct loop loop;
     struct tcti *tcti;
     struct rm_tpm tpm; /* the TCTI's, for the manager */
     struct rm *rm;
@@ -95,17 +70,10 @@ struct engine {
     uint32_t *high_uids, *low_uids;
     unsigned high_count, low_count;
     uint8_t *command, *response;
-    uint8_t *scratch; /* as long as `command`; free to use also while a command runs */
-    size_t command_capacity, response_capacity;
     struct scheduler scheduler;
-    struct list clients[ENGINE_BUCKETS];
-    struct list visitors; /* clients without an id */
+    struct clients clients;
     struct list doubtful; /* admitted clients whose account is not known yet, the oldest first */
-    struct list dead;     /* clients to free once the stack is clear of them */
     struct command_cost costs;
-    uint32_t client_count;
-    struct engine_client *running; /* whose command was read and is not answered yet */
-    bool submitted;                /* that command was given to the resource manager */
 
     enum engine_sleep sleep;
     bool failed;
@@ -133,6 +101,9 @@ void device_mind(struct engine *engine);
 /* Looks who else uses the TPM, and keeps room for them. Also runs from inside of a command. */
 void device_look(struct engine *engine);
 
+/* Something was seen of them. */
+void device_event(struct watch *watch, uint32_t events);
+
 /* Makes the room again that a command took of what is kept for the TPM's other users. */
 void device_settle(struct engine *engine);
 
@@ -155,13 +126,13 @@ void device_give_back(struct engine *engine);
 
 /* Makes a client of the socket `fd`, which it takes over on success, and puts it into the epoll set
  * without its events. 0 or a negative errno. Any thread. */
-int door_admit(struct engine *engine, uint32_t uid, int fd, struct engine_client **client);
+int door_admit(struct engine *engine, uint32_t uid, int fd, struct client **client);
 
 /* How long a client waits for the user database to say whose account it is on. */
 #define DOOR_DOUBT_MS 2000
 
 /* Has a client that door_admit() made served, as soon as its account is known. */
-void door_welcome(struct engine *engine, struct engine_client *client);
+void door_welcome(struct engine *engine, struct client *client);
 
 /* Lets newcomers in through the listening socket, if there is one. False without memory. */
 bool door_open(struct engine *engine);
@@ -170,7 +141,7 @@ bool door_open(struct engine *engine);
 void door_close(struct engine *engine);
 
 /* Newcomers wait at the listening socket. */
-void door_event(struct engine *engine);
+void door_event(struct watch *watch, uint32_t events);
 
 /* Ends a pause that door_event() made, if it is time for that, and has clients served whose account
  * is known by now or has been waited for too long. */
@@ -181,58 +152,25 @@ int door_left(const struct engine *engine);
 
 /* serve.c */
 
-/* Handles what epoll says of a client's socket. */
-void serve_event(struct engine *engine, struct engine_client *client, uint32_t events);
-
-/* What the client's next command will likely find in the chip; for the scheduler. */
-enum rm_warmth serve_warmth(const struct scheduler_client *turn);
-
 /* Runs the next command whose turn it is, if it is anybody's. */
 void serve_next(struct engine *engine);
 
-/* The least that something done for a client is charged, nanoseconds: what it costs the engine
- * beside the time that is measured, in system calls and in what they leave cold. */
-#define SERVE_COST_MIN UINT64_C(20000)
-
-/* Charges a client for what is done for it outside of its turn: a control frame, or a look for
- * one. */
-void serve_bill(struct engine *engine, struct engine_client *client);
-
-/* Cancels the command that the client sent and that was not read yet. A TSS2_RC. */
-uint32_t serve_cancel_waiting(struct engine *engine, struct engine_client *client);
-
-/* Makes a client that door_admit() gave known to the loop. */
-void serve_add(struct engine *engine, struct engine_client *client);
-
-/* Sends a client what is for it; the client goes when that cannot be. */
-void serve_answer(struct engine *engine, struct engine_client *client, const uint8_t *bytes,
-                  size_t size);
-
-/* Lets a client go with a last response that says `code`. */
-void serve_dismiss(struct engine *engine, struct engine_client *client, uint32_t code);
-
-/* Ends a client. It is freed by serve_bury(). */
-void serve_drop(struct engine *engine, struct engine_client *client);
-
-/* Frees dropped clients; only where nobody has one at hand and no command runs. */
+/* Frees closed clients; only where nobody has one at hand and no command runs. */
 void serve_bury(struct engine *engine);
-
-/* Frees a client that is not, or no longer, known to the loop; NULL is fine. */
-void serve_client_free(struct engine_client *client);
 
 /* requests.c */
 
 /* Carries out control frames that stand before, or right behind, a client's next command: up to
  * `most`, and no more than a client may have carried out in a row. How many. */
-unsigned requests_look(struct engine *engine, struct engine_client *client, unsigned most);
+unsigned requests_look(struct engine *engine, struct client *client, unsigned most);
 
 /* The same for clients with input that nobody looked at, users in turn. A bounded number of looks
  * and frames; true when there is more to do. */
 bool requests_look_all(struct engine *engine);
 
 /* Carries out one control frame, which was found at `place`. */
-void requests_carry_out(struct engine *engine, struct engine_client *client,
-                        enum client_io_place place, const uint8_t *frame, size_t size);
+void requests_carry_out(struct engine *engine, struct client *client, enum client_io_place place,
+                        const uint8_t *frame, size_t size);
 
 /* orders.c */
 
@@ -242,6 +180,3 @@ void orders_serve(struct engine *engine);
 
 /* Refuses the waiting messages. */
 void orders_refuse(struct engine *engine);
-
-/* Sets the locality of a client's next commands; false when its user may not have that one. */
-bool orders_set_locality(struct engine_client *client, uint8_t locality);

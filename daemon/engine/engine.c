@@ -8,41 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 /* How long after engine_stop() the running command is left alone before it is canceled. */
 #define ENGINE_STOP_PATIENCE_MS 10000
 
-/* Takes in what happened to the descriptors since the last time, asking epoll up to `rounds` times
- * in a row. Newcomers come in once, or those who connect without end would keep it busy. */
-static void engine_take_in(struct engine *engine, int timeout, unsigned rounds)
+static void engine_mailbox_happened(struct watch *watch, uint32_t events)
 {
-    struct epoll_event events[ENGINE_EVENTS];
-    int count = ENGINE_EVENTS;
-
-    for (unsigned round = 0; round < rounds && count == ENGINE_EVENTS; round++) {
-        count = epoll_wait(engine->epoll_fd, events, ENGINE_EVENTS, timeout);
-        for (int i = 0; i < count; i++) {
-            if (events[i].data.ptr == &engine->mailbox)
-                orders_serve(engine);
-            else if (events[i].data.ptr == &engine->listener && round == 0)
-                door_event(engine);
-            else if (events[i].data.ptr == &engine->listener)
-                continue; /* it is told again */
-            else if (events[i].data.ptr == &engine->neighbours)
-                device_look(engine);
-            else
-                serve_event(engine, events[i].data.ptr, events[i].events);
-        }
-        timeout = 0;
-    }
+    (void)events;
+    orders_serve(list_entry(watch, struct engine, mailbox_watch));
 }
 
 /* One event of each client that there is, and of the others: all that happened, so that the next
  * turn goes to the right client, but not more than that, for something may always happen. */
 static unsigned engine_rounds(const struct engine *engine)
 {
-    return engine->client_count / ENGINE_EVENTS + 1;
+    return engine->clients.count / LOOP_EVENTS + 1;
 }
 
 /* Both functions run inside of a TPM command. Each call does a bounded part of what there is to do,
@@ -51,7 +31,7 @@ static void engine_waiter_serve(void *data)
 {
     struct engine *engine = data;
 
-    engine_take_in(engine, 0, 1);
+    loop_run_nested(&engine->loop);
     requests_look_all(engine);
     if (engine->stopping && !engine->stop_canceled
         && clock_left(engine->stop_at, ENGINE_STOP_MS)
@@ -111,7 +91,7 @@ static void engine_loop(struct engine *engine)
     while (!engine->stopping) {
         device_mind(engine);
         door_mind(engine);
-        engine_take_in(engine, engine_timeout(engine), engine_rounds(engine));
+        loop_run(&engine->loop, engine_timeout(engine), engine_rounds(engine));
         serve_bury(engine);
         if (engine->stopping)
             break;
@@ -130,11 +110,7 @@ static void engine_loop(struct engine *engine)
 /* Gives everything back. Clients go first, so that their sessions are flushed and not saved. */
 static void engine_close(struct engine *engine)
 {
-    for (unsigned i = 0; i < ENGINE_BUCKETS; i++)
-        list_for_each (it, &engine->clients[i])
-            serve_drop(engine, list_entry(it, struct engine_client, link));
-    list_for_each (it, &engine->visitors)
-        serve_drop(engine, list_entry(it, struct engine_client, link));
+    clients_close(&engine->clients);
     serve_bury(engine);
     device_give_back(engine);
     orders_refuse(engine);
@@ -168,18 +144,20 @@ static int engine_start(struct engine *engine)
 
 static int engine_init(struct engine *engine)
 {
-    struct epoll_event event = {EPOLLIN, {.ptr = &engine->mailbox}};
     struct tcti_waiter waiter = {
         .serve = engine_waiter_serve, .timeout = engine_waiter_timeout, .data = engine};
     int error = mailbox_init(&engine->mailbox);
 
     if (error)
         return error;
-    engine->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (engine->epoll_fd < 0
-        || epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, engine->mailbox.fd, &event) < 0)
-        return -errno;
-    waiter.fd = engine->epoll_fd;
+    error = loop_init(&engine->loop);
+    if (error)
+        return error;
+    engine->mailbox_watch.happened = engine_mailbox_happened;
+    error = loop_watch(&engine->loop, &engine->mailbox_watch, engine->mailbox.fd, EPOLLIN);
+    if (error)
+        return error;
+    waiter.fd = engine->loop.fd;
     engine->tcti = tcti_new(&waiter);
     if (!engine->tcti)
         return -errno;
@@ -188,12 +166,9 @@ static int engine_init(struct engine *engine)
 
 static void engine_init_lists(struct engine *engine)
 {
-    scheduler_init(&engine->scheduler, serve_warmth);
-    list_init(&engine->visitors);
+    scheduler_init(&engine->scheduler, client_warmth);
+    clients_init(&engine->clients, &engine->loop, &engine->scheduler, &engine->admission);
     list_init(&engine->doubtful);
-    list_init(&engine->dead);
-    for (unsigned i = 0; i < ENGINE_BUCKETS; i++)
-        list_init(&engine->clients[i]);
 }
 
 static uint32_t *engine_copy_uids(const uint32_t *uids, unsigned count, unsigned *copied)
@@ -269,7 +244,7 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
         return NULL;
     }
     engine->events = *events;
-    engine->mailbox.fd = engine->epoll_fd = -1;
+    engine->mailbox.fd = engine->loop.fd = -1;
     engine_init_lists(engine);
     engine->listener = listener;
     error = engine_configure(engine, config) && engine_open_accounts(engine, config)
@@ -298,16 +273,15 @@ void engine_free(struct engine *engine)
     accounts_free(engine->accounts);
     if (engine->started)
         orders_refuse(engine);
+    clients_clear(&engine->clients);
     scheduler_clear(&engine->scheduler);
     tcti_free(engine->tcti);
     listener_free(engine->listener);
-    if (engine->epoll_fd >= 0)
-        close(engine->epoll_fd);
+    loop_clear(&engine->loop);
     mailbox_clear(&engine->mailbox);
     admission_clear(&engine->admission);
     free(engine->command);
     free(engine->response);
-    free(engine->scratch);
     free(engine->conf);
     free(engine->name);
     free(engine->runtime_dir);

@@ -7,29 +7,11 @@
  * there are more. */
 #define ORDERS_ROW 64
 
-/* The highest locality that a user may choose. Localities 3 and 4 are the platform's own
- * (TPM 2.0 Library Part 1, clause "Locality"). */
-static uint8_t orders_max_locality(uint32_t uid)
-{
-    return uid == 0 ? 2 : 0;
-}
-
-static struct engine_client *orders_find(struct engine *engine, uint64_t id)
-{
-    list_for_each (it, &engine->clients[id % ENGINE_BUCKETS]) {
-        struct engine_client *client = list_entry(it, struct engine_client, link);
-
-        if (client->id == id)
-            return client;
-    }
-    return NULL;
-}
-
 static void orders_answer(struct engine *engine, void *token, uint32_t rc)
 {
     struct engine_answer answer = {
         .rc = rc,
-        .status = {.clients = engine->client_count, .tpm_present = tcti_is_open(engine->tcti)},
+        .status = {.clients = engine->clients.count, .tpm_present = tcti_is_open(engine->tcti)},
     };
 
     if (engine->rm)
@@ -37,45 +19,32 @@ static void orders_answer(struct engine *engine, void *token, uint32_t rc)
     engine->events.answered(engine->events.data, token, &answer);
 }
 
-static void orders_connect(struct engine *engine, struct engine_client *client)
+/* A client that is refused may have events that are still to be looked at: it is freed later. */
+static void orders_connect(struct engine *engine, struct client *client)
 {
-    uint64_t id = client->id;
-
-    if (engine->rm && !engine->stopping && !engine->failed) {
+    if (engine->rm && !engine->stopping && !engine->failed)
         door_welcome(engine, client);
-        return;
-    }
-    serve_client_free(client);
-    engine->events.client_gone(engine->events.data, id);
+    else
+        client_close(client);
 }
 
 static uint32_t orders_cancel(struct engine *engine, uint64_t id)
 {
-    struct engine_client *client = orders_find(engine, id);
+    struct client *client = clients_find(&engine->clients, id);
 
     if (!client)
         return TSS2_TCTI_RC_BAD_SEQUENCE;
-    if (client == engine->running)
-        return tcti_cancel(engine->tcti);
-    return serve_cancel_waiting(engine, client);
-}
-
-bool orders_set_locality(struct engine_client *client, uint8_t locality)
-{
-    if (locality > orders_max_locality(client->uid))
-        return false;
-    client->locality_changed = client->locality_changed || client->locality != locality;
-    client->locality = locality;
-    return true;
+    return client->command == CLIENT_COMMAND_NONE ? client_cancel_waiting(client)
+                                                  : tcti_cancel(engine->tcti);
 }
 
 static uint32_t orders_locality(struct engine *engine, uint64_t id, uint8_t locality)
 {
-    struct engine_client *client = orders_find(engine, id);
+    struct client *client = clients_find(&engine->clients, id);
 
     if (!client)
         return TSS2_TCTI_RC_BAD_SEQUENCE;
-    return orders_set_locality(client, locality) ? TSS2_RC_SUCCESS : RM_RC_LOCALITY;
+    return client_set_locality(client, locality) ? TSS2_RC_SUCCESS : RM_RC_LOCALITY;
 }
 
 static void orders_stop(struct engine *engine)
@@ -156,6 +125,7 @@ void orders_refuse(struct engine *engine)
         }
         free(message);
     }
+    serve_bury(engine);
     if (mailbox_take_flags(&engine->mailbox) & MAILBOX_SLEEP)
         engine->events.suspended(engine->events.data);
 }

@@ -18,30 +18,36 @@ static bool requests_is_locality(uint8_t locality)
     return locality <= 4 || locality >= 32;
 }
 
-static uint32_t requests_cancel(struct engine *engine, struct engine_client *client,
+static uint32_t requests_cancel(struct engine *engine, struct client *client,
                                 enum client_io_place place)
 {
-    if (client != engine->running)
-        return place == CLIENT_IO_BEHIND ? serve_cancel_waiting(engine, client)
+    switch (client->command) {
+    case CLIENT_COMMAND_NONE:
+        return place == CLIENT_IO_BEHIND ? client_cancel_waiting(client)
                                          : TSS2_TCTI_RC_BAD_SEQUENCE;
-    if (engine->submitted)
+    case CLIENT_COMMAND_READ:
+        client->command = CLIENT_COMMAND_CANCELED;
+        break;
+    case CLIENT_COMMAND_CANCELED:
+        break;
+    case CLIENT_COMMAND_SUBMITTED:
         return tcti_cancel(engine->tcti);
-    client->canceled = true;
+    }
     return TSS2_RC_SUCCESS;
 }
 
-static uint32_t requests_locality(const struct engine *engine, struct engine_client *client,
-                                  enum client_io_place place, uint8_t locality)
+static uint32_t requests_locality(struct client *client, enum client_io_place place,
+                                  uint8_t locality)
 {
-    if (client == engine->running || place == CLIENT_IO_BEHIND)
+    if (client->command != CLIENT_COMMAND_NONE || place == CLIENT_IO_BEHIND)
         return TSS2_TCTI_RC_BAD_SEQUENCE;
     if (!requests_is_locality(locality))
         return TSS2_TCTI_RC_BAD_VALUE;
-    return orders_set_locality(client, locality) ? TSS2_RC_SUCCESS : TSS2_TCTI_RC_NOT_PERMITTED;
+    return client_set_locality(client, locality) ? TSS2_RC_SUCCESS : TSS2_TCTI_RC_NOT_PERMITTED;
 }
 
-void requests_carry_out(struct engine *engine, struct engine_client *client,
-                        enum client_io_place place, const uint8_t *frame, size_t size)
+void requests_carry_out(struct engine *engine, struct client *client, enum client_io_place place,
+                        const uint8_t *frame, size_t size)
 {
     uint8_t reply[CONTROL_FRAME_REPLY_SIZE];
     uint32_t operation = header_load(frame).code, rc = TSS2_TCTI_RC_NOT_IMPLEMENTED;
@@ -55,21 +61,20 @@ void requests_carry_out(struct engine *engine, struct engine_client *client,
     else if (operation == CONTROL_FRAME_CANCEL)
         rc = requests_cancel(engine, client, place);
     else if (operation == CONTROL_FRAME_SET_LOCALITY)
-        rc = requests_locality(engine, client, place, frame[HEADER_SIZE]);
-    if (client->gone)
+        rc = requests_locality(client, place, frame[HEADER_SIZE]);
+    if (client->state == CLIENT_CLOSED)
         return;
     control_frame_reply_store(reply, operation, rc);
-    serve_answer(engine, client, reply, sizeof(reply));
+    client_answer(client, reply, sizeof(reply));
 }
 
 /* Neither one that does not take its answers nor one that is about to go is listened to. */
-static bool requests_listens(const struct engine_client *client)
+static bool requests_listens(const struct client *client)
 {
-    return client->io.control && !client->gone && !client->closing
-           && !client_io_sending(&client->io);
+    return client->io.control && client->state == CLIENT_OPEN && !client_io_sending(&client->io);
 }
 
-unsigned requests_look(struct engine *engine, struct engine_client *client, unsigned most)
+unsigned requests_look(struct engine *engine, struct client *client, unsigned most)
 {
     uint8_t frame[CONTROL_FRAME_MAX_REQUEST];
     enum client_io_place place;
@@ -79,19 +84,19 @@ unsigned requests_look(struct engine *engine, struct engine_client *client, unsi
 
     if (!requests_listens(client))
         return 0;
-    serve_bill(engine, client);
-    error = client_io_pull(&client->io, engine->scratch, engine->command_capacity);
+    client_bill(client);
+    error = client_io_pull(&client->io, engine->clients.scratch, engine->clients.capacity);
     if (error) {
-        serve_drop(engine, client);
+        client_close(client);
         return 0;
     }
     most = most < REQUESTS_ROW ? most : REQUESTS_ROW;
     for (done = 0; done < most && requests_listens(client); done++) {
-        place = client_io_take_control(&client->io, engine->command_capacity,
-                                       client != engine->running, frame, &size);
+        place = client_io_take_control(&client->io, engine->clients.capacity,
+                                       client->command == CLIENT_COMMAND_NONE, frame, &size);
         if (place == CLIENT_IO_NOWHERE)
             break;
-        serve_bill(engine, client);
+        client_bill(client);
         requests_carry_out(engine, client, place, frame, size);
     }
     return done;
@@ -104,7 +109,7 @@ bool requests_look_all(struct engine *engine)
 
     /* A client may come again meanwhile: carrying out a frame may show that there is more. */
     while (left > 0 && (turn = scheduler_scan_next(&engine->scheduler))) {
-        struct engine_client *client = list_entry(turn, struct engine_client, turn);
+        struct client *client = client_of_turn(turn);
 
         left--;
         left -= requests_look(engine, client, left);

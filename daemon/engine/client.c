@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine/client.h"
+
+#include "base/log.h"
+#include "rm/rc.h"
+#include "wire/header.h"
+#include "wire/response.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <tss2/tss2_tcti.h>
+
+/*
+ * Sockets are watched for edges, so a client that waits for its turn costs no wake-ups. Nothing is
+ * lost by that: client_io remembers whether its socket may have more, and a client is marked as
+ * ready whenever it has, and is not busy with taking a response.
+ */
+#define CLIENT_EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
+
+void clients_init(struct clients *clients, struct loop *loop, struct scheduler *scheduler,
+                  struct admission *admission)
+{
+    *clients = (struct clients){.loop = loop, .scheduler = scheduler, .admission = admission};
+    for (unsigned i = 0; i < CLIENTS_BUCKETS; i++)
+        list_init(&clients->by_id[i]);
+    list_init(&clients->visitors);
+    list_init(&clients->closed);
+}
+
+void clients_clear(struct clients *clients)
+{
+    assert(clients->count == 0 && list_empty(&clients->closed));
+    free(clients->scratch);
+    clients->scratch = NULL;
+}
+
+bool clients_set_capacity(struct clients *clients, size_t capacity)
+{
+    clients->capacity = capacity;
+    clients->scratch = malloc(capacity);
+    return clients->scratch;
+}
+
+struct client *clients_find(const struct clients *clients, uint64_t id)
+{
+    list_for_each (it, &clients->by_id[id % CLIENTS_BUCKETS]) {
+        struct client *client = list_entry(it, struct client, link);
+
+        if (client->id == id)
+            return client;
+    }
+    return NULL;
+}
+
+static void clients_close_list(struct list *list)
+{
+    list_for_each (it, list)
+        client_close(list_entry(it, struct client, link));
+}
+
+void clients_close(struct clients *clients)
+{
+    for (unsigned i = 0; i < CLIENTS_BUCKETS; i++)
+        clients_close_list(&clients->by_id[i]);
+    clients_close_list(&clients->visitors);
+}
+
+bool clients_reap(struct clients *clients, struct client_end *end)
+{
+    struct client *client;
+
+    if (list_empty(&clients->closed))
+        return false;
+    loop_assert_flat(clients->loop);
+    client = list_entry(clients->closed.next, struct client, link);
+    *end = (struct client_end){
+        .id = client->id,
+        .origin = client->origin,
+        .opened = !client->record,
+        .heard = client->rm,
+    };
+    list_remove(&client->link);
+    client_free(client);
+    return true;
+}
+
+/* Asks epoll for room in the socket while there is something to send. */
+static void client_watch_out(struct client *client)
+{
+    uint32_t out = client_io_sending(&client->io) ? EPOLLOUT : 0;
+
+    if (loop_change(client->set->loop, &client->watch, CLIENT_EVENTS | out) < 0)
+        client_close(client);
+}
+
+/* Its input is to be looked at for control frames before a command takes its time. */
+static void client_queue_scan(struct client *client)
+{
+    if (client->io.control && client->state != CLIENT_CLOSED)
+        scheduler_scan(client->set->scheduler, &client->turn);
+}
+
+void client_queue(struct client *client)
+{
+    if (client->state == CLIENT_CLOSED || client->command != CLIENT_COMMAND_NONE
+        || client_io_sending(&client->io))
+        return;
+    if (client->state == CLIENT_DRAINING) {
+        client_close(client);
+    } else if (client_io_readable(&client->io, client->set->capacity)) {
+        scheduler_ready(client->set->scheduler, &client->turn);
+        client_queue_scan(client);
+    }
+}
+
+/* Sends on what the client did not take before. */
+static void client_flush(struct client *client)
+{
+    if (client_io_flush(&client->io) < 0)
+        client_close(client);
+    else
+        client_watch_out(client);
+}
+
+static void client_happened(struct watch *watch, uint32_t events)
+{
+    struct client *client = list_entry(watch, struct client, watch);
+
+    if (client->state == CLIENT_ADMITTED || client->state == CLIENT_CLOSED)
+        return;
+    /* Both directions are shut: nobody is there to take an answer. */
+    if (events & (EPOLLHUP | EPOLLERR)) {
+        client_close(client);
+        return;
+    }
+    if (events & EPOLLOUT && client_io_sending(&client->io))
+        client_flush(client);
+    if (events & EPOLLRDHUP)
+        client->io.ended = true;
+    if (events & (EPOLLIN | EPOLLRDHUP)) {
+        client->io.maybe_more = true;
+        client_queue_scan(client);
+    }
+    client_queue(client);
+}
+
+int client_new(struct clients *clients, struct admission_seat *seat, uint32_t uid,
+               enum scheduler_priority priority, int fd, struct client **client)
+{
+    struct client *new = calloc(1, sizeof(*new));
+    int error = -ENOMEM;
+
+    *client = NULL;
+    if (!new)
+        return -ENOMEM;
+    *new = (struct client){
+        .set = clients,
+        .watch.happened = client_happened,
+        .io.fd = -1,
+        .record = scheduler_user_new(),
+        .priority = priority,
+        .uid = uid,
+    };
+    list_init(&new->link);
+    /* Adding takes memory and may fail; asking for events later does not. */
+    if (new->record)
+        error = loop_watch(clients->loop, &new->watch, fd, EPOLLET);
+    if (error) {
+        client_free(new);
+        return error;
+    }
+    client_io_init(&new->io, fd);
+    new->seat = seat;
+    *client = new;
+    return 0;
+}
+
+void client_free(struct client *client)
+{
+    if (!client)
+        return;
+    rm_client_free(client->rm);
+    client_io_clear(&client->io);
+    scheduler_user_free(client->record);
+    admission_leave(client->set->admission, client->seat);
+    free(client);
+}
+
+void client_open(struct client *client)
+{
+    struct clients *clients = client->set;
+    struct list *place = client->origin == CLIENT_FROM_SOCKET
+                             ? &clients->visitors
+                             : &clients->by_id[client->id % CLIENTS_BUCKETS];
+
+    assert(client->state == CLIENT_ADMITTED);
+    scheduler_add(clients->scheduler, &client->turn, client->account, client->priority,
+                  client->record);
+    client->record = NULL;
+    client->state = CLIENT_OPEN;
+    list_insert_before(place, &client->link);
+    clients->count++;
+    /* What happened before is told now. */
+    if (loop_change(clients->loop, &client->watch, CLIENT_EVENTS) < 0)
+        client_close(client);
+}
+
+void client_close(struct client *client)
+{
+    if (client->state == CLIENT_CLOSED)
+        return;
+    if (client->state != CLIENT_ADMITTED) {
+        scheduler_remove(client->set->scheduler, &client->turn);
+        client->set->count--;
+    }
+    client->state = CLIENT_CLOSED;
+    list_remove(&client->link);
+    list_insert_before(&client->set->closed, &client->link);
+}
+
+void client_answer(struct client *client, const uint8_t *bytes, size_t size)
+{
+    if (client->state == CLIENT_CLOSED)
+        return;
+    if (client_io_send(&client->io, bytes, size) < 0)
+        client_close(client);
+    else
+        client_watch_out(client);
+}
+
+void client_answer_code(struct client *client, uint32_t code)
+{
+    uint8_t bytes[HEADER_SIZE];
+
+    client_answer(client, bytes, response_build_code(bytes, code));
+}
+
+void client_dismiss(struct client *client, uint32_t code)
+{
+    if (client->state == CLIENT_CLOSED)
+        return;
+    client->state = CLIENT_DRAINING;
+    client_answer_code(client, code);
+}
+
+bool client_read(struct client *client, uint8_t *buffer, uint8_t **frame, size_t *size)
+{
+    switch (client_io_read(&client->io, buffer, client->set->capacity, frame, size)) {
+    case CLIENT_IO_FRAME:
+        return true;
+    case CLIENT_IO_AGAIN:
+        break;
+    case CLIENT_IO_BAD:
+        client_dismiss(client, RM_RC_COMMAND_SIZE);
+        break;
+    case CLIENT_IO_MEMORY:
+        client_dismiss(client, RM_RC_MEMORY);
+        break;
+    case CLIENT_IO_CLOSED:
+        client_close(client);
+        break;
+    }
+    return false;
+}
+
+void client_bill(struct client *client)
+{
+    scheduler_bill(client->set->scheduler, &client->turn, CLIENT_COST_MIN);
+}
+
+enum rm_warmth client_warmth(const struct scheduler_client *turn)
+{
+    return rm_client_warmth(list_entry(turn, const struct client, turn)->rm);
+}
+
+struct client *client_of_turn(struct scheduler_client *turn)
+{
+    return list_entry(turn, struct client, turn);
+}
+
+/* The command is answered without the chip. A TSS2_RC. */
+static uint32_t client_cancel_next(struct client *client)
+{
+    uint8_t *frame;
+    size_t size;
+
+    if (!client_read(client, client->set->scratch, &frame, &size))
+        return TSS2_TCTI_RC_BAD_SEQUENCE;
+    client_io_read_done(&client->io, frame, size);
+    log_debug("a command of user %" PRIu32 " is canceled while it waits", client->uid);
+    client_answer_code(client, RM_RC_CANCELED);
+    if (client->state != CLIENT_CLOSED && !client_io_readable(&client->io, client->set->capacity))
+        scheduler_unready(client->set->scheduler, &client->turn);
+    return TSS2_RC_SUCCESS;
+}
+
+uint32_t client_cancel_waiting(struct client *client)
+{
+    uint32_t rc;
+
+    client_bill(client);
+    /* A client that has not taken its last response is between commands. */
+    if (client->state == CLIENT_DRAINING || client_io_sending(&client->io))
+        return TSS2_TCTI_RC_BAD_SEQUENCE;
+    rc = client_cancel_next(client);
+    client_queue(client);
+    return rc;
+}
+
+/* The highest locality that a user may choose. Localities 3 and 4 are the platform's own
+ * (TPM 2.0 Library Part 1, clause "Locality"). */
+static uint8_t client_max_locality(uint32_t uid)
+{
+    return uid == 0 ? 2 : 0;
+}
+
+bool client_set_locality(struct client *client, uint8_t locality)
+{
+    if (locality > client_max_locality(client->uid))
+        return false;
+    client->locality = locality;
+    return true;
+}
+
+bool client_prepare(struct client *client, struct rm *rm)
+{
+    if (!client->rm)
+        client->rm = rm_client_new(rm, client->account, client->uid);
+    if (client->rm)
+        rm_client_set_locality(client->rm, client->locality);
+    return client->rm;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A client of the engine, whichever way it came, and the set of all clients.
+ *
+ * A client is ended at any time, also while functions up the stack have it at hand: so
+ * client_close() only marks it, and clients_reap() frees it where the stack is clear.
+ */
+#pragma once
+
+#include "engine/admission.h"
+#include "engine/client-io.h"
+#include "engine/loop.h"
+#include "engine/scheduler.h"
+
+/* The least that something done for a client is charged, nanoseconds: what it costs the engine
+ * beside the time that is measured, in system calls and in what they leave cold. */
+#define CLIENT_COST_MIN UINT64_C(20000)
+
+#define CLIENTS_BUCKETS 1024 /* a power of 2 */
+
+enum client_state {
+    CLIENT_ADMITTED, /* not served yet: its account is to be known first */
+    CLIENT_OPEN,
+    CLIENT_DRAINING, /* goes when it has taken its last response */
+    CLIENT_CLOSED,   /* to be freed */
+};
+
+enum client_origin {
+    CLIENT_FROM_BUS,    /* made by engine_connect(); has an id */
+    CLIENT_FROM_SOCKET, /* came through the listening socket */
+};
+
+/* What is done with a client's command. */
+enum client_command {
+    CLIENT_COMMAND_NONE,     /* it has none, or it was not read yet */
+    CLIENT_COMMAND_READ,     /* its turn has come */
+    CLIENT_COMMAND_CANCELED, /* while it was only read */
+    CLIENT_COMMAND_SUBMITTED /* to the resource manager */
+};
+
+struct client {
+    struct clients *set;
+    struct list link; /* in its bucket by id, of those without an id, of those to free; or free for
+                       * the use of whoever admitted it */
+    struct watch watch;
+    struct client_io io;
+    struct admission_seat *seat;
+    struct scheduler_client turn;
+    struct scheduler_user *record; /* for the scheduler, until the client is opened */
+    enum scheduler_priority priority;
+    struct rm_client *rm;  /* made with the first command */
+    uint64_t id;           /* of one from the bus */
+    uint32_t uid;          /* for what it is permitted, and the log */
+    uint32_t account;      /* for shares and limits; guests' while it is not settled */
+    bool settled;          /* the account is known */
+    int64_t doubted_since; /* clock_now() when the user database was asked */
+    uint8_t locality;      /* of its next commands */
+    enum client_state state;
+    enum client_origin origin;
+    enum client_command command;
+};
+
+struct clients {
+    struct loop *loop;
+    struct scheduler *scheduler;
+    struct admission *admission;
+    struct list by_id[CLIENTS_BUCKETS];
+    struct list visitors; /* open clients without an id */
+    struct list closed;   /* clients to free */
+    uint32_t count;       /* of open and draining clients */
+    size_t capacity;      /* bytes of the longest command */
+    uint8_t *scratch;     /* of `capacity` bytes; free to use also while a command runs */
+};
+
+/* What a client that was freed leaves to be told. */
+struct client_end {
+    uint64_t id;
+    enum client_origin origin;
+    bool opened; /* it was served */
+    bool heard;  /* a command of it was executed, and the TPM may hold things that were its */
+};
+
+/* The three are borrowed. */
+void clients_init(struct clients *clients, struct loop *loop, struct scheduler *scheduler,
+                  struct admission *admission);
+
+/* All clients must be gone. */
+void clients_clear(struct clients *clients);
+
+/* Commands have up to `capacity` bytes. Before any client is opened; false without memory. */
+bool clients_set_capacity(struct clients *clients, size_t capacity);
+
+/* The open client from the bus with this id, or NULL. */
+struct client *clients_find(const struct clients *clients, uint64_t id);
+
+/* Closes all that are open. */
+void clients_close(struct clients *clients);
+
+/* Frees one closed client; false when there is none. Not inside of a TPM command. */
+bool clients_reap(struct clients *clients, struct client_end *end);
+
+/*
+ * A client of user `uid` behind the stream socket `fd`, both of which, and the seat, it takes over
+ * on success. Its origin is the bus and its account unsettled. The loop knows its socket, without
+ * events. 0 or a negative errno. Any thread.
+ */
+int client_new(struct clients *clients, struct admission_seat *seat, uint32_t uid,
+               enum scheduler_priority priority, int fd, struct client **client);
+
+/* Frees a client that was never opened nor closed. NULL is fine. */
+void client_free(struct client *client);
+
+/* Has an admitted client, which is on no list, served from now on. */
+void client_open(struct client *client);
+
+/* Ends a client; it is still there until clients_reap(). */
+void client_close(struct client *client);
+
+/* Lets a client go with a last response that says `code`. */
+void client_dismiss(struct client *client, uint32_t code);
+
+/* Sends a client what is for it; the client is closed when that cannot be. */
+void client_answer(struct client *client, const uint8_t *bytes, size_t size);
+void client_answer_code(struct client *client, uint32_t code);
+
+/* Reads the client's next frame into `buffer`, which has room for the longest command, as
+ * client_io_read() does; deals with everything that is none. */
+bool client_read(struct client *client, uint8_t *buffer, uint8_t **frame, size_t *size);
+
+/* Puts a client that may do something in line, or lets it go. */
+void client_queue(struct client *client);
+
+/* Charges a client for what is done for it outside of its turn: a control frame, or a look for
+ * one. */
+void client_bill(struct client *client);
+
+/* What the client's next command will likely find in the chip; for the scheduler. */
+enum rm_warmth client_warmth(const struct scheduler_client *turn);
+
+/* The client whose place in the order of service this is. */
+struct client *client_of_turn(struct scheduler_client *turn);
+
+/* Cancels the command that the client sent and that was not read yet. A TSS2_RC. */
+uint32_t client_cancel_waiting(struct client *client);
+
+/* Sets the locality of the client's next commands; false when its user may not have that one. */
+bool client_set_locality(struct client *client, uint8_t locality);
+
+/* Makes the resource manager's side of the client, if there is none yet, for its next command.
+ * False without memory. */
+bool client_prepare(struct client *client, struct rm *rm);
