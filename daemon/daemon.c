@@ -461,7 +461,7 @@ int daemon_run(const struct options *options)
                                  "or give --allow-root");
         return EX_NOPERM;
     }
-    process_harden();
+    process_harden(TABRMD_DEBUGGABLE);
     if (options->prng_seed_file)
         log_info("--prng-seed-file has no effect: random numbers are the kernel's");
     daemon.loop = g_main_loop_new(NULL, FALSE);

@@ -9,10 +9,16 @@
 /* Descriptors that are no connections: the TPM, the bus, what is being handed over. */
 #define PROCESS_OTHER_FILES 64
 
-void process_harden(void)
+void process_harden(bool debuggable)
 {
     struct rlimit none = {0, 0};
 
+    if (debuggable) {
+        log_warning("this build is for debugging: any process of this user can read what clients "
+                    "send, passwords among it, and core dumps have it; build without -Ddebuggable "
+                    "for use");
+        return;
+    }
     if (prctl(PR_SET_DUMPABLE, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
         log_warning("core dumps of this process cannot be switched off");
 }

@@ -2,8 +2,12 @@
 /* What the process lets be done to itself, and what the kernel lets it do. Main thread. */
 #pragma once
 
-/* What is in memory are secrets of the clients: nobody debugs it, no core of it is written. */
-void process_harden(void);
+#include <stdbool.h>
+
+/* What is in memory are secrets of the clients: nobody debugs it, no core of it is written. With
+ * `debuggable`, for builds that are made for that, both stay as the system has them, and the log
+ * says so. */
+void process_harden(bool debuggable);
 
 /*
  * Raises the limit of open files as far as it goes, and gives how many connections it carries: at

@@ -32,7 +32,7 @@ static int harden(void)
 {
     struct rlimit core;
 
-    process_harden();
+    process_harden(false);
     return prctl(PR_GET_DUMPABLE) == 0 && getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_cur == 0
                    && core.rlim_max == 0
                ? 0
@@ -44,6 +44,26 @@ static void test_R43_memory_is_not_dumpable(void **state)
 {
     (void)state;
     assert_int_equal(status_of(harden), 0);
+}
+
+static int leave(void)
+{
+    struct rlimit before, after;
+    int dumpable = prctl(PR_GET_DUMPABLE);
+
+    if (getrlimit(RLIMIT_CORE, &before) < 0)
+        return 2;
+    process_harden(true);
+    return prctl(PR_GET_DUMPABLE) == dumpable && getrlimit(RLIMIT_CORE, &after) == 0
+                   && after.rlim_cur == before.rlim_cur
+               ? 0
+               : 1;
+}
+
+static void test_a_debuggable_build_is_left_alone(void **state)
+{
+    (void)state;
+    assert_int_equal(status_of(leave), 0);
 }
 
 static int carry(void)
@@ -69,6 +89,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_R43_memory_is_not_dumpable),
+        cmocka_unit_test(test_a_debuggable_build_is_left_alone),
         cmocka_unit_test(test_R42_no_more_connections_than_files),
     };
 
