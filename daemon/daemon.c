@@ -26,6 +26,9 @@
 /* How long the engine may take to stop before the process ends without it, in seconds. */
 #define DAEMON_STOP_SECONDS (ENGINE_STOP_MS / 1000 + 10)
 
+/* How long a connection waits for the user database, milliseconds. */
+#define DAEMON_PATIENCE_MS 2000
+
 struct daemon {
     const struct options *options;
     GMainLoop *loop;
@@ -213,7 +216,11 @@ static void daemon_event_arrives(void *data, const struct relay_event *event)
 static struct accounts_config daemon_accounts(const struct daemon *daemon)
 {
     struct accounts_config config = {
-        .lookup = membership_lookup, .list = membership_list, .group = (gid_t)-1};
+        .lookup = membership_lookup,
+        .list = membership_list,
+        .group = (gid_t)-1,
+        .patience_ms = DAEMON_PATIENCE_MS,
+    };
 
     if (daemon->options->guests_apart)
         config.lookup = NULL;

@@ -2,12 +2,14 @@
 #include "process.h"
 
 #include "base/log.h"
+#include "engine/admission.h"
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-/* Descriptors that are no connections: the TPM, the bus, what is being handed over. */
-#define PROCESS_OTHER_FILES 64
+/* Descriptors that are no connections, the TPM, the bus, what is being handed over; and connections
+ * that do not count yet. */
+#define PROCESS_OTHER_FILES (64 + ADMISSION_UNKNOWN)
 
 void process_harden(bool debuggable)
 {

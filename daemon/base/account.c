@@ -4,10 +4,25 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+/* The last number before the guests' is the last block's. */
+#define ACCOUNT_UNKNOWN_FIRST (ACCOUNT_GUESTS - ACCOUNT_BLOCK)
+
+uint32_t account_unknown(uint32_t uid)
+{
+    return ACCOUNT_UNKNOWN_FIRST + uid / ACCOUNT_BLOCK;
+}
+
+bool account_is_unknown(uint32_t account)
+{
+    return account >= ACCOUNT_UNKNOWN_FIRST && account != ACCOUNT_GUESTS;
+}
+
 const char *account_text(uint32_t account, char text[ACCOUNT_TEXT])
 {
     if (account == ACCOUNT_GUESTS)
         snprintf(text, ACCOUNT_TEXT, "the guests");
+    else if (account_is_unknown(account))
+        snprintf(text, ACCOUNT_TEXT, "new users");
     else
         snprintf(text, ACCOUNT_TEXT, "user %" PRIu32, account);
     return text;

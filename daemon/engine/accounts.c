@@ -2,6 +2,7 @@
 #include "engine/accounts.h"
 
 #include "base/account.h"
+#include "engine/user-table.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -9,106 +10,55 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A user. */
-struct accounts_entry {
-    bool used;
-    bool waiting; /* the database is to be asked, or is being asked */
-    bool known;   /* what it said is in `member` */
-    bool member;
-    uint32_t uid;
-    int64_t since;     /* when it said so */
-    uint64_t question; /* the order in which it is asked */
-    uint64_t last_use; /* the order in which the user was asked for */
-};
-
 struct accounts {
     pthread_mutex_t lock;
-    pthread_cond_t work;
-    pthread_t thread;
+    pthread_cond_t work, left;
     struct accounts_config config;
     void (*told)(void *data);
     void *data;
     uint32_t *named;
     unsigned named_count;
 
-    struct accounts_entry entries[ACCOUNTS_KNOWN];
-    unsigned waiting;
-    uint64_t order;
-    int64_t now;   /* the latest that anybody said */
-    bool started;  /* there is a thread */
-    bool asking;   /* which is in the database's hands */
-    bool stopping; /* and ends as soon as it is back */
+    struct user_table table;
+    int64_t now;      /* the latest that anybody said */
+    unsigned threads; /* there are, */
+    unsigned asking;  /* and so many of them wait for the database */
+    bool unprepared;  /* those whom the group lists are to be asked for */
+    bool stopping;
+    bool abandoned; /* the last thread that comes back frees all */
 };
 
 static void accounts_destroy(struct accounts *accounts)
 {
+    pthread_cond_destroy(&accounts->left);
     pthread_cond_destroy(&accounts->work);
     pthread_mutex_destroy(&accounts->lock);
     free(accounts->named);
     free(accounts);
 }
 
-/* Who leaves for a newcomer first. */
-static bool accounts_is_less(const struct accounts_entry *a, const struct accounts_entry *b)
-{
-    if (a->used != b->used)
-        return !a->used;
-    if (a->member != b->member)
-        return !a->member;
-    return a->last_use < b->last_use;
-}
-
-/* The user's entry; a new one in the place of the one that is needed least, or NULL when all wait
- * for the database. */
-static struct accounts_entry *accounts_entry(struct accounts *accounts, uint32_t uid)
-{
-    struct accounts_entry *least = NULL;
-
-    for (unsigned i = 0; i < ACCOUNTS_KNOWN; i++) {
-        struct accounts_entry *entry = &accounts->entries[i];
-
-        if (entry->used && entry->uid == uid)
-            return entry;
-        if (!(entry->used && entry->waiting) && (!least || accounts_is_less(entry, least)))
-            least = entry;
-    }
-    if (least)
-        *least = (struct accounts_entry){.used = true, .uid = uid};
-    return least;
-}
-
-/* The user who has waited longest for the database; NULL when none does. */
-static struct accounts_entry *accounts_next(struct accounts *accounts)
-{
-    struct accounts_entry *next = NULL;
-
-    for (unsigned i = 0; i < ACCOUNTS_KNOWN; i++) {
-        struct accounts_entry *entry = &accounts->entries[i];
-
-        if (entry->used && entry->waiting && (!next || entry->question < next->question))
-            next = entry;
-    }
-    return next;
-}
-
 /* Asks the database about a user, without the lock, and keeps what it says. The entry stays where
- * it is, as it waits. */
-static void accounts_ask(struct accounts *accounts, struct accounts_entry *entry)
+ * it is, as there is a question about it. */
+static void accounts_ask(struct accounts *accounts, struct user_entry *entry)
 {
     uint32_t uid = entry->uid;
     int answer;
 
-    accounts->asking = true;
+    accounts->asking++;
     pthread_mutex_unlock(&accounts->lock);
     answer = accounts->config.lookup(uid, accounts->config.group);
     pthread_mutex_lock(&accounts->lock);
-    accounts->asking = false;
+    accounts->asking--;
     if (answer >= 0)
-        entry->member = answer > 0;
+        user_table_set_member(entry, answer > 0);
     entry->known = true;
-    entry->waiting = false;
     entry->since = accounts->now;
-    accounts->waiting--;
+    entry->keep = answer < 0      ? ACCOUNTS_RETRY_MS
+                  : entry->member ? ACCOUNTS_MEMBER_MS
+                                  : ACCOUNTS_GUEST_MS;
+    user_table_answer(&accounts->table, entry);
+    if (!accounts->stopping)
+        accounts->told(accounts->data);
 }
 
 /* Asks for those whom the group's entry lists. They are asked about again when they come. */
@@ -117,58 +67,82 @@ static void accounts_prepare(struct accounts *accounts)
     uint32_t uids[ACCOUNTS_LISTED];
     unsigned count;
 
-    accounts->asking = true;
+    accounts->unprepared = false;
+    accounts->asking++;
     pthread_mutex_unlock(&accounts->lock);
     count = accounts->config.list(accounts->config.group, uids, ACCOUNTS_LISTED);
     pthread_mutex_lock(&accounts->lock);
-    accounts->asking = false;
+    accounts->asking--;
     for (unsigned i = 0; i < count; i++) {
-        struct accounts_entry *entry = accounts_entry(accounts, uids[i]);
+        struct user_entry *entry = user_table_get(&accounts->table, uids[i]);
 
-        if (entry)
-            entry->known = entry->member = true;
+        user_table_set_member(entry, true);
+        entry->known = true;
+    }
+    if (!accounts->stopping)
+        accounts->told(accounts->data);
+}
+
+/* Under the lock. */
+static void accounts_work(struct accounts *accounts)
+{
+    while (!accounts->stopping) {
+        struct user_entry *entry = NULL;
+
+        if (accounts->unprepared)
+            accounts_prepare(accounts);
+        else if ((entry = user_table_ask(&accounts->table)))
+            accounts_ask(accounts, entry);
+        else
+            pthread_cond_wait(&accounts->work, &accounts->lock);
     }
 }
 
 static void *accounts_run(void *data)
 {
     struct accounts *accounts = data;
-    bool abandoned;
+    bool last;
 
     pthread_setname_np(pthread_self(), "accounts");
     pthread_mutex_lock(&accounts->lock);
-    if (accounts->config.list && !accounts->stopping)
-        accounts_prepare(accounts);
-    while (!accounts->stopping) {
-        struct accounts_entry *entry = accounts_next(accounts);
-
-        if (!entry) {
-            pthread_cond_wait(&accounts->work, &accounts->lock);
-            continue;
-        }
-        accounts_ask(accounts, entry);
-        if (!accounts->stopping)
-            accounts->told(accounts->data);
-    }
-    abandoned = !accounts->started;
+    accounts_work(accounts);
+    accounts->threads--;
+    last = accounts->abandoned && accounts->threads == 0;
+    pthread_cond_signal(&accounts->left);
     pthread_mutex_unlock(&accounts->lock);
-    if (abandoned)
+    if (last)
         accounts_destroy(accounts);
     return NULL;
 }
 
-/* Under the lock. False when there can be no thread. */
-static bool accounts_start(struct accounts *accounts)
+static bool accounts_start_thread(struct accounts *accounts)
 {
     sigset_t all, before;
+    pthread_t thread;
+    int error;
 
-    if (accounts->started)
-        return true;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    accounts->started = pthread_create(&accounts->thread, NULL, accounts_run, accounts) == 0;
+    error = pthread_create(&thread, NULL, accounts_run, accounts);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return accounts->started;
+    if (error)
+        return false;
+    pthread_detach(thread);
+    accounts->threads++;
+    return true;
+}
+
+/* Under the lock. Has somebody do what is to be done; false when there is nobody. */
+static bool accounts_start(struct accounts *accounts)
+{
+    unsigned work = user_table_askable(&accounts->table) + accounts->unprepared;
+
+    if (work == 0)
+        return true;
+    if (accounts->asking + work > accounts->threads && accounts->threads < ACCOUNTS_ASKING)
+        accounts_start_thread(accounts);
+    pthread_cond_signal(&accounts->work);
+    return accounts->threads > 0;
 }
 
 struct accounts *accounts_new(const struct accounts_config *config, const uint32_t *named,
@@ -191,69 +165,53 @@ struct accounts *accounts_new(const struct accounts_config *config, const uint32
     if (named_count > 0)
         memcpy(accounts->named, named, named_count * sizeof(*named));
     pthread_cond_init(&accounts->work, NULL);
-    if (accounts->config.lookup && accounts->config.list) {
-        pthread_mutex_lock(&accounts->lock);
-        accounts_start(accounts);
-        pthread_mutex_unlock(&accounts->lock);
-    }
+    pthread_cond_init(&accounts->left, NULL);
+    user_table_init(&accounts->table);
+    accounts->unprepared = config->lookup && config->list;
+    pthread_mutex_lock(&accounts->lock);
+    accounts_start(accounts);
+    pthread_mutex_unlock(&accounts->lock);
     return accounts;
 }
 
 void accounts_free(struct accounts *accounts)
 {
-    bool started, asking;
-    pthread_t thread;
-
     if (!accounts)
         return;
     pthread_mutex_lock(&accounts->lock);
     accounts->stopping = true;
-    started = accounts->started;
-    asking = accounts->asking;
-    thread = accounts->thread;
-    if (started && asking)
-        accounts->started = false; /* the thread frees what it comes back to */
-    pthread_cond_signal(&accounts->work);
-    pthread_mutex_unlock(&accounts->lock);
-    if (started && asking) {
-        pthread_detach(thread);
+    pthread_cond_broadcast(&accounts->work);
+    while (accounts->threads > accounts->asking)
+        pthread_cond_wait(&accounts->left, &accounts->lock);
+    accounts->abandoned = accounts->threads > 0;
+    if (accounts->abandoned) {
+        pthread_mutex_unlock(&accounts->lock);
         return;
     }
-    if (started)
-        pthread_join(thread, NULL);
+    pthread_mutex_unlock(&accounts->lock);
     accounts_destroy(accounts);
 }
 
 /* Whether it is time to ask the database about the user. */
-static bool accounts_is_due(const struct accounts_entry *entry, int64_t now)
+static bool accounts_is_due(const struct user_entry *entry, int64_t now)
 {
     int64_t age = now - entry->since;
 
-    return !entry->waiting
-           && (!entry->known || age < 0
-               || age >= (entry->member ? ACCOUNTS_MEMBER_MS : ACCOUNTS_GUEST_MS));
+    return entry->question == USER_QUESTION_NONE
+           && (!entry->known || age < 0 || age >= entry->keep);
 }
 
 /* Under the lock. */
 static bool accounts_look(struct accounts *accounts, uint32_t uid, int64_t now, uint32_t *account)
 {
-    struct accounts_entry *entry = accounts_entry(accounts, uid);
+    struct user_entry *entry = user_table_get(&accounts->table, uid);
 
-    *account = ACCOUNT_GUESTS;
-    if (!entry)
-        return true;
     accounts->now = now;
-    entry->last_use = ++accounts->order;
-    if (accounts_is_due(entry, now) && accounts->waiting < ACCOUNTS_WAITING
-        && accounts_start(accounts)) {
-        entry->waiting = true;
-        entry->question = ++accounts->order;
-        accounts->waiting++;
-        pthread_cond_signal(&accounts->work);
-    }
-    if (entry->member)
-        *account = uid;
-    return entry->known || !entry->waiting;
+    if (accounts_is_due(entry, now) && user_table_wait(&accounts->table, entry)
+        && !accounts_start(accounts))
+        user_table_answer(&accounts->table, entry);
+    *account = entry->member ? uid : ACCOUNT_GUESTS;
+    return entry->known || entry->question == USER_QUESTION_NONE;
 }
 
 bool accounts_find(struct accounts *accounts, uint32_t uid, int64_t now, uint32_t *account)
@@ -266,6 +224,10 @@ bool accounts_find(struct accounts *accounts, uint32_t uid, int64_t now, uint32_
     for (unsigned i = 0; i < accounts->named_count; i++) {
         if (accounts->named[i] == uid)
             return true;
+    }
+    if (account_is_unknown(uid) || uid == ACCOUNT_GUESTS) {
+        *account = ACCOUNT_GUESTS;
+        return true;
     }
     pthread_mutex_lock(&accounts->lock);
     found = accounts_look(accounts, uid, now, account);

@@ -5,15 +5,15 @@
  * have accounts of their own; all others are guests, on one account together. For who makes a user
  * namespace may appear as any of thousands of users, of which the database knows nothing.
  *
- * The database may take its time, so a thread of its own asks it. At the start it asks for those
- * whom the group's entry lists, so that members are known before any stranger can keep the database
- * busy. What it says is kept: for ACCOUNTS_MEMBER_MS of a member, ACCOUNTS_GUEST_MS of another.
- * Then it is asked again, and what it said before counts until it has answered. When it does not
- * say, a user is what it was, and a guest at first.
+ * The database may take its time, so threads of our own ask it. At the start it is asked for those
+ * whom the group's entry lists. What it says is kept: for ACCOUNTS_MEMBER_MS of a member,
+ * ACCOUNTS_GUEST_MS of another, ACCOUNTS_RETRY_MS when it does not say. Then it is asked again, and
+ * what it said before counts until it has answered. When it does not say, a user is what it was,
+ * and a guest at first.
  *
- * There is room for ACCOUNTS_KNOWN users, of whom ACCOUNTS_LISTED are asked for at the start. Of
- * those that are not asked about the member goes last, then who was asked for last. Beyond
- * ACCOUNTS_WAITING questions that wait, a user is a guest.
+ * Strangers of one block (base/account.h) are in the way of no other (user-table.h): a member waits
+ * for its own answer only, as long as questions about no more than ACCOUNTS_ASKING blocks are in
+ * the database's hands. Beyond the questions that may wait, a user is a guest.
  */
 #pragma once
 
@@ -21,11 +21,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define ACCOUNTS_KNOWN     512
-#define ACCOUNTS_WAITING   64
-#define ACCOUNTS_LISTED    256
+#define ACCOUNTS_ASKING    8   /* questions that the database has at a time */
+#define ACCOUNTS_LISTED    256 /* of whom the group's entry lists */
 #define ACCOUNTS_MEMBER_MS 600000
 #define ACCOUNTS_GUEST_MS  60000
+#define ACCOUNTS_RETRY_MS  2000
 
 struct accounts;
 
@@ -37,12 +37,13 @@ struct accounts_config {
     accounts_lookup_fn *lookup; /* NULL: each user has an account of its own */
     accounts_list_fn *list;     /* NULL: nobody is asked for at the start */
     gid_t group;
+    int patience_ms; /* how long a connection waits for the database to say whose it is */
 };
 
 /*
- * `told` is called with `data` on another thread, whenever an answer has come that somebody waits
- * for; it must return at once, and must not call back. The users `named` have accounts of their own
- * in any case; they are copied. NULL without memory.
+ * `told` is called with `data` on another thread, whenever an answer has come that somebody may
+ * wait for; it must return at once, and must not call back. The users `named` have accounts of
+ * their own in any case; they are copied. NULL without memory.
  */
 struct accounts *accounts_new(const struct accounts_config *config, const uint32_t *named,
                               unsigned named_count, void (*told)(void *data), void *data);

@@ -6,27 +6,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Connections that are kept for root, and for accounts that have none. */
-#define ADMISSION_FOR_ROOT      8
-#define ADMISSION_FOR_NEWCOMERS 8
-
-/* The most connections whose account is not known yet. */
-#define ADMISSION_UNKNOWN 64
+/* Connections that are kept for root, and for accounts that have none; and of those whose account
+ * is not known yet, for blocks that have none. */
+#define ADMISSION_FOR_ROOT       8
+#define ADMISSION_FOR_NEWCOMERS  8
+#define ADMISSION_FOR_NEW_BLOCKS 4
 
 int admission_init(struct admission *admission, unsigned max, unsigned max_per_user)
 {
     *admission = (struct admission){
-        .share = share_of(max, ADMISSION_FOR_ROOT, ADMISSION_FOR_NEWCOMERS),
-        .max_per_user = max_per_user,
+        .known = {.share = share_of(max, ADMISSION_FOR_ROOT, ADMISSION_FOR_NEWCOMERS),
+                  .max_per_user = max_per_user},
+        .unknown = {.share = share_of(ADMISSION_UNKNOWN, 0, ADMISSION_FOR_NEW_BLOCKS)},
     };
-    list_init(&admission->seats);
-    admission->unknown.account = ACCOUNT_GUESTS;
+    list_init(&admission->known.seats);
+    list_init(&admission->unknown.seats);
     return -pthread_mutex_init(&admission->lock, NULL);
 }
 
 void admission_clear(struct admission *admission)
 {
-    assert(list_empty(&admission->seats));
+    assert(list_empty(&admission->known.seats) && list_empty(&admission->unknown.seats));
     pthread_mutex_destroy(&admission->lock);
 }
 
@@ -37,14 +37,14 @@ void admission_set_open(struct admission *admission, bool open)
     pthread_mutex_unlock(&admission->lock);
 }
 
-static unsigned *admission_count(struct admission *admission, uint32_t account)
+static unsigned *admission_count(struct admission_room *room, uint32_t account)
 {
-    return account == ACCOUNT_ROOT ? &admission->root : &admission->others;
+    return account == ACCOUNT_ROOT ? &room->root : &room->others;
 }
 
-static struct admission_seat *admission_find(const struct admission *admission, uint32_t account)
+static struct admission_seat *admission_find(const struct admission_room *room, uint32_t account)
 {
-    list_for_each (it, &admission->seats) {
+    list_for_each (it, &room->seats) {
         struct admission_seat *seat = list_entry(it, struct admission_seat, link);
 
         if (seat->account == account)
@@ -54,42 +54,42 @@ static struct admission_seat *admission_find(const struct admission *admission, 
 }
 
 /* Whether there is a connection for an account that has `own`: 0, -EUSERS or -EDQUOT. */
-static int admission_check(const struct admission *admission, uint32_t account, unsigned own)
+static int admission_check(const struct admission_room *room, uint32_t account, unsigned own)
 {
-    const struct share_holdings held = {admission->root, admission->others, own};
+    const struct share_holdings held = {room->root, room->others, own};
 
-    if (admission->share.total == 0)
+    if (room->share.total == 0)
         return 0;
     if (account == ACCOUNT_ROOT)
-        return share_has_for_root(&admission->share, &held) ? 0 : -EUSERS;
-    if (!share_has_any(&admission->share, &held))
+        return share_has_for_root(&room->share, &held) ? 0 : -EUSERS;
+    if (!share_has_any(&room->share, &held))
         return -EUSERS;
-    if (admission->max_per_user && own >= admission->max_per_user)
+    if (room->max_per_user && own >= room->max_per_user)
         return -EDQUOT;
-    return share_has_for(&admission->share, &held) ? 0 : -EDQUOT;
+    return share_has_for(&room->share, &held) ? 0 : -EDQUOT;
 }
 
-/* Under the lock. */
-static int admission_take(struct admission *admission, uint32_t account,
-                          struct admission_seat **seat)
+/* Under the lock. *seat is NULL on failure. */
+static int admission_take(struct admission *admission, struct admission_room *room,
+                          uint32_t account, struct admission_seat **seat)
 {
-    int error;
+    struct admission_seat *own = admission_find(room, account);
+    int error = admission->open ? admission_check(room, account, own ? own->count : 0) : -ESHUTDOWN;
 
-    if (!admission->open)
-        return -ESHUTDOWN;
-    *seat = admission_find(admission, account);
-    error = admission_check(admission, account, *seat ? (*seat)->count : 0);
+    *seat = NULL;
     if (error)
         return error;
-    if (!*seat) {
-        *seat = calloc(1, sizeof(**seat));
-        if (!*seat)
+    if (!own) {
+        own = calloc(1, sizeof(*own));
+        if (!own)
             return -ENOMEM;
-        (*seat)->account = account;
-        list_insert_before(&admission->seats, &(*seat)->link);
+        own->room = room;
+        own->account = account;
+        list_insert_before(&room->seats, &own->link);
     }
-    (*seat)->count++;
-    *admission_count(admission, account) += 1;
+    own->count++;
+    *admission_count(room, account) += 1;
+    *seat = own;
     return 0;
 }
 
@@ -98,43 +98,29 @@ int admission_enter(struct admission *admission, uint32_t account, struct admiss
     int error;
 
     pthread_mutex_lock(&admission->lock);
-    error = admission_take(admission, account, seat);
+    error = admission_take(admission, &admission->known, account, seat);
     pthread_mutex_unlock(&admission->lock);
-    if (error)
-        *seat = NULL;
+    return error;
+}
+
+int admission_enter_unknown(struct admission *admission, uint32_t uid, struct admission_seat **seat)
+{
+    int error;
+
+    pthread_mutex_lock(&admission->lock);
+    error = admission_take(admission, &admission->unknown, account_unknown(uid), seat);
+    pthread_mutex_unlock(&admission->lock);
     return error;
 }
 
 /* Under the lock. */
-static void admission_give(struct admission *admission, struct admission_seat *seat)
+static void admission_give(struct admission_seat *seat)
 {
-    *admission_count(admission, seat->account) -= 1;
-    if (--seat->count > 0 || seat == &admission->unknown)
+    *admission_count(seat->room, seat->account) -= 1;
+    if (--seat->count > 0)
         return;
     list_remove(&seat->link);
     free(seat);
-}
-
-int admission_enter_unknown(struct admission *admission, struct admission_seat **seat)
-{
-    struct share_holdings held;
-    int error = 0;
-
-    *seat = NULL;
-    pthread_mutex_lock(&admission->lock);
-    held = (struct share_holdings){admission->root, admission->others, 0};
-    if (!admission->open)
-        error = -ESHUTDOWN;
-    else if (admission->unknown.count >= ADMISSION_UNKNOWN
-             || (admission->share.total && !share_has_any(&admission->share, &held)))
-        error = -EUSERS;
-    if (!error) {
-        *seat = &admission->unknown;
-        admission->unknown.count++;
-        admission->others++;
-    }
-    pthread_mutex_unlock(&admission->lock);
-    return error;
 }
 
 int admission_settle(struct admission *admission, uint32_t account, struct admission_seat **seat)
@@ -142,11 +128,9 @@ int admission_settle(struct admission *admission, uint32_t account, struct admis
     int error;
 
     pthread_mutex_lock(&admission->lock);
-    admission_give(admission, *seat);
-    error = admission_take(admission, account, seat);
+    admission_give(*seat);
+    error = admission_take(admission, &admission->known, account, seat);
     pthread_mutex_unlock(&admission->lock);
-    if (error)
-        *seat = NULL;
     return error;
 }
 
@@ -155,7 +139,7 @@ void admission_leave(struct admission *admission, struct admission_seat *seat)
     if (!seat)
         return;
     pthread_mutex_lock(&admission->lock);
-    admission_give(admission, seat);
+    admission_give(seat);
     pthread_mutex_unlock(&admission->lock);
 }
 

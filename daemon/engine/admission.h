@@ -3,6 +3,10 @@
  * Who may have a connection: the limits of connections, in all and of each account, over every way
  * in.
  * A connection has a seat, from before anything is made for it until all of that is given back.
+ *
+ * A connection whose account is not known yet has a seat in another room, which is not at the cost
+ * of those that are known. The blocks of such users (base/account.h) share that room as accounts
+ * share connections, so that whoever fills its blocks' part leaves a part for the next.
  * Any thread.
  */
 #pragma once
@@ -14,20 +18,27 @@
 #include <pthread.h>
 #include <stdint.h>
 
+/* The most connections whose account is not known yet, beside the others. */
+#define ADMISSION_UNKNOWN 128
+
 /* Shared by the connections of one account. */
 struct admission_seat {
     struct list link;
+    struct admission_room *room;
     uint32_t account;
     unsigned count; /* connections */
 };
 
+struct admission_room {
+    struct list seats;
+    struct share share;    /* of the connections; a total of 0: no limit */
+    unsigned max_per_user; /* 0: no limit but the share */
+    unsigned root, others; /* connections of root, and of all other accounts */
+};
+
 struct admission {
     pthread_mutex_t lock;
-    struct list seats;
-    struct admission_seat unknown; /* of connections whose account is not known yet */
-    struct share share;            /* of the connections; a total of 0: no limit */
-    unsigned max_per_user;         /* 0: no limit but the share */
-    unsigned root, others;         /* connections of root, and of all other accounts */
+    struct admission_room known, unknown; /* by whether the account is known */
     bool open;
 };
 
@@ -49,11 +60,12 @@ void admission_set_open(struct admission *admission, bool open);
 int admission_enter(struct admission *admission, uint32_t account, struct admission_seat **seat);
 
 /*
- * A seat for a connection whose account is not known yet, of which there are few; errors as above.
+ * A seat for a connection of a user whose account is not known yet; errors as above.
  * admission_settle() exchanges it for one of the account, or, with an error of admission_enter(),
  * for NULL.
  */
-int admission_enter_unknown(struct admission *admission, struct admission_seat **seat);
+int admission_enter_unknown(struct admission *admission, uint32_t uid,
+                            struct admission_seat **seat);
 int admission_settle(struct admission *admission, uint32_t account, struct admission_seat **seat);
 
 /* Gives a seat back; NULL is fine. */

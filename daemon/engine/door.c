@@ -32,7 +32,7 @@ int door_admit(struct engine *engine, uint32_t uid, int fd, struct client **clie
     uint32_t account;
     bool settled = accounts_find(engine->accounts, uid, clock_now(), &account);
     int error = settled ? admission_enter(&engine->admission, account, &seat)
-                        : admission_enter_unknown(&engine->admission, &seat);
+                        : admission_enter_unknown(&engine->admission, uid, &seat);
 
     if (error)
         return error;
@@ -54,6 +54,12 @@ static void door_turn_away(struct client *client)
     client_close(client);
 }
 
+/* Milliseconds for which the client may wait for its account to be known. */
+static int door_patience_left(const struct engine *engine, const struct client *client)
+{
+    return clock_left(client->doubted_since + engine->patience_ms, engine->patience_ms);
+}
+
 /* Puts a client on its account, if that is known or no longer waited for. False while it is not; a
  * client that its account has no room for goes. */
 static bool door_settle(struct engine *engine, struct client *client)
@@ -61,7 +67,7 @@ static bool door_settle(struct engine *engine, struct client *client)
     bool known = accounts_find(engine->accounts, client->uid, clock_now(), &client->account);
     int error;
 
-    if (!known && clock_left(client->doubted_since + DOOR_DOUBT_MS, DOOR_DOUBT_MS) > 0)
+    if (!known && door_patience_left(engine, client) > 0)
         return false;
     if (!known)
         log_limited(LOG_LEVEL_WARNING, LOG_KIND_ACCOUNT, ACCOUNT_GUESTS,
@@ -87,17 +93,38 @@ void door_welcome(struct engine *engine, struct client *client)
         client_open(client);
 }
 
-/* Serves those whose account is known by now. */
-static void door_settle_doubtful(struct engine *engine)
+/* Serves a client of whom no more will be known in time. False when it goes on waiting. */
+static bool door_serve_doubtful(struct engine *engine, struct client *client)
 {
-    list_for_each (it, &engine->doubtful) {
-        struct client *client = list_entry(it, struct client, link);
-
-        if (!door_settle(engine, client) || client->state == CLIENT_CLOSED)
-            continue;
+    if (!door_settle(engine, client))
+        return false;
+    if (client->state != CLIENT_CLOSED) {
         list_remove(&client->link);
         client_open(client);
     }
+    return true;
+}
+
+void door_settle_doubtful(struct engine *engine)
+{
+    list_for_each (it, &engine->doubtful)
+        door_serve_doubtful(engine, list_entry(it, struct client, link));
+}
+
+/* The oldest waits no longer than the others. */
+static struct client *door_oldest_doubtful(const struct engine *engine)
+{
+    return list_empty(&engine->doubtful) ? NULL
+                                         : list_entry(engine->doubtful.next, struct client, link);
+}
+
+static void door_end_doubts(struct engine *engine)
+{
+    struct client *oldest;
+
+    while ((oldest = door_oldest_doubtful(engine)) && door_patience_left(engine, oldest) == 0)
+        if (!door_serve_doubtful(engine, oldest))
+            return;
 }
 
 bool door_open(struct engine *engine)
@@ -174,21 +201,20 @@ void door_event(struct watch *watch, uint32_t events)
 
 int door_left(const struct engine *engine)
 {
-    int left = -1, doubt;
+    const struct client *oldest = door_oldest_doubtful(engine);
+    int left = -1, patience;
 
     if (engine->door_at)
         left = clock_left(engine->door_at, DOOR_PAUSE_MS);
-    if (list_empty(&engine->doubtful))
+    if (!oldest)
         return left;
-    doubt = clock_left(list_entry(engine->doubtful.next, struct client, link)->doubted_since
-                           + DOOR_DOUBT_MS,
-                       DOOR_DOUBT_MS);
-    return left < 0 || doubt < left ? doubt : left;
+    patience = door_patience_left(engine, oldest);
+    return left < 0 || patience < left ? patience : left;
 }
 
 void door_mind(struct engine *engine)
 {
-    door_settle_doubtful(engine);
+    door_end_doubts(engine);
     if (engine->door_at == 0 || clock_left(engine->door_at, DOOR_PAUSE_MS) > 0)
         return;
     engine->door_at = 0;

@@ -60,6 +60,7 @@ struct engine {
     struct reserve_rule reserve;
     struct neighbours neighbours;
     int idle_release_ms;
+    int patience_ms; /* of a client whose account is not known yet */
     bool sleep_untold;
     bool flush_all;
     struct loop loop;
@@ -128,10 +129,8 @@ void device_give_back(struct engine *engine);
  * without its events. 0 or a negative errno. Any thread. */
 int door_admit(struct engine *engine, uint32_t uid, int fd, struct client **client);
 
-/* How long a client waits for the user database to say whose account it is on. */
-#define DOOR_DOUBT_MS 2000
-
-/* Has a client that door_admit() made served, as soon as its account is known. */
+/* Has a client that door_admit() made served, as soon as its account is known, or was waited for as
+ * long as the configuration says. */
 void door_welcome(struct engine *engine, struct client *client);
 
 /* Lets newcomers in through the listening socket, if there is one. False without memory. */
@@ -144,8 +143,11 @@ void door_close(struct engine *engine);
 void door_event(struct watch *watch, uint32_t events);
 
 /* Ends a pause that door_event() made, if it is time for that, and has clients served whose account
- * is known by now or has been waited for too long. */
+ * was waited for too long. */
 void door_mind(struct engine *engine);
+
+/* The user database has answered: has clients served whose account is known by now. */
+void door_settle_doubtful(struct engine *engine);
 
 /* Milliseconds until it is time for either; -1 when it need not be. */
 int door_left(const struct engine *engine);

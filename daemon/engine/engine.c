@@ -192,6 +192,7 @@ static bool engine_configure(struct engine *engine, const struct engine_config *
     engine->limits = config->limits;
     engine->reserve = config->reserve;
     engine->idle_release_ms = config->idle_release_ms;
+    engine->patience_ms = config->accounts.patience_ms;
     engine->sleep_untold = config->sleep_untold;
     engine->flush_all = config->flush_all;
     engine->high_uids =
@@ -338,7 +339,8 @@ uint32_t engine_account(struct engine *engine, uint32_t uid)
 {
     uint32_t account;
 
-    return accounts_find(engine->accounts, uid, clock_now(), &account) ? account : ACCOUNT_GUESTS;
+    return accounts_find(engine->accounts, uid, clock_now(), &account) ? account
+                                                                       : account_unknown(uid);
 }
 
 int engine_cancel(struct engine *engine, uint64_t id, void *token)

@@ -106,9 +106,8 @@ bool engine_alive(struct engine *engine);
  */
 int engine_connect(struct engine *engine, uint64_t id, uint32_t uid, int fd);
 
-/* The account (base/account.h) that a user is on; a guest's while that is not known yet. Cannot
- * fail.
- */
+/* The account (base/account.h) that a user is on; that of its block while that is not known yet.
+ * Cannot fail. */
 uint32_t engine_account(struct engine *engine, uint32_t uid);
 
 /* Cancels the client's command. rc is 0, or TSS2_TCTI_RC_BAD_SEQUENCE when it has none, or what

@@ -91,7 +91,7 @@ static void orders_follow(struct engine *engine, unsigned flags)
     if (flags & MAILBOX_WAKE)
         engine->sleep = ENGINE_AWAKE;
     if (flags & MAILBOX_ACCOUNT)
-        door_mind(engine);
+        door_settle_doubtful(engine);
     if (flags & MAILBOX_STOP)
         orders_stop(engine);
 }

@@ -27,7 +27,13 @@
 #define STRANGER     70000
 #define SUBORDINATES 300000
 
+#define NAMESPACE_USERS 65536
+
 #define GUESTS 80
+
+/* Programs that connect without end, and the connections that each of them has. */
+#define FLOODS     4
+#define FLOOD_HELD 40
 
 #define RC_HANDLE 0xB0910
 #define SESSIONS  64 /* of the chip */
@@ -93,10 +99,36 @@ static int child(const struct visit *visit, const char *socket, gid_t group, int
     return 0;
 }
 
+/* Connects as one user of the namespace after the other, until it is told to end or nobody is left
+ * to do so. */
+static int child_floods(const char *socket, gid_t group, int channel)
+{
+    const pid_t parent = getppid();
+    int held[FLOOD_HELD];
+    char byte;
+
+    if (!child_joins(group, true, channel))
+        return 2;
+    for (unsigned i = 0; i < FLOOD_HELD; i++)
+        held[i] = -1;
+    for (unsigned i = 0; getppid() == parent && recv(channel, &byte, 1, MSG_DONTWAIT) < 0; i++) {
+        int *place = &held[i % FLOOD_HELD];
+
+        if (*place >= 0)
+            close(*place);
+        if (seteuid(i % NAMESPACE_USERS) < 0)
+            return 3;
+        *place = swtpm_connect(socket);
+        if (seteuid(0) < 0)
+            return 5;
+    }
+    return 0;
+}
+
 static bool map_users(pid_t pid)
 {
     char path[64], map[64];
-    int fd, size = snprintf(map, sizeof(map), "0 %u 65536\n", SUBORDINATES);
+    int fd, size = snprintf(map, sizeof(map), "0 %u %u\n", SUBORDINATES, NAMESPACE_USERS);
     bool mapped;
 
     snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)pid);
@@ -106,6 +138,50 @@ static bool map_users(pid_t pid)
     mapped = write(fd, map, (size_t)size) == size;
     close(fd);
     return mapped;
+}
+
+static void let_into_namespace(pid_t pid, int channel)
+{
+    char byte;
+
+    assert_int_equal(recv(channel, &byte, 1, 0), 1);
+    assert_true(map_users(pid));
+    assert_int_equal(send(channel, "", 1, MSG_NOSIGNAL), 1);
+}
+
+struct flood {
+    pid_t pid;
+    int channel;
+};
+
+static void flood_start(struct flood *flood, const struct world *world)
+{
+    const struct group *group = getgrnam(GROUP);
+    char *socket = served_socket(world);
+    int channel[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel), 0);
+    flood->pid = fork();
+    assert_true(flood->pid >= 0);
+    if (flood->pid == 0) {
+        close(channel[0]);
+        _exit(child_floods(socket, group->gr_gid, channel[1]));
+    }
+    close(channel[1]);
+    flood->channel = channel[0];
+    let_into_namespace(flood->pid, flood->channel);
+    g_free(socket);
+}
+
+/* It went on until now. */
+static void flood_end(struct flood *flood)
+{
+    int status;
+
+    assert_int_equal(send(flood->channel, "", 1, MSG_NOSIGNAL), 1);
+    close(flood->channel);
+    assert_int_equal(waitpid(flood->pid, &status, 0), flood->pid);
+    assert_int_equal(status, 0);
 }
 
 static struct raw_client *receive_client(int channel)
@@ -134,7 +210,7 @@ static struct raw_client *receive_client(int channel)
 static void visit(const struct world *world, const struct visit *visit, struct raw_client **clients)
 {
     const struct group *group = getgrnam(GROUP);
-    char *socket = served_socket(world), byte;
+    char *socket = served_socket(world);
     int channel[2], status;
     pid_t pid;
 
@@ -146,11 +222,8 @@ static void visit(const struct world *world, const struct visit *visit, struct r
         _exit(child(visit, socket, group->gr_gid, channel[1]));
     }
     close(channel[1]);
-    if (visit->namespace) {
-        assert_int_equal(recv(channel[0], &byte, 1, 0), 1);
-        assert_true(map_users(pid));
-        assert_int_equal(send(channel[0], "", 1, MSG_NOSIGNAL), 1);
-    }
+    if (visit->namespace)
+        let_into_namespace(pid, channel[0]);
     for (unsigned i = 0; i < visit->count; i++) {
         clients[i] = receive_client(channel[0]);
         assert_non_null(clients[i]);
@@ -263,6 +336,29 @@ static void test_R53_subordinate_users_do_not_take_all_connections(void **state)
     free_all(guests, GUESTS);
 }
 
+/* Guests have all that they may, and new ones come without end. A member that only its own group
+ * tells, whom the daemon was never asked for, is let in on its own account. */
+static void test_R53_a_flood_of_subordinate_users_refuses_no_member(void **state)
+{
+    struct world *world = *state;
+    struct raw_client *guests[GUESTS], *members[4];
+    struct flood floods[FLOODS];
+
+    leave_out_without(can_visit, "it takes root, and user and group " GROUP);
+    leave_out_without(has_namespaces, "there are no user namespaces");
+    visit(world, &(struct visit){.count = GUESTS, .namespace = true}, guests);
+    for (unsigned i = 0; i < FLOODS; i++)
+        flood_start(&floods[i], world);
+    visit(world, &(struct visit){.uid = getpwnam(GROUP)->pw_uid, .count = 4}, members);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(raw_client_send_handle(members[i], TPM2_CC_ReadPublic, 0x80000000),
+                         RC_HANDLE);
+    for (unsigned i = 0; i < FLOODS; i++)
+        flood_end(&floods[i]);
+    free_all(members, 4);
+    free_all(guests, GUESTS);
+}
+
 static void test_R54_two_users_do_not_lock_out_root(void **state)
 {
     struct world *world = *state;
@@ -316,6 +412,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ATTACK(test_R53_subordinate_users_are_one_account),
         ATTACK(test_R53_subordinate_users_do_not_take_all_connections),
+        ATTACK(test_R53_a_flood_of_subordinate_users_refuses_no_member),
         ATTACK(test_R54_two_users_do_not_lock_out_root),
         ATTACK(test_R57_a_client_cannot_fill_the_log),
     };

@@ -33,6 +33,16 @@ static void seats_close(struct seats *seats)
     admission_clear(&seats->admission);
 }
 
+/* Takes all that a user of whom nothing is known gets. How many. */
+static unsigned take_all_unknown(struct seats *seats, uint32_t uid)
+{
+    unsigned before = seats->count;
+
+    while (admission_enter_unknown(&seats->admission, uid, &seats->taken[seats->count]) == 0)
+        seats->count++;
+    return seats->count - before;
+}
+
 /* Takes all that the account gets. How many; why no more in *error. */
 static unsigned take_all(struct seats *seats, uint32_t account, int *error)
 {
@@ -128,6 +138,46 @@ static void test_R54_few_connections_are_shared_too(void **state)
     }
 }
 
+/* Who is seen as whichever users of its blocks it likes takes nothing from those who are known, and
+ * leaves something for those who are not known yet. */
+static void test_R54_unknown_users_take_nothing_from_others(void **state)
+{
+    static struct seats seats;
+    struct admission_seat *member;
+    int error;
+
+    (void)state;
+    seats_open(&seats, 64, 0);
+    take_all(&seats, ACCOUNT_GUESTS, &error);
+    for (uint32_t uid = 300000; uid < 300000 + 3 * ACCOUNT_BLOCK; uid += 64)
+        take_all_unknown(&seats, uid);
+    assert_in_range(take_all(&seats, 1000, &error), (64 - 8) / 4, (64 - 8) / 4);
+    assert_in_range(take_all_unknown(&seats, 1002), 4, ADMISSION_UNKNOWN / 2);
+    /* One that becomes known is on its account. */
+    member = seats.taken[--seats.count];
+    assert_int_equal(admission_settle(&seats.admission, 1002, &member), 0);
+    assert_int_equal(member->account, 1002);
+    admission_leave(&seats.admission, member);
+    seats_close(&seats);
+}
+
+/* A user's own limit is not that of its block. */
+static void test_R54_a_limit_of_one_user_is_not_its_neighbours(void **state)
+{
+    static struct seats seats;
+    struct admission_seat *one, *two;
+
+    (void)state;
+    seats_open(&seats, 64, 1);
+    assert_int_equal(admission_enter_unknown(&seats.admission, 1000, &one), 0);
+    assert_int_equal(admission_enter_unknown(&seats.admission, 1002, &two), 0);
+    assert_int_equal(admission_settle(&seats.admission, 1000, &one), 0);
+    assert_int_equal(admission_settle(&seats.admission, 1000, &two), -EDQUOT);
+    assert_null(two);
+    admission_leave(&seats.admission, one);
+    seats_close(&seats);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +186,8 @@ int main(void)
         cmocka_unit_test(test_R54_ten_users_do_not_shut_out_the_next),
         cmocka_unit_test(test_R54_root_may_take_what_is_there),
         cmocka_unit_test(test_R54_few_connections_are_shared_too),
+        cmocka_unit_test(test_R54_unknown_users_take_nothing_from_others),
+        cmocka_unit_test(test_R54_a_limit_of_one_user_is_not_its_neighbours),
     };
 
     log_threshold = LOG_LEVEL_SILENT;
