@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs a test program, which may be a mutant of one: it may never end, or take all memory.
+
+The limits do not depend on how busy the machine is. A program that works on without end meets a
+limit of processor time; one that waits for what never comes is told by using none of it for long.
+"""
+import ctypes
+import os
+import re
+import resource
+import signal
+import subprocess
+import tempfile
+import time
+
+MOST_MEMORY = 3 << 30
+QUIET_SECONDS = 30
+LOOK_SECONDS = 1
+
+# The lines of a cmocka program by which a test in it has failed.
+FAILURE = re.compile(rb"^(not ok(?! \d+ # SKIP)|\[  FAILED  \])", re.M)
+
+PR_SET_CHILD_SUBREAPER = 36
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Outcome:
+    """`failure` is None, or says in a few words why the program has failed."""
+
+    def __init__(self, failure, cpu, output):
+        self.failure, self.cpu, self.output = failure, cpu, output
+
+
+def adopt_orphans():
+    """Processes that a test leaves behind become this process's children."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children():
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+        return [int(pid) for pid in file.read().split()]
+
+
+def end_children():
+    """Ends all children, and theirs, which are adopted then."""
+    while True:
+        for pid in children():
+            os.kill(pid, signal.SIGKILL)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def usage(session):
+    """Ticks of processor time and bytes of memory of the processes of a session."""
+    ticks = memory = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+                fields = file.read().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[3]) == session:
+            ticks += int(fields[11]) + int(fields[12])
+            memory += int(fields[21]) * resource.getpagesize()
+    return ticks, memory
+
+
+class Watch:
+    """Looks at a session now and then, and says what is wrong with it."""
+
+    def __init__(self, session):
+        self.session = session
+        self.ticks = -1
+        self.looked = self.moved = time.monotonic()
+
+    def complaint(self):
+        now = time.monotonic()
+        if now - self.looked < LOOK_SECONDS:
+            return None
+        self.looked = now
+        ticks, memory = usage(self.session)
+        if memory > MOST_MEMORY:
+            return "took all memory"
+        if ticks != self.ticks:
+            self.ticks, self.moved = ticks, now
+        return "waits for ever" if now - self.moved > QUIET_SECONDS else None
+
+
+def wait(process, output):
+    """Waits for the end, or for the first sign of a failure."""
+    watch = Watch(process.pid)
+    while True:
+        try:
+            status = process.wait(0.1)
+        except subprocess.TimeoutExpired:
+            status = None
+        if FAILURE.search(os.pread(output.fileno(), 1 << 20, 0)):
+            return "a test fails"
+        if status is not None:
+            return f"status {status}" if status else None
+        complaint = watch.complaint()
+        if complaint:
+            return complaint
+
+
+def cpu_of_children():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def run(command, environment, directory, cpu_limit):
+    """The outcome of a program with cpu_limit seconds of processor time for each process."""
+    before = cpu_of_children()
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_limit, cpu_limit + 5))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, env=environment, cwd=directory, stdin=subprocess.DEVNULL,
+                                   stdout=output, stderr=subprocess.STDOUT,
+                                   start_new_session=True, preexec_fn=limit)
+        try:
+            failure = wait(process, output)
+        finally:
+            process.kill()
+            process.wait()
+            end_children()
+        text = os.pread(output.fileno(), 1 << 20, 0).decode(errors="replace")
+    return Outcome(failure, cpu_of_children() - before, text)
