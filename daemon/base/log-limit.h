@@ -23,6 +23,7 @@ enum log_kind {
     LOG_KIND_CHIP,      /* the TPM's answer to a client's command cannot be used */
     LOG_KIND_FULL,      /* a client that has all the objects or sessions that it may have */
     LOG_KIND_ACCOUNT,   /* a user of whom the user database says nothing */
+    LOG_KIND_UNREAD,    /* calls on the bus that get no answer, as those before were not read */
     LOG_KINDS
 };
 

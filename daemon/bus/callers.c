@@ -125,14 +125,15 @@ static struct caller_user *callers_get_user(struct callers *callers, uint32_t ui
 }
 
 /* Consumes the call. A serial that the sender has at work already tells no call from the other:
- * the second one gets no answer of its own. */
+ * the second one gets no answer of its own, and no call does of a user who may have none. */
 static void callers_put_to_work(struct callers *callers, struct caller_user *user,
                                 struct caller_call *call)
 {
     uint8_t *bytes = g_steal_pointer(&call->bytes);
 
     call->uid = user->uid;
-    if (g_hash_table_contains(callers->at_work, call)) {
+    if (g_hash_table_contains(callers->at_work, call)
+        || !callers->events.has_room(callers->events.data, user->uid)) {
         caller_call_free(call);
     } else {
         g_hash_table_add(callers->at_work, call);
@@ -263,19 +264,21 @@ static void callers_give_up(struct callers *callers, struct caller_sender *sende
     g_hash_table_remove(callers->senders, sender->name);
 }
 
+static void callers_forget_known(struct callers *callers, struct caller_sender *sender)
+{
+    g_queue_unlink(&callers->known_order, &sender->place);
+    g_hash_table_remove(callers->senders, sender->name);
+}
+
 static void callers_remember(struct callers *callers, struct caller_sender *sender, uint32_t uid)
 {
-    struct caller_sender *oldest;
 
     callers_forget_asked(callers, sender);
     sender->known = true;
     sender->uid = uid;
     g_queue_push_head_link(&callers->known_order, &sender->place);
-    if (callers->known_order.length <= CALLERS_KNOWN)
-        return;
-    oldest = g_queue_peek_tail(&callers->known_order);
-    g_queue_unlink(&callers->known_order, &oldest->place);
-    g_hash_table_remove(callers->senders, oldest->name);
+    if (callers->known_order.length > CALLERS_KNOWN)
+        callers_forget_known(callers, g_queue_peek_tail(&callers->known_order));
 }
 
 static struct caller_call *caller_call_new(const struct message *message, const uint8_t *bytes,
@@ -359,6 +362,29 @@ void callers_answered(struct callers *callers, const char *sender, uint32_t seri
     g_hash_table_remove(callers->at_work, call);
     user->at_work--;
     callers_go_on(callers, user);
+}
+
+void callers_left(struct callers *callers, const char *name)
+{
+    struct caller_sender *sender = g_hash_table_lookup(callers->senders, name);
+
+    if (!sender)
+        return;
+    if (sender->known) {
+        callers_forget_known(callers, sender);
+        return;
+    }
+    callers_forget_asked(callers, sender);
+    callers->waiting -= sender->waiting.length;
+    g_hash_table_remove(callers->senders, sender->name);
+}
+
+bool callers_has(const struct callers *callers, const char *name, uint32_t *uid)
+{
+    const struct caller_sender *sender = g_hash_table_lookup(callers->senders, name);
+
+    *uid = sender && sender->known ? sender->uid : CALLERS_NO_USER;
+    return sender != NULL;
 }
 
 int callers_expire(struct callers *callers, int64_t now_ms)

@@ -7,6 +7,8 @@
  * once. So a user's calls are served in turn with other users', whatever their number, and what a
  * user makes wait is its own.
  *
+ * A user who may have no answer has its calls dropped when it is their turn.
+ *
  * All calls that wait share one room (CALLERS_ROOM). When it is full, the newest call of the
  * longest queue is refused. The user of a sender is remembered for the CALLERS_KNOWN senders that
  * called last; a bus never gives a unique name a second time ("Message Bus Names"), so that what is
@@ -32,6 +34,8 @@
 /* Queries have numbers below this one. */
 #define CALLERS_QUERIES 0x10000
 
+#define CALLERS_NO_USER UINT32_MAX
+
 /* How long the bus may take to tell a sender's user, in milliseconds. */
 #define CALLERS_ANSWER_MS 10000
 
@@ -47,6 +51,8 @@ struct callers;
 struct callers_events {
     /* Ask the bus for the user of `sender`; callers_told() follows, with the same number. */
     void (*ask)(void *data, uint32_t query, const char *sender);
+    /* Whether a user may have one more answer. If not, its calls end here, without any. */
+    bool (*has_room)(void *data, uint32_t uid);
     /* Have the call served; callers_answered() follows. */
     void (*serve)(void *data, const uint8_t *bytes, size_t size);
     void (*refuse)(void *data, const char *sender, uint32_t serial, enum callers_refusal refusal);
@@ -69,6 +75,13 @@ bool callers_told(struct callers *callers, uint32_t query, bool known, uint32_t 
 
 /* A call was answered: its sender's name and its serial. What is none of ours is passed over. */
 void callers_answered(struct callers *callers, const char *sender, uint32_t serial);
+
+/* Forgets a sender that left the bus, and what of its calls waits for its user to be told. */
+void callers_left(struct callers *callers, const char *sender);
+
+/* Whether a sender is known to be on the bus: it called, and has not left since, nor have many
+ * others called. *uid is its user, or CALLERS_NO_USER before that was told. */
+bool callers_has(const struct callers *callers, const char *sender, uint32_t *uid);
 
 /* Refuses what waits for an answer of the bus for too long. Milliseconds until this is due again,
  * -1 for never. */

@@ -346,17 +346,24 @@ static void message_put_head(struct message_writer *writer, enum message_type ty
     message_put_u32(writer, 0);
 }
 
+/* Ends the header. */
+static void message_end_fields(struct message_writer *writer)
+{
+    message_put_u32(&(struct message_writer){writer->bytes, MESSAGE_AT_FIELDS},
+                    (uint32_t)(writer->at - MESSAGE_HEAD_SIZE));
+    message_pad(writer, 8);
+}
+
 /* Ends the header, and the message with the body, a string. */
 static size_t message_put_body(struct message_writer *writer, const char *text, size_t length)
 {
-    size_t fields = writer->at - MESSAGE_HEAD_SIZE, body;
+    size_t body;
 
-    message_pad(writer, 8);
+    message_end_fields(writer);
     body = writer->at;
     message_put_text(writer, text, length);
     message_put_u32(&(struct message_writer){writer->bytes, MESSAGE_AT_BODY},
                     (uint32_t)(writer->at - body));
-    message_put_u32(&(struct message_writer){writer->bytes, MESSAGE_AT_FIELDS}, (uint32_t)fields);
     return writer->at;
 }
 
@@ -375,6 +382,21 @@ size_t message_build_bus_call(uint8_t into[MESSAGE_BUILD_MAX], uint32_t serial, 
     message_put_field(&writer, MESSAGE_FIELD_MEMBER, 's', member);
     message_put_signature(&writer);
     return message_put_body(&writer, argument, length);
+}
+
+size_t message_build_ping(uint8_t into[MESSAGE_BUILD_MAX], uint32_t serial, const char *destination)
+{
+    struct message_writer writer = {into, 0};
+
+    if (strlen(destination) > MESSAGE_NAME_MAX)
+        return 0;
+    message_put_head(&writer, MESSAGE_CALL, 0, serial);
+    message_put_field(&writer, MESSAGE_FIELD_PATH, 'o', "/");
+    message_put_field(&writer, MESSAGE_FIELD_DESTINATION, 's', destination);
+    message_put_field(&writer, MESSAGE_FIELD_INTERFACE, 's', "org.freedesktop.DBus.Peer");
+    message_put_field(&writer, MESSAGE_FIELD_MEMBER, 's', "Ping");
+    message_end_fields(&writer);
+    return writer.at;
 }
 
 size_t message_build_error(uint8_t into[MESSAGE_BUILD_MAX], uint32_t serial, uint32_t reply_serial,

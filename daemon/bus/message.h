@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * D-Bus messages by their bytes: what of a header decides where a message goes, and the two kinds
- * of message that the proxy writes itself. Clauses are of the D-Bus Specification, version 0.38.
+ * D-Bus messages by their bytes: what of a header decides where a message goes, and the kinds of
+ * message that the proxy writes itself. Clauses are of the D-Bus Specification, version 0.38.
  * No function reads beyond the bytes that it is given, whatever these are; none allocates. Any
  * thread.
  */
@@ -68,6 +68,11 @@ const char *message_read_departure(const struct message *message);
  * 0 when that is too long. */
 size_t message_build_bus_call(uint8_t into[MESSAGE_BUILD_MAX], uint32_t serial, const char *member,
                               const char *argument);
+
+/* Builds a call of org.freedesktop.DBus.Peer.Ping of `destination`. Bytes used; 0 when that is too
+ * long. */
+size_t message_build_ping(uint8_t into[MESSAGE_BUILD_MAX], uint32_t serial,
+                          const char *destination);
 
 /* Builds the error `error` in answer to call `reply_serial` of `destination`, which may be NULL;
  * a long text is cut.

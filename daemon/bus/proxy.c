@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "bus/proxy.h"
 
+#include "base/log.h"
 #include "bus/callers.h"
 #include "bus/endpoint.h"
 #include "bus/message.h"
 #include "bus/names.h"
+#include "bus/unread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,6 +50,7 @@ static const struct {
 struct proxy {
     struct endpoint bus, gdbus;
     struct callers *callers;
+    struct unread *unread;
     GHashTable *expected; /* serials of GDBus's calls that are not answered */
     guint timer;          /* for the bus's answers; 0 for none */
     bool watches;         /* PROXY_DEPARTURES are asked for */
@@ -65,20 +68,70 @@ void proxy_close(struct proxy *proxy)
     endpoint_close(&proxy->gdbus);
 }
 
+/* The bus answers under the serial of no question, and nobody reads that. */
+static void proxy_watch(struct proxy *proxy)
+{
+    uint8_t bytes[MESSAGE_BUILD_MAX];
+    size_t size;
+
+    if (proxy->watches)
+        return;
+    size = message_build_bus_call(bytes, PROXY_SERIAL, "AddMatch", PROXY_DEPARTURES);
+    endpoint_send(&proxy->bus, OUTBOX_URGENT, bytes, size);
+    proxy->watches = true;
+}
+
+/* So many bytes were sent to a program of this user. A question is to be behind all of them. */
+static void proxy_note_sent(struct proxy *proxy, const char *name, uint32_t uid, size_t size)
+{
+    uint32_t question = unread_sent(proxy->unread, name, uid, size);
+    uint8_t bytes[MESSAGE_BUILD_MAX];
+
+    proxy_watch(proxy);
+    if (question == 0)
+        return;
+    size = message_build_ping(bytes, question, name);
+    endpoint_send(&proxy->bus, OUTBOX_LATER, bytes, size);
+}
+
+static bool proxy_has_room(void *data, uint32_t uid)
+{
+    const struct proxy *proxy = data;
+
+    if (unread_has_room(proxy->unread, uid))
+        return true;
+    if (uid != UNREAD_NOBODY)
+        log_limited(
+            LOG_LEVEL_WARNING, LOG_KIND_UNREAD, uid,
+            "calls of user %u on the bus get no answer: its programs have not read those that "
+            "they got; end the ones that do not read",
+            uid);
+    return false;
+}
+
+/* Refuses a call of a program that is on the bus. */
 static void proxy_refuse(struct proxy *proxy, const char *sender, uint32_t serial,
                          const char *error, const char *text)
 {
     uint8_t bytes[MESSAGE_BUILD_MAX];
     size_t size = message_build_error(bytes, PROXY_SERIAL, serial, sender, error, text);
+    uint32_t uid;
 
-    if (size > 0 && proxy->bus.outbox.bytes < PROXY_BACKLOG)
-        endpoint_send(&proxy->bus, OUTBOX_LATER, bytes, size);
+    (void)callers_has(proxy->callers, sender, &uid);
+    if (size == 0 || proxy->bus.outbox.bytes >= PROXY_BACKLOG || !proxy_has_room(proxy, uid))
+        return;
+    endpoint_send(&proxy->bus, OUTBOX_LATER, bytes, size);
+    proxy_note_sent(proxy, sender, uid, size);
 }
 
-/* The callers' events. */
+/* The callers' events. What is sent to a program that left is dropped by the bus. */
 static void proxy_call_refused(void *data, const char *sender, uint32_t serial,
                                enum callers_refusal refusal)
 {
+    uint32_t uid;
+
+    if (!callers_has(((struct proxy *)data)->callers, sender, &uid))
+        return;
     switch (refusal) {
     case CALLERS_BUSY:
         proxy_refuse(data, sender, serial, NAMES_ERROR_GENERAL,
@@ -115,16 +168,6 @@ static gboolean proxy_expires(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-/* The bus answers under the serial of no question, and nobody reads that. */
-static void proxy_watch(struct proxy *proxy)
-{
-    uint8_t bytes[MESSAGE_BUILD_MAX];
-    size_t size = message_build_bus_call(bytes, PROXY_SERIAL, "AddMatch", PROXY_DEPARTURES);
-
-    endpoint_send(&proxy->bus, OUTBOX_URGENT, bytes, size);
-    proxy->watches = true;
-}
-
 static void proxy_asks(void *data, uint32_t query, const char *sender)
 {
     struct proxy *proxy = data;
@@ -132,8 +175,7 @@ static void proxy_asks(void *data, uint32_t query, const char *sender)
     size_t size =
         message_build_bus_call(bytes, PROXY_SERIAL + 1 + query, "GetConnectionUnixUser", sender);
 
-    if (!proxy->watches)
-        proxy_watch(proxy);
+    proxy_watch(proxy);
     if (size > 0)
         endpoint_send(&proxy->bus, OUTBOX_URGENT, bytes, size);
     if (!proxy->timer && proxy->bus.fd >= 0)
@@ -150,6 +192,13 @@ static bool proxy_is_told(struct proxy *proxy, const struct message *message)
         return false;
     known = message->type == MESSAGE_RETURN && message_read_number(message, &uid);
     return callers_told(proxy->callers, message->reply_serial - PROXY_SERIAL - 1, known, uid);
+}
+
+/* True for a program's answer to a question of the proxy's. */
+static bool proxy_is_read(struct proxy *proxy, const struct message *message)
+{
+    return message->sender
+           && unread_answered(proxy->unread, message->sender, message->reply_serial);
 }
 
 /* True when GDBus waits for this reply, which it does no more then. */
@@ -195,10 +244,13 @@ static void proxy_signal(struct proxy *proxy, const struct message *message)
     const char *name = message_read_departure(message);
 
     endpoint_drop_descriptors(&proxy->bus);
-    if (name)
+    if (name) {
+        callers_left(proxy->callers, name);
+        unread_left(proxy->unread, name);
         proxy->left(proxy->left_data, name);
-    else if (proxy_is_wanted(message) && proxy->gdbus.outbox.bytes < PROXY_BACKLOG)
+    } else if (proxy_is_wanted(message) && proxy->gdbus.outbox.bytes < PROXY_BACKLOG) {
         endpoint_pass(&proxy->bus, &proxy->gdbus);
+    }
 }
 
 static void proxy_from_bus(struct proxy *proxy, const struct message *message)
@@ -217,7 +269,8 @@ static void proxy_from_bus(struct proxy *proxy, const struct message *message)
         break;
     case MESSAGE_RETURN:
     case MESSAGE_ERROR:
-        if (!proxy_is_told(proxy, message) && proxy_is_expected(proxy, message))
+        if (!proxy_is_told(proxy, message) && !proxy_is_read(proxy, message)
+            && proxy_is_expected(proxy, message))
             endpoint_pass(&proxy->bus, &proxy->gdbus);
         break;
     case MESSAGE_SIGNAL:
@@ -280,14 +333,19 @@ static void proxy_from_gdbus(struct proxy *proxy, const struct message *message,
 {
     const char *obstacle = proxy_obstacle(proxy, message, whole);
     bool answer = message->destination && message->reply_serial;
+    uint32_t uid;
 
     if (message->wants_reply)
         g_hash_table_add(proxy->expected, GUINT_TO_POINTER(message->serial));
     if (!obstacle)
         endpoint_pass(&proxy->gdbus, &proxy->bus);
-    else if (answer)
-        proxy_refuse(proxy, message->destination, message->reply_serial, NAMES_ERROR_INTERNAL,
-                     obstacle);
+    if (answer && callers_has(proxy->callers, message->destination, &uid)) {
+        if (obstacle)
+            proxy_refuse(proxy, message->destination, message->reply_serial, NAMES_ERROR_INTERNAL,
+                         obstacle);
+        else
+            proxy_note_sent(proxy, message->destination, uid, proxy->gdbus.framing.length);
+    }
     if (answer)
         callers_answered(proxy->callers, message->destination, message->reply_serial);
 }
@@ -342,10 +400,12 @@ static void proxy_broken(void *data)
 static struct proxy *proxy_make(int bus, int gdbus)
 {
     struct proxy *proxy = g_new0(struct proxy, 1);
-    struct callers_events events = {proxy_asks, proxy_call_served, proxy_call_refused, proxy};
+    struct callers_events events = {proxy_asks, proxy_has_room, proxy_call_served,
+                                    proxy_call_refused, proxy};
     int size = PROXY_SEND_BUFFER;
 
     proxy->callers = callers_new(&events);
+    proxy->unread = unread_new();
     proxy->expected = g_hash_table_new(NULL, NULL);
     /* What the kernel keeps is smaller or larger without this, and nothing else. */
     (void)setsockopt(bus, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
@@ -430,6 +490,7 @@ void proxy_free(struct proxy *proxy)
         return;
     proxy_close(proxy);
     callers_free(proxy->callers);
+    unread_free(proxy->unread);
     g_hash_table_unref(proxy->expected);
     g_free(proxy);
 }

@@ -11,6 +11,7 @@
  * - a call that wants no reply is dropped, as no method has a use for it;
  * - other calls pass in turn of the users that they come from (callers.h), and what is refused is
  *   answered by the proxy. The proxy asks the bus for the user of a sender by itself;
+ * - a user whose programs leave much unread in the bus gets no answers (unread.h);
  * - a reply passes when GDBus waits for it, and a signal when the daemon subscribes to its kind;
  * - that a unique name left the bus is told to the proxy's owner, not to GDBus. The proxy asks for
  *   that signal by itself, before it asks for the user of any sender, so that no sender whose call

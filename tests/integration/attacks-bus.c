@@ -32,6 +32,16 @@
 #define UNREAD_AT_A_TIME   10
 #define UNREAD_CONNECTIONS 100
 
+/* Calls with long answers that are left unread: so many at a time, of which some are answered
+ * before each call of another user, and so many times. That is more than the bus takes from one
+ * sender. */
+#define LONG_AT_A_TIME 32
+#define LONG_BETWEEN   4
+#define LONG_TIMES     900
+#define LONG_RULES                                                        \
+    "<allow user='*'/></policy><limit name='max_incoming_bytes'>37748736" \
+    "</limit><policy context='default'>"
+
 /* Connections over the bus that a user may have without using them. */
 #define UNUSED 16
 
@@ -190,6 +200,50 @@ static void test_R52_descriptors_that_nobody_reads_lock_out_nobody(void **state)
     close(fd);
 }
 
+/* Leaves the answers to so many long calls unread. False when somebody else gets no answer. */
+static bool leave_unread(int fd, uint8_t *introspection, size_t size, int other)
+{
+    size_t call_size;
+    uint8_t *call = bus_attacker_call("Nonsense", NULL, G_DBUS_MESSAGE_FLAGS_NONE, &call_size);
+    bool served = bus_attacker_send_calls(fd, introspection, size, LONG_AT_A_TIME);
+
+    for (unsigned i = 0; i < LONG_AT_A_TIME / LONG_BETWEEN && served; i++) {
+        char *error = NULL;
+
+        served = bus_attacker_send(other, call, call_size)
+                 && (error = bus_attacker_refusal(other)) != NULL;
+        g_free(error);
+    }
+    g_free(call);
+    return served;
+}
+
+/* The bus counts their bytes against who sent them, too. */
+static void test_R52_answers_that_nobody_reads_lock_out_nobody(void **state)
+{
+    const struct passwd *nobody = getpwnam("nobody");
+    struct world *world = *state;
+    uint8_t *introspection;
+    bool served = true;
+    int fd, other;
+    size_t size;
+
+    if (geteuid() != 0 || !nobody)
+        skip();
+    assert_int_equal(chmod(world->dir, 0711), 0);
+    introspection = bus_attacker_introspection(&size);
+    fd = connect_as(world, nobody->pw_uid);
+    other = bus_attacker_connect(world);
+    assert_true(fd >= 0 && other >= 0);
+    for (unsigned i = 0; i < LONG_TIMES && served; i++)
+        served = leave_unread(fd, introspection, size, other);
+    assert_true(served);
+    assert_true(newcomer_is_served(world));
+    close(fd);
+    close(other);
+    g_free(introspection);
+}
+
 static void free_all(struct raw_client *clients[], unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
@@ -239,6 +293,12 @@ static int open_world(void **state)
     return *state ? 0 : -1;
 }
 
+static int open_strict_world(void **state)
+{
+    *state = world_new(&(struct world_setup){.bus_rules = LONG_RULES});
+    return *state ? 0 : -1;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +309,8 @@ int main(void)
         suite_usual_test(test_R52_who_leaves_the_bus_may_keep_an_unused_connection),
         cmocka_unit_test_setup_teardown(test_R52_calls_of_another_user_hold_up_nobody, open_world,
                                         suite_end_world),
+        cmocka_unit_test_setup_teardown(test_R52_answers_that_nobody_reads_lock_out_nobody,
+                                        open_strict_world, suite_end_world),
         cmocka_unit_test_setup_teardown(test_R52_descriptors_that_nobody_reads_lock_out_nobody,
                                         open_world, suite_end_world),
     };

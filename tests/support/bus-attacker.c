@@ -53,6 +53,13 @@ uint8_t *bus_attacker_call(const char *method, GVariant *body, GDBusMessageFlags
     return to_blob(message, size);
 }
 
+uint8_t *bus_attacker_introspection(size_t *size)
+{
+    return to_blob(g_dbus_message_new_method_call(
+                       BUS_NAME, OBJECT_PATH, "org.freedesktop.DBus.Introspectable", "Introspect"),
+                   size);
+}
+
 uint8_t *bus_attacker_large_call(uint32_t count, size_t *size)
 {
     static const uint8_t variant[4] = {1, 'y', 0, 7};

@@ -12,6 +12,9 @@
 uint8_t *bus_attacker_call(const char *method, GVariant *body, GDBusMessageFlags flags,
                            size_t *size);
 
+/* A call of the object that has a long answer. */
+uint8_t *bus_attacker_introspection(size_t *size);
+
 /* Gives a call a serial; it has 1. */
 void bus_attacker_set_serial(uint8_t *call, uint32_t serial);
 

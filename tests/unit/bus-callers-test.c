@@ -16,6 +16,7 @@ struct seen {
     struct callers *callers;
     unsigned asked, served, refused[3];
     uint32_t query, refused_serial;
+    uint32_t full; /* the user who may have no answer; 0 for none */
     uint8_t last;
     char sender[64];
 };
@@ -28,6 +29,13 @@ static void seen_ask(void *data, uint32_t query, const char *sender)
     seen->asked++;
     seen->query = query;
     snprintf(seen->sender, sizeof(seen->sender), "%s", sender);
+}
+
+static bool seen_has_room(void *data, uint32_t uid)
+{
+    const struct seen *seen = data;
+
+    return !seen->full || uid != seen->full;
 }
 
 static void seen_serve(void *data, const uint8_t *bytes, size_t size)
@@ -52,7 +60,8 @@ static void seen_refuse(void *data, const char *sender, uint32_t serial,
 static void begin(struct seen *seen)
 {
     *seen = (struct seen){0};
-    seen->callers = callers_new(&(struct callers_events){seen_ask, seen_serve, seen_refuse, seen});
+    seen->callers = callers_new(
+        &(struct callers_events){seen_ask, seen_has_room, seen_serve, seen_refuse, seen});
 }
 
 /* A call whose one byte is the serial's last. */
@@ -250,6 +259,57 @@ static void test_R52_a_serial_that_is_at_work_is_no_second_call(void **state)
     callers_free(seen.callers);
 }
 
+static void test_R52_who_may_have_no_answer_gets_none(void **state)
+{
+    struct seen seen;
+
+    (void)state;
+    begin(&seen);
+    meet(&seen, ":1.1", 1000);
+    meet(&seen, ":1.2", 1001);
+    seen.served = 0;
+    for (uint32_t i = 2; i < 2 + CALLERS_AT_WORK + CALLERS_WAITING; i++)
+        call(&seen, ":1.1", i, 0);
+    seen.full = 1000;
+    /* What waits is dropped when it is its turn, and what comes then at once. */
+    for (uint32_t i = 2; i < 2 + CALLERS_AT_WORK; i++)
+        callers_answered(seen.callers, ":1.1", i);
+    call(&seen, ":1.1", 99, 0);
+    assert_int_equal(seen.served, CALLERS_AT_WORK);
+    call(&seen, ":1.2", 2, 0);
+    assert_int_equal(seen.served, CALLERS_AT_WORK + 1);
+    seen.full = 0;
+    call(&seen, ":1.1", 100, 0);
+    assert_int_equal(seen.served, CALLERS_AT_WORK + 2);
+    assert_int_equal(seen.refused[CALLERS_BUSY], 0);
+    callers_free(seen.callers);
+}
+
+static void test_R52_who_left_is_known_no_more(void **state)
+{
+    struct seen seen;
+    uint32_t uid;
+
+    (void)state;
+    begin(&seen);
+    meet(&seen, ":1.1", 1000);
+    assert_true(callers_has(seen.callers, ":1.1", &uid));
+    assert_int_equal(uid, 1000);
+    callers_left(seen.callers, ":1.1");
+    assert_false(callers_has(seen.callers, ":1.1", &uid));
+    /* One whose user the bus has not told. */
+    seen.served = 0;
+    call(&seen, ":1.2", 1, 0);
+    assert_true(callers_has(seen.callers, ":1.2", &uid));
+    assert_int_equal(uid, CALLERS_NO_USER);
+    callers_left(seen.callers, ":1.2");
+    callers_left(seen.callers, ":1.3");
+    assert_false(callers_told(seen.callers, seen.query, true, 1000));
+    assert_int_equal(callers_expire(seen.callers, 2 * CALLERS_ANSWER_MS), -1);
+    assert_int_equal(seen.served, 0);
+    callers_free(seen.callers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +321,8 @@ int main(void)
         cmocka_unit_test(test_R52_a_bus_that_is_silent_is_no_missing_permission),
         cmocka_unit_test(test_R52_the_senders_that_are_known_are_bounded),
         cmocka_unit_test(test_R52_a_serial_that_is_at_work_is_no_second_call),
+        cmocka_unit_test(test_R52_who_may_have_no_answer_gets_none),
+        cmocka_unit_test(test_R52_who_left_is_known_no_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "bus-rig.h"
+
+#include <gio/gunixfdlist.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define GUID "0123456789abcdef0123456789abcdef"
+
+/* Serials of messages from the bus are the connection's own; these are of none of our calls. */
+#define NO_SERIAL 77777
+
+static void connection_made(GObject *source, GAsyncResult *result, gpointer data)
+{
+    (void)source;
+    *(GDBusConnection **)data = g_dbus_connection_new_finish(result, NULL);
+    assert_non_null(*(GDBusConnection **)data);
+}
+
+static GIOStream *stream_of(int fd)
+{
+    GSocket *socket = g_socket_new_from_fd(fd, NULL);
+    GIOStream *stream = G_IO_STREAM(g_socket_connection_factory_create_connection(socket));
+
+    g_object_unref(socket);
+    return stream;
+}
+
+/* A list with the writing end of a pipe, whose reading end is *reader. */
+GUnixFDList *bus_rig_pipe(int *reader)
+{
+    GUnixFDList *list = g_unix_fd_list_new();
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    assert_true(g_unix_fd_list_append(list, ends[1], NULL) >= 0);
+    close(ends[1]);
+    *reader = ends[0];
+    return list;
+}
+
+unsigned bus_rig_count_descriptors(GDBusMessage *message)
+{
+    GUnixFDList *list = g_dbus_message_get_unix_fd_list(message);
+
+    return list ? (unsigned)g_unix_fd_list_get_length(list) : 0;
+}
+
+/* Worker thread of the connection; the main loop looks at the results under a lock. */
+static GMutex lock;
+
+static GDBusMessage *bus_gets(GDBusConnection *connection, GDBusMessage *message, gboolean incoming,
+                              gpointer data)
+{
+    struct bus_rig *rig = data;
+    GDBusMessage *reply = NULL;
+
+    if (!incoming)
+        return message;
+    g_mutex_lock(&lock);
+    if (g_dbus_message_get_message_type(message) != G_DBUS_MESSAGE_TYPE_METHOD_CALL) {
+        if (g_strcmp0(g_dbus_message_get_signature(message), "ay") == 0) {
+            rig->large += BUS_RIG_LARGE;
+            g_object_unref(message);
+        } else {
+            g_clear_object(&rig->answer);
+            rig->answer = message;
+        }
+    } else {
+        if (g_str_equal(g_dbus_message_get_member(message), "GetConnectionUnixUser")) {
+            const char *name;
+
+            g_variant_get(g_dbus_message_get_body(message), "(&s)", &name);
+            rig->queries++;
+            reply = g_dbus_message_new_method_reply(message);
+            g_dbus_message_set_body(reply, g_variant_new("(u)", g_str_equal(name, BUS_RIG_OTHER)
+                                                                    ? BUS_RIG_OTHER_UID
+                                                                    : BUS_RIG_UID));
+        } else if (g_str_equal(g_dbus_message_get_member(message), "Ping")) {
+            rig->ping = g_dbus_message_get_serial(message);
+        } else if (g_str_equal(g_dbus_message_get_member(message), "AddMatch")
+                   && rig->queries == 0) {
+            g_variant_get(g_dbus_message_get_body(message), "(s)", &rig->rule);
+        } else if (g_str_equal(g_dbus_message_get_member(message), "Inhibit")) {
+            int reader;
+            GUnixFDList *list = bus_rig_pipe(&reader);
+
+            close(reader);
+            reply = g_dbus_message_new_method_reply(message);
+            g_dbus_message_set_unix_fd_list(reply, list);
+            g_object_unref(list);
+        }
+        g_object_unref(message);
+    }
+    if (reply) {
+        g_dbus_message_set_sender(reply, BUS_RIG_BUS);
+        g_dbus_connection_send_message(connection, reply, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL,
+                                       NULL);
+    }
+    g_clear_object(&reply);
+    g_mutex_unlock(&lock);
+    g_main_context_wakeup(NULL);
+    return NULL;
+}
+
+static GVariant *large_body(void)
+{
+    static const uint8_t bytes[BUS_RIG_LARGE];
+    GVariant *array = g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, bytes, BUS_RIG_LARGE, 1);
+
+    return g_variant_new_tuple(&array, 1);
+}
+
+/* Answers a call of Large with much, and each other one but one of Keep with a descriptor. */
+static gboolean daemon_answers(gpointer data)
+{
+    GDBusMessage *message = data, *reply;
+    struct bus_rig *rig = g_object_get_data(G_OBJECT(message), "rig");
+    GUnixFDList *list;
+    int reader;
+
+    rig->calls++;
+    rig->known = proxy_user(rig->proxy, g_dbus_message_get_sender(message),
+                            g_dbus_message_get_serial(message), &rig->uid);
+    rig->descriptors = bus_rig_count_descriptors(message);
+    if (g_str_equal(g_dbus_message_get_member(message), "Large")) {
+        reply = g_dbus_message_new_method_reply(message);
+        g_dbus_message_set_body(reply, large_body());
+        g_dbus_connection_send_message(rig->daemon, reply, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL,
+                                       NULL);
+        g_object_unref(reply);
+    } else if (!g_str_equal(g_dbus_message_get_member(message), "Keep")) {
+        reply = g_dbus_message_new_method_reply(message);
+        list = bus_rig_pipe(&reader);
+        g_dbus_message_set_unix_fd_list(reply, list);
+        g_dbus_connection_send_message(rig->daemon, reply, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL,
+                                       NULL);
+        close(reader);
+        g_object_unref(list);
+        g_object_unref(reply);
+    }
+    g_object_unref(message);
+    return G_SOURCE_REMOVE;
+}
+
+static GDBusMessage *daemon_gets(GDBusConnection *connection, GDBusMessage *message,
+                                 gboolean incoming, gpointer data)
+{
+    struct bus_rig *rig = data;
+
+    (void)connection;
+    if (!incoming)
+        return message;
+    if (g_dbus_message_get_message_type(message) == G_DBUS_MESSAGE_TYPE_METHOD_CALL) {
+        g_object_set_data(G_OBJECT(message), "rig", rig);
+        g_idle_add(daemon_answers, message);
+        return NULL;
+    }
+    g_mutex_lock(&lock);
+    rig->others++;
+    g_mutex_unlock(&lock);
+    return message;
+}
+
+static void left(void *data, const char *name)
+{
+    struct bus_rig *rig = data;
+
+    g_free(rig->left);
+    rig->left = g_strdup(name);
+}
+
+int bus_rig_set_up(void **state)
+{
+    struct bus_rig *rig = g_new0(struct bus_rig, 1);
+    GIOStream *theirs, *ours, *inner = NULL;
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+    theirs = stream_of(pair[0]);
+    ours = stream_of(pair[1]);
+    rig->proxy = proxy_new(ours, left, rig, &inner, NULL);
+    assert_non_null(rig->proxy);
+    g_dbus_connection_new(theirs, GUID,
+                          G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_SERVER
+                              | G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_ALLOW_ANONYMOUS,
+                          NULL, NULL, connection_made, &rig->bus);
+    g_dbus_connection_new(inner, NULL, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, NULL,
+                          connection_made, &rig->daemon);
+    g_object_unref(theirs);
+    g_object_unref(ours);
+    g_object_unref(inner);
+    while (!rig->bus || !rig->daemon)
+        g_main_context_iteration(NULL, TRUE);
+    g_dbus_connection_add_filter(rig->bus, bus_gets, rig, NULL);
+    g_dbus_connection_add_filter(rig->daemon, daemon_gets, rig, NULL);
+    *state = rig;
+    return 0;
+}
+
+int bus_rig_tear_down(void **state)
+{
+    struct bus_rig *rig = *state;
+
+    proxy_drain(rig->proxy, 1000);
+    proxy_free(rig->proxy);
+    g_dbus_connection_close_sync(rig->daemon, NULL, NULL);
+    g_dbus_connection_close_sync(rig->bus, NULL, NULL);
+    while (g_main_context_iteration(NULL, FALSE))
+        ;
+    g_object_unref(rig->daemon);
+    g_object_unref(rig->bus);
+    g_clear_object(&rig->answer);
+    g_free(rig->rule);
+    g_free(rig->left);
+    g_free(rig);
+    return 0;
+}
+
+void bus_rig_send(struct bus_rig *rig, GDBusMessage *message, const char *sender)
+{
+    g_dbus_message_set_sender(message, sender);
+    assert_true(g_dbus_connection_send_message(rig->bus, message, G_DBUS_SEND_MESSAGE_FLAGS_NONE,
+                                               NULL, NULL));
+    g_object_unref(message);
+}
+
+GDBusMessage *bus_rig_call(const char *method)
+{
+    return g_dbus_message_new_method_call("com.intel.tss2.Tabrmd", "/path", "an.interface", method);
+}
+
+bool bus_rig_has_answer(struct bus_rig *rig)
+{
+    bool has;
+
+    g_mutex_lock(&lock);
+    has = rig->answer != NULL;
+    g_mutex_unlock(&lock);
+    return has;
+}
+
+/* The answer to what was sent last; freed by the rig. */
+GDBusMessage *bus_rig_next_answer(struct bus_rig *rig)
+{
+    while (!bus_rig_has_answer(rig))
+        g_main_context_iteration(NULL, TRUE);
+    return rig->answer;
+}
+
+GDBusMessage *bus_rig_reply(void)
+{
+    GDBusMessage *call = bus_rig_call("Call"), *reply;
+
+    g_dbus_message_set_serial(call, NO_SERIAL);
+    reply = g_dbus_message_new_method_reply(call);
+    g_object_unref(call);
+    return reply;
+}
+
+void bus_rig_tell(struct bus_rig *rig, const char *sender, const char *name, const char *owner)
+{
+    GDBusMessage *signal = g_dbus_message_new_signal("/path", BUS_RIG_BUS, "NameOwnerChanged");
+
+    g_dbus_message_set_body(signal, g_variant_new("(sss)", name, ":1.7", owner));
+    bus_rig_send(rig, signal, sender);
+}

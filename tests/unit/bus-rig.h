@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The proxy between the bus and GDBus, both of which are GDBus connections of the test's. */
+#pragma once
+
+#include "bus/proxy.h"
+
+#define BUS_RIG_BUS "org.freedesktop.DBus"
+#define BUS_RIG_UID 4711
+
+/* The bus tells another user for this sender. */
+#define BUS_RIG_OTHER     ":1.8"
+#define BUS_RIG_OTHER_UID 4712
+
+/* An answer that the proxy still passes. */
+#define BUS_RIG_LARGE 60000
+
+struct bus_rig {
+    GDBusConnection *bus, *daemon;
+    struct proxy *proxy;
+    unsigned queries; /* of users */
+    char *rule;       /* for signals, that was asked for before the first query */
+    char *left;       /* who left last */
+    uint32_t ping;    /* serial of the question that was last sent to a program */
+    size_t large;     /* bytes of large answers, as the bus's side got them */
+    /* Of what the daemon's side got: */
+    unsigned calls, others;
+    uint32_t uid; /* of the call that came last */
+    bool known;
+    unsigned descriptors;
+    /* The answer that the bus's side got last. */
+    GDBusMessage *answer;
+};
+
+/* cmocka fixtures: a rig. */
+int bus_rig_set_up(void **state);
+int bus_rig_tear_down(void **state);
+
+/* A list with the writing end of a pipe, whose reading end is *reader. */
+GUnixFDList *bus_rig_pipe(int *reader);
+
+unsigned bus_rig_count_descriptors(GDBusMessage *message);
+
+/* A call of a method that the daemon's side has (Call, Keep, which gets no answer, and Large), and
+ * an answer to none of its calls. */
+GDBusMessage *bus_rig_call(const char *method);
+GDBusMessage *bus_rig_reply(void);
+
+/* Sends the message, which is consumed, to the proxy as from `sender`. */
+void bus_rig_send(struct bus_rig *rig, GDBusMessage *message, const char *sender);
+
+/* Has `sender` say that `name` has an owner, or none ("") any more. */
+void bus_rig_tell(struct bus_rig *rig, const char *sender, const char *name, const char *owner);
+
+/* The answer to what was sent last; freed by the rig. */
+bool bus_rig_has_answer(struct bus_rig *rig);
+GDBusMessage *bus_rig_next_answer(struct bus_rig *rig);
