@@ -72,11 +72,11 @@ void neighbours_meet(struct neighbours *neighbours, int64_t now)
     neighbours->unseen = 0;
     if (!neighbours->shared || !neighbours->tpm.has_manager)
         return;
-    openers_forget(&neighbours->openers, now);
     if (neighbours->tpm.number < 0)
         neighbours->unseen = ENODEV;
     else
         neighbours_watch(neighbours, now);
+    openers_begin(&neighbours->openers, now);
 }
 
 static void neighbours_event(struct neighbours *neighbours, const struct inotify_event *event,
@@ -86,7 +86,7 @@ static void neighbours_event(struct neighbours *neighbours, const struct inotify
 
     if (event->mask & IN_Q_OVERFLOW) {
         neighbours_watch_device(neighbours, now);
-        openers_forget(&neighbours->openers, now);
+        openers_missed(&neighbours->openers, now);
     } else if (event->wd == neighbours->folder) {
         neighbours_name(neighbours, name);
         if (event->len > 0 && strcmp(event->name, name) == 0)

@@ -1,25 +1,42 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/openers.h"
 
+static bool openers_doubted(const struct openers *openers, int64_t now)
+{
+    /* Before that it is when the clock went back. */
+    return now >= openers->doubted_since && now < openers->doubted_until;
+}
+
+/* Nobody seems to be left. */
 static void openers_doubt(struct openers *openers, int64_t now)
 {
-    openers->doubt = true;
-    openers->doubt_until = now + OPENERS_DOUBT_MS;
+    int64_t pause = now - openers->since;
+
+    if (pause < OPENERS_DOUBT_MS)
+        pause = OPENERS_DOUBT_MS;
+    if (pause > OPENERS_SILENCE_MS)
+        pause = OPENERS_SILENCE_MS;
+    openers->doubted_since = now;
+    openers->doubted_until = now + pause;
+}
+
+void openers_begin(struct openers *openers, int64_t now)
+{
+    *openers = (struct openers){
+        .since = now, .doubted_since = now, .doubted_until = now + OPENERS_START_MS};
 }
 
 void openers_forget(struct openers *openers, int64_t now)
 {
-    openers->count = 0;
-    openers_doubt(openers, now);
+    if (openers_any(openers, now)) {
+        openers->count = 0;
+        openers_doubt(openers, now);
+    } else {
+        openers_begin(openers, now);
+    }
 }
 
-void openers_opened(struct openers *openers, int64_t now)
-{
-    openers->seen_at = now;
-    if (openers->count < UINT32_MAX)
-        openers->count++;
-}
-
+/* Whoever was not seen to open it has it open for longer than was known. */
 void openers_used(struct openers *openers, int64_t now)
 {
     openers->seen_at = now;
@@ -27,22 +44,32 @@ void openers_used(struct openers *openers, int64_t now)
         openers->count = 1;
 }
 
-/* The last one that is known of may have come together with another. One that is not known of is
- * who was assumed. */
+void openers_missed(struct openers *openers, int64_t now)
+{
+    openers_used(openers, now);
+    openers_forget(openers, now);
+}
+
+void openers_opened(struct openers *openers, int64_t now)
+{
+    if (!openers_any(openers, now))
+        openers->since = now;
+    openers->seen_at = now;
+    if (openers->count < UINT32_MAX)
+        openers->count++;
+}
+
 void openers_closed(struct openers *openers, int64_t now)
 {
     openers->seen_at = now;
+    if (openers->count > 0)
+        openers->count--;
     if (openers->count == 0)
-        openers->doubt = false;
-    else if (--openers->count == 0)
         openers_doubt(openers, now);
 }
 
 bool openers_any(const struct openers *openers, int64_t now)
 {
-    if (openers->count > 0 && now - openers->seen_at <= OPENERS_SILENCE_MS)
-        return true;
-    /* Further away than that it is when the clock went back. */
-    return openers->doubt && openers->doubt_until > now
-           && openers->doubt_until - now <= OPENERS_DOUBT_MS;
+    return (openers->count > 0 && now - openers->seen_at <= OPENERS_SILENCE_MS)
+           || openers_doubted(openers, now);
 }
