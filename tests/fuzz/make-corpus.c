@@ -14,6 +14,7 @@
 #include "wire/header.h"
 
 #include <errno.h>
+#include <libtpms/tpm_library.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <tss2/tss2_tpm2_types.h>
@@ -250,6 +251,14 @@ static bool serves(const struct corpus_command *command, uint32_t *code)
     return *code == TPM2_RC_SUCCESS;
 }
 
+/* No PCR of libtpms 0.10 can have a policy. */
+static bool is_refused(const struct corpus_command *command)
+{
+    return command->refused
+           || (command->code == TPM2_CC_PCR_SetAuthPolicy
+               && TPMLIB_GetVersion() >= TPM_LIBRARY_VERSION_GEN(0, 10, 0));
+}
+
 static int check(const struct command_table *table)
 {
     int wrong = 0;
@@ -258,7 +267,7 @@ static int check(const struct command_table *table)
     for (uint32_t i = 0; i < table->count; i++) {
         struct corpus_command command = command_for(table->attributes[i]);
         uint32_t code;
-        bool good = serves(&command, &code) != command.refused;
+        bool good = serves(&command, &code) != is_refused(&command);
 
         printf("%s %u - command %#x: 0x%03x\n", good ? "ok" : "not ok", i + 1, command.code, code);
         wrong += !good;
