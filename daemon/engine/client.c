@@ -203,6 +203,7 @@ void client_open(struct client *client)
     client->state = CLIENT_OPEN;
     list_insert_before(place, &client->link);
     clients->count++;
+    client_bill(client);
     /* What happened before is told now. */
     if (loop_change(clients->loop, &client->watch, CLIENT_EVENTS) < 0)
         client_close(client);

@@ -110,7 +110,7 @@ int client_new(struct clients *clients, struct admission_seat *seat, uint32_t ui
 /* Frees a client that was never opened nor closed. NULL is fine. */
 void client_free(struct client *client);
 
-/* Has an admitted client, which is on no list, served from now on. */
+/* Has an admitted client, which is on no list, served from now on; its user is charged for that. */
 void client_open(struct client *client);
 
 /* Ends a client; it is still there until clients_reap(). */

@@ -105,6 +105,44 @@ static void test_R49_who_hangs_up_is_charged(void **state)
     engine_chip_answer(&world->chip);
 }
 
+#define CONNECTIONS 200 /* that are made for nothing: 4 ms at the least */
+
+/* A user whose other connections come and go while its command runs waits for these too. */
+static void test_R58_connections_are_paid_for(void **state)
+{
+    struct engine_world *world = *state;
+    unsigned others = 0;
+
+    crowd_begin(world, 1);
+    for (unsigned i = 0; i < CONNECTIONS; i++) {
+        engine_world_connect(world, 2, CROWD_UID);
+        poke(world);
+        engine_world_disconnect(world, 2);
+    }
+    /* Both always have one more ahead. */
+    engine_world_put_random(world, 1, 1);
+    engine_world_put_random(world, VICTIM, VICTIM_MARK);
+    engine_world_put_random(world, VICTIM, VICTIM_MARK);
+    poke(world);
+    for (; running(world) == VICTIM || others == 0; others++) {
+        int client = running(world);
+
+        assert_in_range(others, 0, CONNECTIONS);
+        warp_jump(1);
+        engine_chip_answer(&world->chip);
+        assert_int_equal(engine_world_get(world, client, ENGINE_WORLD_ANSWER), 0);
+        engine_chip_take(&world->chip);
+        engine_world_put_random(world, client, client == VICTIM ? VICTIM_MARK : 1);
+        poke(world);
+    }
+    /* The crowd's first command is one of these. */
+    assert_in_range(others, 1 + 4, 1 + 8);
+    for (int client = VICTIM; client <= 1; client++)
+        engine_world_disconnect(world, client);
+    poke(world);
+    engine_chip_answer(&world->chip);
+}
+
 /* GetCapability, the other command that the TPM has. */
 static void put_capability(struct engine_world *world, int client, uint32_t capability)
 {
@@ -296,6 +334,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TURNS_TEST(test_R49_who_hangs_up_is_charged),
+        TURNS_TEST(test_R58_connections_are_paid_for),
         cmocka_unit_test_setup_teardown(test_R50_answers_from_the_books_are_paid_for,
                                         setup_polled_socket, teardown),
         cmocka_unit_test_setup_teardown(test_R51_canceled_commands_are_bounded_and_paid_for,
