@@ -9,8 +9,8 @@
  * bits (enum lie), with arguments in the bytes that follow. Behind the end of the input the chip
  * is honest; or, with bit 7 of the first byte, the lies begin anew, until the clients are gone.
  */
-#include "books.h"
 #include "fuzz.h"
+#include "rm-invariants.h"
 #include "rm/rm.h"
 #include "synth-chip.h"
 #include "wire/capability.h"
@@ -368,7 +368,7 @@ static void idle(struct world *world, bool release, bool to_the_end)
 
     while (rm_idle(world->rm, release ? RM_IDLE_EMPTY : RM_IDLE_TIDY) && left > 0) {
         world->liar.exchanges = 0;
-        books_check(world->rm);
+        fuzz_must_hold(rm_invariants_books(world->rm));
         left--;
     }
     fuzz_must(!to_the_end || left > 0, "clean-up does not end");
@@ -396,7 +396,7 @@ static void run_step(struct world *world, const struct step *step)
         idle(world, step->job == JOB_RELEASE, false);
         break;
     }
-    books_check(world->rm);
+    fuzz_must_hold(rm_invariants_books(world->rm));
 }
 
 /* As the daemon does it. False when the chip is not fit for use. */
@@ -426,9 +426,9 @@ static void finish(struct world *world)
     rm_client_free(world->clients[0]);
     rm_client_free(world->clients[1]);
     *world->liar.input = world->liar.again = (struct fuzz_input){0};
-    books_check(world->rm);
+    fuzz_must_hold(rm_invariants_books(world->rm));
     idle(world, true, true);
-    books_check(world->rm);
+    fuzz_must_hold(rm_invariants_books(world->rm));
     rm_free(world->rm);
     free(world->response);
     blob_clear(&world->context);

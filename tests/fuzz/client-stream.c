@@ -7,11 +7,11 @@
  */
 #include "client-stream.h"
 
-#include "books.h"
 #include "engine/client-io.h"
 #include "engine/command-cost.h"
 #include "fuzz-chip.h"
 #include "fuzz.h"
+#include "rm-invariants.h"
 #include "wire/handle.h"
 
 #include <errno.h>
@@ -66,7 +66,7 @@ static void spy_on(struct world *world, const uint8_t *bytes, size_t size)
     if (!world->running || code == TPM2_CC_ContextSave || code == TPM2_CC_ContextLoad
         || code == TPM2_CC_FlushContext || code == TPM2_CC_GetCapability || code == TPM2_CC_Startup)
         return;
-    books_check_command(world->running, bytes, size);
+    fuzz_must_hold(rm_invariants_command(world->running, bytes, size));
     copy = malloc(size);
     memcpy(copy, bytes, size);
     if (command_parse(&command, &world->rm->chip.commands, copy, size) == TPM2_RC_SUCCESS) {
@@ -209,7 +209,7 @@ static void run_command(struct world *world, struct peer *peer, uint8_t *frame, 
     fuzz_must(got == (ssize_t)answer && memcmp(taken, world->response, answer) == 0,
               "another answer came than was sent");
     free(taken);
-    books_check(world->rm);
+    fuzz_must_hold(rm_invariants_books(world->rm));
 }
 
 /* Serves all that a client has written. */
@@ -289,7 +289,7 @@ static void idle(struct world *world, bool release)
     unsigned steps = 0;
 
     while (rm_idle(world->rm, release ? RM_IDLE_EMPTY : RM_IDLE_TIDY)) {
-        books_check(world->rm);
+        fuzz_must_hold(rm_invariants_books(world->rm));
         fuzz_must(++steps < MAX_IDLE_STEPS, "clean-up does not end");
     }
 }
@@ -332,8 +332,8 @@ static void step(struct world *world, struct fuzz_input *input)
         serve(world, index);
         break;
     }
-    books_check(world->rm);
-    books_check_chip(world->rm, world->chip);
+    fuzz_must_hold(rm_invariants_books(world->rm));
+    fuzz_must_hold(rm_invariants_chip(world->rm, world->chip));
 }
 
 /* Starts chip and manager as the daemon does. */
@@ -385,7 +385,7 @@ static void finish(struct world *world)
     for (unsigned i = 0; i < CLIENT_STREAM_CLIENTS; i++)
         close_peer(world, i);
     idle(world, true);
-    books_check_chip(world->rm, world->chip);
+    fuzz_must_hold(rm_invariants_chip(world->rm, world->chip));
     fuzz_must(world->rm->suspect || world->rm->failed
                   || (world->rm->objects_loaded == 0 && world->rm->sessions_loaded == 0),
               "%u objects and %u sessions stay in the chip", world->rm->objects_loaded,

@@ -23,6 +23,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
         }                                                            \
     } while (0)
 
+/* Ends the process when a checker says what is wrong; NULL says nothing. */
+static inline void fuzz_must_hold(const char *said)
+{
+    fuzz_must(!said, "%s", said);
+}
+
 /* The bytes of an input that are not used up. Behind the end there are zeros. */
 struct fuzz_input {
     const uint8_t *bytes;

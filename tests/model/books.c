@@ -2,13 +2,8 @@
 #include "books.h"
 
 #include "exchange.h"
+#include "rm-invariants.h"
 
-#include "wire/capability.h"
-#include "wire/handle.h"
-
-#include <string.h>
-
-#define MAX_LISTED  254
 #define QUIET_STEPS 6
 
 static struct session *session_of(struct model *model, const struct thing *thing)
@@ -99,116 +94,11 @@ static void check_things(struct model *model)
         model_fail(model, "the manager has sessions that nobody has");
 }
 
-static void check_object(struct model *model, const struct object *object)
+/* A rule of the manager's own books, and theirs against the chip. */
+static void must_hold(struct model *model, const char *said)
 {
-    uint32_t references = 0;
-
-    for (unsigned i = 0; i < MODEL_CLIENTS; i++) {
-        const struct rm_client *client = model->clients[i].client;
-
-        for (uint32_t j = 0; client && j < client->handles.count; j++)
-            references += client->handles.entries[j].object == object;
-    }
-    if (references != object->references)
-        model_fail(model, "an object has %u handles and counts %u", references, object->references);
-    if (object->pinned)
-        model_fail(model, "an object stays pinned after the command");
-    if (object->physical == OBJECT_NOT_LOADED && (blob_empty(&object->saved) || references == 0))
-        model_fail(model, "an object is neither in the chip nor saved, or nobody's");
-}
-
-/* What is in which slot, by the manager's own books. */
-static void check_slots(struct model *model)
-{
-    const struct rm *rm = model->rm;
-    uint32_t objects = 0, sessions = 0;
-
-    list_for_each (link, &rm->objects) {
-        check_object(model, list_entry(link, struct object, link));
-    }
-    list_for_each (link, &rm->slots) {
-        const struct object *object = list_entry(link, struct object, slot_link);
-
-        objects++;
-        for (const struct list *other = link->next; other != &rm->slots; other = other->next) {
-            if (list_entry(other, struct object, slot_link)->physical == object->physical)
-                model_fail(model, "physical handle 0x%x is known twice", object->physical);
-        }
-    }
-    list_for_each (link, &rm->sessions) {
-        const struct session *session = list_entry(link, struct session, link);
-
-        sessions += session->loaded;
-        if (session->pinned)
-            model_fail(model, "session 0x%x stays pinned after the command", session->handle);
-        if (session->state != SESSION_DOOMED && session->loaded == !blob_empty(&session->saved))
-            model_fail(model, "session 0x%x is in the chip and saved, or neither", session->handle);
-    }
-    if (objects != rm->objects_loaded || sessions != rm->sessions_loaded)
-        model_fail(model, "%u objects and %u sessions are in slots, the manager counts %u and %u",
-                   objects, sessions, rm->objects_loaded, rm->sessions_loaded);
-}
-
-/* What the chip lists. False when it was reset and is not started. */
-static bool ask_chip(struct model *model, uint32_t first, uint32_t *handles, uint32_t *count)
-{
-    uint8_t command[COMMAND_OWN_SIZE], response[REFERENCE_BYTES];
-    struct libtpms_chip *chip = model->chip;
-    struct capability_list list;
-    size_t size = command_build_get_capability(command, TPM2_CAP_HANDLES, first, MAX_LISTED);
-
-    if (chip->tpm.transact(&chip->tpm, 0, command, size, response, sizeof(response), &size) != 0)
-        model_fail(model, "the chip does not answer");
-    if (header_load(response).code == TPM2_RC_INITIALIZE)
-        return false;
-    if (!capability_list_parse(&list, response, size, TPM2_CAP_HANDLES, 4))
-        model_fail(model, "the chip does not list its handles");
-    *count = list.count;
-    for (uint32_t i = 0; i < list.count; i++)
-        handles[i] = load_be32(list.items + 4 * (size_t)i);
-    return true;
-}
-
-static bool has(const uint32_t *handles, uint32_t count, uint32_t handle)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if ((handles[i] & HANDLE_INDEX_MASK) == (handle & HANDLE_INDEX_MASK))
-            return true;
-    }
-    return false;
-}
-
-static void check_chip(struct model *model)
-{
-    uint32_t objects[MAX_LISTED], loaded[MAX_LISTED], saved[MAX_LISTED];
-    uint32_t object_count, loaded_count, saved_count, session_count = 0;
-    const struct rm *rm = model->rm;
-
-    if (!ask_chip(model, HANDLE_TRANSIENT_FIRST, objects, &object_count)
-        || !ask_chip(model, HANDLE_LOADED_SESSIONS, loaded, &loaded_count)
-        || !ask_chip(model, HANDLE_SAVED_SESSIONS, saved, &saved_count))
-        return;
-    if (object_count != rm->objects_loaded)
-        model_fail(model, "%u objects are in the chip and %u in the books", object_count,
-                   rm->objects_loaded);
-    list_for_each (link, &rm->slots) {
-        const struct object *object = list_entry(link, struct object, slot_link);
-
-        if (!has(objects, object_count, object->physical))
-            model_fail(model, "the chip has no object 0x%x", object->physical);
-    }
-    list_for_each (link, &rm->sessions) {
-        const struct session *session = list_entry(link, struct session, link);
-
-        session_count++;
-        if (session->loaded ? !has(loaded, loaded_count, session->handle)
-                            : !has(saved, saved_count, session->handle))
-            model_fail(model, "the chip has no session 0x%x %s", session->handle,
-                       session->loaded ? "loaded" : "saved");
-    }
-    if (session_count != loaded_count + saved_count)
-        model_fail(model, "the chip has %u sessions (%u saved) and %u are in the books",
-                   loaded_count + saved_count, saved_count, session_count);
+    if (said)
+        model_fail(model, "%s", said);
 }
 
 /* A question to the chip ends the exclusiveness of an audit session, which a program may want to
@@ -253,9 +143,9 @@ void books_check(struct model *model)
     books_settle(model);
     check_reset(model);
     check_things(model);
-    check_slots(model);
+    must_hold(model, rm_invariants_books(model->rm));
     if (may_ask_chip(model) && !model->rm->suspect)
-        check_chip(model);
+        must_hold(model, rm_invariants_chip(model->rm, &model->chip->tpm));
 }
 
 static void drain(struct model *model)

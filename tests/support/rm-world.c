@@ -2,6 +2,7 @@
 #include "rm-world.h"
 
 #include "base/log.h"
+#include "rm-invariants.h"
 #include "wire/handle.h"
 #include "wire/header.h"
 
@@ -30,6 +31,13 @@ struct rm_tcti {
     size_t size;
 };
 
+/* Fails the test when a checker of rm-invariants.h says what is wrong. */
+static void must_hold(const char *said)
+{
+    if (said)
+        fail_msg("%s", said);
+}
+
 /* What is due after each command. */
 static void settle(struct rm *rm)
 {
@@ -37,6 +45,7 @@ static void settle(struct rm *rm)
 
     while (rm_settle(rm))
         assert_true(++steps < 100);
+    must_hold(rm_invariants_books(rm));
 }
 
 static TSS2_RC tcti_transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *command)
@@ -115,6 +124,7 @@ void rm_world_idle(struct rm_world *world, bool release)
 
     while (rm_idle(world->rm, release ? RM_IDLE_EMPTY : RM_IDLE_TIDY))
         assert_true(++steps < 100000);
+    must_hold(rm_invariants_books(world->rm));
 }
 
 unsigned rm_world_in_chip(struct rm_world *world, uint32_t first)
@@ -129,6 +139,8 @@ void rm_world_free(struct rm_world *world)
     if (!world)
         return;
     libtpms_chip_inject(world->chip, CHIP_FAULT_NONE, 0, 0, 0);
+    if (!world->apart)
+        must_hold(rm_invariants_chip(world->rm, &world->chip->tpm));
     for (unsigned i = 0; i < RM_WORLD_CLIENTS; i++)
         rm_world_disconnect(world, i);
     rm_world_idle(world, true);

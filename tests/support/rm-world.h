@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The resource manager over libtpms in the test process, and clients of it that are ESYS
- * contexts: what a real program sends, without a daemon between.
+ * contexts: what a real program sends, without a daemon between. After each command the manager's
+ * books must agree with themselves, and at the end with the chip (rm-invariants.h).
  */
 #pragma once
 
@@ -23,6 +24,7 @@ struct rm_world {
     struct chip facts;
     struct rm *rm;
     struct rm_world_client clients[RM_WORLD_CLIENTS];
+    bool apart; /* the test changed what the chip holds past the manager, which was not told */
 };
 
 /* Limits of the daemon's defaults. */
