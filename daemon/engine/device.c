@@ -144,9 +144,7 @@ static bool device_make_rm(struct engine *engine, const struct chip *chip)
     if (!engine->rm)
         return false;
     rm_set_ledger(engine->rm, ledger_file_ledger(engine->ledger));
-    engine->command = calloc(1, rm_command_capacity(engine->rm));
-    engine->response = calloc(1, rm_response_capacity(engine->rm));
-    return engine->command && engine->response
+    return dispatch_open(&engine->dispatch, engine->rm)
            && clients_set_capacity(&engine->clients, rm_command_capacity(engine->rm));
 }
 

@@ -10,7 +10,8 @@
 #include "engine/accounts.h"
 #include "engine/admission.h"
 #include "engine/client.h"
-#include "engine/command-cost.h"
+#include "engine/control-channel.h"
+#include "engine/dispatch.h"
 #include "engine/engine.h"
 #include "engine/ledger-file.h"
 #include "engine/loop.h"
@@ -70,11 +71,11 @@ struct engine {
     struct listener *listener;
     uint32_t *high_uids, *low_uids;
     unsigned high_count, low_count;
-    uint8_t *command, *response;
     struct scheduler scheduler;
     struct clients clients;
+    struct control_channel channel;
+    struct dispatch dispatch;
     struct list doubtful; /* admitted clients whose account is not known yet, the oldest first */
-    struct command_cost costs;
 
     enum engine_sleep sleep;
     bool failed;
@@ -152,33 +153,16 @@ void door_settle_doubtful(struct engine *engine);
 /* Milliseconds until it is time for either; -1 when it need not be. */
 int door_left(const struct engine *engine);
 
-/* serve.c */
-
-/* Runs the next command whose turn it is, if it is anybody's. */
-void serve_next(struct engine *engine);
-
-/* Frees closed clients; only where nobody has one at hand and no command runs. */
-void serve_bury(struct engine *engine);
-
-/* requests.c */
-
-/* Carries out control frames that stand before, or right behind, a client's next command: up to
- * `most`, and no more than a client may have carried out in a row. How many. */
-unsigned requests_look(struct engine *engine, struct client *client, unsigned most);
-
-/* The same for clients with input that nobody looked at, users in turn. A bounded number of looks
- * and frames; true when there is more to do. */
-bool requests_look_all(struct engine *engine);
-
-/* Carries out one control frame, which was found at `place`. */
-void requests_carry_out(struct engine *engine, struct client *client, enum client_io_place place,
-                        const uint8_t *frame, size_t size);
-
 /* orders.c */
 
 /* Carries out a bounded number of the waiting messages, and what the flags ask for. Also runs from
  * inside of a running command. */
 void orders_serve(struct engine *engine);
 
-/* Refuses the waiting messages. */
+/* Refuses the waiting messages, and frees closed clients. */
 void orders_refuse(struct engine *engine);
+
+/* engine.c */
+
+/* Frees closed clients; only where nobody has one at hand and no command runs. */
+void engine_reap(struct engine *engine);

@@ -32,7 +32,7 @@ static void engine_waiter_serve(void *data)
     struct engine *engine = data;
 
     loop_run_nested(&engine->loop);
-    requests_look_all(engine);
+    control_channel_scan_all(&engine->channel);
     if (engine->stopping && !engine->stop_canceled
         && clock_left(engine->stop_at, ENGINE_STOP_MS)
                <= ENGINE_STOP_MS - ENGINE_STOP_PATIENCE_MS) {
@@ -86,22 +86,61 @@ static int engine_timeout(const struct engine *engine)
     return timeout;
 }
 
+void engine_reap(struct engine *engine)
+{
+    struct client_end end;
+
+    while (clients_reap(&engine->clients, &end)) {
+        if (end.heard)
+            device_touch(engine);
+        if (end.origin != CLIENT_FROM_BUS)
+            continue;
+        if (end.opened && !end.heard)
+            engine->events.client_heard(engine->events.data, end.id);
+        engine->events.client_gone(engine->events.data, end.id);
+    }
+}
+
+/* Makes the resource manager's side of a client when its first command comes. */
+static void engine_prepare(struct engine *engine, struct client *client)
+{
+    bool heard = client->rm;
+
+    if (client_prepare(client, engine->rm) && !heard && client->origin == CLIENT_FROM_BUS)
+        engine->events.client_heard(engine->events.data, client->id);
+}
+
+/* Serves the client whose turn it is, if it is anybody's. */
+static void engine_serve(struct engine *engine)
+{
+    struct client *client = dispatch_begin(&engine->dispatch);
+
+    if (!client)
+        return;
+    if (client->command == CLIENT_COMMAND_READ)
+        engine_prepare(engine, client);
+    dispatch_run(&engine->dispatch, engine->rm);
+    device_settle(engine);
+    device_touch(engine);
+    dispatch_end(&engine->dispatch);
+}
+
 static void engine_loop(struct engine *engine)
 {
     while (!engine->stopping) {
         device_mind(engine);
         door_mind(engine);
         loop_run(&engine->loop, engine_timeout(engine), engine_rounds(engine));
-        serve_bury(engine);
+        engine_reap(engine);
         if (engine->stopping)
             break;
         if (engine_serves(engine)) {
             device_settle(engine);
-            serve_next(engine);
+            engine_serve(engine);
         } else {
-            requests_look_all(engine);
+            control_channel_scan_all(&engine->channel);
         }
-        serve_bury(engine);
+        engine_reap(engine);
         if (engine->sleep != ENGINE_ASLEEP)
             device_clean_up(engine);
     }
@@ -111,7 +150,7 @@ static void engine_loop(struct engine *engine)
 static void engine_close(struct engine *engine)
 {
     clients_close(&engine->clients);
-    serve_bury(engine);
+    engine_reap(engine);
     device_give_back(engine);
     orders_refuse(engine);
 }
@@ -161,6 +200,8 @@ static int engine_init(struct engine *engine)
     engine->tcti = tcti_new(&waiter);
     if (!engine->tcti)
         return -errno;
+    engine->channel = (struct control_channel){&engine->clients, engine->tcti};
+    dispatch_init(&engine->dispatch, &engine->clients, &engine->channel);
     return engine_start(engine);
 }
 
@@ -281,8 +322,7 @@ void engine_free(struct engine *engine)
     loop_clear(&engine->loop);
     mailbox_clear(&engine->mailbox);
     admission_clear(&engine->admission);
-    free(engine->command);
-    free(engine->response);
+    dispatch_clear(&engine->dispatch);
     free(engine->conf);
     free(engine->name);
     free(engine->runtime_dir);

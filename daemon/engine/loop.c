@@ -100,7 +100,8 @@ static void loop_call_due(struct loop *loop)
         struct timer *timer = list_entry(due.next, struct timer, link);
 
         timer_disarm(timer);
-        timer->due(timer);
+        if (timer->due)
+            timer->due(timer);
     }
 }
 

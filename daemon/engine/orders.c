@@ -125,7 +125,7 @@ void orders_refuse(struct engine *engine)
         }
         free(message);
     }
-    serve_bury(engine);
+    engine_reap(engine);
     if (mailbox_take_flags(&engine->mailbox) & MAILBOX_SLEEP)
         engine->events.suspended(engine->events.data);
 }

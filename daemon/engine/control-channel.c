@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "engine/engine-private.h"
+#include "engine/control-channel.h"
 
 #include "wire/control-frame.h"
 
-#include <string.h>
+#include <tss2/tss2_tcti.h>
 
 /* Control frames of one client that are carried out in a row; the others wait for its turn. */
-#define REQUESTS_ROW 8
+#define CONTROL_CHANNEL_ROW 8
 
 /* Control frames of all clients, and looks for them, that are carried out between two commands, or
  * before the TPM's answer is looked for again. */
-#define REQUESTS_ROUND 64
+#define CONTROL_CHANNEL_ROUND 64
 
 /* TPM 2.0 Library Part 2, "TPMA_LOCALITY": 0 to 4, and 32 upward. */
-static bool requests_is_locality(uint8_t locality)
+static bool control_channel_is_locality(uint8_t locality)
 {
     return locality <= 4 || locality >= 32;
 }
 
-static uint32_t requests_cancel(struct engine *engine, struct client *client,
-                                enum client_io_place place)
+static uint32_t control_channel_cancel(const struct control_channel *channel, struct client *client,
+                                       enum client_io_place place)
 {
     switch (client->command) {
     case CLIENT_COMMAND_NONE:
@@ -31,23 +31,23 @@ static uint32_t requests_cancel(struct engine *engine, struct client *client,
     case CLIENT_COMMAND_CANCELED:
         break;
     case CLIENT_COMMAND_SUBMITTED:
-        return tcti_cancel(engine->tcti);
+        return tcti_cancel(channel->tcti);
     }
     return TSS2_RC_SUCCESS;
 }
 
-static uint32_t requests_locality(struct client *client, enum client_io_place place,
-                                  uint8_t locality)
+static uint32_t control_channel_locality(struct client *client, enum client_io_place place,
+                                         uint8_t locality)
 {
     if (client->command != CLIENT_COMMAND_NONE || place == CLIENT_IO_BEHIND)
         return TSS2_TCTI_RC_BAD_SEQUENCE;
-    if (!requests_is_locality(locality))
+    if (!control_channel_is_locality(locality))
         return TSS2_TCTI_RC_BAD_VALUE;
     return client_set_locality(client, locality) ? TSS2_RC_SUCCESS : TSS2_TCTI_RC_NOT_PERMITTED;
 }
 
-void requests_carry_out(struct engine *engine, struct client *client, enum client_io_place place,
-                        const uint8_t *frame, size_t size)
+void control_channel_carry_out(const struct control_channel *channel, struct client *client,
+                               enum client_io_place place, const uint8_t *frame, size_t size)
 {
     uint8_t reply[CONTROL_FRAME_REPLY_SIZE];
     uint32_t operation = header_load(frame).code, rc = TSS2_TCTI_RC_NOT_IMPLEMENTED;
@@ -59,9 +59,9 @@ void requests_carry_out(struct engine *engine, struct client *client, enum clien
     else if (operation == CONTROL_FRAME_HELLO)
         rc = TSS2_RC_SUCCESS;
     else if (operation == CONTROL_FRAME_CANCEL)
-        rc = requests_cancel(engine, client, place);
+        rc = control_channel_cancel(channel, client, place);
     else if (operation == CONTROL_FRAME_SET_LOCALITY)
-        rc = requests_locality(client, place, frame[HEADER_SIZE]);
+        rc = control_channel_locality(client, place, frame[HEADER_SIZE]);
     if (client->state == CLIENT_CLOSED)
         return;
     control_frame_reply_store(reply, operation, rc);
@@ -69,12 +69,13 @@ void requests_carry_out(struct engine *engine, struct client *client, enum clien
 }
 
 /* Neither one that does not take its answers nor one that is about to go is listened to. */
-static bool requests_listens(const struct client *client)
+static bool control_channel_listens(const struct client *client)
 {
     return client->io.control && client->state == CLIENT_OPEN && !client_io_sending(&client->io);
 }
 
-unsigned requests_look(struct engine *engine, struct client *client, unsigned most)
+unsigned control_channel_scan(const struct control_channel *channel, struct client *client,
+                              unsigned most)
 {
     uint8_t frame[CONTROL_FRAME_MAX_REQUEST];
     enum client_io_place place;
@@ -82,37 +83,34 @@ unsigned requests_look(struct engine *engine, struct client *client, unsigned mo
     size_t size;
     int error;
 
-    if (!requests_listens(client))
+    if (!control_channel_listens(client))
         return 0;
     client_bill(client);
-    error = client_io_pull(&client->io, engine->clients.scratch, engine->clients.capacity);
+    error = client_io_pull(&client->io, client->set->scratch, client->set->capacity);
     if (error) {
         client_close(client);
         return 0;
     }
-    most = most < REQUESTS_ROW ? most : REQUESTS_ROW;
-    for (done = 0; done < most && requests_listens(client); done++) {
-        place = client_io_take_control(&client->io, engine->clients.capacity,
+    most = most < CONTROL_CHANNEL_ROW ? most : CONTROL_CHANNEL_ROW;
+    for (done = 0; done < most && control_channel_listens(client); done++) {
+        place = client_io_take_control(&client->io, client->set->capacity,
                                        client->command == CLIENT_COMMAND_NONE, frame, &size);
         if (place == CLIENT_IO_NOWHERE)
             break;
         client_bill(client);
-        requests_carry_out(engine, client, place, frame, size);
+        control_channel_carry_out(channel, client, place, frame, size);
     }
     return done;
 }
 
-bool requests_look_all(struct engine *engine)
+void control_channel_scan_all(const struct control_channel *channel)
 {
     struct scheduler_client *turn;
-    unsigned left = REQUESTS_ROUND;
+    unsigned left = CONTROL_CHANNEL_ROUND;
 
     /* A client may come again meanwhile: carrying out a frame may show that there is more. */
-    while (left > 0 && (turn = scheduler_scan_next(&engine->scheduler))) {
-        struct client *client = client_of_turn(turn);
-
+    while (left > 0 && (turn = scheduler_scan_next(channel->clients->scheduler))) {
         left--;
-        left -= requests_look(engine, client, left);
+        left -= control_channel_scan(channel, client_of_turn(turn), left);
     }
-    return scheduler_scans(&engine->scheduler);
 }

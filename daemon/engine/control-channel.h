@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The control frames in the stream of a client from the listening socket (wire/control-frame.h):
+ * cancel and locality.
+ */
+#pragma once
+
+#include "engine/client.h"
+#include "tpm/tcti.h"
+
+/* Both are borrowed. */
+struct control_channel {
+    struct clients *clients;
+    struct tcti *tcti; /* which runs the submitted command */
+};
+
+/* Carries out control frames that stand before, or right behind, a client's next command: up to
+ * `most`, and no more than a client may have carried out in a row. How many. */
+unsigned control_channel_scan(const struct control_channel *channel, struct client *client,
+                              unsigned most);
+
+/* The same for clients with input that nobody looked at, users in turn. A bounded number of looks
+ * and frames; the rest is in scheduler_scans(). */
+void control_channel_scan_all(const struct control_channel *channel);
+
+/* Carries out one control frame, which was found at `place`, and answers it. */
+void control_channel_carry_out(const struct control_channel *channel, struct client *client,
+                               enum client_io_place place, const uint8_t *frame, size_t size);

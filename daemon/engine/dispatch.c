@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine/dispatch.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "rm/rc.h"
+#include "wire/control-frame.h"
+#include "wire/response.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * The most that one command is charged, nanoseconds: what the longest key generations take. The
+ * clock says more when the process or the whole machine stood still in the middle of a command, and
+ * nobody is to wait until all others have used the chip for so long.
+ */
+#define DISPATCH_COST_MAX UINT64_C(60000000000)
+
+void dispatch_init(struct dispatch *dispatch, struct clients *clients,
+                   const struct control_channel *channel)
+{
+    *dispatch = (struct dispatch){.clients = clients, .channel = channel};
+}
+
+void dispatch_clear(struct dispatch *dispatch)
+{
+    free(dispatch->command);
+    free(dispatch->response);
+    dispatch->command = dispatch->response = NULL;
+}
+
+bool dispatch_open(struct dispatch *dispatch, const struct rm *rm)
+{
+    dispatch->command = calloc(1, rm_command_capacity(rm));
+    dispatch->response = calloc(1, rm_response_capacity(rm));
+    return dispatch->command && dispatch->response;
+}
+
+/* What a client's waiting command will likely cost. */
+static uint64_t dispatch_expected(const struct dispatch *dispatch, struct client *client)
+{
+    size_t have;
+    const uint8_t *bytes = client_io_ahead(&client->io, &have);
+
+    if (have < HEADER_SIZE || (client->io.control && control_frame_is(bytes)))
+        return CLIENT_COST_MIN;
+    return command_cost_expected(&dispatch->costs, command_cost_kind(bytes, have));
+}
+
+/* Tells the scheduler what the waiting commands will cost. */
+static void dispatch_rate(const struct dispatch *dispatch)
+{
+    struct scheduler *scheduler = dispatch->clients->scheduler;
+    struct scheduler_client *turn;
+
+    while ((turn = scheduler_unrated(scheduler)))
+        scheduler_rate(scheduler, turn, dispatch_expected(dispatch, client_of_turn(turn)));
+}
+
+/* While the command runs only what comes anew is looked at. */
+static void dispatch_scan(const struct dispatch *dispatch, struct client *client)
+{
+    if (client->io.in.bytes)
+        control_channel_scan(dispatch->channel, client, UINT_MAX);
+    control_channel_scan_all(dispatch->channel);
+}
+
+/* Reads what the client sent: true if it is a command, and not a control frame or nothing. */
+static bool dispatch_read(struct dispatch *dispatch, struct client *client)
+{
+    uint8_t *frame;
+
+    if (!client_read(client, dispatch->command, &frame, &dispatch->size))
+        return false;
+    if (!client->io.maybe_more && !client->io.in.bytes)
+        scheduler_scanned(&client->turn);
+    if (client->io.control && control_frame_is(frame)) {
+        control_channel_carry_out(dispatch->channel, client, CLIENT_IO_FRONT, frame,
+                                  dispatch->size);
+        client_io_read_done(&client->io, frame, dispatch->size);
+        return false;
+    }
+    dispatch->kind = command_cost_kind(frame, dispatch->size);
+    client->command = CLIENT_COMMAND_READ;
+    dispatch_scan(dispatch, client);
+    return true;
+}
+
+struct client *dispatch_begin(struct dispatch *dispatch)
+{
+    struct scheduler_client *turn;
+
+    assert(!dispatch->client);
+    dispatch_rate(dispatch);
+    dispatch->started = clock_now_ns();
+    turn = scheduler_pick(dispatch->clients->scheduler);
+    if (!turn)
+        return NULL;
+    dispatch->client = client_of_turn(turn);
+    dispatch->kind = 0;
+    if (!dispatch_read(dispatch, dispatch->client))
+        dispatch_end(dispatch);
+    return dispatch->client;
+}
+
+/* Has the resource manager execute the command. The size of the answer. */
+static size_t dispatch_execute(struct dispatch *dispatch, struct rm *rm)
+{
+    struct client *client = dispatch->client;
+
+    if (client->command == CLIENT_COMMAND_CANCELED) {
+        log_debug("a command of user %" PRIu32 " is canceled before it runs", client->uid);
+        return response_build_code(dispatch->response, RM_RC_CANCELED);
+    }
+    if (!client->rm)
+        return response_build_code(dispatch->response, RM_RC_MEMORY);
+    client->command = CLIENT_COMMAND_SUBMITTED;
+    loop_assert_flat(dispatch->clients->loop);
+    return rm_execute(rm, client->rm, dispatch->command, dispatch->size, dispatch->response);
+}
+
+/* True when the chip carried out what the client asked for, of which `before` is the count of its
+ * commands until then: a cost to learn from. */
+static bool dispatch_was_run(const struct dispatch *dispatch, const struct rm *rm, uint64_t before)
+{
+    return rm_stats(rm)->chip_commands != before
+           && header_load(dispatch->response).code == TPM2_RC_SUCCESS;
+}
+
+void dispatch_run(struct dispatch *dispatch, struct rm *rm)
+{
+    uint64_t before = rm_stats(rm)->chip_commands;
+    size_t answer = dispatch_execute(dispatch, rm);
+
+    if (!dispatch_was_run(dispatch, rm, before))
+        dispatch->kind = 0;
+    dispatch->client->command = CLIENT_COMMAND_NONE;
+    client_answer(dispatch->client, dispatch->response, answer);
+    explicit_bzero(dispatch->response, answer);
+    client_io_read_done(&dispatch->client->io, dispatch->command, dispatch->size);
+}
+
+/* What a user is charged for what it got since `started`. */
+static uint64_t dispatch_cost(uint64_t started)
+{
+    uint64_t now = clock_now_ns(), cost = now > started ? now - started : 0;
+
+    if (cost < CLIENT_COST_MIN)
+        return CLIENT_COST_MIN;
+    return cost < DISPATCH_COST_MAX ? cost : DISPATCH_COST_MAX;
+}
+
+void dispatch_end(struct dispatch *dispatch)
+{
+    struct client *client = dispatch->client;
+    uint64_t cost = dispatch_cost(dispatch->started);
+
+    scheduler_charge(dispatch->clients->scheduler, cost);
+    if (dispatch->kind)
+        command_cost_learn(&dispatch->costs, dispatch->kind, cost);
+    dispatch->client = NULL;
+    client_queue(client);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The turn of one client: its command is read, executed and answered, and it is charged. The three
+ * steps follow each other; the caller may have things of its own done between them, which the turn
+ * pays for.
+ */
+#pragma once
+
+#include "engine/client.h"
+#include "engine/command-cost.h"
+#include "engine/control-channel.h"
+
+struct dispatch {
+    struct clients *clients; /* borrowed, with the next one */
+    const struct control_channel *channel;
+    uint8_t *command, *response;
+    struct command_cost costs;
+    struct client *client; /* whose turn it is; NULL: nobody's */
+    size_t size;           /* bytes of its command, at the start of `command` */
+    uint64_t started;      /* clock_now_ns() */
+    uint64_t kind;         /* of the command, as command_cost_kind(); 0: it is not learned from */
+};
+
+void dispatch_init(struct dispatch *dispatch, struct clients *clients,
+                   const struct control_channel *channel);
+void dispatch_clear(struct dispatch *dispatch);
+
+/* Makes the buffers that a manager needs; false without memory. */
+bool dispatch_open(struct dispatch *dispatch, const struct rm *rm);
+
+/*
+ * Gives the next turn. The client whose command was read, and which may have been canceled since;
+ * or NULL when it is nobody's turn, or the turn is over: the client had a control frame, or no
+ * command after all.
+ */
+struct client *dispatch_begin(struct dispatch *dispatch);
+
+/* Executes the command, unless it was canceled, and answers it. client_prepare() comes before. */
+void dispatch_run(struct dispatch *dispatch, struct rm *rm);
+
+/* Ends the turn, and charges for it. */
+void dispatch_end(struct dispatch *dispatch);
