@@ -96,10 +96,10 @@ static bool options_idle_release(const char *string, int *value, char **text)
 {
     unsigned number;
 
-    *value = ENGINE_IDLE_AUTO;
+    *value = IDLE_AUTO;
     if (!string || strcmp(string, "auto") == 0)
         return true;
-    *value = ENGINE_IDLE_NEVER;
+    *value = IDLE_NEVER;
     if (strcmp(string, "never") == 0)
         return true;
     if (!options_number(&options_idle, string, &number, " (milliseconds), \"auto\" or \"never\"",

@@ -37,7 +37,7 @@ struct options {
     bool guests_apart; /* each user that the user database does not know has its own account */
     struct options_users high_priority, low_priority;
     struct reserve_rule reserve;
-    int idle_release_ms; /* or ENGINE_IDLE_NEVER, ENGINE_IDLE_AUTO */
+    int idle_release_ms; /* or IDLE_NEVER, IDLE_AUTO */
     bool prng_seed_file; /* --prng-seed-file was given; it has no effect */
     bool allow_root;
     bool show_version;

@@ -13,13 +13,11 @@
 #include "engine/control-channel.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
-#include "engine/ledger-file.h"
 #include "engine/loop.h"
 #include "engine/mailbox.h"
-#include "engine/neighbours.h"
+#include "engine/managed-tpm.h"
 #include "engine/scheduler.h"
 #include "rm/rc.h"
-#include "tpm/tcti.h"
 
 #include <pthread.h>
 
@@ -39,35 +37,30 @@ struct engine_message {
     uint8_t locality;
 };
 
-enum engine_sleep {
-    ENGINE_AWAKE,
-    ENGINE_FALLING_ASLEEP, /* commands are held, the TPM is being emptied */
-    ENGINE_ASLEEP,
+enum engine_phase {
+    ENGINE_STARTING,
+    ENGINE_SERVING,
+    ENGINE_SUSPENDING, /* commands are held, the TPM is being emptied */
+    ENGINE_SUSPENDED,  /* commands are held, the TPM has nothing that sleep would lose */
+    ENGINE_FAILED,     /* there is no TPM, or none any more */
+    ENGINE_STOPPING,
 };
 
 struct engine {
     struct engine_events events;
     struct mailbox mailbox;
-    struct watch mailbox_watch, door_watch, neighbours_watch;
+    struct watch mailbox_watch, door_watch;
     pthread_t thread;
     struct admission admission;
     struct accounts *accounts;
     bool started; /* there is a thread to join */
 
     /* The rest is the engine thread's alone. */
-    char *conf, *name, *runtime_dir, *sys, *dev;
-    struct ledger_file *ledger;
-    struct rm_limits limits;
-    struct reserve_rule reserve;
-    struct neighbours neighbours;
-    int idle_release_ms;
-    int patience_ms; /* of a client whose account is not known yet */
-    bool sleep_untold;
-    bool flush_all;
+    enum engine_phase phase;
+    bool suspend_at_start; /* it was asked for while the engine started */
+    int patience_ms;       /* of a client whose account is not known yet */
     struct loop loop;
-    struct tcti *tcti;
-    struct rm_tpm tpm; /* the TCTI's, for the manager */
-    struct rm *rm;
+    struct managed_tpm managed;
     struct listener *listener;
     uint32_t *high_uids, *low_uids;
     unsigned high_count, low_count;
@@ -76,50 +69,11 @@ struct engine {
     struct control_channel channel;
     struct dispatch dispatch;
     struct list doubtful; /* admitted clients whose account is not known yet, the oldest first */
-
-    enum engine_sleep sleep;
-    bool failed;
-    bool door_warned; /* that nobody is let in, and nobody was since */
-    bool stopping, stop_canceled;
-    int64_t stop_at;    /* when the running command is given up; clock_now() */
-    bool idle_pending;  /* something happened since the TPM was cleaned up */
-    bool warm;          /* it was cleaned up, and what may be used again is still in it */
-    int64_t idle_at;    /* when to clean up, */
-    int idle_pause;     /* and how long before it that was set */
-    int64_t door_at;    /* when to let newcomers in again; 0: they are let in */
-    int64_t reopen_at;  /* when to try and open a lost TPM again */
-    int reopen_wait_ms; /* 0 while the TPM is there */
-    bool disabled;      /* it was said that the kernel has disabled it */
+    bool door_warned;     /* that nobody is let in, and nobody was since */
+    int64_t stop_at;      /* when the running command is given up; clock_now() */
+    bool stop_canceled;   /* it was canceled */
+    int64_t door_at;      /* when to let newcomers in again; 0: they are let in */
 };
-
-/* device.c */
-
-/* Opens the TPM and takes it over; ready() or failed() tells how that went. */
-void device_take(struct engine *engine);
-
-/* Tries to get a TPM back whose transport broke. */
-void device_mind(struct engine *engine);
-
-/* Looks who else uses the TPM, and keeps room for them. Also runs from inside of a command. */
-void device_look(struct engine *engine);
-
-/* Something was seen of them. */
-void device_event(struct watch *watch, uint32_t events);
-
-/* Makes the room again that a command took of what is kept for the TPM's other users. */
-void device_settle(struct engine *engine);
-
-/* Something happened that may leave the TPM with things to clean up. */
-void device_touch(struct engine *engine);
-
-/* Milliseconds until it is time for that. */
-int device_clean_up_left(const struct engine *engine);
-
-/* One chip command of cleaning up, if it is time for that. */
-void device_clean_up(struct engine *engine);
-
-/* Leaves nothing of ours in the TPM, if it answers, and closes it. All clients must be gone. */
-void device_give_back(struct engine *engine);
 
 /* door.c */
 
@@ -166,3 +120,6 @@ void orders_refuse(struct engine *engine);
 
 /* Frees closed clients; only where nobody has one at hand and no command runs. */
 void engine_reap(struct engine *engine);
+
+/* Clients are served, now or when the machine has slept. */
+bool engine_lives(const struct engine *engine);

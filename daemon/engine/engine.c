@@ -18,11 +18,11 @@ static void engine_mailbox_happened(struct watch *watch, uint32_t events)
     orders_serve(list_entry(watch, struct engine, mailbox_watch));
 }
 
-/* One event of each client that there is, and of the others: all that happened, so that the next
- * turn goes to the right client, but not more than that, for something may always happen. */
-static unsigned engine_rounds(const struct engine *engine)
+/* When the running command is to be canceled, as the engine stops; milliseconds from now. */
+static int engine_cancel_left(const struct engine *engine)
 {
-    return engine->clients.count / LOOP_EVENTS + 1;
+    return clock_left(engine->stop_at - (ENGINE_STOP_MS - ENGINE_STOP_PATIENCE_MS),
+                      ENGINE_STOP_PATIENCE_MS);
 }
 
 /* Both functions run inside of a TPM command. Each call does a bounded part of what there is to do,
@@ -33,11 +33,10 @@ static void engine_waiter_serve(void *data)
 
     loop_run_nested(&engine->loop);
     control_channel_scan_all(&engine->channel);
-    if (engine->stopping && !engine->stop_canceled
-        && clock_left(engine->stop_at, ENGINE_STOP_MS)
-               <= ENGINE_STOP_MS - ENGINE_STOP_PATIENCE_MS) {
+    if (engine->phase == ENGINE_STOPPING && !engine->stop_canceled
+        && engine_cancel_left(engine) == 0) {
         engine->stop_canceled = true;
-        tcti_cancel(engine->tcti);
+        tcti_cancel(engine->managed.link.tcti);
     }
 }
 
@@ -45,45 +44,108 @@ static int engine_waiter_timeout(void *data)
 {
     struct engine *engine = data;
     bool more = scheduler_scans(&engine->scheduler);
-    int left;
 
-    if (!engine->stopping)
+    if (engine->phase != ENGINE_STOPPING)
         return more ? 0 : -1;
-    left = clock_left(engine->stop_at, ENGINE_STOP_MS);
-    if (left == 0)
+    if (clock_left(engine->stop_at, ENGINE_STOP_MS) == 0)
         return TCTI_GIVE_UP;
-    if (!engine->stop_canceled)
-        left -= ENGINE_STOP_MS - ENGINE_STOP_PATIENCE_MS;
-    return left > 0 && !more ? left : 0;
-}
-
-static bool engine_serves(const struct engine *engine)
-{
-    return engine->rm && !engine->failed && engine->sleep == ENGINE_AWAKE;
-}
-
-static int engine_sooner(int timeout, int left)
-{
-    return timeout < 0 || left < timeout ? left : timeout;
-}
-
-/* Milliseconds until the loop has to look after something by itself. */
-static int engine_timeout(const struct engine *engine)
-{
-    int timeout = -1;
-
-    if (engine_serves(engine) ? scheduler_waiting(&engine->scheduler)
-                              : scheduler_scans(&engine->scheduler))
+    if (more)
         return 0;
-    if (engine->sleep == ENGINE_FALLING_ASLEEP)
-        return 0;
-    if (engine->idle_pending && engine->sleep == ENGINE_AWAKE)
-        timeout = device_clean_up_left(engine);
-    if (engine->rm && !engine->failed && !tcti_is_open(engine->tcti))
-        timeout = engine_sooner(timeout, clock_left(engine->reopen_at, engine->reopen_wait_ms));
-    if (door_left(engine) >= 0)
-        timeout = engine_sooner(timeout, door_left(engine));
-    return timeout;
+    return engine->stop_canceled ? clock_left(engine->stop_at, ENGINE_STOP_MS)
+                                 : engine_cancel_left(engine);
+}
+
+bool engine_lives(const struct engine *engine)
+{
+    switch (engine->phase) {
+    case ENGINE_SERVING:
+    case ENGINE_SUSPENDING:
+    case ENGINE_SUSPENDED:
+        return true;
+    case ENGINE_STARTING:
+    case ENGINE_FAILED:
+    case ENGINE_STOPPING:
+        break;
+    }
+    return false;
+}
+
+static void engine_fail(struct engine *engine, enum tpm_fault fault, const char *text)
+{
+    bool suspending = engine->phase == ENGINE_SUSPENDING || engine->suspend_at_start;
+
+    if (engine->phase != ENGINE_STOPPING)
+        engine->phase = ENGINE_FAILED;
+    admission_set_open(&engine->admission, false);
+    door_close(engine);
+    engine->events.failed(engine->events.data, fault, text);
+    if (suspending)
+        engine->events.suspended(engine->events.data);
+}
+
+/* What commands are read into and answered from, as long as the manager needs it. */
+static bool engine_make_buffers(struct engine *engine)
+{
+    const struct rm *rm = engine->managed.rm;
+
+    return dispatch_open(&engine->dispatch, rm)
+           && clients_set_capacity(&engine->clients, rm_command_capacity(rm));
+}
+
+/* Takes the TPM over; ready() or failed() tells how that went. */
+static void engine_take(struct engine *engine)
+{
+    char text[TPM_FAULT_TEXT];
+    enum tpm_fault fault;
+
+    if (!managed_tpm_take(&engine->managed, &fault, text)) {
+        engine_fail(engine, fault, text);
+        return;
+    }
+    if (!engine_make_buffers(engine) || !door_open(engine)) {
+        engine_fail(engine, tpm_fault_memory(text), text);
+        return;
+    }
+    if (engine->phase == ENGINE_STARTING)
+        engine->phase = engine->suspend_at_start ? ENGINE_SUSPENDING : ENGINE_SERVING;
+    admission_set_open(&engine->admission, true);
+    engine->events.ready(engine->events.data);
+}
+
+/* More steps than there are slots. */
+#define ENGINE_SETTLE_STEPS 1024
+
+/* Makes the room again that a command took of what is kept for the TPM's other users. */
+static void engine_settle(struct engine *engine)
+{
+    for (unsigned i = 0; i < ENGINE_SETTLE_STEPS && engine->phase != ENGINE_STOPPING; i++)
+        if (!managed_tpm_settle(&engine->managed))
+            return;
+}
+
+static void engine_tell_suspended(struct engine *engine, bool clean)
+{
+    if (!clean)
+        log_warning("no memory to save what is loaded in the TPM before the machine sleeps: if the "
+                    "TPM loses power, clients lose keys and sessions and must load them again");
+    engine->phase = ENGINE_SUSPENDED;
+    engine->events.suspended(engine->events.data);
+}
+
+/* One chip command of cleaning up, if it is time for that. */
+static void engine_clean_up(struct engine *engine)
+{
+    bool suspending = engine->phase == ENGINE_SUSPENDING;
+    enum idle_progress progress;
+
+    if (engine->phase == ENGINE_SUSPENDED)
+        return;
+    if (!suspending && (!engine->managed.idle.due || scheduler_waiting(&engine->scheduler)))
+        return;
+    progress = managed_tpm_clean_up(&engine->managed, suspending);
+    /* What was ordered meanwhile may have put an end to it. */
+    if (suspending && engine->phase == ENGINE_SUSPENDING && progress != IDLE_MORE)
+        engine_tell_suspended(engine, progress == IDLE_CLEAN);
 }
 
 void engine_reap(struct engine *engine)
@@ -92,7 +154,7 @@ void engine_reap(struct engine *engine)
 
     while (clients_reap(&engine->clients, &end)) {
         if (end.heard)
-            device_touch(engine);
+            idle_touch(&engine->managed.idle);
         if (end.origin != CLIENT_FROM_BUS)
             continue;
         if (end.opened && !end.heard)
@@ -106,44 +168,70 @@ static void engine_prepare(struct engine *engine, struct client *client)
 {
     bool heard = client->rm;
 
-    if (client_prepare(client, engine->rm) && !heard && client->origin == CLIENT_FROM_BUS)
+    if (client_prepare(client, engine->managed.rm) && !heard && client->origin == CLIENT_FROM_BUS)
         engine->events.client_heard(engine->events.data, client->id);
 }
 
 /* Serves the client whose turn it is, if it is anybody's. */
 static void engine_serve(struct engine *engine)
 {
-    struct client *client = dispatch_begin(&engine->dispatch);
+    struct client *client;
 
+    engine_settle(engine);
+    client = dispatch_begin(&engine->dispatch);
     if (!client)
         return;
     if (client->command == CLIENT_COMMAND_READ)
         engine_prepare(engine, client);
-    dispatch_run(&engine->dispatch, engine->rm);
-    device_settle(engine);
-    device_touch(engine);
+    dispatch_run(&engine->dispatch, engine->managed.rm);
+    engine_settle(engine);
+    idle_touch(&engine->managed.idle);
     dispatch_end(&engine->dispatch);
+}
+
+/* Milliseconds for which the loop may wait for what happens, its deadlines aside; -1 for ever. */
+static int engine_timeout(const struct engine *engine)
+{
+    bool serving = engine->phase == ENGINE_SERVING;
+
+    if (serving ? scheduler_waiting(&engine->scheduler) : scheduler_scans(&engine->scheduler))
+        return 0;
+    if (engine->phase == ENGINE_SUSPENDING || (serving && engine->managed.idle.due))
+        return 0;
+    return door_left(engine);
 }
 
 static void engine_loop(struct engine *engine)
 {
-    while (!engine->stopping) {
-        device_mind(engine);
+    char text[TPM_FAULT_TEXT];
+
+    while (engine->phase != ENGINE_STOPPING) {
+        if (engine_lives(engine) && !managed_tpm_poll(&engine->managed, text))
+            engine_fail(engine, TPM_FAULT_GONE, text);
         door_mind(engine);
-        loop_run(&engine->loop, engine_timeout(engine), engine_rounds(engine));
+        /* One event of each client that there is, and of the others: all that happened, so that the
+         * next turn goes to the right client, but not more, for something may always happen. */
+        loop_run(&engine->loop, engine_timeout(engine), engine->clients.count / LOOP_EVENTS + 1);
         engine_reap(engine);
-        if (engine->stopping)
+        if (engine->phase == ENGINE_STOPPING)
             break;
-        if (engine_serves(engine)) {
-            device_settle(engine);
+        if (engine->phase == ENGINE_SERVING)
             engine_serve(engine);
-        } else {
+        else
             control_channel_scan_all(&engine->channel);
-        }
         engine_reap(engine);
-        if (engine->sleep != ENGINE_ASLEEP)
-            device_clean_up(engine);
+        engine_clean_up(engine);
     }
+}
+
+/* Leaves nothing of ours in the TPM, if it answers, and closes it. All clients must be gone. */
+static void engine_give_back(struct engine *engine)
+{
+    bool in_time = true;
+
+    while (in_time && managed_tpm_empty(&engine->managed))
+        in_time = clock_left(engine->stop_at, ENGINE_STOP_MS) > 0;
+    managed_tpm_give_back(&engine->managed, in_time);
 }
 
 /* Gives everything back. Clients go first, so that their sessions are flushed and not saved. */
@@ -151,7 +239,7 @@ static void engine_close(struct engine *engine)
 {
     clients_close(&engine->clients);
     engine_reap(engine);
-    device_give_back(engine);
+    engine_give_back(engine);
     orders_refuse(engine);
 }
 
@@ -160,7 +248,7 @@ static void *engine_main(void *data)
     struct engine *engine = data;
 
     pthread_setname_np(pthread_self(), "engine");
-    device_take(engine);
+    engine_take(engine);
     engine_loop(engine);
     engine_close(engine);
     engine->events.stopped(engine->events.data);
@@ -181,35 +269,42 @@ static int engine_start(struct engine *engine)
     return -error;
 }
 
-static int engine_init(struct engine *engine)
+static int engine_init_tpm(struct engine *engine, const struct engine_config *config)
 {
-    struct tcti_waiter waiter = {
-        .serve = engine_waiter_serve, .timeout = engine_waiter_timeout, .data = engine};
-    int error = mailbox_init(&engine->mailbox);
+    struct managed_tpm_config tpm = {
+        .link.conf = config->tcti,
+        .link.name = config->name,
+        .link.runtime_dir = config->runtime_dir,
+        .link.sys = config->sys ? config->sys : KERNEL_SYS,
+        .link.flush_all = config->flush_all,
+        .limits = config->limits,
+        .reserve = config->reserve,
+        .dev = config->dev ? config->dev : NEIGHBOURS_DEV,
+        .release_ms = config->idle_release_ms,
+        .sleep_untold = config->sleep_untold,
+    };
+    struct tcti_waiter waiter = {engine->loop.fd, engine_waiter_serve, engine_waiter_timeout,
+                                 engine};
 
-    if (error)
-        return error;
-    error = loop_init(&engine->loop);
-    if (error)
-        return error;
-    engine->mailbox_watch.happened = engine_mailbox_happened;
-    error = loop_watch(&engine->loop, &engine->mailbox_watch, engine->mailbox.fd, EPOLLIN);
-    if (error)
-        return error;
-    waiter.fd = engine->loop.fd;
-    engine->tcti = tcti_new(&waiter);
-    if (!engine->tcti)
-        return -errno;
-    engine->channel = (struct control_channel){&engine->clients, engine->tcti};
-    dispatch_init(&engine->dispatch, &engine->clients, &engine->channel);
-    return engine_start(engine);
+    return managed_tpm_init(&engine->managed, &engine->loop, &tpm, &waiter);
 }
 
-static void engine_init_lists(struct engine *engine)
+static int engine_init(struct engine *engine, const struct engine_config *config)
 {
-    scheduler_init(&engine->scheduler, client_warmth);
-    clients_init(&engine->clients, &engine->loop, &engine->scheduler, &engine->admission);
-    list_init(&engine->doubtful);
+    int error = mailbox_init(&engine->mailbox);
+
+    if (!error)
+        error = loop_init(&engine->loop);
+    engine->mailbox_watch.happened = engine_mailbox_happened;
+    if (!error)
+        error = loop_watch(&engine->loop, &engine->mailbox_watch, engine->mailbox.fd, EPOLLIN);
+    if (!error)
+        error = engine_init_tpm(engine, config);
+    if (error)
+        return error;
+    engine->channel = (struct control_channel){&engine->clients, engine->managed.link.tcti};
+    dispatch_init(&engine->dispatch, &engine->clients, &engine->channel);
+    return engine_start(engine);
 }
 
 static uint32_t *engine_copy_uids(const uint32_t *uids, unsigned count, unsigned *copied)
@@ -225,24 +320,11 @@ static uint32_t *engine_copy_uids(const uint32_t *uids, unsigned count, unsigned
 /* Copies the configuration; false without memory. */
 static bool engine_configure(struct engine *engine, const struct engine_config *config)
 {
-    engine->conf = strdup(config->tcti);
-    engine->name = strdup(config->name);
-    engine->runtime_dir = config->runtime_dir ? strdup(config->runtime_dir) : NULL;
-    engine->sys = strdup(config->sys ? config->sys : KERNEL_SYS);
-    engine->dev = strdup(config->dev ? config->dev : NEIGHBOURS_DEV);
-    engine->limits = config->limits;
-    engine->reserve = config->reserve;
-    engine->idle_release_ms = config->idle_release_ms;
     engine->patience_ms = config->accounts.patience_ms;
-    engine->sleep_untold = config->sleep_untold;
-    engine->flush_all = config->flush_all;
     engine->high_uids =
         engine_copy_uids(config->high_uids, config->high_count, &engine->high_count);
     engine->low_uids = engine_copy_uids(config->low_uids, config->low_count, &engine->low_count);
-    neighbours_init(&engine->neighbours, engine->sys, engine->dev);
-    return engine->conf && engine->name && engine->sys && engine->dev
-           && (engine->runtime_dir || !config->runtime_dir)
-           && engine->high_count == config->high_count && engine->low_count == config->low_count;
+    return engine->high_count == config->high_count && engine->low_count == config->low_count;
 }
 
 /* On the thread that asks the user database. */
@@ -287,10 +369,12 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
     }
     engine->events = *events;
     engine->mailbox.fd = engine->loop.fd = -1;
-    engine_init_lists(engine);
+    scheduler_init(&engine->scheduler, client_warmth);
+    clients_init(&engine->clients, &engine->loop, &engine->scheduler, &engine->admission);
+    list_init(&engine->doubtful);
     engine->listener = listener;
     error = engine_configure(engine, config) && engine_open_accounts(engine, config)
-                ? engine_init(engine)
+                ? engine_init(engine, config)
                 : -ENOMEM;
     if (error) {
         engine->listener = NULL;
@@ -317,17 +401,12 @@ void engine_free(struct engine *engine)
         orders_refuse(engine);
     clients_clear(&engine->clients);
     scheduler_clear(&engine->scheduler);
-    tcti_free(engine->tcti);
+    managed_tpm_clear(&engine->managed);
     listener_free(engine->listener);
     loop_clear(&engine->loop);
     mailbox_clear(&engine->mailbox);
     admission_clear(&engine->admission);
     dispatch_clear(&engine->dispatch);
-    free(engine->conf);
-    free(engine->name);
-    free(engine->runtime_dir);
-    free(engine->sys);
-    free(engine->dev);
     free(engine->high_uids);
     free(engine->low_uids);
     free(engine);
@@ -335,7 +414,7 @@ void engine_free(struct engine *engine)
 
 bool engine_alive(struct engine *engine)
 {
-    int64_t since = tcti_busy_since(engine->tcti);
+    int64_t since = tcti_busy_since(engine->managed.link.tcti);
 
     if (mailbox_raise(&engine->mailbox, MAILBOX_PING))
         return true;

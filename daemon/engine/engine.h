@@ -10,15 +10,13 @@
 #pragma once
 
 #include "engine/accounts.h"
+#include "engine/idle.h"
 #include "engine/listener.h"
 #include "engine/reserve.h"
 #include "rm/rm.h"
 #include "tpm/fault.h"
 
 struct engine;
-
-#define ENGINE_IDLE_NEVER (-1)
-#define ENGINE_IDLE_AUTO  (-2) /* when somebody else may use the TPM */
 
 struct engine_config {
     const char *tcti;        /* the loader's configuration string; copied */
@@ -31,7 +29,7 @@ struct engine_config {
     unsigned high_count, low_count;
     struct reserve_rule reserve;
     const char *sys, *dev; /* where sysfs and the device nodes are; copied; NULL: as ever */
-    int idle_release_ms;   /* quiet time after which the TPM is left empty, or one of the above */
+    int idle_release_ms;   /* quiet time after which the TPM is left empty, or as idle.h has it */
     bool sleep_untold;     /* nobody calls engine_suspend() before the machine sleeps */
     bool flush_all;        /* at start, flush sessions of others too */
 };

@@ -11,18 +11,19 @@ static void orders_answer(struct engine *engine, void *token, uint32_t rc)
 {
     struct engine_answer answer = {
         .rc = rc,
-        .status = {.clients = engine->clients.count, .tpm_present = tcti_is_open(engine->tcti)},
+        .status = {.clients = engine->clients.count,
+                   .tpm_present = tpm_link_is_open(&engine->managed.link)},
     };
 
-    if (engine->rm)
-        answer.status.stats = *rm_stats(engine->rm);
+    if (engine->managed.rm)
+        answer.status.stats = *rm_stats(engine->managed.rm);
     engine->events.answered(engine->events.data, token, &answer);
 }
 
 /* A client that is refused may have events that are still to be looked at: it is freed later. */
 static void orders_connect(struct engine *engine, struct client *client)
 {
-    if (engine->rm && !engine->stopping && !engine->failed)
+    if (engine_lives(engine))
         door_welcome(engine, client);
     else
         client_close(client);
@@ -35,7 +36,7 @@ static uint32_t orders_cancel(struct engine *engine, uint64_t id)
     if (!client)
         return TSS2_TCTI_RC_BAD_SEQUENCE;
     return client->command == CLIENT_COMMAND_NONE ? client_cancel_waiting(client)
-                                                  : tcti_cancel(engine->tcti);
+                                                  : tcti_cancel(engine->managed.link.tcti);
 }
 
 static uint32_t orders_locality(struct engine *engine, uint64_t id, uint8_t locality)
@@ -47,11 +48,36 @@ static uint32_t orders_locality(struct engine *engine, uint64_t id, uint8_t loca
     return client_set_locality(client, locality) ? TSS2_RC_SUCCESS : RM_RC_LOCALITY;
 }
 
+static void orders_suspend(struct engine *engine)
+{
+    switch (engine->phase) {
+    case ENGINE_STARTING:
+        engine->suspend_at_start = true;
+        break;
+    case ENGINE_SERVING:
+    case ENGINE_SUSPENDING:
+    case ENGINE_SUSPENDED:
+        engine->phase = ENGINE_SUSPENDING;
+        break;
+    case ENGINE_FAILED:
+    case ENGINE_STOPPING:
+        engine->events.suspended(engine->events.data);
+        break;
+    }
+}
+
+static void orders_resume(struct engine *engine)
+{
+    engine->suspend_at_start = false;
+    if (engine->phase == ENGINE_SUSPENDING || engine->phase == ENGINE_SUSPENDED)
+        engine->phase = ENGINE_SERVING;
+}
+
 static void orders_stop(struct engine *engine)
 {
-    if (engine->stopping)
+    if (engine->phase == ENGINE_STOPPING)
         return;
-    engine->stopping = true;
+    engine->phase = ENGINE_STOPPING;
     engine->stop_at = clock_now() + ENGINE_STOP_MS;
     admission_set_open(&engine->admission, false);
     door_close(engine);
@@ -87,9 +113,9 @@ static struct engine_message *orders_take(struct engine *engine)
 static void orders_follow(struct engine *engine, unsigned flags)
 {
     if (flags & MAILBOX_SLEEP)
-        engine->sleep = ENGINE_FALLING_ASLEEP;
+        orders_suspend(engine);
     if (flags & MAILBOX_WAKE)
-        engine->sleep = ENGINE_AWAKE;
+        orders_resume(engine);
     if (flags & MAILBOX_ACCOUNT)
         door_settle_doubtful(engine);
     if (flags & MAILBOX_STOP)
@@ -126,6 +152,5 @@ void orders_refuse(struct engine *engine)
         free(message);
     }
     engine_reap(engine);
-    if (mailbox_take_flags(&engine->mailbox) & MAILBOX_SLEEP)
-        engine->events.suspended(engine->events.data);
+    orders_follow(engine, mailbox_take_flags(&engine->mailbox) & MAILBOX_SLEEP);
 }

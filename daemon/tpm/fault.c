@@ -187,3 +187,9 @@ bool tpm_fault_disabled(const char *conf, const char *sys, char text[TPM_FAULT_T
               path);
     return true;
 }
+
+enum tpm_fault tpm_fault_memory(char text[TPM_FAULT_TEXT])
+{
+    snprintf(text, TPM_FAULT_TEXT, "no memory to start with");
+    return TPM_FAULT_RESOURCES;
+}

@@ -36,3 +36,6 @@ bool tpm_fault_device_gone(const char *conf, char text[TPM_FAULT_TEXT]);
 /* True for "device:PATH" where PATH is a TPM that the kernel has disabled; see kernel_disabled().
  */
 bool tpm_fault_disabled(const char *conf, const char *sys, char text[TPM_FAULT_TEXT]);
+
+/* There is no memory to start with. */
+enum tpm_fault tpm_fault_memory(char text[TPM_FAULT_TEXT]);

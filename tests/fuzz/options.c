@@ -25,8 +25,8 @@ static void check_accepted(const struct options *options)
               options->max_transients);
     fuzz_must(options->reserve.objects <= RESERVE_MOST && options->reserve.sessions <= RESERVE_MOST,
               "a reserve of %u and %u", options->reserve.objects, options->reserve.sessions);
-    fuzz_must(options->idle_release_ms >= 0 || options->idle_release_ms == ENGINE_IDLE_NEVER
-                  || options->idle_release_ms == ENGINE_IDLE_AUTO,
+    fuzz_must(options->idle_release_ms >= 0 || options->idle_release_ms == IDLE_NEVER
+                  || options->idle_release_ms == IDLE_AUTO,
               "a quiet time of %d ms", options->idle_release_ms);
     fuzz_must(options->logger == LOG_SINK_STDOUT || options->logger == LOG_SINK_SYSLOG,
               "log sink %d", (int)options->logger);

@@ -50,7 +50,7 @@ static int setup(void **state)
     street->world = engine_world_new(true);
     street->world->chip.tpm = &street->chip->tpm;
     street->world->config.sys = street->world->config.dev = street->fake.path;
-    street->world->config.idle_release_ms = ENGINE_IDLE_AUTO;
+    street->world->config.idle_release_ms = IDLE_AUTO;
     *state = street;
     return 0;
 }
@@ -143,7 +143,7 @@ static void test_R63_room_is_left_after_each_command(void **state)
     struct street *street = *state;
     ESYS_TR keys[SLOTS], sessions[SLOTS];
 
-    street->world->config.idle_release_ms = ENGINE_IDLE_NEVER;
+    street->world->config.idle_release_ms = IDLE_NEVER;
     start(street);
     for (uint8_t i = 0; i < SLOTS; i++) {
         keys[i] = make_key(street, i);
@@ -164,7 +164,7 @@ static void test_R63_kernel_with_sessions_finds_two_objects(void **state)
     struct street *street = *state;
     ESYS_TR keys[2];
 
-    street->world->config.idle_release_ms = ENGINE_IDLE_NEVER;
+    street->world->config.idle_release_ms = IDLE_NEVER;
     fake_sys_put(&street->fake, "class/tpm/tpm7/null_name", "");
     start(street);
     for (uint8_t i = 0; i < 2; i++)
@@ -180,7 +180,7 @@ static void test_R64_room_is_made_for_who_comes(void **state)
     struct street *street = *state;
     int fd;
 
-    street->world->config.idle_release_ms = ENGINE_IDLE_NEVER;
+    street->world->config.idle_release_ms = IDLE_NEVER;
     start(street);
     for (uint8_t i = 0; i < 2; i++) {
         make_key(street, i);
@@ -200,7 +200,7 @@ static void test_R64_room_is_made_before_the_next_command(void **state)
     struct engine_world *world = street->world;
     int fd;
 
-    world->config.idle_release_ms = ENGINE_IDLE_NEVER;
+    world->config.idle_release_ms = IDLE_NEVER;
     start(street);
     make_key(street, 1);
     make_key(street, 2);

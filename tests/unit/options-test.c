@@ -53,7 +53,7 @@ static void test_defaults(void **state)
     assert_int_equal(options.high_priority.count + options.low_priority.count, 0);
     assert_int_equal(options.reserve.kind, RESERVE_AUTO);
     assert_false(options.guests_apart);
-    assert_int_equal(options.idle_release_ms, ENGINE_IDLE_AUTO);
+    assert_int_equal(options.idle_release_ms, IDLE_AUTO);
     assert_false(options.prng_seed_file);
     assert_false(options.allow_root);
     assert_false(options.show_version);
@@ -113,10 +113,10 @@ static void test_long_options(void **state)
     assert_true(options.prng_seed_file);
     options_clear(&options);
     assert_int_equal(PARSE(&options, &text, "--idle-release=auto"), OPTIONS_RUN);
-    assert_int_equal(options.idle_release_ms, ENGINE_IDLE_AUTO);
+    assert_int_equal(options.idle_release_ms, IDLE_AUTO);
     options_clear(&options);
     assert_int_equal(PARSE(&options, &text, "--idle-release=never"), OPTIONS_RUN);
-    assert_int_equal(options.idle_release_ms, ENGINE_IDLE_NEVER);
+    assert_int_equal(options.idle_release_ms, IDLE_NEVER);
     options_clear(&options);
 }
 

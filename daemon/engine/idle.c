@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine/idle.h"
+
+/* Quiet time before the TPM is cleaned up, unless another one is ordered. */
+#define IDLE_QUIET_MS 250
+
+/* Quiet time before nothing is left that sleep would lose, where nobody tells of it. */
+#define IDLE_LONG_QUIET_MS 5000
+
+/* Pause before clean-up is tried again that had no memory. */
+#define IDLE_STARVED_MS 250
+
+static void idle_quiet_over(struct timer *timer)
+{
+    list_entry(timer, struct idle, quiet)->due = true;
+}
+
+void idle_init(struct idle *idle, struct loop *loop, int release_ms, bool sleep_untold)
+{
+    *idle = (struct idle){.loop = loop, .release_ms = release_ms, .sleep_untold = sleep_untold};
+    timer_init(&idle->quiet, idle_quiet_over);
+}
+
+static void idle_wait(struct idle *idle, int pause)
+{
+    idle->due = false;
+    loop_arm(idle->loop, &idle->quiet, pause);
+}
+
+void idle_touch(struct idle *idle)
+{
+    idle->warm = false;
+    idle_wait(idle, idle->release_ms < 0 ? IDLE_QUIET_MS : idle->release_ms);
+}
+
+void idle_make_way(struct idle *idle)
+{
+    if (idle->warm)
+        idle_touch(idle);
+}
+
+/* How far clean-up goes now. */
+static enum rm_idle_goal idle_goal(const struct idle *idle, bool suspending, bool others)
+{
+    if (suspending || idle->release_ms >= 0)
+        return RM_IDLE_EMPTY;
+    if (idle->release_ms == IDLE_NEVER)
+        return RM_IDLE_TIDY;
+    return idle->warm || others ? RM_IDLE_EMPTY : RM_IDLE_SAVE;
+}
+
+static bool idle_serves(const struct rm *rm)
+{
+    return rm && !rm_tpm_lost(rm);
+}
+
+enum idle_progress idle_step(struct idle *idle, struct rm *rm, bool suspending, bool others)
+{
+    enum rm_idle_goal goal = idle_goal(idle, suspending, others);
+    bool starved;
+
+    loop_assert_flat(idle->loop);
+    timer_disarm(&idle->quiet);
+    idle->due = idle_serves(rm) && rm_idle(rm, goal);
+    /* Somebody may have come while the TPM worked. */
+    if (timer_is_armed(&idle->quiet))
+        idle->due = false;
+    if (idle->due || timer_is_armed(&idle->quiet))
+        return IDLE_MORE;
+    starved = idle_serves(rm) && rm_starved(rm);
+    idle->warm = goal == RM_IDLE_SAVE && !starved;
+    if (starved)
+        idle_wait(idle, IDLE_STARVED_MS);
+    else if (idle->warm && idle->sleep_untold)
+        idle_wait(idle, IDLE_LONG_QUIET_MS);
+    return starved ? IDLE_NO_MEMORY : IDLE_CLEAN;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * When the TPM is cleaned up, and how far: after a quiet time what is loaded is saved, or the TPM
+ * is left empty where others may want it; and before the machine sleeps nothing is left that it
+ * would lose. One chip command at a time, so that a client's command comes in between.
+ */
+#pragma once
+
+#include "engine/loop.h"
+#include "rm/rm.h"
+
+#define IDLE_NEVER (-1)
+#define IDLE_AUTO  (-2) /* when somebody else may use the TPM */
+
+struct idle {
+    struct loop *loop;
+    struct timer quiet;
+    int release_ms;    /* quiet time after which the TPM is left empty, or one of the above */
+    bool sleep_untold; /* the machine may sleep without a word */
+    bool due;          /* the quiet time is over, and there may be something to clean up */
+    bool warm;         /* it was cleaned up, and what may be used again is still in the TPM */
+};
+
+/* How far a clean-up has come. */
+enum idle_progress {
+    IDLE_MORE,     /* to do: another step, now or after a quiet time */
+    IDLE_CLEAN,    /* all is done that the TPM lets be done */
+    IDLE_NO_MEMORY /* for want of memory things are left in the TPM that should not be */
+};
+
+void idle_init(struct idle *idle, struct loop *loop, int release_ms, bool sleep_untold);
+
+/* Something happened that may leave the TPM with things to clean up: the quiet time begins. */
+void idle_touch(struct idle *idle);
+
+/* Somebody else may want the TPM: what was left in it for want of others leaves, once it has been
+ * quiet. */
+void idle_make_way(struct idle *idle);
+
+/*
+ * One step, at most one chip command. `suspending` is a clean-up for the machine's sleep, for which
+ * it need not be due; `others` says that somebody else may want the TPM. `rm` is NULL where there
+ * is no TPM to clean up. Not inside of a TPM command.
+ */
+enum idle_progress idle_step(struct idle *idle, struct rm *rm, bool suspending, bool others);

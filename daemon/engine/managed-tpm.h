@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The TPM under the resource manager: taken over, with room kept for its other users, cleaned up
+ * when it is quiet, opened again when it was lost, and given back empty.
+ *
+ * Nothing here may be called from inside of a TPM command, but for what is said to be.
+ */
+#pragma once
+
+#include "engine/idle.h"
+#include "engine/reserve-keeper.h"
+#include "engine/tpm-link.h"
+
+struct managed_tpm_config {
+    struct tpm_link_config link;
+    struct rm_limits limits;
+    struct reserve_rule reserve;
+    const char *dev;   /* where the device nodes are */
+    int release_ms;    /* as in struct idle */
+    bool sleep_untold; /* as in struct idle */
+};
+
+struct managed_tpm {
+    struct tpm_link link;
+    struct rm *rm; /* NULL until it is taken over */
+    struct rm_limits limits;
+    struct reserve_keeper keeper;
+    struct idle idle;
+};
+
+/* Copies the configuration. `waiter` is what goes on while the TPM works. 0, or a negative errno:
+ * then managed_tpm_clear() is due all the same. */
+int managed_tpm_init(struct managed_tpm *managed, struct loop *loop,
+                     const struct managed_tpm_config *config, const struct tcti_waiter *waiter);
+
+/* After managed_tpm_give_back(), or where it was never taken over. */
+void managed_tpm_clear(struct managed_tpm *managed);
+
+/* Opens the TPM and makes its manager. False with the fault and a sentence. */
+bool managed_tpm_take(struct managed_tpm *managed, enum tpm_fault *fault,
+                      char text[TPM_FAULT_TEXT]);
+
+/* Tries to get a lost TPM back, when it is time for that. False with a sentence when its device is
+ * gone for good. */
+bool managed_tpm_poll(struct managed_tpm *managed, char text[TPM_FAULT_TEXT]);
+
+/* Whether the TPM serves. Also inside of a TPM command. */
+bool managed_tpm_serves(const struct managed_tpm *managed);
+
+/* One chip command that makes the room again which a command took of what is kept for the TPM's
+ * other users. False when there is nothing to make. */
+bool managed_tpm_settle(struct managed_tpm *managed);
+
+/* One chip command of cleaning up; `suspending` is for the machine's sleep. */
+enum idle_progress managed_tpm_clean_up(struct managed_tpm *managed, bool suspending);
+
+/* One chip command of leaving nothing in the TPM. False when there is nothing left, or nothing that
+ * can be done. */
+bool managed_tpm_empty(struct managed_tpm *managed);
+
+/* Ends the manager, whose clients must be gone, and closes the TPM; `in_time` says that there is
+ * time to flush what sessions are left. */
+void managed_tpm_give_back(struct managed_tpm *managed, bool in_time);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The engine's link to the TPM: a TCTI, taken over free of what a former daemon left, with a record
+ * of our sessions, and opened again when its transport broke.
+ */
+#pragma once
+
+#include "engine/ledger-file.h"
+#include "engine/loop.h"
+#include "rm/chip.h"
+#include "tpm/fault.h"
+#include "tpm/tcti.h"
+
+struct tpm_link_config {
+    const char *conf;        /* the TCTI loader's configuration string */
+    const char *name;        /* tells daemons on one TPM apart */
+    const char *runtime_dir; /* where the record of sessions is kept; NULL: nowhere */
+    const char *sys;         /* where sysfs is */
+    bool flush_all;          /* at start, flush sessions of others too */
+};
+
+enum tpm_link_state {
+    TPM_LINK_ABSENT,  /* not taken over */
+    TPM_LINK_LOST,    /* its transport broke, and no command was answered since */
+    TPM_LINK_PRESENT, /* taken over, or back */
+};
+
+struct tpm_link {
+    struct rm_tpm tpm; /* the TCTI's, for the manager */
+    enum tpm_link_state state;
+    struct loop *loop;
+    struct tpm_link_config config; /* copies */
+    struct tcti *tcti;
+    struct ledger_file *ledger;
+    void (*before)(void *data);
+    void *data;
+    struct timer reopen; /* armed until the next attempt */
+    int reopen_wait_ms;
+    bool disabled; /* it was said that the kernel has disabled it */
+};
+
+/* What tpm_link_poll() found. */
+enum tpm_link_news {
+    TPM_LINK_AS_BEFORE,
+    TPM_LINK_REOPENED, /* there is a transport again */
+    TPM_LINK_GONE,     /* its device is: it will not come back */
+};
+
+/*
+ * An absent link; copies the configuration. `before` is called with `data` before each command that
+ * goes to the TPM, and `waiter` is what goes on while it works. 0, or a negative errno: then
+ * tpm_link_clear() is due all the same.
+ */
+int tpm_link_init(struct tpm_link *link, struct loop *loop, const struct tpm_link_config *config,
+                  const struct tcti_waiter *waiter, void (*before)(void *data), void *data);
+
+/* After tpm_link_give_back(), or where it was never taken over. */
+void tpm_link_clear(struct tpm_link *link);
+
+/* Opens the TPM and takes it over; its properties go to *chip. False with the fault and a sentence
+ * when there is none to work with. */
+bool tpm_link_take(struct tpm_link *link, struct chip *chip, enum tpm_fault *fault,
+                   char text[TPM_FAULT_TEXT]);
+
+/* Tries to get a lost TPM back, when it is time for that. `answers` says that the manager's last
+ * command was answered. With TPM_LINK_GONE there is a sentence in `text`. */
+enum tpm_link_news tpm_link_poll(struct tpm_link *link, bool answers, char text[TPM_FAULT_TEXT]);
+
+/* Closes the TPM; `clean` flushes the sessions in the record before. */
+void tpm_link_give_back(struct tpm_link *link, bool clean);
+
+/* The record of our sessions, once it was taken over. */
+struct ledger *tpm_link_ledger(const struct tpm_link *link);
+
+/* True while there is a transport. */
+bool tpm_link_is_open(const struct tpm_link *link);
