@@ -107,13 +107,28 @@ static size_t command_cost_parameters(const uint8_t *command, size_t have, size_
     return at + 4 + load_be32(command + at);
 }
 
-/* Where what stands behind a TPMT_SYM_DEF_OBJECT or an asymmetric scheme begins, which are `at` and
- * have `details` bytes behind their algorithm, or none where that says so. */
-static size_t command_cost_skip(const uint8_t *command, size_t have, size_t at, size_t details)
+/* Bytes behind the algorithm of a TPMT_SYM_DEF_OBJECT or of a key's scheme. */
+static size_t command_cost_details(uint16_t algorithm)
 {
-    uint16_t algorithm = command_cost_load(command, have, at);
+    switch (algorithm) {
+    case TPM2_ALG_NULL:
+    case TPM2_ALG_RSAES:
+        return 0;
+    case TPM2_ALG_TDES:
+    case TPM2_ALG_AES:
+    case TPM2_ALG_SM4:
+    case TPM2_ALG_CAMELLIA: /* keyBits, mode */
+    case TPM2_ALG_ECDAA:    /* hashAlg, count */
+        return 4;
+    default: /* hashAlg */
+        return 2;
+    }
+}
 
-    return at + 2 + (algorithm == TPM2_ALG_NULL || algorithm == TPM2_ALG_RSAES ? 0 : details);
+/* Where what stands behind one of these, which is `at`, begins. */
+static size_t command_cost_skip(const uint8_t *command, size_t have, size_t at)
+{
+    return at + 2 + command_cost_details(command_cost_load(command, have, at));
 }
 
 /* Of a TPMT_PUBLIC, or a template (Part 2, clauses 12.2.3 and 12.2.4). */
@@ -125,8 +140,8 @@ static struct command_cost_trait command_cost_public(const uint8_t *command, siz
         return trait;
     at += 8; /* type, nameAlg, objectAttributes */
     at += 2 + (size_t)command_cost_load(command, have, at);
-    at = command_cost_skip(command, have, at, 4); /* keyBits, mode */
-    at = command_cost_skip(command, have, at, 2); /* hashAlg */
+    at = command_cost_skip(command, have, at); /* symmetric */
+    at = command_cost_skip(command, have, at); /* scheme */
     trait.size = command_cost_load(command, have, at);
     return trait;
 }

@@ -103,6 +103,23 @@ static struct bytes create_sized(uint16_t type, bool schemes, uint16_t size)
     return bytes;
 }
 
+/* One whose scheme has a number of the client's choice. */
+static struct bytes create_counting(uint16_t count)
+{
+    struct bytes bytes = create(TPM2_CC_CreatePrimary, 7, TPM2_ALG_ECC);
+
+    put16(&bytes, TPM2_ALG_SHA256);
+    put32(&bytes, 0x30072);
+    put_zeros(&bytes, 0);
+    put16(&bytes, TPM2_ALG_NULL);
+    put16(&bytes, TPM2_ALG_ECDAA);
+    put16(&bytes, TPM2_ALG_SHA256);
+    put16(&bytes, count);
+    put16(&bytes, TPM2_ECC_NIST_P521);
+    put_zeros(&bytes, 40);
+    return bytes;
+}
+
 static struct bytes self_test(uint8_t full)
 {
     struct bytes bytes = bare(TPM2_CC_SelfTest);
@@ -191,6 +208,9 @@ static void test_R60_what_makes_a_command_long_is_part_of_its_kind(void **state)
     assert_int_equal(kind(start_session(0x81000001, 0x80000000)), kinds[3]);
     assert_int_equal(kind(create_sized(TPM2_ALG_RSA, true, 3072)), kinds[5]);
     assert_int_equal(kind(create_sized(TPM2_ALG_ECC, true, TPM2_ECC_NIST_P521)), kinds[8]);
+    /* Nor can a client make up kinds that the chip carries out. */
+    assert_int_equal(kind(create_counting(1)), kinds[8]);
+    assert_int_equal(kind(create_counting(2)), kinds[8]);
 }
 
 static void test_R60_a_longer_key_is_expected_to_cost_more(void **state)
