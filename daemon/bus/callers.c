@@ -125,15 +125,17 @@ static struct caller_user *callers_get_user(struct callers *callers, uint32_t ui
 }
 
 /* Consumes the call. A serial that the sender has at work already tells no call from the other:
- * the second one gets no answer of its own, and no call does of a user who may have none. */
+ * the second one gets no answer of its own. */
 static void callers_put_to_work(struct callers *callers, struct caller_user *user,
                                 struct caller_call *call)
 {
     uint8_t *bytes = g_steal_pointer(&call->bytes);
 
     call->uid = user->uid;
-    if (g_hash_table_contains(callers->at_work, call)
-        || !callers->events.has_room(callers->events.data, user->uid)) {
+    if (g_hash_table_contains(callers->at_work, call)) {
+        caller_call_free(call);
+    } else if (!callers->events.has_room(callers->events.data, user->uid)) {
+        callers_refuse(callers, call, CALLERS_UNREAD);
         caller_call_free(call);
     } else {
         g_hash_table_add(callers->at_work, call);

@@ -7,7 +7,7 @@
  * once. So a user's calls are served in turn with other users', whatever their number, and what a
  * user makes wait is its own.
  *
- * A user who may have no answer has its calls dropped when it is their turn.
+ * A user who may have no answer has its calls refused when it is their turn.
  *
  * All calls that wait share one room (CALLERS_ROOM). When it is full, the newest call of the
  * longest queue is refused. The user of a sender is remembered for the CALLERS_KNOWN senders that
@@ -42,6 +42,7 @@
 enum callers_refusal {
     CALLERS_BUSY,    /* too many calls wait */
     CALLERS_NOBODY,  /* the bus knows no user of this sender */
+    CALLERS_UNREAD,  /* its user's programs have not read what they got */
     CALLERS_SILENCE, /* the bus did not tell in time */
 };
 
@@ -51,7 +52,7 @@ struct callers;
 struct callers_events {
     /* Ask the bus for the user of `sender`; callers_told() follows, with the same number. */
     void (*ask)(void *data, uint32_t query, const char *sender);
-    /* Whether a user may have one more answer. If not, its calls end here, without any. */
+    /* Whether a user may have one more answer. If not, its calls are refused (CALLERS_UNREAD). */
     bool (*has_room)(void *data, uint32_t uid);
     /* Have the call served; callers_answered() follows. */
     void (*serve)(void *data, const uint8_t *bytes, size_t size);

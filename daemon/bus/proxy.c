@@ -109,44 +109,55 @@ static bool proxy_has_room(void *data, uint32_t uid)
     return false;
 }
 
+static void proxy_send_error(struct proxy *proxy, const char *sender, uint32_t uid, uint32_t serial,
+                             const char *error, const char *text)
+{
+    uint8_t bytes[MESSAGE_BUILD_MAX];
+    size_t size = message_build_error(bytes, PROXY_SERIAL, serial, sender, error, text);
+
+    if (size == 0 || proxy->bus.outbox.bytes >= PROXY_BACKLOG)
+        return;
+    endpoint_send(&proxy->bus, OUTBOX_LATER, bytes, size);
+    proxy_note_sent(proxy, sender, uid, size);
+}
+
 /* Refuses a call of a program that is on the bus. */
 static void proxy_refuse(struct proxy *proxy, const char *sender, uint32_t serial,
                          const char *error, const char *text)
 {
-    uint8_t bytes[MESSAGE_BUILD_MAX];
-    size_t size = message_build_error(bytes, PROXY_SERIAL, serial, sender, error, text);
     uint32_t uid;
 
     (void)callers_has(proxy->callers, sender, &uid);
-    if (size == 0 || proxy->bus.outbox.bytes >= PROXY_BACKLOG || !proxy_has_room(proxy, uid))
-        return;
-    endpoint_send(&proxy->bus, OUTBOX_LATER, bytes, size);
-    proxy_note_sent(proxy, sender, uid, size);
+    if (proxy_has_room(proxy, uid))
+        proxy_send_error(proxy, sender, uid, serial, error, text);
 }
 
 /* The callers' events. What is sent to a program that left is dropped by the bus. */
 static void proxy_call_refused(void *data, const char *sender, uint32_t serial,
                                enum callers_refusal refusal)
 {
+    static const struct {
+        const char *error, *text;
+    } answers[] = {
+        [CALLERS_BUSY] = {NAMES_ERROR_GENERAL,
+                          "too many D-Bus calls of this user wait for tabrmd: try again when some "
+                          "are answered"},
+        [CALLERS_NOBODY] = {NAMES_ERROR_NOT_PERMITTED,
+                            "the bus does not tell which user is calling"},
+        [CALLERS_UNREAD] = {NAMES_ERROR_GENERAL,
+                            "programs of this user have not read tabrmd's answers: no more come "
+                            "until they do, or leave the bus"},
+        [CALLERS_SILENCE] = {NAMES_ERROR_INTERNAL,
+                             "the bus did not tell tabrmd in time which user is calling: try "
+                             "again"},
+    };
+    struct proxy *proxy = data;
     uint32_t uid;
 
-    if (!callers_has(((struct proxy *)data)->callers, sender, &uid))
-        return;
-    switch (refusal) {
-    case CALLERS_BUSY:
-        proxy_refuse(data, sender, serial, NAMES_ERROR_GENERAL,
-                     "too many D-Bus calls of this user wait for tabrmd: try again when some are "
-                     "answered");
-        break;
-    case CALLERS_NOBODY:
-        proxy_refuse(data, sender, serial, NAMES_ERROR_NOT_PERMITTED,
-                     "the bus does not tell which user is calling");
-        break;
-    case CALLERS_SILENCE:
-        proxy_refuse(data, sender, serial, NAMES_ERROR_INTERNAL,
-                     "the bus did not tell tabrmd in time which user is calling: try again");
-        break;
-    }
+    if (callers_has(proxy->callers, sender, &uid)
+        && (refusal == CALLERS_UNREAD ? unread_tell(proxy->unread, sender, uid)
+                                      : proxy_has_room(proxy, uid)))
+        proxy_send_error(proxy, sender, uid, serial, answers[refusal].error, answers[refusal].text);
 }
 
 static void proxy_call_served(void *data, const uint8_t *bytes, size_t size)
@@ -232,13 +243,6 @@ static bool proxy_is_readable(const struct message *message)
     return message_is_flat(message) || g_strcmp0(message->sender, MESSAGE_BUS_NAME) == 0;
 }
 
-static void proxy_unreadable(struct proxy *proxy, const struct message *message)
-{
-    if (message->type == MESSAGE_CALL && message->sender)
-        proxy_refuse(proxy, message->sender, message->serial, PROXY_ERROR_ARGS,
-                     "tabrmd has no method that takes an array, a structure or a variant");
-}
-
 static void proxy_signal(struct proxy *proxy, const struct message *message)
 {
     const char *name = message_read_departure(message);
@@ -258,7 +262,9 @@ static void proxy_from_bus(struct proxy *proxy, const struct message *message)
     const struct framing *framing = &proxy->bus.framing;
 
     if (!proxy_is_readable(message)) {
-        proxy_unreadable(proxy, message);
+        if (message->type == MESSAGE_CALL && message->sender)
+            proxy_refuse(proxy, message->sender, message->serial, PROXY_ERROR_ARGS,
+                         "tabrmd has no method that takes an array, a structure or a variant");
         return;
     }
     switch (message->type) {
@@ -370,8 +376,10 @@ static void proxy_handle_gdbus(struct proxy *proxy, enum framing_event event)
 }
 
 /* What GDBus has sent is left to it while the bus does not take what was sent before. */
-static void proxy_balance(struct proxy *proxy)
+static void proxy_balance(void *data)
 {
+    struct proxy *proxy = data;
+
     endpoint_pause(&proxy->gdbus, proxy->bus.outbox.bytes >= PROXY_BACKLOG);
 }
 
@@ -384,11 +392,6 @@ static void proxy_bus_event(void *data, enum framing_event event)
 static void proxy_gdbus_event(void *data, enum framing_event event)
 {
     proxy_handle_gdbus(data, event);
-    proxy_balance(data);
-}
-
-static void proxy_sent(void *data)
-{
     proxy_balance(data);
 }
 
@@ -410,9 +413,9 @@ static struct proxy *proxy_make(int bus, int gdbus)
     /* What the kernel keeps is smaller or larger without this, and nothing else. */
     (void)setsockopt(bus, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     endpoint_init(&proxy->bus, bus, proxy->from_bus, sizeof(proxy->from_bus),
-                  &(struct endpoint_events){proxy_bus_event, proxy_sent, proxy_broken, proxy});
+                  &(struct endpoint_events){proxy_bus_event, proxy_balance, proxy_broken, proxy});
     endpoint_init(&proxy->gdbus, gdbus, proxy->from_gdbus, sizeof(proxy->from_gdbus),
-                  &(struct endpoint_events){proxy_gdbus_event, proxy_sent, proxy_broken, proxy});
+                  &(struct endpoint_events){proxy_gdbus_event, proxy_balance, proxy_broken, proxy});
     return proxy;
 }
 

@@ -22,6 +22,7 @@ struct unread_program {
     size_t bytes;
     uint32_t question; /* its serial; 0 when the program is not asked */
     size_t before;     /* bytes up to the question's end */
+    bool told;         /* that its user has no room */
 };
 
 struct unread {
@@ -181,7 +182,17 @@ bool unread_answered(struct unread *unread, const char *name, uint32_t serial)
         return false;
     unread_end_question(unread, program);
     unread_take(unread, program, program->before);
+    program->told = false;
     return true;
+}
+
+bool unread_tell(struct unread *unread, const char *name, uint32_t uid)
+{
+    struct unread_program *program = unread_get(unread, name, uid);
+    bool told = program->told;
+
+    program->told = true;
+    return !told;
 }
 
 void unread_left(struct unread *unread, const char *name)

@@ -10,7 +10,7 @@
  * answers has read it.
  *
  * Users share UNREAD_MAX bytes by base/share.h, in steps of UNREAD_STEP. Who has no room gets no
- * more answers, refusals neither. One thread.
+ * more answers; a program that calls then is told so once. One thread.
  */
 #pragma once
 
@@ -53,6 +53,10 @@ uint32_t unread_sent(struct unread *unread, const char *name, uint32_t uid, size
 /* A program answered: what it was sent before the question is read. False when it was asked nothing
  * under this serial. */
 bool unread_answered(struct unread *unread, const char *name, uint32_t serial);
+
+/* A program of a user who has no room called: true when it is to be told, which is so once until it
+ * answers a question. */
+bool unread_tell(struct unread *unread, const char *name, uint32_t uid);
 
 /* A program left the bus. */
 void unread_left(struct unread *unread, const char *name);

@@ -14,7 +14,7 @@
 /* What the events said: the byte of the call that was served last, and counts. */
 struct seen {
     struct callers *callers;
-    unsigned asked, served, refused[3];
+    unsigned asked, served, refused[4];
     uint32_t query, refused_serial;
     uint32_t full; /* the user who may have no answer; 0 for none */
     uint8_t last;
@@ -282,6 +282,7 @@ static void test_R52_who_may_have_no_answer_gets_none(void **state)
     call(&seen, ":1.1", 100, 0);
     assert_int_equal(seen.served, CALLERS_AT_WORK + 2);
     assert_int_equal(seen.refused[CALLERS_BUSY], 0);
+    assert_int_equal(seen.refused[CALLERS_UNREAD], CALLERS_WAITING + 1);
     callers_free(seen.callers);
 }
 

@@ -17,7 +17,12 @@ static size_t leave_unread(struct bus_rig *rig, const char *sender, unsigned cou
     for (unsigned i = 0; i < count; i++) {
         bus_rig_send(rig, bus_rig_call("Large"), sender);
         bus_rig_send(rig, bus_rig_call("Call"), BUS_RIG_OTHER);
-        bus_rig_next_answer(rig);
+        while (g_dbus_message_get_error_name(bus_rig_next_answer(rig))) {
+            assert_string_equal(g_dbus_message_get_error_name(rig->answer),
+                                "com.intel.tss2.Tabrmd.Error.General");
+            rig->refusals++;
+            g_clear_object(&rig->answer);
+        }
         g_clear_object(&rig->answer);
     }
     return rig->large;
@@ -31,8 +36,10 @@ static void test_R52_who_reads_nothing_gets_a_bounded_number_of_bytes(void **sta
     uint32_t serial;
 
     assert_in_range(leave_unread(rig, ":1.7", many), UNREAD_MAX / 4, UNREAD_MAX / 2);
-    /* Another program of the same user's, and no refusal either. */
+    assert_int_equal(rig->refusals, 1);
+    /* Another program of the same user's. */
     assert_int_equal(leave_unread(rig, ":1.9", 2), 0);
+    assert_int_equal(rig->refusals, 2);
     for (unsigned i = 0; i < 4; i++) {
         GDBusMessage *call = bus_rig_call("Call");
 
@@ -40,6 +47,7 @@ static void test_R52_who_reads_nothing_gets_a_bounded_number_of_bytes(void **sta
         bus_rig_send(rig, call, ":1.7");
     }
     assert_int_equal(leave_unread(rig, ":1.7", 2), 0);
+    assert_int_equal(rig->refusals, 2);
     /* Somebody who has not read the question, and somebody else who has. */
     serial = rig->ping;
     assert_int_not_equal(serial, 0);

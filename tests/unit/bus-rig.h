@@ -17,11 +17,12 @@
 struct bus_rig {
     GDBusConnection *bus, *daemon;
     struct proxy *proxy;
-    unsigned queries; /* of users */
-    char *rule;       /* for signals, that was asked for before the first query */
-    char *left;       /* who left last */
-    uint32_t ping;    /* serial of the question that was last sent to a program */
-    size_t large;     /* bytes of large answers, as the bus's side got them */
+    unsigned queries;  /* of users */
+    char *rule;        /* for signals, that was asked for before the first query */
+    char *left;        /* who left last */
+    uint32_t ping;     /* serial of the question that was last sent to a program */
+    unsigned refusals; /* that a test counted */
+    size_t large;      /* bytes of large answers, as the bus's side got them */
     /* Of what the daemon's side got: */
     unsigned calls, others;
     uint32_t uid; /* of the call that came last */

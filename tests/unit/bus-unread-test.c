@@ -155,6 +155,23 @@ static void test_R52_bytes_follow_a_user_that_becomes_known(void **state)
     unread_free(unread);
 }
 
+static void test_R52_a_program_is_told_once(void **state)
+{
+    struct unread *unread = unread_new();
+    uint32_t serial = reach(unread, ":1.1", 1000);
+
+    (void)state;
+    assert_true(unread_tell(unread, ":1.1", 1000));
+    assert_false(unread_tell(unread, ":1.1", 1000));
+    assert_true(unread_tell(unread, ":1.2", 1000));
+    assert_false(unread_tell(unread, ":1.2", 1000));
+    /* Once more, when it had read what it got. */
+    assert_true(unread_answered(unread, ":1.1", serial));
+    assert_true(unread_tell(unread, ":1.1", 1000));
+    assert_false(unread_tell(unread, ":1.1", 1000));
+    unread_free(unread);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +180,7 @@ int main(void)
         cmocka_unit_test(test_R52_an_answer_shows_what_was_read),
         cmocka_unit_test(test_R52_questions_have_serials_of_their_own),
         cmocka_unit_test(test_R52_few_programs_are_asked_at_a_time),
+        cmocka_unit_test(test_R52_a_program_is_told_once),
         cmocka_unit_test(test_R52_bytes_follow_a_user_that_becomes_known),
     };
 
