@@ -22,7 +22,7 @@ static void chip_pair(int *pair)
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 }
 
-void engine_chip_init(struct engine_chip *chip, bool polls)
+void engine_chip_init_as(struct engine_chip *chip, const char *words)
 {
     int pair[2];
 
@@ -30,8 +30,12 @@ void engine_chip_init(struct engine_chip *chip, bool polls)
     chip_pair(pair);
     chip->fd = pair[0];
     chip->tcti_fd = pair[1];
-    snprintf(chip->conf, sizeof(chip->conf), "%s:%s%d", TEST_TCTI_PIPE, polls ? "" : "nopoll,",
-             chip->tcti_fd);
+    snprintf(chip->conf, sizeof(chip->conf), "%s:%s%d", TEST_TCTI_PIPE, words, chip->tcti_fd);
+}
+
+void engine_chip_init(struct engine_chip *chip, bool polls)
+{
+    engine_chip_init_as(chip, polls ? "" : "nopoll,");
 }
 
 void engine_chip_clear(struct engine_chip *chip)

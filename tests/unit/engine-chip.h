@@ -14,6 +14,9 @@
 /* Tags of packets that are no commands; the locality is in the code's place. */
 #define ENGINE_CHIP_CANCEL   0x4341
 #define ENGINE_CHIP_LOCALITY 0x4C4F
+/* A packet to the TCTI: it says that it needs a buffer of as many bytes as the code says. The next
+ * receive gives an answer of zeros; with a size field of 0 it fails. */
+#define ENGINE_CHIP_CLAIM 0x434C
 
 #define ENGINE_CHIP_MAX 4096
 
@@ -29,6 +32,8 @@ struct engine_chip {
 };
 
 void engine_chip_init(struct engine_chip *chip, bool polls);
+/* With words in front of the configuration, which tcti-pipe.c explains: "nopoll,wait,". */
+void engine_chip_init_as(struct engine_chip *chip, const char *words);
 void engine_chip_clear(struct engine_chip *chip);
 
 /* Breaks the transport, and makes one that the same configuration opens. */

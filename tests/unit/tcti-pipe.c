@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A TCTI whose TPM is the test: its configuration is the number of a SOCK_SEQPACKET descriptor,
- * with "nopoll," in front for one without poll handles. Commands go out and answers come in as one
- * packet each. Localities and cancels go out as packets of their own (see engine-chip.h).
+ * A TCTI whose TPM is the test: its configuration is the number of a SOCK_SEQPACKET descriptor.
+ * Words in front of it, each with a comma, make it an odd one:
+ *
+ *   nopoll      it has no poll handles
+ *   polls=N     it has N poll handles, copies of the descriptor
+ *   nolocality  it knows of no localities
+ *   wait        opening it takes until one byte came in
+ *
+ * Commands go out and answers come in as one packet each. Localities and cancels go out as packets
+ * of their own; a packet that claims a size comes in (see engine-chip.h).
  */
 #include "engine-chip.h"
 
@@ -19,10 +26,14 @@
 
 #define PIPE_MAGIC UINT64_C(0x5049504550495045)
 
+#define PIPE_MOST_POLLS 16
+
 struct pipe_tcti {
     TSS2_TCTI_CONTEXT_COMMON_V2 common;
     int fd;
-    bool polls;
+    bool polls, has_localities, claimed;
+    size_t poll_count;
+    int poll_fds[PIPE_MOST_POLLS]; /* from the second on */
 };
 
 static struct pipe_tcti *pipe_of(TSS2_TCTI_CONTEXT *context)
@@ -41,9 +52,28 @@ static TSS2_RC pipe_transmit(TSS2_TCTI_CONTEXT *context, size_t size, uint8_t co
     return pipe_send(pipe_of(context)->fd, command, size);
 }
 
+/* The packet that is next claims a size: said at first, and then there is an answer like that. */
+static TSS2_RC pipe_claim(struct pipe_tcti *tcti, const struct header *claim, size_t *size,
+                          uint8_t *response)
+{
+    if (!tcti->claimed) {
+        tcti->claimed = true;
+        *size = claim->code;
+        return TSS2_TCTI_RC_INSUFFICIENT_BUFFER;
+    }
+    tcti->claimed = false;
+    recv(tcti->fd, NULL, 0, 0);
+    if (claim->size == 0)
+        return TSS2_TCTI_RC_IO_ERROR;
+    memset(response, 0, *size);
+    return TSS2_RC_SUCCESS;
+}
+
 static TSS2_RC pipe_receive(TSS2_TCTI_CONTEXT *context, size_t *size, uint8_t *response,
                             int32_t timeout)
 {
+    uint8_t head[HEADER_SIZE];
+    struct header header;
     int wait = timeout == TSS2_TCTI_TIMEOUT_BLOCK ? 0 : MSG_DONTWAIT, fd = pipe_of(context)->fd;
     ssize_t count = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC | wait);
 
@@ -51,6 +81,11 @@ static TSS2_RC pipe_receive(TSS2_TCTI_CONTEXT *context, size_t *size, uint8_t *r
         return errno == EAGAIN ? TSS2_TCTI_RC_TRY_AGAIN : TSS2_TCTI_RC_IO_ERROR;
     if (count == 0)
         return TSS2_TCTI_RC_IO_ERROR;
+    if (recv(fd, head, sizeof(head), MSG_PEEK) == sizeof(head)) {
+        header = header_load(head);
+        if (header.tag == ENGINE_CHIP_CLAIM)
+            return pipe_claim(pipe_of(context), &header, size, response);
+    }
     if ((size_t)count > *size) {
         *size = (size_t)count;
         return TSS2_TCTI_RC_INSUFFICIENT_BUFFER;
@@ -61,7 +96,11 @@ static TSS2_RC pipe_receive(TSS2_TCTI_CONTEXT *context, size_t *size, uint8_t *r
 
 static void pipe_finalize(TSS2_TCTI_CONTEXT *context)
 {
-    close(pipe_of(context)->fd);
+    struct pipe_tcti *tcti = pipe_of(context);
+
+    close(tcti->fd);
+    for (size_t i = 1; i < tcti->poll_count; i++)
+        close(tcti->poll_fds[i]);
 }
 
 static TSS2_RC pipe_cancel(TSS2_TCTI_CONTEXT *context)
@@ -79,9 +118,10 @@ static TSS2_RC pipe_poll_handles(TSS2_TCTI_CONTEXT *context, TSS2_TCTI_POLL_HAND
 
     if (!tcti->polls)
         return TSS2_TCTI_RC_NOT_IMPLEMENTED;
-    *count = 1;
-    if (handles)
-        *handles = (TSS2_TCTI_POLL_HANDLE){.fd = tcti->fd, .events = POLLIN | POLLOUT};
+    for (size_t i = 0; handles && i < tcti->poll_count; i++)
+        handles[i] = (TSS2_TCTI_POLL_HANDLE){.fd = i == 0 ? tcti->fd : tcti->poll_fds[i],
+                                             .events = POLLIN | POLLOUT};
+    *count = tcti->poll_count;
     return TSS2_RC_SUCCESS;
 }
 
@@ -89,14 +129,47 @@ static TSS2_RC pipe_set_locality(TSS2_TCTI_CONTEXT *context, uint8_t locality)
 {
     uint8_t packet[HEADER_SIZE];
 
+    if (!pipe_of(context)->has_localities)
+        return TSS2_TCTI_RC_NOT_IMPLEMENTED;
     header_store(packet, ENGINE_CHIP_LOCALITY, HEADER_SIZE, locality);
     return pipe_send(pipe_of(context)->fd, packet, sizeof(packet));
+}
+
+/* Takes the word off the configuration, if it stands there next. */
+static bool pipe_word(const char **conf, const char *word)
+{
+    size_t length = strlen(word);
+
+    if (strncmp(*conf, word, length) != 0)
+        return false;
+    *conf += length;
+    return true;
+}
+
+static void pipe_read_conf(struct pipe_tcti *tcti, const char *conf, bool *wait)
+{
+    while (*conf != '\0') {
+        if (pipe_word(&conf, "nopoll,")) {
+            tcti->polls = false;
+        } else if (pipe_word(&conf, "polls=")) {
+            tcti->poll_count = strtoul(conf, NULL, 10);
+            conf = strchr(conf, ',') + 1;
+        } else if (pipe_word(&conf, "nolocality,")) {
+            tcti->has_localities = false;
+        } else if (pipe_word(&conf, "wait,")) {
+            *wait = true;
+        } else {
+            tcti->fd = fcntl(atoi(conf), F_DUPFD_CLOEXEC, 3);
+            return;
+        }
+    }
 }
 
 static TSS2_RC pipe_init(TSS2_TCTI_CONTEXT *context, size_t *size, const char *conf)
 {
     struct pipe_tcti *tcti = pipe_of(context);
-    bool polls = strncmp(conf, "nopoll,", 7) != 0;
+    bool wait = false;
+    char byte;
 
     if (!tcti) {
         *size = sizeof(*tcti);
@@ -105,13 +178,24 @@ static TSS2_RC pipe_init(TSS2_TCTI_CONTEXT *context, size_t *size, const char *c
     *tcti = (struct pipe_tcti){
         .common.v1 = {PIPE_MAGIC, 2, pipe_transmit, pipe_receive, pipe_finalize, pipe_cancel,
                       pipe_poll_handles, pipe_set_locality},
-        .fd = fcntl(atoi(polls ? conf : conf + 7), F_DUPFD_CLOEXEC, 3),
-        .polls = polls,
+        .fd = -1,
+        .polls = true,
+        .has_localities = true,
+        .poll_count = 1,
     };
-    return tcti->fd >= 0 ? TSS2_RC_SUCCESS : TSS2_TCTI_RC_IO_ERROR;
+    pipe_read_conf(tcti, conf, &wait);
+    if (tcti->fd < 0)
+        return TSS2_TCTI_RC_IO_ERROR;
+    if (wait && recv(tcti->fd, &byte, 1, 0) != 1) {
+        close(tcti->fd);
+        return TSS2_TCTI_RC_IO_ERROR;
+    }
+    for (size_t i = 1; i < tcti->poll_count; i++)
+        tcti->poll_fds[i] = fcntl(tcti->fd, F_DUPFD_CLOEXEC, 3);
+    return TSS2_RC_SUCCESS;
 }
 
-static const TSS2_TCTI_INFO pipe_info = {2, "pipe", "the test is the TPM", "[nopoll,]FD",
+static const TSS2_TCTI_INFO pipe_info = {2, "pipe", "the test is the TPM", "[WORD,]...FD",
                                          pipe_init};
 
 __attribute__((visibility("default"))) const TSS2_TCTI_INFO *Tss2_Tcti_Info(void);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The TCTI behind the resource manager's abstract TPM, with a TPM that the test plays. */
-#include "engine-chip.h"
-#include "rm/rc.h"
+#include "tcti-bench.h"
 #include "tpm/fault.h"
-#include "tpm/tcti.h"
 #include "wire/header.h"
 
 #include <errno.h>
@@ -12,92 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <tss2/tss2_tcti.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-struct bench {
-    struct engine_chip chip;
-    struct tcti *tcti;
-    struct rm_tpm *tpm;
-    int wake;
-    unsigned served;
-    int timeout;
-    void (*on_serve)(struct bench *bench);
-    uint8_t command[ENGINE_CHIP_RANDOM], response[64];
-    size_t size;
-};
-
-static void bench_serve(void *data)
-{
-    struct bench *bench = data;
-    uint64_t count;
-
-    assert_true(read(bench->wake, &count, sizeof(count)) == sizeof(count) || errno == EAGAIN);
-    bench->served++;
-    if (bench->on_serve)
-        bench->on_serve(bench);
-}
-
-static int bench_timeout(void *data)
-{
-    return ((struct bench *)data)->timeout;
-}
-
-static void bench_wake(struct bench *bench)
-{
-    uint64_t one = 1;
-
-    assert_int_equal(write(bench->wake, &one, sizeof(one)), sizeof(one));
-}
-
-static int setup_with(void **state, bool polls)
-{
-    struct bench *bench = calloc(1, sizeof(*bench));
-    struct tcti_waiter waiter = {.serve = bench_serve, .timeout = bench_timeout, .data = bench};
-
-    assert_non_null(bench);
-    bench->timeout = -1;
-    bench->wake = waiter.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    engine_chip_init(&bench->chip, polls);
-    bench->tcti = tcti_new(&waiter);
-    assert_non_null(bench->tcti);
-    bench->tpm = tcti_tpm(bench->tcti);
-    engine_chip_random(bench->command, 7);
-    assert_int_equal(tcti_open(bench->tcti, bench->chip.conf), 0);
-    assert_int_equal(tcti_blocks(bench->tcti), !polls);
-    *state = bench;
-    return 0;
-}
-
-static int setup(void **state)
-{
-    return setup_with(state, true);
-}
-
-static int setup_blocking(void **state)
-{
-    return setup_with(state, false);
-}
-
-static int teardown(void **state)
-{
-    struct bench *bench = *state;
-
-    tcti_free(bench->tcti);
-    engine_chip_clear(&bench->chip);
-    close(bench->wake);
-    free(bench);
-    return 0;
-}
-
-static int transact(struct bench *bench, uint8_t locality)
-{
-    return bench->tpm->transact(bench->tpm, locality, bench->command, sizeof(bench->command),
-                                bench->response, sizeof(bench->response), &bench->size);
-}
 
 /* The answer is on its way before the command is sent: the TCTI does not mind. */
 static void test_transact(void **state)
@@ -105,7 +22,7 @@ static void test_transact(void **state)
     struct bench *bench = *state;
 
     engine_chip_answer_code(&bench->chip, 0x922);
-    assert_int_equal(transact(bench, 0), 0);
+    assert_int_equal(bench_transact(bench, 0), 0);
     assert_int_equal(bench->size, HEADER_SIZE);
     assert_int_equal(header_load(bench->response).code, 0x922);
     engine_chip_take(&bench->chip);
@@ -128,7 +45,7 @@ static void test_R39_the_waiter_is_served_while_the_tpm_works(void **state)
 
     bench->on_serve = answer_when_woken_twice;
     bench_wake(bench);
-    assert_int_equal(transact(bench, 0), 0);
+    assert_int_equal(bench_transact(bench, 0), 0);
     assert_int_equal(bench->served, 3);
     assert_int_equal(header_load(bench->response).code, 0);
 }
@@ -144,9 +61,9 @@ static void test_R37_a_wait_can_be_given_up(void **state)
 
     bench->on_serve = give_up;
     bench_wake(bench);
-    assert_int_equal(transact(bench, 0), -ECANCELED);
+    assert_int_equal(bench_transact(bench, 0), -ECANCELED);
     assert_false(tcti_is_open(bench->tcti));
-    assert_int_equal(transact(bench, 0), -ENOTCONN);
+    assert_int_equal(bench_transact(bench, 0), -ENOTCONN);
 }
 
 static void test_answer_that_does_not_fit(void **state)
@@ -155,10 +72,10 @@ static void test_answer_that_does_not_fit(void **state)
     uint8_t bytes[sizeof(bench->response) + 1] = {0};
 
     assert_int_equal(send(bench->chip.fd, bytes, sizeof(bytes), 0), sizeof(bytes));
-    assert_int_equal(transact(bench, 0), -EMSGSIZE);
+    assert_int_equal(bench_transact(bench, 0), -EMSGSIZE);
     assert_true(tcti_is_open(bench->tcti));
     engine_chip_answer_code(&bench->chip, 0x101);
-    assert_int_equal(transact(bench, 0), 0);
+    assert_int_equal(bench_transact(bench, 0), 0);
     assert_int_equal(header_load(bench->response).code, 0x101);
 }
 
@@ -167,12 +84,12 @@ static void test_R34_a_broken_transport_can_be_opened_again(void **state)
     struct bench *bench = *state;
 
     engine_chip_break(&bench->chip);
-    assert_int_equal(transact(bench, 0), -EIO);
+    assert_int_equal(bench_transact(bench, 0), -EIO);
     assert_false(tcti_is_open(bench->tcti));
     engine_chip_mend(&bench->chip);
     assert_int_equal(tcti_open(bench->tcti, bench->chip.conf), 0);
     engine_chip_answer_code(&bench->chip, 5);
-    assert_int_equal(transact(bench, 0), 0);
+    assert_int_equal(bench_transact(bench, 0), 0);
     assert_int_equal(header_load(bench->response).code, 5);
 }
 
@@ -183,7 +100,7 @@ static void test_R40_locality_is_set_when_it_changes(void **state)
 
     for (size_t i = 0; i < sizeof(localities); i++) {
         engine_chip_answer_code(&bench->chip, 0);
-        assert_int_equal(transact(bench, localities[i]), 0);
+        assert_int_equal(bench_transact(bench, localities[i]), 0);
         engine_chip_take(&bench->chip);
         assert_int_equal(bench->chip.locality, localities[i]);
     }
@@ -270,20 +187,25 @@ static void test_R35_a_file_is_not_opened_as_a_device(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_transact, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_transact, setup_blocking, teardown),
-        cmocka_unit_test_setup_teardown(test_R39_the_waiter_is_served_while_the_tpm_works, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_R37_a_wait_can_be_given_up, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_answer_that_does_not_fit, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_answer_that_does_not_fit, setup_blocking, teardown),
-        cmocka_unit_test_setup_teardown(test_R34_a_broken_transport_can_be_opened_again, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_R40_locality_is_set_when_it_changes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_R31_backoff_is_bounded, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_R35_reasons, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_R35_a_device_without_a_path_is_named, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_R35_a_file_is_not_opened_as_a_device, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_transact, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_transact, bench_setup_blocking, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_R39_the_waiter_is_served_while_the_tpm_works,
+                                        bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_R37_a_wait_can_be_given_up, bench_setup,
+                                        bench_teardown),
+        cmocka_unit_test_setup_teardown(test_answer_that_does_not_fit, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_answer_that_does_not_fit, bench_setup_blocking,
+                                        bench_teardown),
+        cmocka_unit_test_setup_teardown(test_R34_a_broken_transport_can_be_opened_again,
+                                        bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_R40_locality_is_set_when_it_changes, bench_setup,
+                                        bench_teardown),
+        cmocka_unit_test_setup_teardown(test_R31_backoff_is_bounded, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_R35_reasons, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_R35_a_device_without_a_path_is_named, bench_setup,
+                                        bench_teardown),
+        cmocka_unit_test_setup_teardown(test_R35_a_file_is_not_opened_as_a_device, bench_setup,
+                                        bench_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
