@@ -33,12 +33,17 @@ static bool backoff(struct rm_tpm *tpm, unsigned attempt)
     return attempt <= script->patience;
 }
 
+void chip_script_init(struct chip_script *script)
+{
+    *script = (struct chip_script){.tpm = {transact, backoff}};
+}
+
 int chip_script_setup(void **state)
 {
-    struct chip_script *script = calloc(1, sizeof(*script));
+    struct chip_script *script = malloc(sizeof(*script));
 
     if (script)
-        script->tpm = (struct rm_tpm){transact, backoff};
+        chip_script_init(script);
     *state = script;
     return script ? 0 : -1;
 }
@@ -55,7 +60,7 @@ void chip_script_end(struct chip_script *script)
     script->count = script->done = script->backoffs = 0;
 }
 
-static struct exchange *next(struct chip_script *script)
+struct exchange *chip_script_next(struct chip_script *script)
 {
     struct exchange *exchange = &script->exchanges[script->count];
 
@@ -72,7 +77,7 @@ void exchange_answer_code(struct exchange *exchange, uint32_t code)
 
 struct exchange *expect_startup(struct chip_script *script, uint32_t code)
 {
-    struct exchange *exchange = next(script);
+    struct exchange *exchange = chip_script_next(script);
 
     exchange->command_size = command_build_startup(exchange->command, TPM2_SU_CLEAR);
     exchange_answer_code(exchange, code);
@@ -81,7 +86,7 @@ struct exchange *expect_startup(struct chip_script *script, uint32_t code)
 
 struct exchange *expect_flush(struct chip_script *script, uint32_t handle, uint32_t code)
 {
-    struct exchange *exchange = next(script);
+    struct exchange *exchange = chip_script_next(script);
 
     exchange->command_size = command_build_flush_context(exchange->command, handle);
     exchange_answer_code(exchange, code);
@@ -90,7 +95,7 @@ struct exchange *expect_flush(struct chip_script *script, uint32_t handle, uint3
 
 struct exchange *expect_clock(struct chip_script *script, uint32_t resets)
 {
-    struct exchange *exchange = next(script);
+    struct exchange *exchange = chip_script_next(script);
     uint8_t *parameters = exchange->response + HEADER_SIZE;
 
     exchange->command_size = command_build_read_clock(exchange->command);
@@ -117,7 +122,7 @@ static uint32_t page_of(uint32_t capability)
 struct exchange *expect_query(struct chip_script *script, uint32_t capability, uint32_t from,
                               bool more, const uint32_t *words, size_t count)
 {
-    struct exchange *exchange = next(script);
+    struct exchange *exchange = chip_script_next(script);
     size_t item_words = capability == TPM2_CAP_TPM_PROPERTIES ? 2 : 1;
     uint8_t *response = exchange->response;
 

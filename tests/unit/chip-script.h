@@ -13,8 +13,10 @@
 
 #define CHIP_SCRIPT_MOST 160
 
+#define EXCHANGE_COMMAND 64
+
 struct exchange {
-    uint8_t command[COMMAND_OWN_SIZE];
+    uint8_t command[EXCHANGE_COMMAND];
     size_t command_size;
     int error; /* of transact() */
     uint8_t response[CHIP_MIN_BUFFER];
@@ -28,12 +30,18 @@ struct chip_script {
     unsigned backoffs, patience; /* calls of backoff(), and how many of them it agrees to */
 };
 
+/* Makes an empty script. */
+void chip_script_init(struct chip_script *script);
+
 /* cmocka fixtures: an empty script as the state. */
 int chip_script_setup(void **state);
 int chip_script_teardown(void **state);
 
 /* Fails the test unless the script was played to its end; it is empty then. */
 void chip_script_end(struct chip_script *script);
+
+/* Adds an exchange of nothing, to be filled. */
+struct exchange *chip_script_next(struct chip_script *script);
 
 /* Makes an answer this code and nothing else. */
 void exchange_answer_code(struct exchange *exchange, uint32_t code);

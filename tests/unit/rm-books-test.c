@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the books say after each answer of the chip, and what the chip is sent for them, to the
+ * byte: the context gap, what is dead, and who is given up. */
+#include "rm-script.h"
+#include "rm/gap.h"
+#include "rm/presence.h"
+#include "rm/rc.h"
+#include "wire/handle.h"
+#include "wire/tpms-context.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SESSION(n) (UINT32_C(0x03000000) + (n))
+#define OBJECT(n)  (UINT32_C(0x80000000) + (n))
+
+/* A context of session `n` with this number. */
+#define SAVED(n, number) (&(const struct script_context){number, SESSION(n), 0x40000007})
+/* One of an object. */
+#define KEPT(number) (&(const struct script_context){number, CONTEXT_OBJECT, TPM2_RH_OWNER})
+
+static void test_saved_session_has_its_number(void **state)
+{
+    struct rm_script *script = *state;
+    const struct session *session;
+
+    rm_script_start(script, 0, SESSION(1));
+    session = rm_script_session(script, SESSION(1));
+    assert_true(session->loaded);
+    assert_int_equal(script->rm->sessions_loaded, 1);
+    assert_int_equal(script->rm->session_count, 1);
+    rm_script_save(script, 0, SESSION(1), SAVED(1, UINT64_C(0x123456789)));
+    assert_false(session->loaded);
+    assert_int_equal(session->state, SESSION_CLIENT_SAVED);
+    assert_true(session->sequence == UINT64_C(0x123456789));
+    assert_true(script->rm->newest_sequence == UINT64_C(0x123456789));
+    assert_int_equal(session->saved_at, script->rm->clock);
+    assert_int_equal(session->held_since, script->rm->clock);
+    assert_int_equal(script->rm->sessions_loaded, 0);
+    assert_int_equal(script->rm->session_count, 1);
+    rm_script_end(script);
+}
+
+/* The oldest one was saved more than half of the gap ago, and not for the last command. */
+static void test_refresh_is_due_at_half_of_the_gap(void **state)
+{
+    struct rm_script *script = *state;
+    struct rm *rm = script->rm;
+
+    assert_false(gap_refresh_is_due(rm));
+    rm_script_start(script, 0, SESSION(1));
+    assert_false(gap_refresh_is_due(rm));
+    rm_script_save(script, 0, SESSION(1), SAVED(1, 100));
+    rm->newest_sequence = 601;
+    assert_false(gap_refresh_is_due(rm));
+    rm->clock++;
+    assert_true(gap_refresh_is_due(rm));
+    rm->newest_sequence = 600;
+    assert_false(gap_refresh_is_due(rm));
+    rm->newest_sequence = 99;
+    assert_false(gap_refresh_is_due(rm));
+    rm->newest_sequence = 100;
+    assert_false(gap_refresh_is_due(rm));
+    rm_script_end(script);
+}
+
+static void test_refresh_is_of_the_oldest(void **state)
+{
+    struct rm_script *script = *state;
+
+    assert_false(gap_refresh(script->rm));
+    for (uint32_t i = 1; i <= 3; i++)
+        rm_script_start(script, 0, SESSION(i));
+    rm_script_save(script, 0, SESSION(2), SAVED(2, 10));
+    rm_script_save(script, 0, SESSION(1), SAVED(1, 11));
+    expect_load(script, SAVED(2, 10), SESSION(2));
+    expect_save(script, SESSION(2), SAVED(2, 12));
+    assert_true(gap_refresh(script->rm));
+    expect_load(script, SAVED(1, 11), SESSION(1));
+    expect_save(script, SESSION(1), SAVED(1, 13));
+    assert_true(gap_refresh(script->rm));
+    assert_int_equal(script->rm->sessions_loaded, 1);
+    rm_script_end(script);
+}
+
+static void test_refresh_that_fails(void **state)
+{
+    struct rm_script *script = *state;
+    const struct session *session;
+
+    rm_script_start(script, 0, SESSION(1));
+    rm_script_save(script, 0, SESSION(1), SAVED(1, 10));
+    session = rm_script_session(script, SESSION(1));
+    exchange_answer_code(expect_load(script, SAVED(1, 10), 0), TPM2_RC_SESSION_MEMORY);
+    assert_false(gap_refresh(script->rm));
+    assert_false(session->loaded);
+    expect_load(script, SAVED(1, 10), SESSION(1));
+    exchange_answer_code(expect_save(script, SESSION(1), SAVED(1, 11)), TPM2_RC_CONTEXT_GAP);
+    assert_false(gap_refresh(script->rm));
+    assert_true(session->loaded);
+    assert_int_equal(session->state, SESSION_CLIENT_SAVED);
+    assert_int_equal(script->rm->sessions_loaded, 1);
+    rm_script_end(script);
+}
+
+/* One that nobody wants is not refreshed, but ended. */
+static void test_refresh_ends_what_is_doomed(void **state)
+{
+    struct rm_script *script = *state;
+
+    rm_script_start(script, 0, SESSION(1));
+    rm_script_save(script, 0, SESSION(1), SAVED(1, 10));
+    assert_int_equal(rm_script_flush(script, 0, SESSION(1)), TPM2_RC_SUCCESS);
+    expect_flush(&script->chip, SESSION(1), TPM2_RC_RETRY);
+    assert_false(gap_refresh(script->rm));
+    assert_int_equal(script->rm->session_count, 1);
+    chip_script_end(&script->chip);
+    expect_flush(&script->chip, SESSION(1), TPM2_RC_SUCCESS);
+    assert_true(gap_refresh(script->rm));
+    assert_int_equal(script->rm->session_count, 0);
+    assert_null(rm_script_session(script, SESSION(1)));
+    rm_script_end(script);
+}
+
+/* Fills the slots with objects 1 to 3 of client 0, and has a fourth one push the first out. */
+static void fill_objects(struct rm_script *script, uint32_t handles[4])
+{
+    for (uint32_t i = 0; i < 3; i++)
+        handles[i] = rm_script_make(script, 0, OBJECT(i));
+    expect_save(script, OBJECT(0), KEPT(5));
+    expect_flush(&script->chip, OBJECT(0), TPM2_RC_SUCCESS);
+    handles[3] = rm_script_make(script, 0, OBJECT(0));
+    assert_int_equal(script->rm->objects_loaded, 3);
+    rm_script_end(script);
+}
+
+static const uint32_t dead_codes[] = {
+    TPM2_RC_INTEGRITY + TPM2_RC_P + TPM2_RC_1,
+    TPM2_RC_HANDLE + TPM2_RC_P + TPM2_RC_1,
+    TPM2_RC_SIZE + TPM2_RC_P + TPM2_RC_1,
+    TPM2_RC_HIERARCHY + TPM2_RC_P + TPM2_RC_1,
+};
+static const uint32_t other_codes[] = {
+    TPM2_RC_VALUE + TPM2_RC_P + TPM2_RC_1,
+    TPM2_RC_NV_UNAVAILABLE,
+    TPM2_RC_FAILURE,
+    RM_RC(TPM2_RC_INTEGRITY),
+};
+
+static void test_dead_object_is_refused_and_forgotten(void **state)
+{
+    struct rm_script *script = *state;
+    uint32_t handles[4];
+
+    for (size_t i = 0; i < sizeof(dead_codes) / sizeof(dead_codes[0]); i++) {
+        fill_objects(script, handles);
+        expect_save(script, OBJECT(2), KEPT(6));
+        expect_flush(&script->chip, OBJECT(2), TPM2_RC_SUCCESS);
+        exchange_answer_code(expect_load(script, KEPT(5), 0), dead_codes[i]);
+        assert_int_equal(rm_script_name(script, 0, CC_BOTH, 2, handles[3], handles[0]),
+                         RM_RC_HANDLE(1));
+        assert_null(rm_script_object(script, 0, handles[0]));
+        assert_false(rm_script_object(script, 0, handles[3])->pinned);
+        assert_int_equal(script->rm->objects_loaded, 2);
+        rm_script_end(script);
+        rm_script_teardown(state);
+        assert_int_equal(rm_script_setup(state), 0);
+        script = *state;
+    }
+}
+
+static void test_other_refusals_cost_no_object(void **state)
+{
+    struct rm_script *script = *state;
+    uint32_t handles[4];
+
+    for (size_t i = 0; i < sizeof(other_codes) / sizeof(other_codes[0]); i++) {
+        fill_objects(script, handles);
+        expect_save(script, OBJECT(2), KEPT(6));
+        expect_flush(&script->chip, OBJECT(2), TPM2_RC_SUCCESS);
+        exchange_answer_code(expect_load(script, KEPT(5), 0), other_codes[i]);
+        assert_int_equal(rm_script_name(script, 0, CC_USE, 1, handles[0], 0), other_codes[i]);
+        assert_non_null(rm_script_object(script, 0, handles[0]));
+        rm_script_end(script);
+        rm_script_teardown(state);
+        assert_int_equal(rm_script_setup(state), 0);
+        script = *state;
+    }
+}
+
+/* Sessions 1 to 3 of client 0, and a fourth one for which the first leaves. */
+static void fill_sessions(struct rm_script *script)
+{
+    for (uint32_t i = 1; i <= 3; i++)
+        rm_script_start(script, 0, SESSION(i));
+    expect_save(script, SESSION(1), SAVED(1, 20));
+    rm_script_start(script, 0, SESSION(4));
+    assert_int_equal(script->rm->sessions_loaded, 3);
+    rm_script_end(script);
+}
+
+/* Room for a session that comes back is made before it is loaded. */
+static void test_session_comes_back(void **state)
+{
+    struct rm_script *script = *state;
+
+    fill_sessions(script);
+    assert_int_equal(rm_script_session(script, SESSION(1))->state, SESSION_EVICTED);
+    expect_save(script, SESSION(3), SAVED(3, 21));
+    expect_load(script, SAVED(1, 20), SESSION(1));
+    expect_named(script, CC_PEEK, 1, SESSION(1), 0, TPM2_RC_SUCCESS);
+    assert_int_equal(rm_script_name(script, 0, CC_PEEK, 1, SESSION(1), 0), TPM2_RC_SUCCESS);
+    assert_int_equal(rm_script_session(script, SESSION(1))->state, SESSION_LOADED);
+    assert_int_equal(rm_script_session(script, SESSION(3))->state, SESSION_EVICTED);
+    assert_false(rm_script_session(script, SESSION(1))->pinned);
+    rm_script_end(script);
+}
+
+static void test_dead_session_is_refused_and_forgotten(void **state)
+{
+    struct rm_script *script = *state;
+
+    for (size_t i = 0; i < sizeof(dead_codes) / sizeof(dead_codes[0]); i++) {
+        fill_sessions(script);
+        expect_save(script, SESSION(3), SAVED(3, 21));
+        exchange_answer_code(expect_load(script, SAVED(1, 20), 0), dead_codes[i]);
+        assert_int_equal(rm_script_name(script, 0, CC_PEEK, 1, SESSION(1), 0), RM_RC_HANDLE(0));
+        assert_null(rm_script_session(script, SESSION(1)));
+        assert_int_equal(script->rm->session_count, 3);
+        assert_int_equal(script->clients[0]->session_count, 3);
+        rm_script_end(script);
+        rm_script_teardown(state);
+        assert_int_equal(rm_script_setup(state), 0);
+        script = *state;
+    }
+}
+
+static void test_other_refusals_cost_no_session(void **state)
+{
+    struct rm_script *script = *state;
+
+    for (size_t i = 0; i < sizeof(other_codes) / sizeof(other_codes[0]); i++) {
+        fill_sessions(script);
+        expect_save(script, SESSION(3), SAVED(3, 21));
+        exchange_answer_code(expect_load(script, SAVED(1, 20), 0), other_codes[i]);
+        assert_int_equal(rm_script_name(script, 0, CC_PEEK, 1, SESSION(1), 0), other_codes[i]);
+        assert_non_null(rm_script_session(script, SESSION(1)));
+        rm_script_end(script);
+        rm_script_teardown(state);
+        assert_int_equal(rm_script_setup(state), 0);
+        script = *state;
+    }
+}
+
+/* A context that a reset made void: of what is loaded it is made anew, what is not is gone. */
+static void test_void_contexts_are_dropped(void **state)
+{
+    struct rm_script *script = *state;
+    struct object *object;
+    uint32_t handles[4];
+    uint8_t context[SCRIPT_CONTEXT];
+
+    fill_objects(script, handles);
+    expect_save(script, OBJECT(1), KEPT(6));
+    assert_int_equal(rm_script_name(script, 0, TPM2_CC_ContextSave, 1, handles[1], 0),
+                     TPM2_RC_SUCCESS);
+    object = rm_script_object(script, 0, handles[1]);
+    script_context_store(context, KEPT(6));
+    assert_ptr_equal(object_find_content(script->rm, context, sizeof(context)), object);
+    presence_drop_context(script->rm, object);
+    assert_ptr_equal(rm_script_object(script, 0, handles[1]), object);
+    assert_true(blob_empty(&object->saved));
+    assert_true(list_empty(&object->content_link));
+    assert_int_equal(object->physical, OBJECT(1));
+
+    presence_drop_context(script->rm, rm_script_object(script, 0, handles[0]));
+    assert_null(rm_script_object(script, 0, handles[0]));
+    assert_int_equal(script->clients[0]->handles.count, 3);
+    rm_script_end(script);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rm_script_setup, rm_script_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_dead_object_is_refused_and_forgotten),
+        TEST(test_dead_session_is_refused_and_forgotten),
+        TEST(test_other_refusals_cost_no_object),
+        TEST(test_other_refusals_cost_no_session),
+        TEST(test_refresh_ends_what_is_doomed),
+        TEST(test_refresh_is_due_at_half_of_the_gap),
+        TEST(test_refresh_is_of_the_oldest),
+        TEST(test_refresh_that_fails),
+        TEST(test_saved_session_has_its_number),
+        TEST(test_session_comes_back),
+        TEST(test_void_contexts_are_dropped),
+    };
+
+    return cmocka_run_group_tests_name("rm-books", tests, NULL, NULL);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The resource manager on a scripted chip: what it sends is known to the byte. The chip has the
+ * commands that move contexts, and four of a vendor's own.
+ */
+#pragma once
+
+#include "chip-script.h"
+#include "rm/state.h"
+
+#define RM_SCRIPT_CLIENTS 4
+#define RM_SCRIPT_SLOTS   3 /* of each kind */
+
+/* Commands without parameters: makes an object; names one object; two; a session. */
+#define CC_MAKE UINT32_C(0x20000001)
+#define CC_USE  UINT32_C(0x20000002)
+#define CC_BOTH UINT32_C(0x20000003)
+#define CC_PEEK UINT32_C(0x20000004)
+
+struct rm_script {
+    struct chip_script chip;
+    struct chip facts;
+    struct rm *rm;
+    struct rm_client *clients[RM_SCRIPT_CLIENTS];
+    uint8_t response[CHIP_MIN_BUFFER]; /* the last one to a client */
+    size_t size;
+};
+
+/* cmocka fixtures: a manager with clients of the users 1000, 1001, ... The second one drops what is
+ * in the books and sends nothing. */
+int rm_script_setup(void **state);
+int rm_script_teardown(void **state);
+
+/* The script must have been played to its end. */
+void rm_script_end(struct rm_script *script);
+
+/* Sends a command of a client; the response code. */
+uint32_t rm_script_send(struct rm_script *script, unsigned client, const uint8_t *command,
+                        size_t size);
+/* The same, of a command without parameters and with `count` handles. */
+uint32_t rm_script_name(struct rm_script *script, unsigned client, uint32_t code, unsigned count,
+                        uint32_t first, uint32_t second);
+uint32_t rm_script_flush(struct rm_script *script, unsigned client, uint32_t handle);
+
+/* A context as the chip makes them here. */
+#define SCRIPT_CONTEXT 22
+struct script_context {
+    uint64_t sequence;
+    uint32_t saved_handle, hierarchy;
+};
+void script_context_store(uint8_t bytes[SCRIPT_CONTEXT], const struct script_context *context);
+
+/* Each adds an exchange: a command without parameters, which gets a code; TPM2_ContextSave, which
+ * gets a context; TPM2_ContextLoad, which gets a handle. */
+struct exchange *expect_named(struct rm_script *script, uint32_t code, unsigned count,
+                              uint32_t first, uint32_t second, uint32_t answer);
+struct exchange *expect_save(struct rm_script *script, uint32_t handle,
+                             const struct script_context *context);
+struct exchange *expect_load(struct rm_script *script, const struct script_context *context,
+                             uint32_t handle);
+
+/* A client makes an object, or starts a session, that the chip calls `handle`; its own handle. */
+uint32_t rm_script_make(struct rm_script *script, unsigned client, uint32_t handle);
+void rm_script_start(struct rm_script *script, unsigned client, uint32_t handle);
+
+/* A client saves a session that is loaded, to this context. */
+void rm_script_save(struct rm_script *script, unsigned client, uint32_t handle,
+                    const struct script_context *context);
+
+/* The manager's own view of them. */
+struct object *rm_script_object(struct rm_script *script, unsigned client, uint32_t handle);
+struct session *rm_script_session(struct rm_script *script, uint32_t handle);
