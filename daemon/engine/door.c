@@ -70,7 +70,7 @@ static bool door_settle(struct engine *engine, struct client *client)
     if (!known && door_patience_left(engine, client) > 0)
         return false;
     if (!known)
-        log_limited(LOG_LEVEL_WARNING, LOG_KIND_ACCOUNT, ACCOUNT_GUESTS,
+        log_limited(LOG_LEVEL_WARNING, LOG_KIND_ACCOUNT, account_unknown(client->uid),
                     "the user database does not say whether user %" PRIu32 " is a member of the "
                     "socket's group; its connection shares the guests' limits",
                     client->uid);
@@ -162,7 +162,7 @@ static void door_let_in(struct engine *engine, uint32_t uid, int fd)
     int error = door_admit(engine, uid, fd, &client);
 
     if (error) {
-        log_limited(LOG_LEVEL_DEBUG, LOG_KIND_REFUSED, ACCOUNT_GUESTS,
+        log_limited(LOG_LEVEL_DEBUG, LOG_KIND_REFUSED, engine_account(engine, uid),
                     "connection of user %" PRIu32 " refused: %s", uid, admission_text(error));
         listener_refuse(fd);
         return;

@@ -209,6 +209,7 @@ static void engine_loop(struct engine *engine)
         if (engine_lives(engine) && !managed_tpm_poll(&engine->managed, text))
             engine_fail(engine, TPM_FAULT_GONE, text);
         door_mind(engine);
+        engine_reap(engine);
         /* One event of each client that there is, and of the others: all that happened, so that the
          * next turn goes to the right client, but not more, for something may always happen. */
         loop_run(&engine->loop, engine_timeout(engine), engine->clients.count / LOOP_EVENTS + 1);

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define USER_TABLE_SIZE      512 /* users */
-#define USER_TABLE_QUESTIONS 64  /* that wait or are being asked, at a time */
+#define USER_TABLE_QUESTIONS 256 /* that wait or are being asked, at a time */
 #define USER_TABLE_BUCKETS   256
 
 /* Whether the database is to be asked about a user. */

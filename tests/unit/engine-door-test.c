@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How newcomers come in, and on whose account. */
+#include "base/account.h"
 #include "base/log.h"
 #include "engine-world.h"
+#include "log-capture.h"
 #include "user-database.h"
 
 #include <poll.h>
@@ -9,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -39,6 +42,16 @@ static int world_of_guests(void **state)
 static int world_in_a_hurry(void **state)
 {
     return start_world(state, 50);
+}
+
+static int world_of_guests_end(void **state)
+{
+    int result = engine_world_teardown(state);
+
+    user_database_set(true, false);
+    user_database_set_stuck(false);
+    user_database_await_answers(user_database_questions());
+    return result;
 }
 
 /* Waits until the user is known, as one that has been there before is. */
@@ -134,6 +147,77 @@ static void test_R53_a_stuck_database_refuses_no_member(void **state)
             close(far[i]);
 }
 
+/* Over the bus too a newcomer is not taken for one of the guests, who may have all they may. */
+static void test_R53_newcomers_are_told_from_guests(void **state)
+{
+    struct engine_world *world = *state;
+    uint32_t crowd;
+
+    await_account(world, 1000);
+    user_database_set(false, false);
+    crowd = engine_account(world->engine, USER_DATABASE_STRANGERS);
+    assert_int_equal(engine_account(world->engine, USER_DATABASE_STRANGERS + 1), crowd);
+    assert_int_not_equal(crowd, ACCOUNT_GUESTS);
+    assert_int_not_equal(engine_account(world->engine, 1002), crowd);
+    assert_int_not_equal(engine_account(world->engine, 1002), ACCOUNT_GUESTS);
+    assert_int_equal(engine_account(world->engine, 1000), 1000);
+    /* These numbers are no user's. */
+    assert_int_equal(engine_account(world->engine, crowd), ACCOUNT_GUESTS);
+}
+
+/* For whom no answer comes, and then is no room, is let go as soon as that is so: it does not wait
+ * for something else to happen. */
+static void test_R53_who_is_refused_after_a_wait_is_let_go(void **state)
+{
+    struct engine_world *world = *state;
+    unsigned guests = 0;
+
+    user_database_set(false, false);
+    for (int i = 0; i < 7; i++)
+        engine_world_connect(world, i, USER_DATABASE_STRANGERS + (uint32_t)i);
+    engine_world_expect_end(world, 6);
+    for (int i = 0; i < 6; i++)
+        guests += !engine_world_has_answer(world, i, 0);
+    assert_int_equal(guests, 6);
+}
+
+static struct log_capture *capture;
+
+static int world_with_a_log(void **state)
+{
+    capture = log_capture_begin(LOG_LEVEL_WARNING);
+    return world_in_a_hurry(state);
+}
+
+static int world_with_a_log_end(void **state)
+{
+    int result = world_of_guests_end(state);
+
+    log_capture_free(capture);
+    log_threshold = LOG_LEVEL_SILENT;
+    return result;
+}
+
+/* Of whom the database does not say anything is told of each crowd, and not of the first only. */
+static void test_R57_a_crowd_leaves_lines_for_others(void **state)
+{
+    struct engine_world *world = *state;
+    const char *line;
+    bool told = false;
+    int far[20];
+
+    user_database_set(false, false);
+    for (uint32_t i = 0; i < 20; i++)
+        far[i] = connect_one(world, 1000 + i, USER_DATABASE_STRANGERS + i);
+    assert_false(is_let_in(world, 0, 1000));
+    while (!told && (line = log_capture_line(capture))[0])
+        told = strstr(line, "user 1000 ");
+    assert_true(told);
+    for (uint32_t i = 0; i < 20; i++)
+        if (far[i] >= 0)
+            close(far[i]);
+}
+
 /* Clients whose account is not known yet go with the engine. */
 static void test_R53_the_end_waits_for_no_database(void **state)
 {
@@ -190,16 +274,6 @@ static void test_R58_who_connects_in_a_loop_holds_up_nobody(void **state)
     engine_world_disconnect(world, 0);
 }
 
-static int world_of_guests_end(void **state)
-{
-    int result = engine_world_teardown(state);
-
-    user_database_set(true, false);
-    user_database_set_stuck(false);
-    user_database_await_answers(user_database_questions());
-    return result;
-}
-
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_of_guests, world_of_guests_end)
 
 int main(void)
@@ -210,6 +284,11 @@ int main(void)
         WORLD_TEST(test_R53_guests_share_what_is_one_users),
         cmocka_unit_test_setup_teardown(test_R53_a_database_that_hangs_holds_up_nobody,
                                         world_in_a_hurry, world_of_guests_end),
+        cmocka_unit_test_setup_teardown(test_R53_who_is_refused_after_a_wait_is_let_go,
+                                        world_in_a_hurry, world_of_guests_end),
+        cmocka_unit_test_setup_teardown(test_R57_a_crowd_leaves_lines_for_others, world_with_a_log,
+                                        world_with_a_log_end),
+        WORLD_TEST(test_R53_newcomers_are_told_from_guests),
         WORLD_TEST(test_R53_a_stuck_database_refuses_no_member),
         WORLD_TEST(test_R53_the_end_waits_for_no_database),
     };
