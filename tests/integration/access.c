@@ -176,6 +176,13 @@ static void test_R44_the_policy_file_allows_root_and_the_group_only(void **state
     static const char *const expected[] = {
         "allow user=tss own=" BUS_NAME,
         "allow user=root own=" BUS_NAME,
+        /* One rule each for the daemon, whose attributes hold together. */
+        "allow user=tss send_interface=org.freedesktop.DBus.Peer",
+        "allow user=tss send_member=Ping",
+        "allow user=tss send_type=method_call",
+        "allow user=root send_interface=org.freedesktop.DBus.Peer",
+        "allow user=root send_member=Ping",
+        "allow user=root send_type=method_call",
         "allow user=root send_destination=" BUS_NAME,
         "allow user=root receive_sender=" BUS_NAME,
         "allow group=tss send_destination=" BUS_NAME,
