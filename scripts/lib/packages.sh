@@ -23,7 +23,7 @@ PACKAGES_BUILD="gcc libc6-dev dpkg-dev meson ninja-build pkg-config libglib2.0-d
 # shellcheck disable=SC2034
 PACKAGES_DEMO="swtpm tpm2-tools dbus-daemon"
 # shellcheck disable=SC2034
-PACKAGES_TEST="libcmocka-dev libtpms-dev clang-format groff-base shellcheck \
+PACKAGES_TEST="libcmocka-dev libtpms-dev clang-format groff-base shellcheck codespell \
 python3-tpm2-pytss clevis-tpm2 openssl tpm2-openssl libtpm2-pkcs11-1 libtpm2-pkcs11-tools \
 openssh-client libnss-wrapper systemd xdg-dbus-proxy"
 # shellcheck disable=SC2034 # for `scripts/test --long`: the fuzzers
