@@ -12,6 +12,9 @@
 #define ADMISSION_FOR_NEWCOMERS  8
 #define ADMISSION_FOR_NEW_BLOCKS 4
 
+/* Of a block's, those that are kept for users that have none. */
+#define ADMISSION_FOR_NEW_USERS 2
+
 int admission_init(struct admission *admission, unsigned max, unsigned max_per_user)
 {
     *admission = (struct admission){
@@ -69,27 +72,92 @@ static int admission_check(const struct admission_room *room, uint32_t account, 
     return share_has_for(&room->share, &held) ? 0 : -EDQUOT;
 }
 
-/* Under the lock. *seat is NULL on failure. */
-static int admission_take(struct admission *admission, struct admission_room *room,
-                          uint32_t account, struct admission_seat **seat)
+/* Whether there is one for a user of a block that has `block`, of which the user has `own`: of what
+ * the block has, and may take until it has as many as it leaves. */
+static int admission_check_user(const struct admission_room *room, unsigned block, unsigned own)
 {
-    struct admission_seat *own = admission_find(room, account);
-    int error = admission->open ? admission_check(room, account, own ? own->count : 0) : -ESHUTDOWN;
+    unsigned left = room->share.total - room->others;
+    struct share share =
+        share_of(block + (left > block ? (left - block) / 2 : 0), 0, ADMISSION_FOR_NEW_USERS);
+    struct share_holdings held = {.others = block, .own = own};
+
+    return share_has_for(&share, &held) ? 0 : -EDQUOT;
+}
+
+/* A place in the room, without a check. NULL without memory. */
+static struct admission_seat *admission_sit(struct admission_room *room, uint32_t account)
+{
+    struct admission_seat *seat = admission_find(room, account);
+
+    if (!seat) {
+        seat = calloc(1, sizeof(*seat));
+        if (!seat)
+            return NULL;
+        seat->room = room;
+        seat->account = account;
+        list_insert_before(&room->seats, &seat->link);
+    }
+    seat->count++;
+    return seat;
+}
+
+static void admission_rise(struct admission_seat *seat)
+{
+    if (--seat->count > 0)
+        return;
+    list_remove(&seat->link);
+    free(seat);
+}
+
+static unsigned admission_held(const struct admission_room *room, uint32_t account)
+{
+    const struct admission_seat *seat = admission_find(room, account);
+
+    return seat ? seat->count : 0;
+}
+
+/* Under the lock. *seat is NULL on failure. */
+static int admission_take(struct admission *admission, uint32_t account,
+                          struct admission_seat **seat)
+{
+    struct admission_room *room = &admission->known;
+    int error = admission->open ? admission_check(room, account, admission_held(room, account))
+                                : -ESHUTDOWN;
 
     *seat = NULL;
     if (error)
         return error;
-    if (!own) {
-        own = calloc(1, sizeof(*own));
-        if (!own)
-            return -ENOMEM;
-        own->room = room;
-        own->account = account;
-        list_insert_before(&room->seats, &own->link);
-    }
-    own->count++;
+    *seat = admission_sit(room, account);
+    if (!*seat)
+        return -ENOMEM;
     *admission_count(room, account) += 1;
-    *seat = own;
+    return 0;
+}
+
+/* Under the lock. *seat is NULL on failure. */
+static int admission_take_unknown(struct admission *admission, uint32_t uid,
+                                  struct admission_seat **seat)
+{
+    struct admission_room *room = &admission->unknown;
+    unsigned held = admission_held(room, account_unknown(uid));
+    int error = admission->open ? admission_check(room, account_unknown(uid), held) : -ESHUTDOWN;
+    struct admission_seat *block;
+
+    *seat = NULL;
+    if (!error)
+        error = admission_check_user(room, held, admission_held(room, uid));
+    if (error)
+        return error;
+    block = admission_sit(room, account_unknown(uid));
+    if (!block)
+        return -ENOMEM;
+    *seat = admission_sit(room, uid);
+    if (!*seat) {
+        admission_rise(block);
+        return -ENOMEM;
+    }
+    (*seat)->block = block;
+    room->others++;
     return 0;
 }
 
@@ -98,7 +166,7 @@ int admission_enter(struct admission *admission, uint32_t account, struct admiss
     int error;
 
     pthread_mutex_lock(&admission->lock);
-    error = admission_take(admission, &admission->known, account, seat);
+    error = admission_take(admission, account, seat);
     pthread_mutex_unlock(&admission->lock);
     return error;
 }
@@ -108,7 +176,7 @@ int admission_enter_unknown(struct admission *admission, uint32_t uid, struct ad
     int error;
 
     pthread_mutex_lock(&admission->lock);
-    error = admission_take(admission, &admission->unknown, account_unknown(uid), seat);
+    error = admission_take_unknown(admission, uid, seat);
     pthread_mutex_unlock(&admission->lock);
     return error;
 }
@@ -117,10 +185,9 @@ int admission_enter_unknown(struct admission *admission, uint32_t uid, struct ad
 static void admission_give(struct admission_seat *seat)
 {
     *admission_count(seat->room, seat->account) -= 1;
-    if (--seat->count > 0)
-        return;
-    list_remove(&seat->link);
-    free(seat);
+    if (seat->block)
+        admission_rise(seat->block);
+    admission_rise(seat);
 }
 
 int admission_settle(struct admission *admission, uint32_t account, struct admission_seat **seat)
@@ -129,7 +196,7 @@ int admission_settle(struct admission *admission, uint32_t account, struct admis
 
     pthread_mutex_lock(&admission->lock);
     admission_give(*seat);
-    error = admission_take(admission, &admission->known, account, seat);
+    error = admission_take(admission, account, seat);
     pthread_mutex_unlock(&admission->lock);
     return error;
 }

@@ -6,7 +6,8 @@
  *
  * A connection whose account is not known yet has a seat in another room, which is not at the cost
  * of those that are known. The blocks of such users (base/account.h) share that room as accounts
- * share connections, so that whoever fills its blocks' part leaves a part for the next.
+ * share connections, and the users of a block what the block may have. So whoever fills its part
+ * leaves a part for the next.
  * Any thread.
  */
 #pragma once
@@ -19,12 +20,13 @@
 #include <stdint.h>
 
 /* The most connections whose account is not known yet, beside the others. */
-#define ADMISSION_UNKNOWN 128
+#define ADMISSION_UNKNOWN 256
 
-/* Shared by the connections of one account. */
+/* Shared by the connections of one account; of those that are not known, of one user. */
 struct admission_seat {
     struct list link;
     struct admission_room *room;
+    struct admission_seat *block; /* of a user that is not known; else NULL */
     uint32_t account;
     unsigned count; /* connections */
 };

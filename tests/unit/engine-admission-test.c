@@ -150,7 +150,7 @@ static void test_R54_unknown_users_take_nothing_from_others(void **state)
     seats_open(&seats, 64, 0);
     take_all(&seats, ACCOUNT_GUESTS, &error);
     for (uint32_t uid = 300000; uid < 300000 + 3 * ACCOUNT_BLOCK; uid += 64)
-        take_all_unknown(&seats, uid);
+        take_all_unknown(&seats, uid); /* four blocks, as the first begins in the middle of one */
     assert_in_range(take_all(&seats, 1000, &error), (64 - 8) / 4, (64 - 8) / 4);
     assert_in_range(take_all_unknown(&seats, 1002), 4, ADMISSION_UNKNOWN / 2);
     /* One that becomes known is on its account. */
@@ -159,6 +159,22 @@ static void test_R54_unknown_users_take_nothing_from_others(void **state)
     assert_int_equal(member->account, 1002);
     admission_leave(&seats.admission, member);
     seats_close(&seats);
+}
+
+/* One user of whom nothing is known yet leaves something for others of its block. */
+static void test_R54_one_unknown_user_leaves_places_for_the_next(void **state)
+{
+    static struct seats seats;
+
+    (void)state;
+    seats_open(&seats, MANY, 0);
+    assert_in_range(take_all_unknown(&seats, 1000), 16, ADMISSION_UNKNOWN / 4);
+    assert_in_range(take_all_unknown(&seats, 1002), 8, ADMISSION_UNKNOWN / 8);
+    for (uint32_t uid = 1004; uid < 1010; uid += 2)
+        assert_in_range(take_all_unknown(&seats, uid), 1, ADMISSION_UNKNOWN / 16);
+    assert_in_range(take_all_unknown(&seats, 300000), 8, ADMISSION_UNKNOWN / 4);
+    seats_close(&seats);
+    assert_int_equal(seats.admission.unknown.others, 0);
 }
 
 /* A user's own limit is not that of its block. */
@@ -187,6 +203,7 @@ int main(void)
         cmocka_unit_test(test_R54_root_may_take_what_is_there),
         cmocka_unit_test(test_R54_few_connections_are_shared_too),
         cmocka_unit_test(test_R54_unknown_users_take_nothing_from_others),
+        cmocka_unit_test(test_R54_one_unknown_user_leaves_places_for_the_next),
         cmocka_unit_test(test_R54_a_limit_of_one_user_is_not_its_neighbours),
     };
 
