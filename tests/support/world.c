@@ -133,7 +133,7 @@ static bool start_swtpm(struct world *world)
                           "--ctrl",
                           ctrl,
                           "--flags",
-                          "not-need-init",
+                          TEST_SWTPM_FLAGS,
                           world->setup.tpm12 ? NULL : "--tpm2",
                           NULL};
     char *state_dir = world_path(world, "state");
