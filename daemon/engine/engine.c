@@ -1,247 +1,105 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "engine/engine-private.h"
+#include "engine/engine.h"
 
-#include "base/log.h"
+#include "base/clock.h"
+#include "engine/mailbox.h"
+#include "engine/server.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
+#include <tss2/tss2_tcti.h>
 
-/* How long after engine_stop() the running command is left alone before it is canceled. */
-#define ENGINE_STOP_PATIENCE_MS 10000
+/* How many messages are carried out in a row. The descriptor of the mailbox stays readable while
+ * there are more. */
+#define ENGINE_BATCH 64
 
+struct engine {
+    struct mailbox mailbox; /* any thread's */
+    struct watch watch;     /* of it */
+    struct server server;   /* the thread's own, once it runs */
+    pthread_t thread;
+};
+
+/* What another thread wants of a client, or to know. */
+struct engine_message {
+    struct mailbox_message head;
+    /* Gives the answer's code; NULL for a message that has a client to be welcomed, and no answer.
+     */
+    uint32_t (*execute)(struct server *server, const struct engine_message *message);
+    struct client *client;
+    uint64_t id;
+    uint8_t locality;
+    void *token;
+};
+
+static void engine_answer(struct engine *engine, void *token, uint32_t rc)
+{
+    const struct engine_events *events = &engine->server.events;
+    struct engine_answer answer = {.rc = rc};
+
+    server_get_status(&engine->server, &answer.status);
+    events->answered(events->data, token, &answer);
+}
+
+/* Carries a message out, or refuses it: then a client that it has is closed. */
+static void engine_carry_out(struct engine *engine, struct engine_message *message, bool refuse)
+{
+    if (!message->execute)
+        server_welcome(&engine->server, message->client);
+    else if (refuse)
+        engine_answer(engine, message->token, TSS2_TCTI_RC_NO_CONNECTION);
+    else
+        engine_answer(engine, message->token, message->execute(&engine->server, message));
+    free(message);
+}
+
+static void engine_follow(struct engine *engine, unsigned flags)
+{
+    if (flags & MAILBOX_SLEEP)
+        server_suspend(&engine->server);
+    if (flags & MAILBOX_WAKE)
+        server_resume(&engine->server);
+    if (flags & MAILBOX_ACCOUNT)
+        newcomers_settle(&engine->server.newcomers);
+    if (flags & MAILBOX_STOP)
+        server_stop(&engine->server, ENGINE_STOP_MS);
+}
+
+static struct engine_message *engine_take(struct engine *engine)
+{
+    struct mailbox_message *message = mailbox_take(&engine->mailbox);
+
+    return message ? list_entry(message, struct engine_message, head) : NULL;
+}
+
+/* Also inside of a TPM command. */
 static void engine_mailbox_happened(struct watch *watch, uint32_t events)
 {
+    struct engine *engine = list_entry(watch, struct engine, watch);
+
     (void)events;
-    orders_serve(list_entry(watch, struct engine, mailbox_watch));
-}
+    for (unsigned i = 0; i < ENGINE_BATCH; i++) {
+        struct engine_message *message = engine_take(engine);
 
-/* When the running command is to be canceled, as the engine stops; milliseconds from now. */
-static int engine_cancel_left(const struct engine *engine)
-{
-    return clock_left(engine->stop_at - (ENGINE_STOP_MS - ENGINE_STOP_PATIENCE_MS),
-                      ENGINE_STOP_PATIENCE_MS);
-}
-
-/* Both functions run inside of a TPM command. Each call does a bounded part of what there is to do,
- * and then the TPM's answer is looked for again. */
-static void engine_waiter_serve(void *data)
-{
-    struct engine *engine = data;
-
-    loop_run_nested(&engine->loop);
-    control_channel_scan_all(&engine->channel);
-    if (engine->phase == ENGINE_STOPPING && !engine->stop_canceled
-        && engine_cancel_left(engine) == 0) {
-        engine->stop_canceled = true;
-        tcti_cancel(engine->managed.link.tcti);
-    }
-}
-
-static int engine_waiter_timeout(void *data)
-{
-    struct engine *engine = data;
-    bool more = scheduler_scans(&engine->scheduler);
-
-    if (engine->phase != ENGINE_STOPPING)
-        return more ? 0 : -1;
-    if (clock_left(engine->stop_at, ENGINE_STOP_MS) == 0)
-        return TCTI_GIVE_UP;
-    if (more)
-        return 0;
-    return engine->stop_canceled ? clock_left(engine->stop_at, ENGINE_STOP_MS)
-                                 : engine_cancel_left(engine);
-}
-
-bool engine_lives(const struct engine *engine)
-{
-    switch (engine->phase) {
-    case ENGINE_SERVING:
-    case ENGINE_SUSPENDING:
-    case ENGINE_SUSPENDED:
-        return true;
-    case ENGINE_STARTING:
-    case ENGINE_FAILED:
-    case ENGINE_STOPPING:
-        break;
-    }
-    return false;
-}
-
-static void engine_fail(struct engine *engine, enum tpm_fault fault, const char *text)
-{
-    bool suspending = engine->phase == ENGINE_SUSPENDING || engine->suspend_at_start;
-
-    if (engine->phase != ENGINE_STOPPING)
-        engine->phase = ENGINE_FAILED;
-    admission_set_open(&engine->admission, false);
-    door_close(engine);
-    engine->events.failed(engine->events.data, fault, text);
-    if (suspending)
-        engine->events.suspended(engine->events.data);
-}
-
-/* What commands are read into and answered from, as long as the manager needs it. */
-static bool engine_make_buffers(struct engine *engine)
-{
-    const struct rm *rm = engine->managed.rm;
-
-    return dispatch_open(&engine->dispatch, rm)
-           && clients_set_capacity(&engine->clients, rm_command_capacity(rm));
-}
-
-/* Takes the TPM over; ready() or failed() tells how that went. */
-static void engine_take(struct engine *engine)
-{
-    char text[TPM_FAULT_TEXT];
-    enum tpm_fault fault;
-
-    if (!managed_tpm_take(&engine->managed, &fault, text)) {
-        engine_fail(engine, fault, text);
-        return;
-    }
-    if (!engine_make_buffers(engine) || !door_open(engine)) {
-        engine_fail(engine, tpm_fault_memory(text), text);
-        return;
-    }
-    if (engine->phase == ENGINE_STARTING)
-        engine->phase = engine->suspend_at_start ? ENGINE_SUSPENDING : ENGINE_SERVING;
-    admission_set_open(&engine->admission, true);
-    engine->events.ready(engine->events.data);
-}
-
-/* More steps than there are slots. */
-#define ENGINE_SETTLE_STEPS 1024
-
-/* Makes the room again that a command took of what is kept for the TPM's other users. */
-static void engine_settle(struct engine *engine)
-{
-    for (unsigned i = 0; i < ENGINE_SETTLE_STEPS && engine->phase != ENGINE_STOPPING; i++)
-        if (!managed_tpm_settle(&engine->managed))
-            return;
-}
-
-static void engine_tell_suspended(struct engine *engine, bool clean)
-{
-    if (!clean)
-        log_warning("no memory to save what is loaded in the TPM before the machine sleeps: if the "
-                    "TPM loses power, clients lose keys and sessions and must load them again");
-    engine->phase = ENGINE_SUSPENDED;
-    engine->events.suspended(engine->events.data);
-}
-
-/* One chip command of cleaning up, if it is time for that. */
-static void engine_clean_up(struct engine *engine)
-{
-    bool suspending = engine->phase == ENGINE_SUSPENDING;
-    enum idle_progress progress;
-
-    if (engine->phase == ENGINE_SUSPENDED)
-        return;
-    if (!suspending && (!engine->managed.idle.due || scheduler_waiting(&engine->scheduler)))
-        return;
-    progress = managed_tpm_clean_up(&engine->managed, suspending);
-    /* What was ordered meanwhile may have put an end to it. */
-    if (suspending && engine->phase == ENGINE_SUSPENDING && progress != IDLE_MORE)
-        engine_tell_suspended(engine, progress == IDLE_CLEAN);
-}
-
-void engine_reap(struct engine *engine)
-{
-    struct client_end end;
-
-    while (clients_reap(&engine->clients, &end)) {
-        if (end.heard)
-            idle_touch(&engine->managed.idle);
-        if (end.origin != CLIENT_FROM_BUS)
-            continue;
-        if (end.opened && !end.heard)
-            engine->events.client_heard(engine->events.data, end.id);
-        engine->events.client_gone(engine->events.data, end.id);
-    }
-}
-
-/* Makes the resource manager's side of a client when its first command comes. */
-static void engine_prepare(struct engine *engine, struct client *client)
-{
-    bool heard = client->rm;
-
-    if (client_prepare(client, engine->managed.rm) && !heard && client->origin == CLIENT_FROM_BUS)
-        engine->events.client_heard(engine->events.data, client->id);
-}
-
-/* Serves the client whose turn it is, if it is anybody's. */
-static void engine_serve(struct engine *engine)
-{
-    struct client *client;
-
-    engine_settle(engine);
-    client = dispatch_begin(&engine->dispatch);
-    if (!client)
-        return;
-    if (client->command == CLIENT_COMMAND_READ)
-        engine_prepare(engine, client);
-    dispatch_run(&engine->dispatch, engine->managed.rm);
-    engine_settle(engine);
-    idle_touch(&engine->managed.idle);
-    dispatch_end(&engine->dispatch);
-}
-
-/* Milliseconds for which the loop may wait for what happens, its deadlines aside; -1 for ever. */
-static int engine_timeout(const struct engine *engine)
-{
-    bool serving = engine->phase == ENGINE_SERVING;
-
-    if (serving ? scheduler_waiting(&engine->scheduler) : scheduler_scans(&engine->scheduler))
-        return 0;
-    if (engine->phase == ENGINE_SUSPENDING || (serving && engine->managed.idle.due))
-        return 0;
-    return door_left(engine);
-}
-
-static void engine_loop(struct engine *engine)
-{
-    char text[TPM_FAULT_TEXT];
-
-    while (engine->phase != ENGINE_STOPPING) {
-        if (engine_lives(engine) && !managed_tpm_poll(&engine->managed, text))
-            engine_fail(engine, TPM_FAULT_GONE, text);
-        door_mind(engine);
-        engine_reap(engine);
-        /* One event of each client that there is, and of the others: all that happened, so that the
-         * next turn goes to the right client, but not more, for something may always happen. */
-        loop_run(&engine->loop, engine_timeout(engine), engine->clients.count / LOOP_EVENTS + 1);
-        engine_reap(engine);
-        if (engine->phase == ENGINE_STOPPING)
+        if (!message)
             break;
-        if (engine->phase == ENGINE_SERVING)
-            engine_serve(engine);
-        else
-            control_channel_scan_all(&engine->channel);
-        engine_reap(engine);
-        engine_clean_up(engine);
+        engine_carry_out(engine, message, false);
     }
+    engine_follow(engine, mailbox_take_flags(&engine->mailbox));
 }
 
-/* Leaves nothing of ours in the TPM, if it answers, and closes it. All clients must be gone. */
-static void engine_give_back(struct engine *engine)
+/* The server has ended: refuses what is in the mailbox. */
+static void engine_refuse(struct engine *engine)
 {
-    bool in_time = true;
+    struct engine_message *message;
 
-    while (in_time && managed_tpm_empty(&engine->managed))
-        in_time = clock_left(engine->stop_at, ENGINE_STOP_MS) > 0;
-    managed_tpm_give_back(&engine->managed, in_time);
-}
-
-/* Gives everything back. Clients go first, so that their sessions are flushed and not saved. */
-static void engine_close(struct engine *engine)
-{
-    clients_close(&engine->clients);
-    engine_reap(engine);
-    engine_give_back(engine);
-    orders_refuse(engine);
+    while ((message = engine_take(engine)))
+        engine_carry_out(engine, message, true);
+    server_reap(&engine->server);
+    engine_follow(engine, mailbox_take_flags(&engine->mailbox) & MAILBOX_SLEEP);
 }
 
 static void *engine_main(void *data)
@@ -249,10 +107,9 @@ static void *engine_main(void *data)
     struct engine *engine = data;
 
     pthread_setname_np(pthread_self(), "engine");
-    engine_take(engine);
-    engine_loop(engine);
-    engine_close(engine);
-    engine->events.stopped(engine->events.data);
+    server_run(&engine->server);
+    engine_refuse(engine);
+    engine->server.events.stopped(engine->server.events.data);
     return NULL;
 }
 
@@ -266,66 +123,7 @@ static int engine_start(struct engine *engine)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     error = pthread_create(&engine->thread, NULL, engine_main, engine);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    engine->started = !error;
     return -error;
-}
-
-static int engine_init_tpm(struct engine *engine, const struct engine_config *config)
-{
-    struct managed_tpm_config tpm = {
-        .link.conf = config->tcti,
-        .link.name = config->name,
-        .link.runtime_dir = config->runtime_dir,
-        .link.sys = config->sys ? config->sys : KERNEL_SYS,
-        .link.flush_all = config->flush_all,
-        .limits = config->limits,
-        .reserve = config->reserve,
-        .dev = config->dev ? config->dev : NEIGHBOURS_DEV,
-        .release_ms = config->idle_release_ms,
-        .sleep_untold = config->sleep_untold,
-    };
-    struct tcti_waiter waiter = {engine->loop.fd, engine_waiter_serve, engine_waiter_timeout,
-                                 engine};
-
-    return managed_tpm_init(&engine->managed, &engine->loop, &tpm, &waiter);
-}
-
-static int engine_init(struct engine *engine, const struct engine_config *config)
-{
-    int error = mailbox_init(&engine->mailbox);
-
-    if (!error)
-        error = loop_init(&engine->loop);
-    engine->mailbox_watch.happened = engine_mailbox_happened;
-    if (!error)
-        error = loop_watch(&engine->loop, &engine->mailbox_watch, engine->mailbox.fd, EPOLLIN);
-    if (!error)
-        error = engine_init_tpm(engine, config);
-    if (error)
-        return error;
-    engine->channel = (struct control_channel){&engine->clients, engine->managed.link.tcti};
-    dispatch_init(&engine->dispatch, &engine->clients, &engine->channel);
-    return engine_start(engine);
-}
-
-static uint32_t *engine_copy_uids(const uint32_t *uids, unsigned count, unsigned *copied)
-{
-    uint32_t *copy = count ? malloc(count * sizeof(*copy)) : NULL;
-
-    if (copy)
-        memcpy(copy, uids, count * sizeof(*copy));
-    *copied = copy ? count : 0;
-    return copy;
-}
-
-/* Copies the configuration; false without memory. */
-static bool engine_configure(struct engine *engine, const struct engine_config *config)
-{
-    engine->patience_ms = config->accounts.patience_ms;
-    engine->high_uids =
-        engine_copy_uids(config->high_uids, config->high_count, &engine->high_count);
-    engine->low_uids = engine_copy_uids(config->low_uids, config->low_count, &engine->low_count);
-    return engine->high_count == config->high_count && engine->low_count == config->low_count;
 }
 
 /* On the thread that asks the user database. */
@@ -336,21 +134,49 @@ static void engine_account_told(void *data)
     mailbox_raise(&engine->mailbox, MAILBOX_ACCOUNT);
 }
 
-/* Users of another priority have accounts of their own, for their priority to be that of nobody
- * else. */
-static bool engine_open_accounts(struct engine *engine, const struct engine_config *config)
+static struct server_config engine_server_config(const struct engine_config *config)
 {
-    unsigned count = config->high_count + config->low_count;
-    uint32_t *named = calloc(count + 1, sizeof(*named));
+    return (struct server_config){
+        .tpm.link.conf = config->tcti,
+        .tpm.link.name = config->name,
+        .tpm.link.runtime_dir = config->runtime_dir,
+        .tpm.link.sys = config->sys ? config->sys : KERNEL_SYS,
+        .tpm.link.flush_all = config->flush_all,
+        .tpm.limits = config->limits,
+        .tpm.reserve = config->reserve,
+        .tpm.dev = config->dev ? config->dev : NEIGHBOURS_DEV,
+        .tpm.release_ms = config->idle_release_ms,
+        .tpm.sleep_untold = config->sleep_untold,
+        .newcomers.accounts = config->accounts,
+        .newcomers.max_connections = config->max_connections,
+        .newcomers.max_connections_per_user = config->max_connections_per_user,
+        .newcomers.high_uids = config->high_uids,
+        .newcomers.high_count = config->high_count,
+        .newcomers.low_uids = config->low_uids,
+        .newcomers.low_count = config->low_count,
+    };
+}
 
-    if (!named)
-        return false;
-    for (unsigned i = 0; i < count; i++)
-        named[i] = i < config->high_count ? config->high_uids[i]
-                                          : config->low_uids[i - config->high_count];
-    engine->accounts = accounts_new(&config->accounts, named, count, engine_account_told, engine);
-    free(named);
-    return engine->accounts;
+/* Makes the server and starts its thread. 0, or a negative errno: then the listener is the
+ * caller's. */
+static int engine_init(struct engine *engine, const struct engine_config *config,
+                       const struct engine_events *events, struct listener *listener)
+{
+    struct server_config server = engine_server_config(config);
+    int error =
+        server_init(&engine->server, &server, events, listener, engine_account_told, engine);
+
+    if (error)
+        return error;
+    engine->watch.happened = engine_mailbox_happened;
+    error = loop_watch(&engine->server.loop, &engine->watch, engine->mailbox.fd, EPOLLIN);
+    if (!error)
+        error = engine_start(engine);
+    if (error) {
+        engine->server.acceptor.listener = NULL;
+        server_clear(&engine->server);
+    }
+    return error;
 }
 
 struct engine *engine_new(const struct engine_config *config, const struct engine_events *events,
@@ -361,29 +187,27 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
 
     if (!engine)
         return NULL;
-    error = admission_init(&engine->admission, config->max_connections,
-                           config->max_connections_per_user);
-    if (error) {
-        free(engine);
-        errno = -error;
-        return NULL;
-    }
-    engine->events = *events;
-    engine->mailbox.fd = engine->loop.fd = -1;
-    scheduler_init(&engine->scheduler, client_warmth);
-    clients_init(&engine->clients, &engine->loop, &engine->scheduler, &engine->admission);
-    list_init(&engine->doubtful);
-    engine->listener = listener;
-    error = engine_configure(engine, config) && engine_open_accounts(engine, config)
-                ? engine_init(engine, config)
-                : -ENOMEM;
-    if (error) {
-        engine->listener = NULL;
-        engine_free(engine);
-        errno = -error;
-        return NULL;
-    }
-    return engine;
+    error = mailbox_init(&engine->mailbox);
+    if (!error)
+        error = engine_init(engine, config, events, listener);
+    if (!error)
+        return engine;
+    mailbox_clear(&engine->mailbox);
+    free(engine);
+    errno = -error;
+    return NULL;
+}
+
+void engine_free(struct engine *engine)
+{
+    if (!engine)
+        return;
+    pthread_join(engine->thread, NULL);
+    newcomers_end_questions(&engine->server.newcomers);
+    engine_refuse(engine);
+    server_clear(&engine->server);
+    mailbox_clear(&engine->mailbox);
+    free(engine);
 }
 
 void engine_stop(struct engine *engine)
@@ -391,98 +215,13 @@ void engine_stop(struct engine *engine)
     mailbox_raise(&engine->mailbox, MAILBOX_STOP);
 }
 
-void engine_free(struct engine *engine)
-{
-    if (!engine)
-        return;
-    if (engine->started)
-        pthread_join(engine->thread, NULL);
-    accounts_free(engine->accounts);
-    if (engine->started)
-        orders_refuse(engine);
-    clients_clear(&engine->clients);
-    scheduler_clear(&engine->scheduler);
-    managed_tpm_clear(&engine->managed);
-    listener_free(engine->listener);
-    loop_clear(&engine->loop);
-    mailbox_clear(&engine->mailbox);
-    admission_clear(&engine->admission);
-    dispatch_clear(&engine->dispatch);
-    free(engine->high_uids);
-    free(engine->low_uids);
-    free(engine);
-}
-
 bool engine_alive(struct engine *engine)
 {
-    int64_t since = tcti_busy_since(engine->managed.link.tcti);
+    int64_t since = tcti_busy_since(engine->server.managed.link.tcti);
 
     if (mailbox_raise(&engine->mailbox, MAILBOX_PING))
         return true;
     return since != 0 && clock_now() - since < ENGINE_LONGEST_MS;
-}
-
-static int engine_post(struct engine *engine, const struct engine_message *message, bool urgent)
-{
-    struct engine_message *copy = malloc(sizeof(*copy));
-    int error;
-
-    if (!copy)
-        return -ENOMEM;
-    *copy = *message;
-    error = mailbox_put(&engine->mailbox, &copy->head, urgent);
-    if (error)
-        free(copy);
-    return error;
-}
-
-int engine_connect(struct engine *engine, uint64_t id, uint32_t uid, int fd)
-{
-    struct engine_message *message = calloc(1, sizeof(*message));
-    int error;
-
-    if (!message)
-        return -ENOMEM;
-    error = door_admit(engine, uid, fd, &message->client);
-    if (error) {
-        free(message);
-        return error;
-    }
-    message->client->id = id;
-    message->head.kind = ENGINE_ORDER_CONNECT;
-    /* There are no more of these than there may be connections. */
-    mailbox_put(&engine->mailbox, &message->head, true);
-    return 0;
-}
-
-uint32_t engine_account(struct engine *engine, uint32_t uid)
-{
-    uint32_t account;
-
-    return accounts_find(engine->accounts, uid, clock_now(), &account) ? account
-                                                                       : account_unknown(uid);
-}
-
-int engine_cancel(struct engine *engine, uint64_t id, void *token)
-{
-    struct engine_message message = {.head.kind = ENGINE_ORDER_CANCEL, .id = id, .token = token};
-
-    return engine_post(engine, &message, false);
-}
-
-int engine_set_locality(struct engine *engine, uint64_t id, uint8_t locality, void *token)
-{
-    struct engine_message message = {
-        .head.kind = ENGINE_ORDER_LOCALITY, .id = id, .token = token, .locality = locality};
-
-    return engine_post(engine, &message, false);
-}
-
-int engine_query(struct engine *engine, void *token)
-{
-    struct engine_message message = {.head.kind = ENGINE_ORDER_QUERY, .token = token};
-
-    return engine_post(engine, &message, false);
 }
 
 void engine_suspend(struct engine *engine)
@@ -493,4 +232,81 @@ void engine_suspend(struct engine *engine)
 void engine_resume(struct engine *engine)
 {
     mailbox_raise(&engine->mailbox, MAILBOX_WAKE);
+}
+
+uint32_t engine_account(struct engine *engine, uint32_t uid)
+{
+    return newcomers_account(&engine->server.newcomers, uid);
+}
+
+int engine_connect(struct engine *engine, uint64_t id, uint32_t uid, int fd)
+{
+    struct engine_message *message = calloc(1, sizeof(*message));
+    int error;
+
+    if (!message)
+        return -ENOMEM;
+    error = newcomers_admit(&engine->server.newcomers, uid, fd, &message->client);
+    if (error) {
+        free(message);
+        return error;
+    }
+    message->client->id = id;
+    /* There are no more of these than there may be connections. */
+    mailbox_put(&engine->mailbox, &message->head, true);
+    return 0;
+}
+
+static int engine_post(struct engine *engine, const struct engine_message *message)
+{
+    struct engine_message *copy = malloc(sizeof(*copy));
+    int error;
+
+    if (!copy)
+        return -ENOMEM;
+    *copy = *message;
+    error = mailbox_put(&engine->mailbox, &copy->head, false);
+    if (error)
+        free(copy);
+    return error;
+}
+
+static uint32_t engine_execute_cancel(struct server *server, const struct engine_message *message)
+{
+    return server_cancel(server, message->id);
+}
+
+int engine_cancel(struct engine *engine, uint64_t id, void *token)
+{
+    struct engine_message message = {.execute = engine_execute_cancel, .id = id, .token = token};
+
+    return engine_post(engine, &message);
+}
+
+static uint32_t engine_execute_locality(struct server *server, const struct engine_message *message)
+{
+    return server_set_locality(server, message->id, message->locality);
+}
+
+int engine_set_locality(struct engine *engine, uint64_t id, uint8_t locality, void *token)
+{
+    struct engine_message message = {
+        .execute = engine_execute_locality, .id = id, .token = token, .locality = locality};
+
+    return engine_post(engine, &message);
+}
+
+/* Each answer has the status. */
+static uint32_t engine_execute_query(struct server *server, const struct engine_message *message)
+{
+    (void)server;
+    (void)message;
+    return TSS2_RC_SUCCESS;
+}
+
+int engine_query(struct engine *engine, void *token)
+{
+    struct engine_message message = {.execute = engine_execute_query, .token = token};
+
+    return engine_post(engine, &message);
 }

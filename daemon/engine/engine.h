@@ -10,11 +10,10 @@
 #pragma once
 
 #include "engine/accounts.h"
+#include "engine/engine-events.h"
 #include "engine/idle.h"
 #include "engine/listener.h"
 #include "engine/reserve.h"
-#include "rm/rm.h"
-#include "tpm/fault.h"
 
 struct engine;
 
@@ -32,41 +31,6 @@ struct engine_config {
     int idle_release_ms;   /* quiet time after which the TPM is left empty, or as idle.h has it */
     bool sleep_untold;     /* nobody calls engine_suspend() before the machine sleeps */
     bool flush_all;        /* at start, flush sessions of others too */
-};
-
-struct engine_status {
-    uint32_t clients;
-    bool tpm_present;
-    struct rm_stats stats;
-};
-
-/* The answer to a request. */
-struct engine_answer {
-    uint32_t rc; /* a TSS2_RC */
-    struct engine_status status;
-};
-
-/* Called on the engine's thread; must return soon. Strings are good during the call. */
-struct engine_events {
-    /* The TPM is there and clients are served. Once. */
-    void (*ready)(void *data);
-    /* There is no TPM to work with, or none any more. The engine waits to be stopped. Once. */
-    void (*failed)(void *data, enum tpm_fault fault, const char *text);
-    /* The client has its end of the socket: its first command is to be run, or it closed it before
-     * it sent one. Once for each that engine_connect() made, but for those that the engine let go
-     * of by itself before that. */
-    void (*client_heard)(void *data, uint64_t id);
-    /* The client's socket is closed and all that it had is given back. Once for each that
-     * engine_connect() made. */
-    void (*client_gone)(void *data, uint64_t id);
-    /* The answer to the request made with `token`. Once for each that was accepted. */
-    void (*answered)(void *data, void *token, const struct engine_answer *answer);
-    /* The TPM holds nothing that sleep would lose. Once for each engine_suspend(), but for one
-     * that engine_resume() overtook, or that came while another was still waited for. */
-    void (*suspended)(void *data);
-    /* All is given back and the thread ends. Once, after engine_stop(). */
-    void (*stopped)(void *data);
-    void *data;
 };
 
 /*

@@ -13,10 +13,9 @@
 /* Messages are refused while this many wait, but for urgent ones. */
 #define MAILBOX_MAX_WAITING 4096
 
-/* The start of every message; what kind it is says the engine. */
+/* The start of every message. */
 struct mailbox_message {
     struct list link;
-    int kind;
 };
 
 /* What can be asked for without a message; to ask twice is to ask once. */

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine/acceptor.h"
+
+#include "base/account.h"
+#include "base/log.h"
+#include "engine/admission.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+/* How many are let in at a time: more than the kernel's queue holds, so that it is empty after. */
+#define ACCEPTOR_BATCH (2 * LISTENER_BACKLOG)
+
+/* So many come at a time when nobody connects for the sake of connecting. Of further ones nothing
+ * is made where they have gone again. */
+#define ACCEPTOR_FEW 16
+
+/* Newcomers stay in the kernel's queue meanwhile. */
+static void acceptor_pause(struct acceptor *acceptor, int error)
+{
+    if (!acceptor->warned)
+        log_limited(LOG_LEVEL_WARNING, LOG_KIND_PAUSE, ACCOUNT_ROOT,
+                    "nobody can be let in for a moment: %s", admission_text(error));
+    acceptor->warned = true;
+    loop_change(acceptor->loop, &acceptor->watch, 0);
+    loop_arm(acceptor->loop, &acceptor->pause, ACCEPTOR_PAUSE_MS);
+}
+
+static void acceptor_pause_over(struct timer *timer)
+{
+    struct acceptor *acceptor = list_entry(timer, struct acceptor, pause);
+
+    loop_change(acceptor->loop, &acceptor->watch, EPOLLIN);
+}
+
+static void acceptor_let_in(struct acceptor *acceptor, uint32_t uid, int fd)
+{
+    if (acceptor->accepted(acceptor->data, uid, fd) < 0)
+        listener_refuse(fd);
+    else
+        acceptor->warned = false;
+}
+
+/* Takes newcomer number `i` off the queue. False when there is no use in looking for the next. */
+static bool acceptor_take(struct acceptor *acceptor, unsigned i)
+{
+    uint32_t uid;
+    int fd = listener_accept(acceptor->listener, &uid);
+
+    if (fd >= 0 && i >= ACCEPTOR_FEW && listener_is_gone(fd))
+        close(fd);
+    else if (fd >= 0)
+        acceptor_let_in(acceptor, uid, fd);
+    else if (fd == -EAGAIN)
+        return false;
+    else if (fd == -EMFILE || fd == -ENFILE)
+        log_limited(LOG_LEVEL_DEBUG, LOG_KIND_PAUSE, ACCOUNT_ROOT, "connection refused: %s",
+                    admission_text(fd));
+    else {
+        acceptor_pause(acceptor, fd);
+        return false;
+    }
+    return true;
+}
+
+static void acceptor_happened(struct watch *watch, uint32_t events)
+{
+    struct acceptor *acceptor = list_entry(watch, struct acceptor, watch);
+
+    (void)events;
+    /* What came before this event may have closed it. */
+    for (unsigned i = 0; acceptor->listener && i < ACCEPTOR_BATCH; i++)
+        if (!acceptor_take(acceptor, i))
+            return;
+}
+
+void acceptor_init(struct acceptor *acceptor, struct loop *loop, struct listener *listener,
+                   int (*accepted)(void *data, uint32_t uid, int fd), void *data)
+{
+    *acceptor = (struct acceptor){
+        .loop = loop,
+        .listener = listener,
+        .watch = {.happened = acceptor_happened, .once = true},
+        .accepted = accepted,
+        .data = data,
+    };
+    timer_init(&acceptor->pause, acceptor_pause_over);
+}
+
+int acceptor_open(struct acceptor *acceptor)
+{
+    if (!acceptor->listener)
+        return 0;
+    return loop_watch(acceptor->loop, &acceptor->watch, listener_fd(acceptor->listener), EPOLLIN);
+}
+
+void acceptor_close(struct acceptor *acceptor)
+{
+    listener_free(acceptor->listener);
+    acceptor->listener = NULL;
+    timer_disarm(&acceptor->pause);
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "engine/server.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "rm/rc.h"
+
+#include <tss2/tss2_tcti.h>
+
+/* How long after server_stop() the running command is left alone before it is canceled. */
+#define SERVER_STOP_PATIENCE_MS 10000
+
+/* When the running command is to be canceled, as the engine stops; milliseconds from now. */
+static int server_cancel_left(const struct server *server)
+{
+    return clock_left(server->stop_at - server->stop_ms + SERVER_STOP_PATIENCE_MS,
+                      SERVER_STOP_PATIENCE_MS);
+}
+
+/* Both functions run inside of a TPM command. Each call does a bounded part of what there is to do,
+ * and then the TPM's answer is looked for again. */
+static void server_waiter_serve(void *data)
+{
+    struct server *server = data;
+
+    loop_run_nested(&server->loop);
+    control_channel_scan_all(&server->channel);
+    if (server->phase == SERVER_STOPPING && !server->stop_canceled
+        && server_cancel_left(server) == 0) {
+        server->stop_canceled = true;
+        tcti_cancel(server->managed.link.tcti);
+    }
+}
+
+static int server_waiter_timeout(void *data)
+{
+    struct server *server = data;
+    bool more = scheduler_scans(&server->scheduler);
+
+    if (server->phase != SERVER_STOPPING)
+        return more ? 0 : -1;
+    if (clock_left(server->stop_at, server->stop_ms) == 0)
+        return TCTI_GIVE_UP;
+    if (more)
+        return 0;
+    return server->stop_canceled ? clock_left(server->stop_at, server->stop_ms)
+                                 : server_cancel_left(server);
+}
+
+static bool server_lives(const struct server *server)
+{
+    switch (server->phase) {
+    case SERVER_SERVING:
+    case SERVER_SUSPENDING:
+    case SERVER_SUSPENDED:
+        return true;
+    case SERVER_STARTING:
+    case SERVER_FAILED:
+    case SERVER_STOPPING:
+        break;
+    }
+    return false;
+}
+
+static void server_fail(struct server *server, enum tpm_fault fault, const char *text)
+{
+    bool suspending = server->phase == SERVER_SUSPENDING || server->suspend_at_start;
+
+    if (server->phase != SERVER_STOPPING)
+        server->phase = SERVER_FAILED;
+    newcomers_close(&server->newcomers);
+    acceptor_close(&server->acceptor);
+    server->events.failed(server->events.data, fault, text);
+    if (suspending)
+        server->events.suspended(server->events.data);
+}
+
+/* What commands are read into and answered from, as long as the manager needs it. */
+static bool server_make_buffers(struct server *server)
+{
+    const struct rm *rm = server->managed.rm;
+
+    return dispatch_open(&server->dispatch, rm)
+           && clients_set_capacity(&server->clients, rm_command_capacity(rm));
+}
+
+/* Takes the TPM over; ready() or failed() tells how that went. */
+static void server_take(struct server *server)
+{
+    char text[TPM_FAULT_TEXT];
+    enum tpm_fault fault;
+
+    if (!managed_tpm_take(&server->managed, &fault, text)) {
+        server_fail(server, fault, text);
+        return;
+    }
+    if (!server_make_buffers(server) || acceptor_open(&server->acceptor) < 0) {
+        server_fail(server, tpm_fault_memory(text), text);
+        return;
+    }
+    if (server->phase == SERVER_STARTING)
+        server->phase = server->suspend_at_start ? SERVER_SUSPENDING : SERVER_SERVING;
+    newcomers_open(&server->newcomers);
+    server->events.ready(server->events.data);
+}
+
+/* More steps than there are slots. */
+#define SERVER_SETTLE_STEPS 1024
+
+/* Makes the room again that a command took of what is kept for the TPM's other users. */
+static void server_settle(struct server *server)
+{
+    for (unsigned i = 0; i < SERVER_SETTLE_STEPS && server->phase != SERVER_STOPPING; i++)
+        if (!managed_tpm_settle(&server->managed))
+            return;
+}
+
+static void server_tell_suspended(struct server *server, bool clean)
+{
+    if (!clean)
+        log_warning("no memory to save what is loaded in the TPM before the machine sleeps: if the "
+                    "TPM loses power, clients lose keys and sessions and must load them again");
+    server->phase = SERVER_SUSPENDED;
+    server->events.suspended(server->events.data);
+}
+
+/* One chip command of cleaning up, if it is time for that. */
+static void server_clean_up(struct server *server)
+{
+    bool suspending = server->phase == SERVER_SUSPENDING;
+    enum idle_progress progress;
+
+    if (server->phase == SERVER_SUSPENDED)
+        return;
+    if (!suspending && (!server->managed.idle.due || scheduler_waiting(&server->scheduler)))
+        return;
+    progress = managed_tpm_clean_up(&server->managed, suspending);
+    /* What was ordered meanwhile may have put an end to it. */
+    if (suspending && server->phase == SERVER_SUSPENDING && progress != IDLE_MORE)
+        server_tell_suspended(server, progress == IDLE_CLEAN);
+}
+
+void server_reap(struct server *server)
+{
+    struct client_end end;
+
+    while (clients_reap(&server->clients, &end)) {
+        if (end.heard)
+            idle_touch(&server->managed.idle);
+        if (end.origin != CLIENT_FROM_BUS)
+            continue;
+        if (end.opened && !end.heard)
+            server->events.client_heard(server->events.data, end.id);
+        server->events.client_gone(server->events.data, end.id);
+    }
+}
+
+/* Makes the resource manager's side of a client when its first command comes. */
+static void server_prepare(struct server *server, struct client *client)
+{
+    bool heard = client->rm;
+
+    if (client_prepare(client, server->managed.rm) && !heard && client->origin == CLIENT_FROM_BUS)
+        server->events.client_heard(server->events.data, client->id);
+}
+
+/* Serves the client whose turn it is, if it is anybody's. */
+static void server_serve(struct server *server)
+{
+    struct client *client;
+
+    server_settle(server);
+    client = dispatch_begin(&server->dispatch);
+    if (!client)
+        return;
+    if (client->command == CLIENT_COMMAND_READ)
+        server_prepare(server, client);
+    dispatch_run(&server->dispatch, server->managed.rm);
+    server_settle(server);
+    idle_touch(&server->managed.idle);
+    dispatch_end(&server->dispatch);
+}
+
+/* Milliseconds for which the loop may wait for what happens, its deadlines aside; -1 for ever. */
+static int server_timeout(const struct server *server)
+{
+    bool serving = server->phase == SERVER_SERVING;
+
+    if (serving ? scheduler_waiting(&server->scheduler) : scheduler_scans(&server->scheduler))
+        return 0;
+    if (server->phase == SERVER_SUSPENDING || (serving && server->managed.idle.due))
+        return 0;
+    return -1;
+}
+
+static void server_loop(struct server *server)
+{
+    char text[TPM_FAULT_TEXT];
+
+    while (server->phase != SERVER_STOPPING) {
+        if (server_lives(server) && !managed_tpm_poll(&server->managed, text))
+            server_fail(server, TPM_FAULT_GONE, text);
+        /* One event of each client that there is, and of the others: all that happened, so that the
+         * next turn goes to the right client, but not more, for something may always happen. */
+        loop_run(&server->loop, server_timeout(server), server->clients.count / LOOP_EVENTS + 1);
+        server_reap(server);
+        if (server->phase == SERVER_STOPPING)
+            break;
+        if (server->phase == SERVER_SERVING)
+            server_serve(server);
+        else
+            control_channel_scan_all(&server->channel);
+        server_reap(server);
+        server_clean_up(server);
+    }
+}
+
+/* Leaves nothing of ours in the TPM, if it answers, and closes it. All clients must be gone. */
+static void server_give_back(struct server *server)
+{
+    bool in_time = true;
+
+    while (in_time && managed_tpm_empty(&server->managed))
+        in_time = clock_left(server->stop_at, server->stop_ms) > 0;
+    managed_tpm_give_back(&server->managed, in_time);
+}
+
+/* Clients go first, so that their sessions are flushed and not saved. */
+void server_run(struct server *server)
+{
+    server_take(server);
+    server_loop(server);
+    clients_close(&server->clients);
+    server_reap(server);
+    server_give_back(server);
+}
+
+static int server_init_tpm(struct server *server, const struct managed_tpm_config *config)
+{
+    struct tcti_waiter waiter = {server->loop.fd, server_waiter_serve, server_waiter_timeout,
+                                 server};
+
+    return managed_tpm_init(&server->managed, &server->loop, config, &waiter);
+}
+
+int server_init(struct server *server, const struct server_config *config,
+                const struct engine_events *events, struct listener *listener,
+                void (*told)(void *data), void *data)
+{
+    int error;
+
+    *server = (struct server){.events = *events};
+    scheduler_init(&server->scheduler, client_warmth);
+    clients_init(&server->clients, &server->loop, &server->scheduler, &server->newcomers.admission);
+    acceptor_init(&server->acceptor, &server->loop, NULL, newcomers_accept, &server->newcomers);
+    error = newcomers_init(&server->newcomers, &server->loop, &server->clients, &config->newcomers,
+                           told, data);
+    if (error)
+        return error;
+    error = loop_init(&server->loop);
+    if (!error)
+        error = server_init_tpm(server, &config->tpm);
+    if (error) {
+        server_clear(server);
+        return error;
+    }
+    server->channel = (struct control_channel){&server->clients, server->managed.link.tcti};
+    dispatch_init(&server->dispatch, &server->clients, &server->channel);
+    server->acceptor.listener = listener;
+    return 0;
+}
+
+void server_clear(struct server *server)
+{
+    newcomers_end_questions(&server->newcomers);
+    acceptor_close(&server->acceptor);
+    clients_clear(&server->clients);
+    scheduler_clear(&server->scheduler);
+    managed_tpm_clear(&server->managed);
+    dispatch_clear(&server->dispatch);
+    loop_clear(&server->loop);
+    newcomers_clear(&server->newcomers);
+}
+
+/* A client that is closed may have events that are still to be looked at: it is freed later. */
+void server_welcome(struct server *server, struct client *client)
+{
+    if (server_lives(server))
+        newcomers_welcome(&server->newcomers, client);
+    else
+        client_close(client);
+}
+
+uint32_t server_cancel(struct server *server, uint64_t id)
+{
+    struct client *client = clients_find(&server->clients, id);
+
+    if (!client)
+        return TSS2_TCTI_RC_BAD_SEQUENCE;
+    return client->command == CLIENT_COMMAND_NONE ? client_cancel_waiting(client)
+                                                  : tcti_cancel(server->managed.link.tcti);
+}
+
+uint32_t server_set_locality(struct server *server, uint64_t id, uint8_t locality)
+{
+    struct client *client = clients_find(&server->clients, id);
+
+    if (!client)
+        return TSS2_TCTI_RC_BAD_SEQUENCE;
+    return client_set_locality(client, locality) ? TSS2_RC_SUCCESS : RM_RC_LOCALITY;
+}
+
+void server_get_status(const struct server *server, struct engine_status *status)
+{
+    *status = (struct engine_status){
+        .clients = server->clients.count,
+        .tpm_present = tpm_link_is_open(&server->managed.link),
+    };
+    if (server->managed.rm)
+        status->stats = *rm_stats(server->managed.rm);
+}
+
+void server_suspend(struct server *server)
+{
+    switch (server->phase) {
+    case SERVER_STARTING:
+        server->suspend_at_start = true;
+        break;
+    case SERVER_SERVING:
+    case SERVER_SUSPENDING:
+    case SERVER_SUSPENDED:
+        server->phase = SERVER_SUSPENDING;
+        break;
+    case SERVER_FAILED:
+    case SERVER_STOPPING:
+        server->events.suspended(server->events.data);
+        break;
+    }
+}
+
+void server_resume(struct server *server)
+{
+    server->suspend_at_start = false;
+    if (server->phase == SERVER_SUSPENDING || server->phase == SERVER_SUSPENDED)
+        server->phase = SERVER_SERVING;
+}
+
+void server_stop(struct server *server, int within)
+{
+    if (server->phase == SERVER_STOPPING)
+        return;
+    server->phase = SERVER_STOPPING;
+    server->stop_ms = within;
+    server->stop_at = clock_now() + within;
+    newcomers_close(&server->newcomers);
+    acceptor_close(&server->acceptor);
+}

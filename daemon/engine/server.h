@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Serves clients on the TPM, from its start to its end: what the engine's thread does. Nothing here
+ * is for other threads, but for what is said to be.
+ */
+#pragma once
+
+#include "engine/acceptor.h"
+#include "engine/control-channel.h"
+#include "engine/dispatch.h"
+#include "engine/engine-events.h"
+#include "engine/managed-tpm.h"
+#include "engine/newcomers.h"
+
+enum server_phase {
+    SERVER_STARTING,
+    SERVER_SERVING,
+    SERVER_SUSPENDING, /* commands are held, the TPM is being emptied */
+    SERVER_SUSPENDED,  /* commands are held, the TPM has nothing that sleep would lose */
+    SERVER_FAILED,     /* there is no TPM, or none any more */
+    SERVER_STOPPING,
+};
+
+struct server {
+    struct engine_events events;
+    enum server_phase phase;
+    bool suspend_at_start; /* it was asked for while the server started */
+    struct loop loop;
+    struct scheduler scheduler;
+    struct clients clients;
+    struct newcomers newcomers;
+    struct acceptor acceptor;
+    struct managed_tpm managed;
+    struct control_channel channel;
+    struct dispatch dispatch;
+    int64_t stop_at;    /* when the running command is given up; clock_now() */
+    int stop_ms;        /* how long before that server_stop() was */
+    bool stop_canceled; /* the running command was canceled */
+};
+
+struct server_config {
+    struct managed_tpm_config tpm;
+    struct newcomers_config newcomers;
+};
+
+/*
+ * Copies both. Clients may come through `listener`, NULL for none; it is taken over on success.
+ * `told` is called with `data` on another thread, and is to lead to newcomers_settle(). 0, or a
+ * negative errno: then nothing is to be cleared.
+ */
+int server_init(struct server *server, const struct server_config *config,
+                const struct engine_events *events, struct listener *listener,
+                void (*told)(void *data), void *data);
+
+/* After server_run(), or where it never was. All clients must be gone. */
+void server_clear(struct server *server);
+
+/* Takes the TPM over, serves until server_stop(), and gives everything back. */
+void server_run(struct server *server);
+
+/* All below may run inside of a TPM command. */
+
+/* Has a client that was admitted served, or closes it. */
+void server_welcome(struct server *server, struct client *client);
+
+/* Cancels the command of a client from the bus. A TSS2_RC. */
+uint32_t server_cancel(struct server *server, uint64_t id);
+
+/* Sets the locality of such a client's next commands. A TSS2_RC. */
+uint32_t server_set_locality(struct server *server, uint64_t id, uint8_t locality);
+
+void server_get_status(const struct server *server, struct engine_status *status);
+
+/* Holds commands and empties the TPM, which ends in suspended(); and goes on. */
+void server_suspend(struct server *server);
+void server_resume(struct server *server);
+
+/* Has the server end within `within` milliseconds; only the first call counts. */
+void server_stop(struct server *server, int within);
+
+/* Tells of closed clients, and frees them. Not inside of a TPM command. */
+void server_reap(struct server *server);
