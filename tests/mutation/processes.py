@@ -2,9 +2,11 @@
 """Runs a test program, which may be a mutant of one: it may never end, or take all memory.
 
 The limits do not depend on how busy the machine is. A program that works on without end meets a
-limit of processor time; one that waits for what never comes is told by using none of it for long.
+limit of processor time, and one that waits without end a limit of the time that it is asleep; who
+has to wait for a processor is not asleep.
 """
 import ctypes
+import glob
 import os
 import re
 import resource
@@ -14,14 +16,13 @@ import tempfile
 import time
 
 MOST_MEMORY = 3 << 30
-QUIET_SECONDS = 30
+MOST_SLEEP = 60
 LOOK_SECONDS = 1
 
 # The lines of a cmocka program by which a test in it has failed.
 FAILURE = re.compile(rb"^(not ok(?! \d+ # SKIP)|\[  FAILED  \])", re.M)
 
 PR_SET_CHILD_SUBREAPER = 36
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Outcome:
@@ -52,19 +53,25 @@ def end_children():
             return
 
 
-def usage(session):
-    """Ticks of processor time and bytes of memory of the processes of a session."""
-    ticks = memory = 0
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-                fields = file.read().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[3]) == session:
-            ticks += int(fields[11]) + int(fields[12])
+def fields_of(path):
+    """What stands behind the name in a stat file of /proc; nothing when the process is gone."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def look(session):
+    """Whether a thread of the session runs or could, and bytes of memory of all of them."""
+    awake, memory = False, 0
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        fields = fields_of(path)
+        if fields and int(fields[3]) == session:
             memory += int(fields[21]) * resource.getpagesize()
-    return ticks, memory
+            threads = glob.glob(os.path.join(os.path.dirname(path), "task", "*", "stat"))
+            awake = awake or any(fields_of(thread)[:1] in (["R"], ["D"]) for thread in threads)
+    return awake, memory
 
 
 class Watch:
@@ -72,20 +79,20 @@ class Watch:
 
     def __init__(self, session):
         self.session = session
-        self.ticks = -1
-        self.looked = self.moved = time.monotonic()
+        self.asleep = 0
+        self.looked = time.monotonic()
 
     def complaint(self):
         now = time.monotonic()
         if now - self.looked < LOOK_SECONDS:
             return None
+        awake, memory = look(self.session)
+        if not awake:
+            self.asleep += now - self.looked
         self.looked = now
-        ticks, memory = usage(self.session)
         if memory > MOST_MEMORY:
             return "took all memory"
-        if ticks != self.ticks:
-            self.ticks, self.moved = ticks, now
-        return "waits for ever" if now - self.moved > QUIET_SECONDS else None
+        return "waits for ever" if self.asleep > MOST_SLEEP else None
 
 
 def wait(process, output):
