@@ -112,15 +112,12 @@ bool kernel_find(struct kernel_tpm *tpm, const char *sys)
     return tpm->number >= 0 || !directory;
 }
 
-/* Whether sysfs says that there is no TPM behind a file of this TPM's PCRs. */
-static bool kernel_has_no_pcr(const char *bank)
+/* Whether sysfs says that there is no TPM behind this file of a PCR. */
+static bool kernel_has_no_pcr(const char *file)
 {
-    char path[PATH_MAX], byte;
-    int fd, error;
+    int fd = open(file, O_RDONLY | O_CLOEXEC), error;
+    char byte;
 
-    if (snprintf(path, sizeof(path), "%s/0", bank) >= (int)sizeof(path))
-        return false;
-    fd = open(path, O_RDONLY | O_CLOEXEC);
     error = fd < 0 || read(fd, &byte, 1) < 0 ? errno : 0;
     if (fd >= 0)
         close(fd);
@@ -131,16 +128,16 @@ bool kernel_disabled(const char *sys, const char *node)
 {
     char target[PATH_MAX], path[PATH_MAX];
     struct stat status;
-    glob_t banks;
+    glob_t files;
     bool disabled;
 
     if (stat(node, &status) < 0 || !S_ISCHR(status.st_mode) || !kernel_device(sys, &status, target)
         || kernel_number(target) < 0)
         return false;
-    snprintf(path, sizeof(path), "%s/class/tpm/tpm%d/pcr-*", sys, kernel_number(target));
-    if (glob(path, 0, NULL, &banks) != 0)
+    snprintf(path, sizeof(path), "%s/class/tpm/tpm%d/pcr-*/0", sys, kernel_number(target));
+    if (glob(path, 0, NULL, &files) != 0)
         return false;
-    disabled = kernel_has_no_pcr(banks.gl_pathv[0]);
-    globfree(&banks);
+    disabled = kernel_has_no_pcr(files.gl_pathv[0]);
+    globfree(&files);
     return disabled;
 }

@@ -43,21 +43,29 @@ void fake_sys_put(const struct fake_sys *fake, const char *name, const char *tex
     assert_int_equal(fclose(file), 0);
 }
 
+void fake_sys_link(const struct fake_sys *fake, const char *target)
+{
+    struct stat node;
+    char link[128];
+
+    assert_int_equal(fstat(fake->fd, &node), 0);
+    snprintf(link, sizeof(link), "%s/dev/char/%u:%u", fake->path, major(node.st_rdev),
+             minor(node.st_rdev));
+    assert_true(unlink(link) == 0 || errno == ENOENT);
+    assert_int_equal(target ? symlink(target, link) : 0, 0);
+}
+
 void fake_sys_init_as(struct fake_sys *fake, const char *device)
 {
-    char link[128], target[64];
-    struct stat node;
+    char target[64];
 
     strcpy(fake->path, "/tmp/tabrmd-sys.XXXXXX");
     assert_non_null(mkdtemp(fake->path));
     fake->fd = open(FAKE_SYS_DEVICE, O_RDWR | O_CLOEXEC);
     assert_true(fake->fd >= 0);
-    assert_int_equal(fstat(fake->fd, &node), 0);
     fake_sys_put(fake, "dev/char", NULL);
-    snprintf(link, sizeof(link), "%s/dev/char/%u:%u", fake->path, major(node.st_rdev),
-             minor(node.st_rdev));
     snprintf(target, sizeof(target), "../../devices/x/tpm/%s", device);
-    assert_int_equal(symlink(target, link), 0);
+    fake_sys_link(fake, target);
 }
 
 void fake_sys_init(struct fake_sys *fake, int number)

@@ -19,6 +19,10 @@ void fake_sys_init(struct fake_sys *fake, int number);
 void fake_sys_init_as(struct fake_sys *fake, const char *device);
 void fake_sys_clear(struct fake_sys *fake);
 
+/* sysfs calls the device by this path, relative to where its link stands; NULL: it does not know
+ * the device. */
+void fake_sys_link(const struct fake_sys *fake, const char *target);
+
 /* Puts a file with this text, and the directories that lead there; or a directory, with NULL. */
 void fake_sys_put(const struct fake_sys *fake, const char *name, const char *text);
 

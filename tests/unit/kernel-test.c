@@ -5,6 +5,9 @@
 #include "fake-sys.h"
 #include "tpm/fault.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -126,6 +129,75 @@ static void test_R65_disabled_tpm_is_named_with_the_remedy(void **state)
     assert_null(strchr(text, '\n'));
 }
 
+static void test_R63_numbers_of_tpms(void **state)
+{
+    static const struct {
+        const char *device;
+        int number;
+    } cases[] = {{"tpm0", 0}, {"tpm1", 1}, {"tpm12345", 12345}, {"tpm123456", -1}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fake_sys fake;
+        struct kernel_tpm tpm;
+
+        fake_sys_init_as(&fake, cases[i].device);
+        assert_int_equal(kernel_find(&tpm, fake.path), cases[i].number >= 0);
+        assert_int_equal(tpm.number, cases[i].number);
+        assert_int_equal(tpm.keeps_sessions, cases[i].number >= 0);
+        fake_sys_clear(&fake);
+    }
+}
+
+/* sysfs knows the device by another name than a TPM's, or does not know it. */
+static void test_R63_devices_that_sysfs_does_not_know(void **state)
+{
+    struct fake_sys *fake = *state;
+    struct kernel_tpm tpm;
+
+    fake_sys_link(fake, "tpm7");
+    assert_false(kernel_find(&tpm, fake->path));
+    fake_sys_link(fake, "x/tpm7");
+    assert_true(kernel_find(&tpm, fake->path));
+    fake_sys_link(fake, NULL);
+    assert_false(kernel_find(&tpm, fake->path));
+    fake_sys_put_dead(fake, "class/tpm/tpm7/pcr-sha256/0");
+    assert_false(kernel_disabled(fake->path, FAKE_SYS_DEVICE));
+}
+
+static unsigned count_descriptors(void)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    unsigned count = 0;
+
+    assert_non_null(directory);
+    while (readdir(directory))
+        count++;
+    closedir(directory);
+    return count;
+}
+
+/* Without an open standard input the number of a descriptor may be 0, which is none of an error. */
+static void test_R65_descriptors_are_closed_whatever_their_number(void **state)
+{
+    struct fake_sys *fake = *state;
+    struct kernel_tpm tpm;
+    int input = dup(0);
+    unsigned before = count_descriptors();
+
+    assert_true(input >= 0);
+    fake_sys_put(fake, "class/tpm/tpm7/pcr-sha256/0", "0000");
+    assert_true(kernel_find(&tpm, fake->path));
+    assert_false(kernel_disabled(fake->path, FAKE_SYS_DEVICE));
+    assert_int_equal(count_descriptors(), before);
+    assert_int_equal(close(0), 0);
+    errno = ENXIO;
+    assert_false(kernel_disabled(fake->path, FAKE_SYS_DEVICE));
+    assert_int_equal(fcntl(0, F_GETFD), -1);
+    assert_int_equal(dup2(input, 0), 0);
+    close(input);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +208,10 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_R65_disabled_tpm_is_named_with_the_remedy, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_R63_devices_that_sysfs_does_not_know, setup, teardown),
+        cmocka_unit_test(test_R63_numbers_of_tpms),
+        cmocka_unit_test_setup_teardown(test_R65_descriptors_are_closed_whatever_their_number,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_R63_silent_sysfs_means_all_of_it, setup, teardown),
     };
 

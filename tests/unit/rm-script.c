@@ -22,6 +22,9 @@ static void fill_facts(struct chip *facts)
         TPM2_CC_ReadPublic | 1 << TPMA_CC_CHANDLES_SHIFT,
         TPM2_CC_Startup,
         TPM2_CC_Clear | 1 << TPMA_CC_CHANDLES_SHIFT,
+        TPM2_CC_ChangePPS | 1 << TPMA_CC_CHANDLES_SHIFT,
+        TPM2_CC_ChangeEPS | 1 << TPMA_CC_CHANDLES_SHIFT,
+        TPM2_CC_HierarchyControl | 1 << TPMA_CC_CHANDLES_SHIFT,
         TPM2_CC_GetTestResult,
         TPMA_CC_V | TPMA_CC_RHANDLE | 1,
         TPMA_CC_V | 1 << TPMA_CC_CHANDLES_SHIFT | 2,
@@ -157,6 +160,27 @@ struct exchange *expect_load(struct rm_script *script, const struct script_conte
     store_be32(exchange->response + HEADER_SIZE, handle);
     exchange->size = response_build_success(exchange->response, HEADER_SIZE + 4);
     return exchange;
+}
+
+void expect_lists(struct rm_script *script, struct script_list objects, struct script_list loaded,
+                  struct script_list saved)
+{
+    struct chip_script *chip = &script->chip;
+
+    expect_query(chip, TPM2_CAP_HANDLES, 0x80000000, false, objects.handles, objects.count);
+    expect_query(chip, TPM2_CAP_HANDLES, 0x02000000, false, loaded.handles, loaded.count);
+    expect_query(chip, TPM2_CAP_HANDLES, 0x03000000, false, saved.handles, saved.count);
+}
+
+void expect_state(struct rm_script *script, uint32_t resets, uint32_t enabled)
+{
+    struct exchange *exchange;
+
+    expect_clock(&script->chip, resets);
+    exchange = expect_query(&script->chip, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_STARTUP_CLEAR, false,
+                            WORDS(TPM2_PT_STARTUP_CLEAR, enabled));
+    exchange->command_size = command_build_get_capability(
+        exchange->command, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_STARTUP_CLEAR, 1);
 }
 
 uint32_t rm_script_make(struct rm_script *script, unsigned client, uint32_t handle)

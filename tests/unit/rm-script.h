@@ -59,6 +59,20 @@ struct exchange *expect_save(struct rm_script *script, uint32_t handle,
 struct exchange *expect_load(struct rm_script *script, const struct script_context *context,
                              uint32_t handle);
 
+/* What the chip is asked when it is in doubt what it holds; the lists have `count` handles each. */
+struct script_list {
+    const uint32_t *handles;
+    size_t count;
+};
+void expect_lists(struct rm_script *script, struct script_list objects, struct script_list loaded,
+                  struct script_list saved);
+/* And then: how often it was reset, and which hierarchies are on (TPMA_STARTUP_CLEAR). */
+void expect_state(struct rm_script *script, uint32_t resets, uint32_t enabled);
+#define ALL_ENABLED \
+    (TPMA_STARTUP_CLEAR_PHENABLE | TPMA_STARTUP_CLEAR_SHENABLE | TPMA_STARTUP_CLEAR_EHENABLE)
+#define HANDLES(...) ((struct script_list){WORDS(__VA_ARGS__)})
+#define NO_HANDLES   ((struct script_list){NULL, 0})
+
 /* A client makes an object, or starts a session, that the chip calls `handle`; its own handle. */
 uint32_t rm_script_make(struct rm_script *script, unsigned client, uint32_t handle);
 void rm_script_start(struct rm_script *script, unsigned client, uint32_t handle);

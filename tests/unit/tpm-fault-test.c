@@ -174,6 +174,24 @@ static void test_R35_no_descriptor_for_a_device(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
+/* A device that opens is closed again, and 0 is a descriptor like others. */
+static void test_R35_a_device_is_opened_for_a_moment(void **state)
+{
+    char text[TPM_FAULT_TEXT];
+    int input = dup(0), next;
+
+    (void)state;
+    assert_true(input >= 0);
+    assert_int_equal(close(0), 0);
+    errno = ENOENT;
+    assert_int_equal(tpm_fault_open("device:/dev/null", TSS2_TCTI_RC_BAD_VALUE, text),
+                     TPM_FAULT_CONF);
+    next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(next, 0);
+    assert_int_equal(dup2(input, 0), 0);
+    close(input);
+}
+
 /* Only the device TCTI opens paths, by whichever name. */
 static void test_R35_names_of_the_device_tcti(void **state)
 {
@@ -197,6 +215,7 @@ int main(void)
         cmocka_unit_test(test_R35_a_device_that_is_in_use),
         cmocka_unit_test(test_R35_a_device_that_is_not_there),
         cmocka_unit_test(test_R35_a_device_without_the_right_to_it),
+        cmocka_unit_test(test_R35_a_device_is_opened_for_a_moment),
         cmocka_unit_test(test_R35_names_of_the_device_tcti),
         cmocka_unit_test(test_R35_no_descriptor_for_a_device),
         cmocka_unit_test(test_R35_what_a_tcti_says),
