@@ -157,8 +157,13 @@ static void test_R63_devices_that_sysfs_does_not_know(void **state)
 
     fake_sys_link(fake, "tpm7");
     assert_false(kernel_find(&tpm, fake->path));
+    /* The shorter name is read over the longer one. */
+    fake_sys_link(fake, "x/tpm12345");
+    assert_true(kernel_find(&tpm, fake->path));
+    assert_int_equal(tpm.number, 12345);
     fake_sys_link(fake, "x/tpm7");
     assert_true(kernel_find(&tpm, fake->path));
+    assert_int_equal(tpm.number, 7);
     fake_sys_link(fake, NULL);
     assert_false(kernel_find(&tpm, fake->path));
     fake_sys_put_dead(fake, "class/tpm/tpm7/pcr-sha256/0");

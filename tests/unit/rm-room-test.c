@@ -355,6 +355,30 @@ static void test_R63_what_takes_the_reserve_can_leave_by_flushes(void **state)
     rm_script_end(script);
 }
 
+/* No more of them than it takes of the reserve. */
+static void test_R63_as_many_are_saved_ahead_as_take_the_reserve(void **state)
+{
+    struct rm_script *script = *state;
+    uint32_t handles[2];
+    struct exchange *made;
+
+    set_reserve(script, 1, 0, 0);
+    for (uint32_t i = 0; i < 2; i++)
+        handles[i] = rm_script_make(script, 0, OBJECT(i));
+    expect_save(script, OBJECT(0), KEPT(5));
+    made = expect_named(script, CC_DERIVE, 2, OBJECT(0), OBJECT(1), TPM2_RC_SUCCESS);
+    store_be32(made->response + HEADER_SIZE, OBJECT(2));
+    made->size = response_build_success(made->response, HEADER_SIZE + 4);
+    assert_int_equal(rm_script_name(script, 0, CC_DERIVE, 2, handles[0], handles[1]),
+                     TPM2_RC_SUCCESS);
+    assert_int_equal(script->rm->objects_loaded, 3);
+    rm_script_end(script);
+    expect_flush(&script->chip, OBJECT(0), TPM2_RC_SUCCESS);
+    assert_true(rm_settle(script->rm));
+    assert_false(rm_settle(script->rm));
+    rm_script_end(script);
+}
+
 /* The context of a sequence object would be dead after the command; what is over is one object. */
 static void test_R63_sequences_are_not_saved_ahead(void **state)
 {
@@ -417,6 +441,7 @@ int main(void)
         TEST(test_R20_slots_for_what_a_command_makes_are_not_learned),
         TEST(test_R20_slots_that_a_command_works_in_are_learned),
         TEST(test_R26_who_ends_for_a_session_handle),
+        TEST(test_R63_as_many_are_saved_ahead_as_take_the_reserve),
         TEST(test_R63_reserve_is_made_step_by_step),
         TEST(test_R63_reserve_that_cannot_be_made),
         TEST(test_R63_sequences_are_not_saved_ahead),

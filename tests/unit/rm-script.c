@@ -30,6 +30,7 @@ static void fill_facts(struct chip *facts)
         TPMA_CC_V | 1 << TPMA_CC_CHANDLES_SHIFT | 2,
         TPMA_CC_V | 2 << TPMA_CC_CHANDLES_SHIFT | 3,
         TPMA_CC_V | 1 << TPMA_CC_CHANDLES_SHIFT | 4,
+        TPMA_CC_V | 2 << TPMA_CC_CHANDLES_SHIFT | TPMA_CC_RHANDLE | 5,
     };
 
     *facts = (struct chip){

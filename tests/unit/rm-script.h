@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The resource manager on a scripted chip: what it sends is known to the byte. The chip has the
- * commands that move contexts, and four of a vendor's own.
+ * commands that move contexts, and some of a vendor's own.
  */
 #pragma once
 
@@ -11,11 +11,13 @@
 #define RM_SCRIPT_CLIENTS 4
 #define RM_SCRIPT_SLOTS   3 /* of each kind */
 
-/* Commands without parameters: makes an object; names one object; two; a session. */
-#define CC_MAKE UINT32_C(0x20000001)
-#define CC_USE  UINT32_C(0x20000002)
-#define CC_BOTH UINT32_C(0x20000003)
-#define CC_PEEK UINT32_C(0x20000004)
+/* Commands without parameters: makes an object; names one object; two; a session; makes an object
+ * of two. */
+#define CC_MAKE   UINT32_C(0x20000001)
+#define CC_USE    UINT32_C(0x20000002)
+#define CC_BOTH   UINT32_C(0x20000003)
+#define CC_PEEK   UINT32_C(0x20000004)
+#define CC_DERIVE UINT32_C(0x20000005)
 
 struct rm_script {
     struct chip_script chip;

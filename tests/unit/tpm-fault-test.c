@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <tss2/tss2_tcti.h>
 #include <tss2/tss2_tpm2_types.h>
 #include <unistd.h>
@@ -85,6 +88,7 @@ static void test_R35_what_the_chip_says(void **state)
         {CHIP_ERROR_CODE, TPM2_RC_FAILURE, TPM_FAULT_REFUSED, "is in failure mode"},
         {CHIP_ERROR_CODE, TPM2_RC_UPGRADE, TPM_FAULT_REFUSED, "refuses to start with 0x12d"},
         {CHIP_ERROR_MALFORMED, 0, TPM_FAULT_REFUSED, "does not talk like a TPM 2.0"},
+        {CHIP_OK, 0, TPM_FAULT_REFUSED, "cannot be used"},
         {CHIP_ERROR_TPM12, 0, TPM_FAULT_VERSION12, "is a TPM 1.2"},
     };
     char text[TPM_FAULT_TEXT];
@@ -192,6 +196,50 @@ static void test_R35_a_device_is_opened_for_a_moment(void **state)
     close(input);
 }
 
+static void put_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        _exit(77);
+    close(fd);
+}
+
+static void expect_default(const char *path)
+{
+    char text[TPM_FAULT_TEXT];
+
+    if (tpm_fault_open("device", TSS2_TCTI_RC_IO_ERROR, text) != TPM_FAULT_CONF
+        || strncmp(text, path, strlen(path)) != 0 || text[strlen(path)] != ' ')
+        _exit(1);
+}
+
+/* Without a path the TCTI opens the one of the two that is there. A /dev of the test's own has
+ * files in their place, which are no devices. */
+static void test_R35_the_device_that_is_there_is_named(void **state)
+{
+    pid_t child = fork();
+    int status;
+
+    (void)state;
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) < 0
+            || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0
+            || mount("none", "/dev", "tmpfs", 0, NULL) < 0)
+            _exit(77);
+        put_file("/dev/tpmrm0");
+        expect_default("/dev/tpmrm0");
+        put_file("/dev/tpm0");
+        expect_default("/dev/tpm0");
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
 /* Only the device TCTI opens paths, by whichever name. */
 static void test_R35_names_of_the_device_tcti(void **state)
 {
@@ -218,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_R35_a_device_is_opened_for_a_moment),
         cmocka_unit_test(test_R35_names_of_the_device_tcti),
         cmocka_unit_test(test_R35_no_descriptor_for_a_device),
+        cmocka_unit_test(test_R35_the_device_that_is_there_is_named),
         cmocka_unit_test(test_R35_what_a_tcti_says),
         cmocka_unit_test(test_R35_what_the_chip_says),
     };
