@@ -23,7 +23,7 @@
 #include "tss2-tcti-tabrmd.h"
 
 #if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED true /* the sanitizers make system calls of their own */
+#define SANITIZED true
 #else
 #define SANITIZED false
 #endif
@@ -134,8 +134,32 @@ static int program(const char *conf)
     return good ? 0 : 1;
 }
 
-/* Counts the calls of each step until the program ends. The clock is read without a system call
- * where the machine lets it. */
+/* The clock is read without a system call where the machine lets it. The sanitizers make calls of
+ * their own, which are not about descriptors. */
+static bool counts_for_the_library(uint64_t call)
+{
+    switch (call) {
+    case SYS_clock_gettime:
+        return false;
+    case SYS_close:
+    case SYS_connect:
+    case SYS_fcntl:
+    case SYS_poll:
+    case SYS_recvfrom:
+    case SYS_recvmmsg:
+    case SYS_recvmsg:
+    case SYS_sendmmsg:
+    case SYS_sendmsg:
+    case SYS_sendto:
+    case SYS_setsockopt:
+    case SYS_socket:
+        return true;
+    default:
+        return !SANITIZED;
+    }
+}
+
+/* Counts the calls of each step until the program ends. */
 static int trace(pid_t child, unsigned counts[STEPS])
 {
     struct ptrace_syscall_info info;
@@ -150,8 +174,8 @@ static int trace(pid_t child, unsigned counts[STEPS])
                  && info.op == PTRACE_SYSCALL_INFO_ENTRY && step < STEPS) {
             if (info.entry.nr == MARKER)
                 step++;
-            else if (info.entry.nr != SYS_clock_gettime)
-                counts[step]++;
+            else
+                counts[step] += counts_for_the_library(info.entry.nr);
         }
         ptrace(PTRACE_SYSCALL, child, 0, 0);
     }
@@ -165,8 +189,6 @@ static void count(const char *conf, void (*serve)(void), unsigned counts[STEPS])
     int status, served;
     pid_t server, child;
 
-    if (SANITIZED)
-        skip();
     server = fork();
     assert_true(server >= 0);
     if (server == 0) {
