@@ -138,6 +138,23 @@ static void test_short_control_reply_is_malformed_at_once(void **state)
     stream_close(&stream);
 }
 
+static void test_the_largest_response(void **state)
+{
+    uint8_t bytes[HEADER_SIZE];
+    struct stream stream;
+    struct fake_link link;
+    size_t size = 0;
+
+    (void)state;
+    open_pair(&stream, &link);
+    header_store(bytes, 0x8001, STREAM_MAX_RESPONSE, 0);
+    fake_link_write(&link, bytes, sizeof(bytes));
+    assert_int_equal(stream_response_size(&stream, &size, DEADLINE_NOW), TSS2_RC_SUCCESS);
+    assert_int_equal(size, STREAM_MAX_RESPONSE);
+    fake_link_close(&link);
+    stream_close(&stream);
+}
+
 static void *send_much(void *data)
 {
     static uint8_t much[STREAM_MAX_RESPONSE];
@@ -343,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_late_locality_reply_in_pieces),
         cmocka_unit_test(test_short_control_reply_is_malformed_at_once),
         cmocka_unit_test(test_stream_without_control_frames_has_responses_only),
+        cmocka_unit_test(test_the_largest_response),
         cmocka_unit_test(test_R47_sending_has_no_time_limit),
         cmocka_unit_test(test_R47_refused_before_the_hello_is_sent),
         cmocka_unit_test(test_R46_journal_tells_a_child),

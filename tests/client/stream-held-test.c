@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The bytes that a stream holds until their frame is whole, and that its journal keeps; and that
+ * they are wiped. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "deadline.h"
+#include "fake-daemon.h"
+#include "stream.h"
+
+static void open_pair(struct stream *stream, struct fake_link *link)
+{
+    int ends[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    stream_init(stream, ends[0], true);
+    *link = (struct fake_link){NULL, ends[1]};
+}
+
+/* Who forgets bytes wipes them first: where, and how many, is seen here. */
+static const void *wiped;
+static size_t wiped_size;
+
+void explicit_bzero(void *bytes, size_t size)
+{
+    wiped = bytes;
+    wiped_size = size;
+    memset(bytes, 0, size);
+    /* For the compiler somebody looks at them. */
+    __asm__ __volatile__("" : : "r"(bytes) : "memory");
+}
+
+static bool is_zero(const uint8_t *bytes, size_t size)
+{
+    while (size > 0 && bytes[size - 1] == 0)
+        size--;
+    return size == 0;
+}
+
+/* The beginning of a response is held, with the bytes of its header that came. */
+static void hold(struct stream *stream, const struct fake_link *link, const uint8_t *bytes,
+                 size_t size)
+{
+    uint8_t scratch[64];
+    size_t got = 99;
+
+    fake_link_write(link, bytes, size);
+    assert_int_equal(stream_response_quick(stream, scratch, sizeof(scratch), &got, DEADLINE_NOW),
+                     TSS2_RC_SUCCESS);
+    assert_int_equal(got, 0);
+    assert_int_equal(stream->held_size, size);
+}
+
+static void test_what_was_held_is_wiped(void **state)
+{
+    uint8_t response[20], buffer[20];
+    struct stream stream;
+    struct fake_link link;
+    const uint8_t *held;
+
+    (void)state;
+    fake_frame(response, sizeof(response), 1);
+    open_pair(&stream, &link);
+    hold(&stream, &link, response, 5);
+    held = stream.held;
+    /* More of it moves to another block. */
+    fake_link_write(&link, response + 5, 6);
+    assert_int_equal(stream_response_take(&stream, buffer, 20, DEADLINE_NOW),
+                     TSS2_TCTI_RC_TRY_AGAIN);
+    assert_ptr_equal(wiped, held);
+    assert_int_equal(wiped_size, 5);
+    held = stream.held;
+    fake_link_write(&link, response + 11, 9);
+    assert_int_equal(stream_response_take(&stream, buffer, 20, DEADLINE_NOW), TSS2_RC_SUCCESS);
+    assert_memory_equal(buffer, response, sizeof(response));
+    assert_ptr_equal(wiped, held);
+    assert_int_equal(wiped_size, 11);
+    assert_null(stream.held);
+    hold(&stream, &link, response, 7);
+    held = stream.held;
+    stream_close(&stream);
+    assert_ptr_equal(wiped, held);
+    assert_int_equal(wiped_size, 7);
+    fake_link_close(&link);
+}
+
+/* A part of a control reply came with the response, and stays. */
+static void test_what_moves_in_the_held_bytes_is_wiped(void **state)
+{
+    uint8_t bytes[15 + CONTROL_FRAME_REPLY_SIZE], buffer[64];
+    struct stream stream;
+    struct fake_link link;
+    size_t size = 0;
+
+    (void)state;
+    fake_frame(bytes, 15, 1);
+    control_frame_reply_store(bytes + 15, CONTROL_FRAME_CANCEL, 0xFFFFFFFF);
+    open_pair(&stream, &link);
+    hold(&stream, &link, bytes, 15 + 6);
+    assert_int_equal(stream_response_size(&stream, &size, DEADLINE_NOW), TSS2_RC_SUCCESS);
+    assert_int_equal(size, 15);
+    assert_int_equal(stream_response_take(&stream, buffer, size, DEADLINE_NOW), TSS2_RC_SUCCESS);
+    assert_memory_equal(buffer, bytes, 15);
+    assert_int_equal(stream.held_size, 6);
+    assert_memory_equal(stream.held, bytes + 15, 6);
+    assert_true(is_zero(stream.held + 6, 15));
+    fake_link_close(&link);
+    stream_close(&stream);
+}
+
+static void test_R46_a_child_forgets_what_its_parent_held(void **state)
+{
+    uint8_t response[20];
+    struct stream stream;
+    struct fake_link link;
+    uint8_t *held;
+
+    (void)state;
+    fake_frame(response, sizeof(response), 1);
+    open_pair(&stream, &link);
+    hold(&stream, &link, response, 5);
+    held = stream.held;
+    stream_forked(&stream);
+    assert_null(stream.held);
+    assert_int_equal(stream.held_size, 0);
+    assert_int_equal(stream.held_room, 0);
+    assert_memory_equal(held, response, 5);
+    free(held);
+    fake_link_close(&link);
+    stream_close(&stream);
+}
+
+/* Nothing is left in the page of what was sent, nor of its answer. */
+static void test_R46_the_journal_keeps_no_bytes(void **state)
+{
+    static const size_t sizes[] = {12, JOURNAL_SEEN_MAX - 1, JOURNAL_SEEN_MAX, 1000};
+    uint8_t command[1000], buffer[1000], seen[1000];
+    struct journal journal;
+    struct stream stream;
+    struct fake_link link;
+    uint32_t verdict = 9;
+    size_t i, size;
+
+    (void)state;
+    journal_open(&journal);
+    open_pair(&stream, &link);
+    stream.journal = &journal;
+    for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        fake_frame(command, sizes[i], 1);
+        assert_int_equal(stream_send(&stream, command, sizes[i]), TSS2_RC_SUCCESS);
+        assert_int_equal(journal_phase(&journal), JOURNAL_RECEIVING);
+        assert_true(is_zero(journal.page->frame, sizeof(journal.page->frame)));
+        fake_link_read(&link, seen, sizes[i]);
+        fake_link_write(&link, command, sizes[i]);
+        assert_int_equal(
+            stream_response_quick(&stream, buffer, sizeof(buffer), &size, DEADLINE_NOW),
+            TSS2_RC_SUCCESS);
+        assert_int_equal(size, sizes[i]);
+        assert_memory_equal(buffer, command, size);
+        assert_int_equal(journal_phase(&journal), JOURNAL_IDLE);
+        assert_true(is_zero(journal.page->seen, sizeof(journal.page->seen)));
+    }
+    assert_int_equal(stream_request(&stream, CONTROL_FRAME_SET_LOCALITY, 3, &verdict, DEADLINE_NOW),
+                     TSS2_TCTI_RC_TRY_AGAIN);
+    assert_true(is_zero(journal.page->frame, sizeof(journal.page->frame)));
+    /* The connection is as good as before, and that a reply will come is known to all. */
+    assert_int_equal(journal_phase(&journal), JOURNAL_IDLE);
+    assert_int_equal(journal_late_replies(&journal), 1);
+    fake_link_close(&link);
+    stream_close(&stream);
+    journal_close(&journal);
+}
+
+static void test_R46_a_broken_journal_keeps_no_bytes(void **state)
+{
+    uint8_t command[JOURNAL_FRAME_MAX];
+    struct journal journal;
+
+    (void)state;
+    fake_frame(command, sizeof(command), 1);
+    journal_open(&journal);
+    journal_begin(&journal, JOURNAL_SENDING, command, sizeof(command));
+    assert_memory_equal(journal.page->frame, command, sizeof(command));
+    memset(journal.page->seen, 1, sizeof(journal.page->seen));
+    journal_break(&journal);
+    assert_int_equal(journal_phase(&journal), JOURNAL_BROKEN);
+    assert_true(is_zero(journal.page->frame, sizeof(journal.page->frame)));
+    assert_true(is_zero(journal.page->seen, sizeof(journal.page->seen)));
+    journal_close(&journal);
+}
+
+/* Nothing of a response but its header, in pieces, on a stream without control frames. */
+static void test_the_smallest_response_in_pieces(void **state)
+{
+    uint8_t response[HEADER_SIZE], buffer[HEADER_SIZE];
+    struct stream stream;
+    struct fake_link link;
+    size_t size = 0;
+
+    (void)state;
+    open_pair(&stream, &link);
+    stream.control = false;
+    fake_frame(response, sizeof(response), 1);
+    assert_int_equal(stream_response_take(&stream, buffer, sizeof(buffer), DEADLINE_NOW),
+                     TSS2_TCTI_RC_TRY_AGAIN);
+    fake_link_write(&link, response, 6);
+    assert_int_equal(stream_response_take(&stream, buffer, sizeof(buffer), DEADLINE_NOW),
+                     TSS2_TCTI_RC_TRY_AGAIN);
+    fake_link_write(&link, response + 6, 3);
+    assert_int_equal(stream_response_take(&stream, buffer, sizeof(buffer), DEADLINE_NOW),
+                     TSS2_TCTI_RC_TRY_AGAIN);
+    assert_int_equal(stream.held_size, 9);
+    fake_link_write(&link, response + 9, 1);
+    assert_int_equal(stream_response_size(&stream, &size, DEADLINE_NOW), TSS2_RC_SUCCESS);
+    assert_int_equal(size, sizeof(response));
+    assert_int_equal(stream_response_take(&stream, buffer, size, DEADLINE_NOW), TSS2_RC_SUCCESS);
+    assert_memory_equal(buffer, response, sizeof(response));
+    fake_link_close(&link);
+    stream_close(&stream);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_was_held_is_wiped),
+        cmocka_unit_test(test_what_moves_in_the_held_bytes_is_wiped),
+        cmocka_unit_test(test_R46_a_child_forgets_what_its_parent_held),
+        cmocka_unit_test(test_R46_the_journal_keeps_no_bytes),
+        cmocka_unit_test(test_R46_a_broken_journal_keeps_no_bytes),
+        cmocka_unit_test(test_the_smallest_response_in_pieces),
+    };
+
+    return cmocka_run_group_tests_name("client held bytes", tests, NULL, NULL);
+}
