@@ -3,18 +3,12 @@
  * A connection that was opened before a fork, in the parent and in its children: in turn and at
  * once.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -426,54 +420,6 @@ static void test_R46_two_connections_crosswise(void **state)
     }
 }
 
-/* Lets fcntl() set no lock, as some sandboxes do. */
-static bool forbid_locks(void)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_SETLK, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
-
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-           && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
-/* Where a connection cannot be shared the child is told, and the parent's is as good as ever. */
-static void test_R46_without_locks_the_parent_only(void **state)
-{
-    uint8_t command[20];
-    struct fake_link link;
-    pid_t process, child;
-    int status;
-
-    (void)state;
-    process = children_start();
-    if (process > 0) {
-        children_expect_end(process);
-        return;
-    }
-    if (!forbid_locks())
-        _exit(1);
-    open_link(&link);
-    fake_link_exchange(&link, 1);
-    fake_frame(command, sizeof(command), 1);
-    child = fork();
-    if (child == 0)
-        _exit(Tss2_Tcti_Transmit(link.tcti, sizeof(command), command) == TSS2_TCTI_RC_NO_CONNECTION
-                  ? 0
-                  : 1);
-    if (waitpid(child, &status, 0) != child || status != 0)
-        _exit(2);
-    fake_link_exchange(&link, 1);
-    fake_link_close(&link);
-    _exit(0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -488,7 +434,6 @@ int main(void)
         cmocka_unit_test(test_R46_what_broke_for_one_broke_for_all),
         cmocka_unit_test(test_R46_a_lost_lock_gives_no_bytes_away),
         cmocka_unit_test(test_R46_two_connections_crosswise),
-        cmocka_unit_test(test_R46_without_locks_the_parent_only),
     };
     int failed;
 

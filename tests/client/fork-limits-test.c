@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A connection that was opened before a fork, where the kernel or a sandbox does not give what
+ * sharing it needs. Each case is a process of its own, which forbids itself a system call.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "children.h"
+#include "fake-daemon.h"
+#include "tss2-tcti-tabrmd.h"
+
+static struct fake_daemon daemon_;
+
+/* A system call with one of its arguments, counted from 0, and what it gives instead. */
+struct forbidden {
+    unsigned call;
+    unsigned argument;
+    unsigned value;
+    unsigned error;
+};
+
+static bool forbid(const struct forbidden *forbidden)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, forbidden->call, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                 (unsigned)offsetof(struct seccomp_data, args) + 8 * forbidden->argument),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, forbidden->value, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | forbidden->error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+           && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* Opens a connection without what is forbidden. A child's command is what is given, and the
+ * parent's connection is as good as ever. */
+static void check_without(const struct forbidden *forbidden, TSS2_RC child_rc)
+{
+    uint8_t command[20];
+    struct fake_link link;
+    pid_t process, child;
+    int status;
+
+    process = children_start();
+    if (process > 0) {
+        children_expect_end(process);
+        return;
+    }
+    if (!forbid(forbidden))
+        _exit(1);
+    if (fake_daemon_connect(&daemon_, Tss2_Tcti_Tabrmd_Init, 0, &link) != TSS2_RC_SUCCESS)
+        _exit(2);
+    fake_link_exchange(&link, 1);
+    fake_frame(command, sizeof(command), 1);
+    child = fork();
+    if (child == 0)
+        _exit(Tss2_Tcti_Transmit(link.tcti, sizeof(command), command) == child_rc
+                      && Tss2_Tcti_Transmit(link.tcti, sizeof(command), command)
+                             == (child_rc == TSS2_RC_SUCCESS ? TSS2_TCTI_RC_BAD_SEQUENCE : child_rc)
+                  ? 0
+                  : 1);
+    if (waitpid(child, &status, 0) != child || status != 0)
+        _exit(3);
+    if (child_rc == TSS2_RC_SUCCESS) {
+        fake_link_read(&link, command, sizeof(command));
+        fake_link_write(&link, command, sizeof(command));
+    }
+    fake_link_exchange(&link, 1);
+    fake_link_close(&link);
+    _exit(0);
+}
+
+/* Where a connection cannot be shared the child is told. */
+static void test_R46_without_locks_the_parent_only(void **state)
+{
+    (void)state;
+    check_without(&(struct forbidden){SYS_fcntl, 1, F_SETLK, EACCES}, TSS2_TCTI_RC_NO_CONNECTION);
+}
+
+static void test_R46_without_shared_memory_the_parent_only(void **state)
+{
+    (void)state;
+    check_without(&(struct forbidden){SYS_mmap, 3, MAP_SHARED | MAP_ANONYMOUS, ENOMEM},
+                  TSS2_TCTI_RC_NO_CONNECTION);
+}
+
+/* A kernel that wipes no page for a child; a process is told from another by its number. */
+static void test_R46_without_wiping_by_the_kernel(void **state)
+{
+    (void)state;
+    check_without(&(struct forbidden){SYS_madvise, 2, MADV_WIPEONFORK, EINVAL}, TSS2_RC_SUCCESS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_R46_without_locks_the_parent_only),
+        cmocka_unit_test(test_R46_without_shared_memory_the_parent_only),
+        cmocka_unit_test(test_R46_without_wiping_by_the_kernel),
+    };
+    int failed;
+
+    fake_daemon_start(&daemon_);
+    failed = cmocka_run_group_tests_name("client forks within limits", tests, NULL, NULL);
+    fake_daemon_stop(&daemon_);
+    return failed;
+}
