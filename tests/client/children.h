@@ -35,3 +35,14 @@ void children_end_server(struct fake_link *link, pid_t server);
  * receives the answer, which must be the same. */
 bool children_echo(const struct fake_link *link, unsigned number);
 bool children_echo_often(const struct fake_link *link, unsigned times);
+
+/* A system call with this value of its argument, counted from 0, and the errno that it gives. */
+struct children_call {
+    unsigned call;
+    unsigned argument;
+    unsigned value;
+    unsigned error;
+};
+
+/* Forbids this process, and its children to come, such a call. */
+bool children_forbid(struct children_call call);

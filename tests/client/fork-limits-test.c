@@ -5,10 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,34 +16,9 @@
 
 static struct fake_daemon daemon_;
 
-/* A system call with one of its arguments, counted from 0, and what it gives instead. */
-struct forbidden {
-    unsigned call;
-    unsigned argument;
-    unsigned value;
-    unsigned error;
-};
-
-static bool forbid(const struct forbidden *forbidden)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, forbidden->call, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-                 (unsigned)offsetof(struct seccomp_data, args) + 8 * forbidden->argument),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, forbidden->value, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | forbidden->error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
-
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-           && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
 /* Opens a connection without what is forbidden. A child's command is what is given, and the
  * parent's connection is as good as ever. */
-static void check_without(const struct forbidden *forbidden, TSS2_RC child_rc)
+static void check_without(struct children_call call, TSS2_RC child_rc)
 {
     uint8_t command[20];
     struct fake_link link;
@@ -58,7 +30,7 @@ static void check_without(const struct forbidden *forbidden, TSS2_RC child_rc)
         children_expect_end(process);
         return;
     }
-    if (!forbid(forbidden))
+    if (!children_forbid(call))
         _exit(1);
     if (fake_daemon_connect(&daemon_, Tss2_Tcti_Tabrmd_Init, 0, &link) != TSS2_RC_SUCCESS)
         _exit(2);
@@ -86,13 +58,14 @@ static void check_without(const struct forbidden *forbidden, TSS2_RC child_rc)
 static void test_R46_without_locks_the_parent_only(void **state)
 {
     (void)state;
-    check_without(&(struct forbidden){SYS_fcntl, 1, F_SETLK, EACCES}, TSS2_TCTI_RC_NO_CONNECTION);
+    check_without((struct children_call){SYS_fcntl, 1, F_SETLK, EACCES},
+                  TSS2_TCTI_RC_NO_CONNECTION);
 }
 
 static void test_R46_without_shared_memory_the_parent_only(void **state)
 {
     (void)state;
-    check_without(&(struct forbidden){SYS_mmap, 3, MAP_SHARED | MAP_ANONYMOUS, ENOMEM},
+    check_without((struct children_call){SYS_mmap, 3, MAP_SHARED | MAP_ANONYMOUS, ENOMEM},
                   TSS2_TCTI_RC_NO_CONNECTION);
 }
 
@@ -100,7 +73,7 @@ static void test_R46_without_shared_memory_the_parent_only(void **state)
 static void test_R46_without_wiping_by_the_kernel(void **state)
 {
     (void)state;
-    check_without(&(struct forbidden){SYS_madvise, 2, MADV_WIPEONFORK, EINVAL}, TSS2_RC_SUCCESS);
+    check_without((struct children_call){SYS_madvise, 2, MADV_WIPEONFORK, EINVAL}, TSS2_RC_SUCCESS);
 }
 
 int main(void)

@@ -4,11 +4,15 @@
  * a time, and after each of them another one compares what the page says with what the kernel has
  * moved. And a page of any content does no harm.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -179,11 +183,54 @@ static void test_R46_a_page_of_any_content(void **state)
     journal_close(&journal);
 }
 
+/* Without a call that might make a mapping. */
+static size_t count_mappings(void)
+{
+    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    char bytes[4096];
+    size_t count = 0;
+    ssize_t got;
+
+    while ((got = read(fd, bytes, sizeof(bytes))) > 0)
+        while (got > 0)
+            count += bytes[--got] == '\n';
+    close(fd);
+    return count;
+}
+
+/* The shared page is had, but not the private one before it: then there is no journal. */
+static int open_without_a_private_page(void)
+{
+    struct children_call call = {SYS_mmap, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, ENOMEM};
+    struct journal journal;
+    size_t mappings;
+
+    if (!children_forbid(call))
+        return 1;
+    mappings = count_mappings();
+    journal_open(&journal);
+    if (journal.region != NULL || journal.process != getpid() || journal_forked(&journal))
+        return 2;
+    return count_mappings() == mappings ? 0 : 3;
+}
+
+static void test_R46_without_a_private_page(void **state)
+{
+    pid_t child;
+
+    (void)state;
+    child = children_start();
+    if (child == 0)
+        _exit(open_without_a_private_page());
+    children_expect_end(child);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_R46_the_journal_is_true_at_each_instant),
         cmocka_unit_test(test_R46_a_page_of_any_content),
+        cmocka_unit_test(test_R46_without_a_private_page),
     };
 
     return cmocka_run_group_tests_name("client journal", tests, NULL, NULL);
