@@ -14,7 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUS_NAME "com.intel.tss2.Tabrmd"
+#define BUS_NAME    "com.intel.tss2.Tabrmd"
+#define OBJECT_PATH "/com/intel/tss2/Tabrmd/Tcti"
+#define INTERFACE   "com.intel.tss2.TctiTabrmd"
 
 const char *world_env(const char *name, const char *otherwise)
 {
@@ -213,11 +215,31 @@ bool world_name_owned(const struct world *world, const char *name)
     return owned;
 }
 
+/* Any path of a GDBus program can be introspected; what is there says its interfaces. */
+static bool object_there(const struct world *world)
+{
+    GVariant *reply = g_dbus_connection_call_sync(
+        world->bus, BUS_NAME, OBJECT_PATH, "org.freedesktop.DBus.Introspectable", "Introspect",
+        NULL, G_VARIANT_TYPE("(s)"), G_DBUS_CALL_FLAGS_NONE, WORLD_START_MS, NULL, NULL);
+    const char *xml = "";
+    bool there;
+
+    if (!reply)
+        return false;
+    g_variant_get(reply, "(&s)", &xml);
+    there = strstr(xml, "\"" INTERFACE "\"") != NULL;
+    g_variant_unref(reply);
+    return there;
+}
+
+/* Ours owns its name when it serves; another daemon may own it before its object is there. */
 static bool daemon_ready(void *argument)
 {
     struct world *world = argument;
 
-    return !process_running(&world->daemon) || world_name_owned(world, BUS_NAME);
+    if (!process_running(&world->daemon))
+        return true;
+    return world_name_owned(world, BUS_NAME) && (!world->setup.daemon || object_there(world));
 }
 
 bool world_start_daemon(struct world *world)

@@ -73,7 +73,8 @@ struct world *world_new(const struct world_setup *setup);
  */
 bool world_free(struct world *world);
 
-/* Starts the daemon and waits until it owns its bus name. */
+/* Starts the daemon and waits until it owns its bus name; another daemon than the one under test
+ * must have its object there, too. */
 bool world_start_daemon(struct world *world);
 
 /* Ends the daemon with SIGTERM. Its exit status, or -1 when it had to be killed. */
