@@ -23,7 +23,7 @@ static void openers_doubt(struct openers *openers, int64_t now)
 void openers_begin(struct openers *openers, int64_t now)
 {
     *openers = (struct openers){
-        .since = now, .doubted_since = now, .doubted_until = now + OPENERS_START_MS};
+        .since = now, .doubted_since = now, .doubted_until = now + OPENERS_DOUBT_MS};
 }
 
 void openers_forget(struct openers *openers, int64_t now)

@@ -12,19 +12,17 @@
  * So the error is to be that somebody is assumed who is gone, and not that somebody is missed who
  * is there; and it has an end. When nobody seems to be left somebody is assumed for as long again
  * as the device was open, OPENERS_DOUBT_MS at least and OPENERS_SILENCE_MS at most. No closing
- * shortens that, and any event begins it anew. Who stays longer, and does nothing, is missed until
- * it does something.
+ * shortens that, and any event begins it anew. A program that uses the device for a second costs
+ * the larger reserve for a minute. Who stays longer, and does nothing, is missed until it does
+ * something.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* For how long somebody is assumed before anybody was seen. */
-#define OPENERS_START_MS 60000
-
-/* For how long at least when nobody seems to be left. */
-#define OPENERS_DOUBT_MS 3600000
+/* For how long somebody is assumed at first, and at least when nobody seems to be left. */
+#define OPENERS_DOUBT_MS 60000
 
 /* How long somebody who was seen to open the device, and not to close it, may do nothing with it
  * before it is taken for closed. */

@@ -103,7 +103,7 @@ static void test_R64_openers_come_and_go(void **state)
 
     neighbours_meet(&street->neighbours, START);
     assert_true(is_open(street, START));
-    assert_false(is_open(street, START + OPENERS_START_MS));
+    assert_false(is_open(street, START + OPENERS_DOUBT_MS));
     one = open_node(street);
     assert_true(is_open(street, LATER));
     two = open_node(street);

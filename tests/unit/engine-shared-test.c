@@ -59,7 +59,7 @@ static int setup(void **state)
 static void start(struct street *street)
 {
     engine_world_start(street->world);
-    warp_jump(OPENERS_START_MS + 1);
+    warp_jump(OPENERS_DOUBT_MS + 1);
     engine_world_connect(street->world, 0, 1000);
     street->tcti = engine_tcti_new(street->world, 0);
 }
@@ -314,7 +314,7 @@ static void test_R64_who_may_be_there_finds_the_tpm_empty(void **state)
     struct street *street = *state;
 
     start(street);
-    warp_jump(-OPENERS_START_MS / 2);
+    warp_jump(-OPENERS_DOUBT_MS / 2);
     make_key(street, 1);
     job_session(street->tcti->esys, false);
     be_quiet(street, QUIET);
