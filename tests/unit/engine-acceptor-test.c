@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Newcomers come off the listening socket. */
+#include "engine/acceptor.h"
+
+#include "base/log.h"
+#include "wire/control-frame.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <tss2/tss2_tcti.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MANY 40
+
+struct porch {
+    char dir[32], path[64];
+    struct loop loop;
+    struct acceptor acceptor;
+    unsigned accepted;
+    uint32_t uid;
+    int answer;         /* to newcomers */
+    bool closes;        /* with the first one */
+    int visitors[MANY]; /* their own ends */
+};
+
+static int porch_accepted(void *data, uint32_t uid, int fd)
+{
+    struct porch *porch = data;
+
+    porch->accepted++;
+    porch->uid = uid;
+    if (porch->closes)
+        acceptor_close(&porch->acceptor);
+    if (!porch->answer)
+        close(fd);
+    return porch->answer;
+}
+
+static int setup(void **state)
+{
+    static struct porch porch;
+    char text[LISTENER_TEXT];
+    enum listener_fault fault;
+    struct listener *listener;
+
+    porch = (struct porch){.dir = "/tmp/tabrmd-acceptor.XXXXXX"};
+    log_threshold = LOG_LEVEL_SILENT;
+    assert_non_null(mkdtemp(porch.dir));
+    snprintf(porch.path, sizeof(porch.path), "%s/socket", porch.dir);
+    assert_int_equal(loop_init(&porch.loop), 0);
+    listener = listener_new(porch.path, "root", &fault, text);
+    assert_non_null(listener);
+    acceptor_init(&porch.acceptor, &porch.loop, listener, porch_accepted, &porch);
+    *state = &porch;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct porch *porch = *state;
+
+    acceptor_close(&porch->acceptor);
+    loop_clear(&porch->loop);
+    rmdir(porch->dir);
+    return 0;
+}
+
+static int reach(struct porch *porch, unsigned index)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    strcpy(address.sun_path, porch->path);
+    porch->visitors[index] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(porch->visitors[index] >= 0);
+    return connect(porch->visitors[index], (const struct sockaddr *)&address, sizeof(address));
+}
+
+static void visit(struct porch *porch, unsigned index)
+{
+    assert_int_equal(reach(porch, index), 0);
+}
+
+static void test_newcomers_are_told_of_once_it_is_open(void **state)
+{
+    struct porch *porch = *state;
+
+    visit(porch, 0);
+    visit(porch, 1);
+    loop_run(&porch->loop, 0, 1);
+    assert_int_equal(porch->accepted, 0);
+    assert_int_equal(acceptor_open(&porch->acceptor), 0);
+    loop_run(&porch->loop, -1, 1);
+    assert_int_equal(porch->accepted, 2);
+    assert_int_equal(porch->uid, geteuid());
+    close(porch->visitors[0]);
+    close(porch->visitors[1]);
+}
+
+static void test_refused_newcomer_is_told_so(void **state)
+{
+    struct porch *porch = *state;
+    uint8_t reply[CONTROL_FRAME_REPLY_SIZE + 1];
+
+    assert_int_equal(acceptor_open(&porch->acceptor), 0);
+    porch->answer = -EUSERS;
+    visit(porch, 0);
+    loop_run(&porch->loop, -1, 1);
+    assert_int_equal(recv(porch->visitors[0], reply, sizeof(reply), MSG_WAITALL),
+                     CONTROL_FRAME_REPLY_SIZE);
+    assert_true(control_frame_is(reply));
+    assert_int_equal(load_be32(reply + HEADER_SIZE), TSS2_TCTI_RC_NO_CONNECTION);
+    close(porch->visitors[0]);
+}
+
+static void test_it_may_be_closed_by_a_newcomer(void **state)
+{
+    struct porch *porch = *state;
+
+    assert_int_equal(acceptor_open(&porch->acceptor), 0);
+    porch->closes = true;
+    visit(porch, 0);
+    visit(porch, 1);
+    loop_run(&porch->loop, -1, 1);
+    assert_int_equal(porch->accepted, 1);
+    assert_int_equal(reach(porch, 2), -1);
+    for (unsigned i = 0; i < 3; i++)
+        close(porch->visitors[i]);
+}
+
+/* Of many that come and go at once most are passed over. */
+static void test_R11_who_connects_to_hang_up_is_passed_over(void **state)
+{
+    struct porch *porch = *state;
+
+    assert_int_equal(acceptor_open(&porch->acceptor), 0);
+    for (unsigned i = 0; i < MANY; i++) {
+        visit(porch, i);
+        close(porch->visitors[i]);
+    }
+    visit(porch, 0);
+    loop_run(&porch->loop, -1, 1);
+    assert_in_range(porch->accepted, 2, MANY / 2);
+    close(porch->visitors[0]);
+}
+
+/* While descriptors are out newcomers wait in the kernel's queue, which wakes nobody. */
+static void test_R42_pause_while_what_it_takes_is_out(void **state)
+{
+    struct porch *porch = *state;
+    struct rlimit before, none;
+
+    assert_int_equal(acceptor_open(&porch->acceptor), 0);
+    visit(porch, 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    /* The first is let know with the spare descriptor, which cannot be had again then. */
+    loop_run(&porch->loop, -1, 1);
+    assert_int_equal(porch->accepted, 0);
+    assert_true(timer_is_armed(&porch->acceptor.pause));
+    assert_int_equal(porch->acceptor.watch.mask, 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    visit(porch, 1);
+    /* The deadline, and what waits for it. */
+    loop_run(&porch->loop, -1, 1);
+    assert_false(timer_is_armed(&porch->acceptor.pause));
+    assert_int_equal(porch->accepted, 0);
+    loop_run(&porch->loop, -1, 1);
+    assert_in_range(porch->accepted, 1, 2);
+    assert_false(porch->acceptor.warned);
+    close(porch->visitors[0]);
+    close(porch->visitors[1]);
+}
+
+static void test_without_a_socket_it_is_open_and_idle(void **state)
+{
+    struct porch *porch = *state;
+
+    acceptor_close(&porch->acceptor);
+    acceptor_close(&porch->acceptor);
+    assert_int_equal(acceptor_open(&porch->acceptor), 0);
+    loop_run(&porch->loop, 0, 1);
+    assert_int_equal(porch->accepted, 0);
+}
+
+#define ACCEPTOR_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ACCEPTOR_TEST(test_newcomers_are_told_of_once_it_is_open),
+        ACCEPTOR_TEST(test_refused_newcomer_is_told_so),
+        ACCEPTOR_TEST(test_it_may_be_closed_by_a_newcomer),
+        ACCEPTOR_TEST(test_R11_who_connects_to_hang_up_is_passed_over),
+        ACCEPTOR_TEST(test_R42_pause_while_what_it_takes_is_out),
+        ACCEPTOR_TEST(test_without_a_socket_it_is_open_and_idle),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Newcomers become clients by the account of their user, which a user database tells. */
+#include "engine/newcomers.h"
+
+#include "base/log.h"
+#include "user-database.h"
+#include "wire/control-frame.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <tss2/tss2_tcti.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define HOUR_MS 3600000
+
+struct arrivals {
+    struct loop loop;
+    struct scheduler scheduler;
+    struct clients clients;
+    struct newcomers newcomers;
+    int end; /* the newcomer's own, of the last one */
+};
+
+static void told(void *data)
+{
+    (void)data;
+}
+
+static void begin(struct arrivals *arrivals, const struct newcomers_config *config)
+{
+    log_threshold = LOG_LEVEL_SILENT;
+    assert_int_equal(loop_init(&arrivals->loop), 0);
+    scheduler_init(&arrivals->scheduler, client_warmth);
+    clients_init(&arrivals->clients, &arrivals->loop, &arrivals->scheduler,
+                 &arrivals->newcomers.admission);
+    assert_true(clients_set_capacity(&arrivals->clients, 256));
+    assert_int_equal(newcomers_init(&arrivals->newcomers, &arrivals->loop, &arrivals->clients,
+                                    config, told, NULL),
+                     0);
+    arrivals->end = -1;
+}
+
+/* Users with even numbers are members, once the database says so. */
+static int setup(void **state)
+{
+    static const uint32_t high[] = {1001}, low[] = {1003};
+    static struct arrivals arrivals;
+    struct newcomers_config config = {
+        .accounts = user_database_config,
+        .max_connections = 8,
+        .max_connections_per_user = 1,
+        .high_uids = high,
+        .high_count = 1,
+        .low_uids = low,
+        .low_count = 1,
+    };
+
+    config.accounts.patience_ms = HOUR_MS;
+    user_database_reset(false);
+    begin(&arrivals, &config);
+    newcomers_open(&arrivals.newcomers);
+    *state = &arrivals;
+    return 0;
+}
+
+static void reap(struct arrivals *arrivals)
+{
+    struct client_end end;
+
+    while (clients_reap(&arrivals->clients, &end))
+        ;
+}
+
+static int teardown(void **state)
+{
+    struct arrivals *arrivals = *state;
+
+    user_database_set(true, false);
+    newcomers_close(&arrivals->newcomers);
+    clients_close(&arrivals->clients);
+    reap(arrivals);
+    clients_clear(&arrivals->clients);
+    newcomers_clear(&arrivals->newcomers);
+    scheduler_clear(&arrivals->scheduler);
+    loop_clear(&arrivals->loop);
+    if (arrivals->end >= 0)
+        close(arrivals->end);
+    return 0;
+}
+
+/* A socket whose other end is kept, in place of the one before. */
+static int arrive(struct arrivals *arrivals)
+{
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    if (arrivals->end >= 0)
+        close(arrivals->end);
+    arrivals->end = pair[1];
+    return pair[0];
+}
+
+static struct client *admit(struct arrivals *arrivals, uint32_t uid)
+{
+    struct client *client = NULL;
+
+    assert_int_equal(newcomers_admit(&arrivals->newcomers, uid, arrive(arrivals), &client), 0);
+    return client;
+}
+
+static int refused(struct arrivals *arrivals, uint32_t uid)
+{
+    struct client *client;
+    int fd = arrive(arrivals), error = newcomers_admit(&arrivals->newcomers, uid, fd, &client);
+
+    close(fd);
+    return error;
+}
+
+/* Has the database answer what it was asked. */
+static void answer(void)
+{
+    unsigned asked = user_database_questions();
+
+    user_database_set(true, false);
+    user_database_await_answers(asked ? asked : 1);
+}
+
+/* Waits until the account of a user is known, and has it looked at. */
+static void settle(struct arrivals *arrivals, const struct client *client)
+{
+    answer();
+    for (unsigned i = 0; i < 20000 && client->state == CLIENT_ADMITTED; i++) {
+        newcomers_settle(&arrivals->newcomers);
+        usleep(1000);
+    }
+}
+
+static void test_known_user_is_served_at_once(void **state)
+{
+    struct arrivals *arrivals = *state;
+    struct client *client = admit(arrivals, 1001);
+
+    assert_int_equal(client->state, CLIENT_ADMITTED);
+    assert_int_equal(client->priority, SCHEDULER_HIGH);
+    newcomers_welcome(&arrivals->newcomers, client);
+    assert_int_equal(client->state, CLIENT_OPEN);
+    assert_int_equal(client->account, 1001);
+    client = admit(arrivals, 1003);
+    assert_int_equal(client->priority, SCHEDULER_LOW);
+    newcomers_welcome(&arrivals->newcomers, client);
+    client = admit(arrivals, 0);
+    assert_int_equal(client->priority, SCHEDULER_NORMAL);
+    newcomers_welcome(&arrivals->newcomers, client);
+    assert_int_equal(client->state, CLIENT_OPEN);
+}
+
+static void test_unknown_user_waits_for_the_database(void **state)
+{
+    struct arrivals *arrivals = *state;
+    struct client *client = admit(arrivals, 1000);
+
+    newcomers_welcome(&arrivals->newcomers, client);
+    newcomers_settle(&arrivals->newcomers);
+    assert_int_equal(client->state, CLIENT_ADMITTED);
+    assert_true(timer_is_armed(&arrivals->newcomers.patience));
+    settle(arrivals, client);
+    assert_int_equal(client->state, CLIENT_OPEN);
+    assert_int_equal(client->account, 1000);
+}
+
+static void test_patience_ends(void **state)
+{
+    struct arrivals *arrivals = *state;
+    struct client *client = admit(arrivals, 1000);
+
+    arrivals->newcomers.patience_ms = 1;
+    newcomers_welcome(&arrivals->newcomers, client);
+    for (unsigned i = 0; i < 20000 && client->state == CLIENT_ADMITTED; i++)
+        loop_run(&arrivals->loop, -1, 1);
+    assert_int_equal(client->state, CLIENT_OPEN);
+    assert_false(timer_is_armed(&arrivals->newcomers.patience));
+}
+
+static void test_limits_are_those_of_the_account(void **state)
+{
+    struct arrivals *arrivals = *state;
+
+    newcomers_welcome(&arrivals->newcomers, admit(arrivals, 1001));
+    assert_int_equal(refused(arrivals, 1001), -EDQUOT);
+    newcomers_welcome(&arrivals->newcomers, admit(arrivals, 1003));
+}
+
+/* Two that nobody knows are members of one account that may have one connection. */
+static void test_account_without_room_turns_away(void **state)
+{
+    struct arrivals *arrivals = *state;
+    struct client *first = admit(arrivals, 1000), *second;
+
+    newcomers_welcome(&arrivals->newcomers, first);
+    assert_int_equal(newcomers_accept(&arrivals->newcomers, 1000, arrive(arrivals)), 0);
+    second = list_entry(first->link.next, struct client, link);
+    assert_int_equal(second->origin, CLIENT_FROM_SOCKET);
+    settle(arrivals, second);
+    assert_int_equal(first->state, CLIENT_OPEN);
+    assert_int_equal(second->state, CLIENT_CLOSED);
+    reap(arrivals);
+    assert_int_equal(arrivals->clients.count, 1);
+}
+
+static void test_closed_to_all_who_wait(void **state)
+{
+    struct arrivals *arrivals = *state;
+    uint8_t reply[CONTROL_FRAME_REPLY_SIZE + 1];
+
+    assert_int_equal(newcomers_accept(&arrivals->newcomers, 1000, arrive(arrivals)), 0);
+    newcomers_close(&arrivals->newcomers);
+    assert_false(timer_is_armed(&arrivals->newcomers.patience));
+    reap(arrivals);
+    assert_int_equal(recv(arrivals->end, reply, sizeof(reply), MSG_WAITALL),
+                     CONTROL_FRAME_REPLY_SIZE);
+    assert_int_equal(load_be32(reply + HEADER_SIZE), TSS2_TCTI_RC_NO_CONNECTION);
+    assert_int_equal(refused(arrivals, 1001), -ESHUTDOWN);
+}
+
+#define NEWCOMERS_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        NEWCOMERS_TEST(test_known_user_is_served_at_once),
+        NEWCOMERS_TEST(test_unknown_user_waits_for_the_database),
+        NEWCOMERS_TEST(test_patience_ends),
+        NEWCOMERS_TEST(test_limits_are_those_of_the_account),
+        NEWCOMERS_TEST(test_account_without_room_turns_away),
+        NEWCOMERS_TEST(test_closed_to_all_who_wait),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
