@@ -180,7 +180,7 @@ static bool options_users(const char *name, const char *string, struct options_u
     if (!string)
         return true;
     words = g_strsplit(string, ",", -1);
-    users->uids = g_new(uint32_t, g_strv_length(words) + 1);
+    users->uids = g_new0(uint32_t, g_strv_length(words) + 1);
     for (unsigned i = 0; words[i]; i++, users->count++) {
         if (options_user(words[i], &users->uids[i]))
             continue;

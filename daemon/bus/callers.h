@@ -78,7 +78,7 @@ bool callers_told(struct callers *callers, uint32_t query, bool known, uint32_t 
 void callers_answered(struct callers *callers, const char *sender, uint32_t serial);
 
 /* Forgets a sender that left the bus, and what of its calls waits for its user to be told. */
-void callers_left(struct callers *callers, const char *sender);
+void callers_left(struct callers *callers, const char *name);
 
 /* Whether a sender is known to be on the bus: it called, and has not left since, nor have many
  * others called. *uid is its user, or CALLERS_NO_USER before that was told. */

@@ -3,6 +3,8 @@
 
 #include "base/account.h"
 
+#include <assert.h>
+
 void user_table_init(struct user_table *table)
 {
     *table = (struct user_table){0};
@@ -127,6 +129,7 @@ static bool user_table_push_out(struct user_table *table, const struct user_bloc
         if (!fullest || one->questions > fullest->questions)
             fullest = one;
     }
+    assert(fullest); /* `block` is one of them */
     if (fullest->questions <= block->questions + 1)
         return false;
     /* It has two at least, and one at most is being asked. */

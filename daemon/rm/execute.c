@@ -432,13 +432,13 @@ static size_t answer(struct rm *rm, struct rm_client *client, uint8_t *bytes, si
     return size;
 }
 
-size_t rm_execute(struct rm *rm, struct rm_client *client, uint8_t *bytes, size_t size,
+size_t rm_execute(struct rm *rm, struct rm_client *client, uint8_t *command, size_t size,
                   uint8_t *response)
 {
-    uint32_t code = header_load(bytes).code;
+    uint32_t code = header_load(command).code;
 
     rm->trace = (struct trace){0};
-    size = answer(rm, client, bytes, size, response);
+    size = answer(rm, client, command, size, response);
     trace_command(client, &rm->trace, code, header_load(response).code);
     return size;
 }
