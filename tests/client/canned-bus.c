@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "canned-bus.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #define FIXED_SIZE    16
 #define BODY_SIZE_AT  4
@@ -150,4 +145,35 @@ int canned_bus_accept(const struct canned_bus *bus, int *server)
     close(ends[0]);
     close(fd);
     return -1;
+}
+
+struct canned_accept {
+    const struct canned_bus *bus;
+    struct canned_link *connected;
+};
+
+static void *canned_accept_run(void *data)
+{
+    struct canned_accept *accepting = data;
+
+    accepting->connected->bus =
+        canned_bus_accept(accepting->bus, &accepting->connected->link.server);
+    return NULL;
+}
+
+void canned_bus_connect(const struct canned_bus *bus, TSS2_TCTI_INIT_FUNC init,
+                        struct canned_link *connected)
+{
+    struct canned_accept accepting = {bus, connected};
+    size_t size = 0;
+    pthread_t thread;
+
+    *connected = (struct canned_link){{NULL, -1}, -1};
+    assert_int_equal(init(NULL, &size, NULL), TSS2_RC_SUCCESS);
+    connected->link.tcti = calloc(1, size);
+    assert_non_null(connected->link.tcti);
+    assert_int_equal(pthread_create(&thread, NULL, canned_accept_run, &accepting), 0);
+    assert_int_equal(init(connected->link.tcti, &size, "bus_type=system"), TSS2_RC_SUCCESS);
+    pthread_join(thread, NULL);
+    assert_true(connected->bus >= 0);
 }

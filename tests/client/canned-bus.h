@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include "fake-daemon.h"
+
 struct canned_bus {
     char directory[32];
     char path[64];    /* of the socket */
@@ -14,9 +16,18 @@ struct canned_bus {
     int listener;
 };
 
-/* Fails the running test if it cannot. */
+/* A context, the daemon's end of its connection, and the bus's end of the one to the bus. */
+struct canned_link {
+    struct fake_link link;
+    int bus;
+};
+
+/* Fail the running test if they cannot. To connect, a thread serves the system bus, whose address
+ * must be in the environment. */
 void canned_bus_start(struct canned_bus *bus);
 void canned_bus_stop(struct canned_bus *bus);
+void canned_bus_connect(const struct canned_bus *bus, TSS2_TCTI_INIT_FUNC init,
+                        struct canned_link *connected);
 
 /* Accepts a client and answers up to its CreateConnection, with what a bus says besides. Returns
  * the bus's end of the client's connection to it, or -1; `*server` is the daemon's end of the

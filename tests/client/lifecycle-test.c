@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,35 +73,6 @@ static size_t count_mappings(void)
     return count;
 }
 
-/* A client's connection to the bus, the bus's end of it, and the daemon's end of what it made. */
-struct bus_link {
-    struct fake_link link;
-    int bus;
-};
-
-static void *bus_link_accept(void *data)
-{
-    struct bus_link *accepted = data;
-
-    accepted->bus = canned_bus_accept(&bus, &accepted->link.server);
-    return NULL;
-}
-
-static void bus_link_open(struct bus_link *opened, TSS2_TCTI_INIT_FUNC init)
-{
-    size_t size = 0;
-    pthread_t thread;
-
-    *opened = (struct bus_link){{NULL, -1}, -1};
-    assert_int_equal(init(NULL, &size, NULL), TSS2_RC_SUCCESS);
-    opened->link.tcti = calloc(1, size);
-    assert_non_null(opened->link.tcti);
-    assert_int_equal(pthread_create(&thread, NULL, bus_link_accept, opened), 0);
-    assert_int_equal(init(opened->link.tcti, &size, "bus_type=system"), TSS2_RC_SUCCESS);
-    pthread_join(thread, NULL);
-    assert_true(opened->bus >= 0);
-}
-
 static void use_socket(const struct library *library)
 {
     struct fake_link link;
@@ -114,9 +84,9 @@ static void use_socket(const struct library *library)
 
 static void use_bus(const struct library *library)
 {
-    struct bus_link opened;
+    struct canned_link opened;
 
-    bus_link_open(&opened, library->init);
+    canned_bus_connect(&bus, library->init, &opened);
     fake_link_exchange(&opened.link, 1);
     fake_link_close(&opened.link);
     close(opened.bus);
@@ -211,12 +181,12 @@ static void test_R45_no_way_in_loads_another_library(void **state)
 {
     size_t objects = count_objects();
     struct library library = load();
-    struct bus_link opened;
+    struct canned_link opened;
 
     (void)state;
     use_socket(&library);
     assert_int_equal(count_objects(), objects + 1);
-    bus_link_open(&opened, library.init);
+    canned_bus_connect(&bus, library.init, &opened);
     assert_int_equal(count_objects(), objects + 1);
     assert_false(loaded("libglib-2.0.so.0"));
     fake_link_close(&opened.link);
@@ -264,11 +234,11 @@ static void test_R47_receiving_has_no_time_limit(void **state)
 static void test_R46_death_over_dbus(void **state)
 {
     struct library library = load();
-    struct bus_link opened;
+    struct canned_link opened;
     pid_t child;
 
     (void)state;
-    bus_link_open(&opened, library.init);
+    canned_bus_connect(&bus, library.init, &opened);
     child = children_start();
     if (child == 0) {
         Tss2_Tcti_SetLocality(opened.link.tcti, 1);

@@ -113,6 +113,32 @@ static void test_lines_in_a_file(void **state)
     rmdir(directory);
 }
 
+/* A program without a standard input: the file is descriptor 0. */
+static void test_a_file_as_descriptor_0(void **state)
+{
+    static const char expected[] = "ERROR:tcti:file.c:12:function() text \n";
+    char directory[] = "/tmp/tcti-logger.XXXXXX", path[64], seen[ROOM] = "";
+    int kept = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3), fd;
+
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof(path), "%s/log", directory);
+    setenv("TSS2_LOGFILE", path, 1);
+    close(STDIN_FILENO);
+    logger_write(LOGGER_ERROR, "file.c", 12, "function", "text");
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    dup2(kept, STDIN_FILENO);
+    close(kept);
+    assert_int_equal(fd, STDIN_FILENO);
+    unsetenv("TSS2_LOGFILE");
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(read(fd, seen, sizeof(seen) - 1), sizeof(expected) - 1);
+    assert_string_equal(seen, expected);
+    close(fd);
+    unlink(path);
+    rmdir(directory);
+}
+
 /* A line is cut where it would be longer than its buffer, and is a line still. */
 static void test_long_lines(void **state)
 {
@@ -162,9 +188,8 @@ static void test_the_threshold(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_where_a_line_goes),
-        cmocka_unit_test(test_lines_in_a_file),
-        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_where_a_line_goes),      cmocka_unit_test(test_lines_in_a_file),
+        cmocka_unit_test(test_a_file_as_descriptor_0), cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_the_threshold),
     };
 
