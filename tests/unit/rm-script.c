@@ -27,6 +27,8 @@ static void fill_facts(struct chip *facts)
         TPM2_CC_HierarchyControl | 1 << TPMA_CC_CHANDLES_SHIFT,
         TPM2_CC_GetTestResult,
         TPM2_CC_SetCommandCodeAuditStatus | 1 << TPMA_CC_CHANDLES_SHIFT,
+        TPM2_CC_HashSequenceStart | TPMA_CC_RHANDLE,
+        TPM2_CC_HMAC_Start | TPMA_CC_RHANDLE,
         TPM2_CC_SetAlgorithmSet,
         TPM2_CC_FieldUpgradeStart,
         TPM2_CC_FieldUpgradeData,
@@ -35,6 +37,8 @@ static void fill_facts(struct chip *facts)
         TPMA_CC_V | 2 << TPMA_CC_CHANDLES_SHIFT | 3,
         TPMA_CC_V | 1 << TPMA_CC_CHANDLES_SHIFT | 4,
         TPMA_CC_V | 2 << TPMA_CC_CHANDLES_SHIFT | TPMA_CC_RHANDLE | 5,
+        TPMA_CC_V | 6,
+        TPMA_CC_V | 1 << TPMA_CC_CHANDLES_SHIFT | TPMA_CC_FLUSHED | 7,
     };
 
     *facts = (struct chip){

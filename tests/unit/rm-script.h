@@ -12,12 +12,14 @@
 #define RM_SCRIPT_SLOTS   3 /* of each kind */
 
 /* Commands without parameters: makes an object; names one object; two; a session; makes an object
- * of two. */
+ * of two; names nothing; ends the object that it names. */
 #define CC_MAKE   UINT32_C(0x20000001)
 #define CC_USE    UINT32_C(0x20000002)
 #define CC_BOTH   UINT32_C(0x20000003)
 #define CC_PEEK   UINT32_C(0x20000004)
 #define CC_DERIVE UINT32_C(0x20000005)
+#define CC_PLAIN  UINT32_C(0x20000006)
+#define CC_FINISH UINT32_C(0x20000007)
 
 struct rm_script {
     struct chip_script chip;
