@@ -60,6 +60,7 @@ static void test_table_finds_what_it_has_and_nothing_else(void **state)
     /* The same number without the vendor bit is another command. */
     assert_int_equal(command_table_find(&table, 0x42), -1);
     assert_int_equal(command_table_find(&empty, TPM2_CC_GetRandom), -1);
+    assert_int_equal(command_table_find(&empty, 0), -1);
 }
 
 static void test_table_keeps_a_command_once_and_its_limit(void **state)
