@@ -198,6 +198,45 @@ static void test_public_areas_are_kept(void **state)
     expect_read(script, one, OBJECT(5), 111);
 }
 
+/* With an authorization the answer bears an HMAC: it is the chip's each time. */
+static void test_answers_to_sessions_are_the_chips(void **state)
+{
+    struct rm_script *script = *state;
+    uint32_t key = rm_script_make(script, 0, OBJECT(5));
+    uint8_t command[HEADER_SIZE + 4 + 4 + 9] = {0};
+    struct exchange *exchange;
+
+    rm_script_end(script);
+    expect_read(script, key, OBJECT(5), 111);
+    header_store(command, TPM2_ST_SESSIONS, sizeof(command), TPM2_CC_ReadPublic);
+    store_be32(command + HEADER_SIZE, key);
+    store_be32(command + HEADER_SIZE + 4, 9);
+    store_be32(command + HEADER_SIZE + 8, TPM2_RS_PW);
+    exchange = chip_script_next(&script->chip);
+    memcpy(exchange->command, command, sizeof(command));
+    store_be32(exchange->command + HEADER_SIZE, OBJECT(5));
+    exchange->command_size = sizeof(command);
+    exchange_answer_code(exchange, TPM2_RC_VALUE);
+    assert_int_equal(rm_script_send(script, 0, command, sizeof(command)), TPM2_RC_VALUE);
+    rm_script_end(script);
+    expect_read_again(script, key, 111);
+}
+
+/* A vendor's command that looks like a query of properties, with an answer like one. */
+static void test_R29_answers_to_other_commands_pass_unmodified(void **state)
+{
+    struct rm_script *script = *state;
+    struct exchange *exchange = expect_query(&script->chip, TPM2_CAP_TPM_PROPERTIES, 1, false,
+                                             WORDS(TPM2_PT_HR_LOADED, 88));
+    uint8_t command[COMMAND_OWN_SIZE];
+
+    store_be32(exchange->command + 6, CC_PLAIN);
+    memcpy(command, exchange->command, sizeof(command));
+    assert_int_equal(rm_script_send(script, 0, command, sizeof(command)), TPM2_RC_SUCCESS);
+    assert_int_equal(load_be32(script->response + CAPABILITY_ITEMS_AT + 4), 88);
+    rm_script_end(script);
+}
+
 /* TPM2_SetCommandCodeAuditStatus with two lists; `size` bytes of it are sent. */
 static void set_audit(struct rm_script *script, const uint32_t set[2], const uint32_t clear[2],
                       size_t size)
@@ -225,6 +264,7 @@ static bool is_audited(const struct rm_script *script, uint32_t code)
     return script->rm->chip.audited[command_table_find(&script->rm->chip.commands, code)];
 }
 
+/* The first command of the table is one of them. */
 static void test_what_is_audited_is_learned(void **state)
 {
     static const uint32_t none[] = {TPM2_CC_HMAC, TPM2_CC_Sign}; /* which this chip has not */
@@ -233,19 +273,20 @@ static void test_what_is_audited_is_learned(void **state)
 
     set_audit(script, (const uint32_t[]){TPM2_CC_HMAC, TPM2_CC_GetRandom}, none, whole);
     assert_true(is_audited(script, TPM2_CC_GetRandom));
-    set_audit(script, (const uint32_t[]){TPM2_CC_ReadPublic, TPM2_CC_Clear},
+    set_audit(script, (const uint32_t[]){TPM2_CC_ReadPublic, TPM2_CC_HierarchyControl},
               (const uint32_t[]){TPM2_CC_GetRandom, TPM2_CC_Startup}, whole);
     assert_true(is_audited(script, TPM2_CC_ReadPublic));
-    assert_true(is_audited(script, TPM2_CC_Clear));
+    assert_true(is_audited(script, TPM2_CC_HierarchyControl));
     assert_false(is_audited(script, TPM2_CC_GetRandom));
     assert_false(is_audited(script, TPM2_CC_Startup));
     /* No more is read than there is. */
-    set_audit(script, none, (const uint32_t[]){TPM2_CC_ReadPublic, TPM2_CC_Clear}, whole - 1);
+    set_audit(script, none, (const uint32_t[]){TPM2_CC_ReadPublic, TPM2_CC_HierarchyControl},
+              whole - 1);
     assert_false(is_audited(script, TPM2_CC_ReadPublic));
-    assert_true(is_audited(script, TPM2_CC_Clear));
-    set_audit(script, none, (const uint32_t[]){TPM2_CC_Clear, TPM2_CC_Clear},
+    assert_true(is_audited(script, TPM2_CC_HierarchyControl));
+    set_audit(script, none, (const uint32_t[]){TPM2_CC_HierarchyControl, TPM2_CC_HierarchyControl},
               HEADER_SIZE + 4 + 2 + 15);
-    assert_true(is_audited(script, TPM2_CC_Clear));
+    assert_true(is_audited(script, TPM2_CC_HierarchyControl));
 }
 
 /* What the client holds is listed, from a handle on, up to a number, and whether there is more. */
@@ -336,7 +377,9 @@ int main(void)
         TEST(test_R28_handles_are_listed_up_to_a_number),
         TEST(test_R29_properties_are_counted_for_the_client),
         TEST(test_R29_what_is_left_is_the_lesser),
+        TEST(test_R29_answers_to_other_commands_pass_unmodified),
         TEST(test_another_firmware_answers_anew),
+        TEST(test_answers_to_sessions_are_the_chips),
         TEST(test_fixed_properties_are_kept),
         TEST(test_kept_answers_are_not_always_given),
         TEST(test_public_areas_are_kept),
