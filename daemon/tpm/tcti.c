@@ -32,7 +32,7 @@ struct tcti {
     struct tcti_waiter waiter;
     int epoll_fd;
     int locality; /* in force */
-    bool polls;   /* epoll_fd has the poll handles */
+    bool polls;   /* while it is open: epoll_fd has the poll handles */
     _Atomic int64_t busy_since;
 };
 
@@ -296,8 +296,6 @@ void tcti_close(struct tcti *tcti)
 {
     if (tcti->context)
         Tss2_TctiLdr_Finalize(&tcti->context);
-    tcti->context = NULL;
-    tcti->polls = false;
 }
 
 bool tcti_is_open(const struct tcti *tcti)

@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -291,9 +292,14 @@ static void test_no_descriptor_is_left_behind(void **state)
 {
     static const struct tcti_waiter nothing = {.fd = -1};
     struct bench *bench = *state;
-    unsigned before = count_descriptors(), open;
-    struct tcti *tcti = tcti_new(&nothing);
+    int input = dup(0);
+    unsigned before = count_descriptors() - 1, open;
+    struct tcti *tcti;
 
+    /* 0 is a descriptor like others. */
+    assert_true(input >= 0);
+    assert_int_equal(close(0), 0);
+    tcti = tcti_new(&nothing);
     assert_non_null(tcti);
     assert_int_equal(tcti_open(tcti, bench->chip.conf), TSS2_RC_SUCCESS);
     open = count_descriptors();
@@ -305,6 +311,12 @@ static void test_no_descriptor_is_left_behind(void **state)
     assert_int_equal(count_descriptors(), open - 1);
     tcti_free(tcti);
     assert_int_equal(count_descriptors(), before);
+    tcti = tcti_new(&nothing);
+    assert_int_equal(fcntl(0, F_GETFD), FD_CLOEXEC);
+    tcti_free(tcti);
+    assert_int_equal(count_descriptors(), before);
+    assert_int_equal(dup2(input, 0), 0);
+    close(input);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
