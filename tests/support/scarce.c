@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -117,10 +118,41 @@ char *scarce_strdup(const char *text)
     return refuse(SCARCE_MEMORY) ? NULL : note(strdup(text));
 }
 
+/* What is looked for in blocks that are freed. */
+static struct {
+    pthread_mutex_t lock;
+    const void *bytes;
+    size_t size;
+    unsigned found;
+} watched = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+unsigned scarce_watch(const void *bytes, size_t size)
+{
+    unsigned found;
+
+    pthread_mutex_lock(&watched.lock);
+    found = watched.found;
+    watched.bytes = bytes;
+    watched.size = size;
+    watched.found = 0;
+    pthread_mutex_unlock(&watched.lock);
+    return found;
+}
+
+static void look_into(void *block)
+{
+    pthread_mutex_lock(&watched.lock);
+    if (watched.bytes && memmem(block, malloc_usable_size(block), watched.bytes, watched.size))
+        watched.found++;
+    pthread_mutex_unlock(&watched.lock);
+}
+
 void scarce_free(void *block)
 {
-    if (block)
+    if (block) {
         atomic_fetch_sub(&held, 1);
+        look_into(block);
+    }
     free(block);
 }
 

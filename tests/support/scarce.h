@@ -26,6 +26,10 @@ unsigned scarce_refused(void);
 /* Heap blocks that were given out and not freed. */
 long scarce_held(void);
 
+/* From now on heap blocks that are freed with these bytes in them are counted; NULL ends that. How
+ * many there were since the last call. */
+unsigned scarce_watch(const void *bytes, size_t size);
+
 /* Calls of accept4() since the start. */
 unsigned scarce_accepts(void);
 

@@ -220,6 +220,9 @@ static void test_session_comes_back(void **state)
     assert_int_equal(rm_script_session(script, SESSION(3))->state, SESSION_EVICTED);
     assert_false(rm_script_session(script, SESSION(1))->pinned);
     rm_script_end(script);
+    /* No context stays in the buffer that it was sent from. */
+    for (size_t i = 0; i < HEADER_SIZE + SCRIPT_CONTEXT; i++)
+        assert_int_equal(script->rm->own_command[i], 0);
 }
 
 static void test_dead_session_is_refused_and_forgotten(void **state)
