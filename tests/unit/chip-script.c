@@ -20,6 +20,8 @@ static int transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *command
     assert_memory_equal(command, now->command, size);
     assert_true(now->size <= capacity);
     memcpy(response, now->response, now->size);
+    for (size_t at = now->size; at + 4 <= capacity; at += 4)
+        store_be32(response + at, now->beyond);
     *response_size = now->size;
     return now->error;
 }
@@ -66,6 +68,7 @@ struct exchange *chip_script_next(struct chip_script *script)
 
     assert_true(script->count++ < CHIP_SCRIPT_MOST);
     memset(exchange, 0, sizeof(*exchange));
+    exchange->beyond = 0xEEEEEEEE;
     return exchange;
 }
 

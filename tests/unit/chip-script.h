@@ -21,6 +21,7 @@ struct exchange {
     int error; /* of transact() */
     uint8_t response[CHIP_MIN_BUFFER];
     size_t size;
+    uint32_t beyond; /* stands behind the answer in the buffer, again and again */
 };
 
 struct chip_script {
