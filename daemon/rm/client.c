@@ -2,8 +2,8 @@
 #include "base/account.h"
 #include "base/log.h"
 #include "base/share.h"
+#include "rm/capacity.h"
 #include "rm/rc.h"
-#include "rm/room.h"
 #include "wire/handle.h"
 
 #include <inttypes.h>
@@ -64,7 +64,7 @@ uint32_t client_check_objects(struct rm_client *client)
 static bool has_share_of_sessions(const struct rm_client *client)
 {
     const struct rm *rm = client->rm;
-    uint32_t room = room_active_sessions(rm), chips = rm->chip.active_sessions;
+    uint32_t room = capacity_active_sessions(rm), chips = rm->chip.active_sessions;
     const struct share share =
         share_of(room < chips ? room : chips, RM_SESSIONS_FOR_ROOT, RM_SESSIONS_FOR_NEWCOMERS);
     struct share_holdings held = {.own = client->user->sessions};
@@ -148,9 +148,9 @@ enum rm_warmth rm_client_warmth(const struct rm_client *client)
         return RM_WARMTH_WARM;
     objects_out += last->made_objects;
     sessions_out += last->made_sessions;
-    if (rm->objects_loaded + objects_out > room_object_slots(rm)
+    if (rm->objects_loaded + objects_out > capacity_object_slots(rm)
         || rm->objects_loaded + objects_out + last->scratch_objects > rm->chip.object_slots
-        || rm->sessions_loaded + sessions_out > room_session_slots(rm))
+        || rm->sessions_loaded + sessions_out > capacity_session_slots(rm))
         return RM_WARMTH_COLD;
     return RM_WARMTH_NONE;
 }

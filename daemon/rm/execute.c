@@ -6,6 +6,7 @@
  */
 #include "rm/answers.h"
 #include "rm/capability.h"
+#include "rm/capacity.h"
 #include "rm/context.h"
 #include "rm/doubt.h"
 #include "rm/presence.h"
@@ -177,7 +178,8 @@ static bool adopt_object(struct rm_client *client, const struct command *command
     }
     if (!handle_is_transient(response->handle) || !presence_loaded(rm, object, response->handle))
         return false;
-    eviction_note_use(&rm->object_eviction, &object->eviction, room_object_slots(rm), rm->clock);
+    eviction_note_use(&rm->object_eviction, &object->eviction, capacity_object_slots(rm),
+                      rm->clock);
     store_be32(response->bytes + RESPONSE_HANDLE_AT, handles_add(&client->handles, object));
     return true;
 }

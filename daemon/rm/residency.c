@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/residency.h"
 
+#include "rm/capacity.h"
 #include "rm/gap.h"
 #include "rm/presence.h"
 #include "rm/rc.h"
@@ -19,13 +20,13 @@ void use_begin(struct rm *rm, struct use *use)
             continue;
         if (!use->objects[i]->pinned)
             eviction_note_use(&rm->object_eviction, &use->objects[i]->eviction,
-                              room_object_slots(rm), rm->clock);
+                              capacity_object_slots(rm), rm->clock);
         use->objects[i]->pinned = true;
     }
     for (unsigned i = 0; i < use->session_count; i++) {
         use->sessions[i]->pinned = true;
         eviction_note_use(&rm->session_eviction, &use->sessions[i]->eviction,
-                          room_session_slots(rm), rm->clock);
+                          capacity_session_slots(rm), rm->clock);
     }
 }
 
@@ -54,7 +55,7 @@ static uint32_t bring_object(struct rm *rm, struct object *object)
 /* Has sessions leave until `stay` more can be loaded and the reserve is free all the same. */
 static void make_session_room(struct rm *rm, uint32_t stay)
 {
-    while (rm->sessions_loaded + stay > room_session_slots(rm)
+    while (rm->sessions_loaded + stay > capacity_session_slots(rm)
            && room_make_session(rm, TRACE_FOR_COMMAND))
         ;
 }
@@ -117,7 +118,7 @@ static bool is_resident(const struct use *use)
  */
 static void make_object_room(struct rm *rm, uint32_t stay, uint32_t scratch)
 {
-    while ((rm->objects_loaded + stay > room_object_slots(rm)
+    while ((rm->objects_loaded + stay > capacity_object_slots(rm)
             || rm->objects_loaded + stay + scratch > rm->chip.object_slots)
            && room_make_object(rm, TRACE_FOR_COMMAND))
         ;
@@ -144,8 +145,8 @@ static uint32_t require_objects(struct rm *rm, struct use *use)
     uint32_t stay = count_loads(use) + use->made_objects, code;
 
     make_object_room(rm, stay, use->scratch_objects);
-    if (rm->objects_loaded + stay > room_object_slots(rm))
-        save_ahead(rm, use, rm->objects_loaded + stay - room_object_slots(rm));
+    if (rm->objects_loaded + stay > capacity_object_slots(rm))
+        save_ahead(rm, use, rm->objects_loaded + stay - capacity_object_slots(rm));
     for (unsigned i = 0; i < COMMAND_MAX_HANDLES; i++) {
         struct object *object = use->objects[i];
 
@@ -207,7 +208,7 @@ static uint32_t require_sessions(struct rm *rm, struct use *use)
 /* The chip tracks so many sessions; others have their part of them. */
 static uint32_t require_active_session(struct rm *rm, const struct use *use)
 {
-    while (use->made_sessions > 0 && rm->session_count >= room_active_sessions(rm)) {
+    while (use->made_sessions > 0 && rm->session_count >= capacity_active_sessions(rm)) {
         if (!room_end_session(rm))
             return rm->lost ? RM_RC_FAILURE : RM_RC_SESSION_HANDLES;
     }
@@ -237,8 +238,8 @@ uint32_t residency_require(struct rm *rm, struct use *use)
 
 bool residency_has_reserve(const struct rm *rm)
 {
-    return rm->objects_loaded <= room_object_slots(rm)
-           && rm->sessions_loaded <= room_session_slots(rm);
+    return rm->objects_loaded <= capacity_object_slots(rm)
+           && rm->sessions_loaded <= capacity_session_slots(rm);
 }
 
 /* Saves an object that has no context, or has one that has leave. */
@@ -253,7 +254,7 @@ bool residency_settle(struct rm *rm)
 {
     struct object *object;
 
-    if (rm->objects_loaded <= room_object_slots(rm))
+    if (rm->objects_loaded <= capacity_object_slots(rm))
         return room_make_session(rm, TRACE_FOR_RESERVE);
     object = room_choose_clean_object(rm);
     if (!object)
@@ -294,7 +295,7 @@ bool residency_idle(struct rm *rm, enum rm_idle_goal goal)
         return true;
     if (gap_refresh_is_due(rm)) {
         /* The session that is refreshed takes a slot meanwhile, which is not the reserve's. */
-        if (rm->sessions_loaded >= room_session_slots(rm)
+        if (rm->sessions_loaded >= capacity_session_slots(rm)
             && room_make_session(rm, TRACE_FOR_REFRESH))
             return true;
         return gap_refresh(rm);

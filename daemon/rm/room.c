@@ -5,28 +5,6 @@
 #include "rm/rc.h"
 #include "rm/swap.h"
 
-static uint32_t less_reserve(uint32_t all, uint32_t reserve)
-{
-    return all > reserve ? all - reserve : 1;
-}
-
-uint32_t room_object_slots(const struct rm *rm)
-{
-    return less_reserve(rm->chip.object_slots, rm->reserve.objects);
-}
-
-uint32_t room_session_slots(const struct rm *rm)
-{
-    return less_reserve(rm->chip.session_slots, rm->reserve.sessions);
-}
-
-uint32_t room_active_sessions(const struct rm *rm)
-{
-    if (rm->reserve.active == 0)
-        return UINT32_MAX;
-    return less_reserve(rm->chip.active_sessions, rm->reserve.active);
-}
-
 bool room_is_garbage(const struct object *object)
 {
     return object->references == 0 && blob_empty(&object->saved);

@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Room in the chip's slots: how much there is for the manager, who leaves, and what is done when
- * the chip refuses a command for want of room.
+ * Room in the chip's slots: who leaves, and what is done when the chip refuses a command for want
+ * of room.
  */
 #pragma once
 
 #include "rm/state.h"
-
-/* Slots that objects and sessions may take between commands: what the chip has, less the reserve.
- * At least one of each. */
-uint32_t room_object_slots(const struct rm *rm);
-uint32_t room_session_slots(const struct rm *rm);
-
-/* Sessions, loaded and saved, that the chip may track for the manager; at least one. Without a
- * reserve of them there is no bound but the chip's own refusal. */
-uint32_t room_active_sessions(const struct rm *rm);
 
 /* Nobody can name the object again, by handle or by context. */
 bool room_is_garbage(const struct object *object);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/session.h"
 
-#include "rm/room.h"
+#include "rm/capacity.h"
 #include "wire/handle.h"
 #include "wire/tpms-context.h"
 
@@ -86,7 +86,8 @@ void session_start(struct rm *rm, struct session *session, uint32_t handle, stru
     list_insert_before(&rm->sessions, &session->link);
     ledger_add(rm->ledger, handle);
     session_set_owner(session, owner);
-    eviction_note_use(&rm->session_eviction, &session->eviction, room_session_slots(rm), rm->clock);
+    eviction_note_use(&rm->session_eviction, &session->eviction, capacity_session_slots(rm),
+                      rm->clock);
 }
 
 /* Gives back what the session is charged for now. */

@@ -2,6 +2,7 @@
 /* How room is made in the chip, command by command: before it must refuse, when it does, for the
  * reserve, and while it is idle. */
 #include "rm-script.h"
+#include "rm/capacity.h"
 #include "rm/rc.h"
 #include "rm/residency.h"
 #include "rm/room.h"
@@ -403,7 +404,7 @@ static void test_R63_sessions_of_others(void **state)
     struct rm_script *script = *state;
 
     set_reserve(script, 0, 0, 62);
-    assert_int_equal(room_active_sessions(script->rm), 2);
+    assert_int_equal(capacity_active_sessions(script->rm), 2);
     rm_script_start(script, 0, SESSION(1));
     rm_script_save(script, 0, SESSION(1), SAVED(1, 20));
     rm_script_start(script, 1, SESSION(2));
@@ -421,11 +422,11 @@ static void test_R63_sessions_of_others(void **state)
     assert_int_equal(script->rm->session_count, 2);
 
     set_reserve(script, 0, 0, 64);
-    assert_int_equal(room_active_sessions(script->rm), 1);
+    assert_int_equal(capacity_active_sessions(script->rm), 1);
     set_reserve(script, 0, 0, 63);
-    assert_int_equal(room_active_sessions(script->rm), 1);
+    assert_int_equal(capacity_active_sessions(script->rm), 1);
     set_reserve(script, 0, 0, 0);
-    assert_int_equal(room_active_sessions(script->rm), UINT32_MAX);
+    assert_int_equal(capacity_active_sessions(script->rm), UINT32_MAX);
     rm_script_end(script);
 }
 
