@@ -22,7 +22,7 @@ struct options_number {
     const char *what, *standard_text;
 };
 
-#define OPTIONS_AT(member) offsetof(struct options, member)
+#define OPTIONS_AT(member) offsetof(struct options_limits, member)
 
 /* All the limits that the daemon has. */
 static const struct options_number options_numbers[] = {
@@ -79,15 +79,15 @@ static bool options_number(const struct options_number *number, const char *stri
 static bool options_limits(struct options *options, const struct options_raw *raw, char **text)
 {
     for (size_t i = 0; i < OPTIONS_NUMBERS; i++) {
-        unsigned *value = (unsigned *)(void *)((char *)options + options_numbers[i].at);
+        unsigned *value = (unsigned *)(void *)((char *)&options->limits + options_numbers[i].at);
 
         if (!options_number(&options_numbers[i], raw->numbers[i], value, "", text))
             return false;
         /* What one connection may have, its user may have, unless it was said otherwise. */
-        if (value == &options->max_sessions_per_user && !raw->numbers[i])
-            *value = MAX(*value, options->max_sessions);
-        if (value == &options->max_connections_per_user && !raw->numbers[i])
-            *value = options->max_connections;
+        if (value == &options->limits.max_sessions_per_user && !raw->numbers[i])
+            *value = MAX(*value, options->limits.max_sessions);
+        if (value == &options->limits.max_connections_per_user && !raw->numbers[i])
+            *value = options->limits.max_connections;
     }
     return true;
 }
@@ -279,9 +279,9 @@ static void options_add_numbers(GOptionContext *context, struct options_raw *raw
     g_option_context_add_main_entries(context, entries, NULL);
 }
 
-static GOptionContext *options_context(struct options_raw *raw)
+/* The TPM, where clients come, and the log. */
+static void options_add_places(GOptionContext *context, struct options_raw *raw)
 {
-    GOptionContext *context = g_option_context_new("- TPM 2.0 access broker and resource manager");
     const GOptionEntry entries[] = {
         {"tcti", 't', 0, G_OPTION_ARG_STRING, &raw->tcti,
          "The TPM, as NAME:CONF of a TCTI library (default " OPTIONS_TCTI ")", "CONF"},
@@ -298,6 +298,15 @@ static GOptionContext *options_context(struct options_raw *raw)
          "stdout|syslog"},
         {"flush-all", 'f', 0, G_OPTION_ARG_NONE, &raw->flush_all,
          "Flush the TPM's sessions at the start, not only its objects", NULL},
+        G_OPTION_ENTRY_NULL,
+    };
+
+    g_option_context_add_main_entries(context, entries, NULL);
+}
+
+static void options_add_others(GOptionContext *context, struct options_raw *raw)
+{
+    const GOptionEntry entries[] = {
         {"guests", 0, 0, G_OPTION_ARG_STRING, &raw->guests,
          "How users who are no members of the socket's group share (default together)",
          "together|apart"},
@@ -322,8 +331,16 @@ static GOptionContext *options_context(struct options_raw *raw)
         G_OPTION_ENTRY_NULL,
     };
 
-    g_option_context_set_help_enabled(context, FALSE);
     g_option_context_add_main_entries(context, entries, NULL);
+}
+
+static GOptionContext *options_context(struct options_raw *raw)
+{
+    GOptionContext *context = g_option_context_new("- TPM 2.0 access broker and resource manager");
+
+    g_option_context_set_help_enabled(context, FALSE);
+    options_add_places(context, raw);
+    options_add_others(context, raw);
     options_add_numbers(context, raw);
     return context;
 }

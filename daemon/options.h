@@ -17,6 +17,17 @@ struct options_users {
     unsigned count;
 };
 
+/* How many a client or a user may have. */
+struct options_limits {
+    unsigned max_connections; /* in all */
+    unsigned max_connections_per_user;
+    unsigned max_sessions; /* of one connection */
+    unsigned max_sessions_per_user;
+    unsigned max_transients; /* of one connection */
+    unsigned max_transients_per_user;
+    unsigned max_abandoned_per_user; /* saved sessions that outlive their connections */
+};
+
 struct options {
     char *tcti;
     char *bus_name;
@@ -27,13 +38,7 @@ struct options {
     enum log_sink logger;
     enum log_level level;
     bool flush_all;
-    unsigned max_connections; /* in all */
-    unsigned max_connections_per_user;
-    unsigned max_sessions; /* of one connection */
-    unsigned max_sessions_per_user;
-    unsigned max_transients; /* of one connection */
-    unsigned max_transients_per_user;
-    unsigned max_abandoned_per_user; /* saved sessions that outlive their connections */
+    struct options_limits limits;
     bool guests_apart; /* each user that the user database does not know has its own account */
     struct options_users high_priority, low_priority;
     struct reserve_rule reserve;

@@ -17,12 +17,12 @@ static void check_accepted(const struct options *options)
     fuzz_must(options->tcti && options->tcti[0], "no TCTI");
     fuzz_must(options->bus_name && strchr(options->bus_name, '.') && options->bus_name[0] != ':',
               "bus name \"%s\"", options->bus_name ? options->bus_name : "");
-    fuzz_must(options->max_connections >= 1 && options->max_connections <= 16384, "%u connections",
-              options->max_connections);
-    fuzz_must(options->max_sessions >= 1 && options->max_sessions <= 64, "%u sessions",
-              options->max_sessions);
-    fuzz_must(options->max_transients >= 1 && options->max_transients <= 1024, "%u objects",
-              options->max_transients);
+    fuzz_must(options->limits.max_connections >= 1 && options->limits.max_connections <= 16384,
+              "%u connections", options->limits.max_connections);
+    fuzz_must(options->limits.max_sessions >= 1 && options->limits.max_sessions <= 64,
+              "%u sessions", options->limits.max_sessions);
+    fuzz_must(options->limits.max_transients >= 1 && options->limits.max_transients <= 1024,
+              "%u objects", options->limits.max_transients);
     fuzz_must(options->reserve.objects <= RESERVE_MOST && options->reserve.sessions <= RESERVE_MOST,
               "a reserve of %u and %u", options->reserve.objects, options->reserve.sessions);
     fuzz_must(options->idle_release_ms >= 0 || options->idle_release_ms == IDLE_NEVER

@@ -41,13 +41,13 @@ static void test_defaults(void **state)
     assert_int_equal(options.logger, LOG_SINK_STDOUT);
     assert_int_equal(options.level, LOG_LEVEL_INFO);
     assert_false(options.flush_all);
-    assert_int_equal(options.max_connections, 1024);
-    assert_int_equal(options.max_sessions, 16);
-    assert_int_equal(options.max_transients, 64);
-    assert_int_equal(options.max_connections_per_user, 1024);
-    assert_int_equal(options.max_sessions_per_user, 48);
-    assert_int_equal(options.max_transients_per_user, 1024);
-    assert_int_equal(options.max_abandoned_per_user, 16);
+    assert_int_equal(options.limits.max_connections, 1024);
+    assert_int_equal(options.limits.max_sessions, 16);
+    assert_int_equal(options.limits.max_transients, 64);
+    assert_int_equal(options.limits.max_connections_per_user, 1024);
+    assert_int_equal(options.limits.max_sessions_per_user, 48);
+    assert_int_equal(options.limits.max_transients_per_user, 1024);
+    assert_int_equal(options.limits.max_abandoned_per_user, 16);
     assert_false(options.no_bus || options.no_socket);
     assert_null(options.socket);
     assert_int_equal(options.high_priority.count + options.low_priority.count, 0);
@@ -76,12 +76,12 @@ static void test_short_options(void **state)
     assert_true(options.show_version);
     assert_string_equal(options.bus_name, "a.b");
     assert_int_equal(options.logger, LOG_SINK_SYSLOG);
-    assert_int_equal(options.max_connections, 10);
+    assert_int_equal(options.limits.max_connections, 10);
     options_clear(&options);
     assert_int_equal(PARSE(&options, &text, "-r", "12", "-g", "/dev/urandom", "-e", "11"),
                      OPTIONS_RUN);
-    assert_int_equal(options.max_transients, 12);
-    assert_int_equal(options.max_sessions, 11);
+    assert_int_equal(options.limits.max_transients, 12);
+    assert_int_equal(options.limits.max_sessions, 11);
     assert_true(options.prng_seed_file);
     options_clear(&options);
 }
@@ -106,9 +106,9 @@ static void test_long_options(void **state)
     assert_int_equal(PARSE(&options, &text, "--max-connections=1", "--max-sessions=2",
                            "--max-transients=3", "--prng-seed-file=x", "--idle-release=4"),
                      OPTIONS_RUN);
-    assert_int_equal(options.max_connections, 1);
-    assert_int_equal(options.max_sessions, 2);
-    assert_int_equal(options.max_transients, 3);
+    assert_int_equal(options.limits.max_connections, 1);
+    assert_int_equal(options.limits.max_sessions, 2);
+    assert_int_equal(options.limits.max_transients, 3);
     assert_int_equal(options.idle_release_ms, 4);
     assert_true(options.prng_seed_file);
     options_clear(&options);
@@ -148,18 +148,18 @@ static void test_R41_totals_per_user(void **state)
                            "--max-sessions-per-user=3", "--max-transients-per-user=4",
                            "--max-abandoned-per-user=0"),
                      OPTIONS_RUN);
-    assert_int_equal(options.max_connections_per_user, 2);
-    assert_int_equal(options.max_sessions_per_user, 3);
-    assert_int_equal(options.max_transients_per_user, 4);
-    assert_int_equal(options.max_abandoned_per_user, 0);
+    assert_int_equal(options.limits.max_connections_per_user, 2);
+    assert_int_equal(options.limits.max_sessions_per_user, 3);
+    assert_int_equal(options.limits.max_transients_per_user, 4);
+    assert_int_equal(options.limits.max_abandoned_per_user, 0);
     options_clear(&options);
     /* What follows from others when it is not said. */
     assert_int_equal(PARSE(&options, &text, "-m", "1", "-e", "64"), OPTIONS_RUN);
-    assert_int_equal(options.max_connections_per_user, 1);
-    assert_int_equal(options.max_sessions_per_user, 64);
+    assert_int_equal(options.limits.max_connections_per_user, 1);
+    assert_int_equal(options.limits.max_sessions_per_user, 64);
     options_clear(&options);
     assert_int_equal(PARSE(&options, &text, "-e", "64", "--max-sessions-per-user=5"), OPTIONS_RUN);
-    assert_int_equal(options.max_sessions_per_user, 5);
+    assert_int_equal(options.limits.max_sessions_per_user, 5);
     options_clear(&options);
 }
 
