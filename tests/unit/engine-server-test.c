@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the engine's thread does, on the test's own thread: it takes a TPM over that another thread
+ * plays, and is told what to do from inside of its own events.
+ */
+#include "engine/server.h"
+
+#include "base/log.h"
+#include "engine-chip.h"
+#include "fake-sys.h"
+#include "rm/rc.h"
+#include "wire/header.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <tss2/tss2_tcti.h>
+#include <tss2/tss2_tpm2_types.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define STOP_MS 15000
+
+struct theatre {
+    struct server server;
+    struct server_config config;
+    struct engine_chip chip;
+    struct fake_sys sys;
+    pthread_t player;
+    atomic_bool over;
+    struct timer act; /* the next thing to do, once the server has come to rest */
+    void (*acts[4])(struct theatre *theatre);
+    unsigned act_number;
+    unsigned ready, failed, heard, gone, suspended;
+    enum tpm_fault fault;
+    int end; /* a client's own */
+};
+
+/* Plays the TPM. */
+static void *play(void *data)
+{
+    struct theatre *theatre = data;
+
+    while (!atomic_load(&theatre->over)) {
+        struct pollfd handle = {theatre->chip.fd, POLLIN, 0};
+
+        if (poll(&handle, 1, 5) != 1 || !engine_chip_has_command(&theatre->chip))
+            continue;
+        engine_chip_take(&theatre->chip);
+        engine_chip_answer(&theatre->chip);
+    }
+    return NULL;
+}
+
+/* Does the next thing, which something that happened has made possible. */
+static void act_soon(struct theatre *theatre)
+{
+    loop_arm(&theatre->server.loop, &theatre->act, 0);
+}
+
+static void act_due(struct timer *timer)
+{
+    struct theatre *theatre = list_entry(timer, struct theatre, act);
+    void (*act)(struct theatre * theatre) = theatre->acts[theatre->act_number++];
+
+    assert_non_null(act);
+    act(theatre);
+}
+
+static void on_ready(void *data)
+{
+    struct theatre *theatre = data;
+
+    theatre->ready++;
+    act_soon(theatre);
+}
+
+static void on_failed(void *data, enum tpm_fault fault, const char *text)
+{
+    struct theatre *theatre = data;
+
+    (void)text;
+    theatre->failed++;
+    theatre->fault = fault;
+    act_soon(theatre);
+}
+
+static void on_heard(void *data, uint64_t id)
+{
+    (void)id;
+    ((struct theatre *)data)->heard++;
+}
+
+static void on_gone(void *data, uint64_t id)
+{
+    struct theatre *theatre = data;
+
+    (void)id;
+    theatre->gone++;
+    act_soon(theatre);
+}
+
+static void on_suspended(void *data)
+{
+    struct theatre *theatre = data;
+
+    theatre->suspended++;
+    act_soon(theatre);
+}
+
+static void on_told(void *data)
+{
+    (void)data;
+}
+
+static int setup(void **state)
+{
+    static struct theatre theatre;
+
+    theatre = (struct theatre){.end = -1};
+    log_threshold = LOG_LEVEL_SILENT;
+    engine_chip_init(&theatre.chip, true);
+    fake_sys_init(&theatre.sys, 7);
+    timer_init(&theatre.act, act_due);
+    theatre.config = (struct server_config){
+        .tpm = {.link = {.conf = theatre.chip.conf, .name = "test", .sys = theatre.sys.path},
+                .limits = {.objects_per_client = 8, .sessions_per_client = 8},
+                .dev = theatre.sys.path,
+                .release_ms = IDLE_NEVER},
+        .newcomers = {.max_connections = 0},
+    };
+    *state = &theatre;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct theatre *theatre = *state;
+
+    engine_chip_clear(&theatre->chip);
+    fake_sys_clear(&theatre->sys);
+    if (theatre->end >= 0)
+        close(theatre->end);
+    return 0;
+}
+
+/* Runs the server to its end. */
+static void run(struct theatre *theatre)
+{
+    struct engine_events events = {
+        .ready = on_ready,
+        .failed = on_failed,
+        .client_heard = on_heard,
+        .client_gone = on_gone,
+        .suspended = on_suspended,
+        .data = theatre,
+    };
+
+    assert_int_equal(server_init(&theatre->server, &theatre->config, &events, NULL, on_told, NULL),
+                     0);
+    assert_int_equal(pthread_create(&theatre->player, NULL, play, theatre), 0);
+    server_run(&theatre->server);
+    atomic_store(&theatre->over, true);
+    pthread_join(theatre->player, NULL);
+    assert_int_equal(theatre->server.phase, SERVER_STOPPING);
+    server_reap(&theatre->server);
+    server_clear(&theatre->server);
+}
+
+static void stop(struct theatre *theatre)
+{
+    server_stop(&theatre->server, STOP_MS);
+}
+
+static void test_serves_until_it_is_stopped(void **state)
+{
+    struct theatre *theatre = *state;
+
+    theatre->acts[0] = stop;
+    run(theatre);
+    assert_int_equal(theatre->ready, 1);
+    assert_int_equal(theatre->failed, 0);
+}
+
+/* A client with a command that its own end has sent already. */
+static void connect_client(struct theatre *theatre)
+{
+    uint8_t command[ENGINE_CHIP_RANDOM];
+    struct engine_status status;
+    struct client *client;
+    int pair[2];
+
+    assert_int_equal(theatre->server.phase, SERVER_SERVING);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    theatre->end = pair[1];
+    engine_chip_random(command, 1);
+    assert_int_equal(send(pair[1], command, sizeof(command), 0), sizeof(command));
+    shutdown(pair[1], SHUT_WR);
+    assert_int_equal(newcomers_admit(&theatre->server.newcomers, 1000, pair[0], &client), 0);
+    client->id = 77;
+    server_welcome(&theatre->server, client);
+    server_get_status(&theatre->server, &status);
+    assert_int_equal(status.clients, 1);
+    assert_true(status.tpm_present);
+    assert_int_equal(server_set_locality(&theatre->server, 77, 0), TSS2_RC_SUCCESS);
+    assert_int_equal(server_set_locality(&theatre->server, 77, 1), RM_RC_LOCALITY);
+    assert_int_equal(server_set_locality(&theatre->server, 78, 0), TSS2_TCTI_RC_BAD_SEQUENCE);
+    assert_int_equal(server_cancel(&theatre->server, 78), TSS2_TCTI_RC_BAD_SEQUENCE);
+}
+
+static void test_client_is_served_and_told_of(void **state)
+{
+    struct theatre *theatre = *state;
+    uint8_t answer[HEADER_SIZE];
+
+    theatre->acts[0] = connect_client;
+    theatre->acts[1] = stop;
+    run(theatre);
+    assert_int_equal(theatre->heard, 1);
+    assert_int_equal(theatre->gone, 1);
+    assert_int_equal(recv(theatre->end, answer, sizeof(answer), MSG_WAITALL), HEADER_SIZE);
+    assert_int_equal(header_load(answer).code, TPM2_RC_SUCCESS);
+}
+
+static void suspend(struct theatre *theatre)
+{
+    server_suspend(&theatre->server);
+    assert_int_equal(theatre->server.phase, SERVER_SUSPENDING);
+}
+
+static void resume(struct theatre *theatre)
+{
+    assert_int_equal(theatre->server.phase, SERVER_SUSPENDED);
+    server_resume(&theatre->server);
+    assert_int_equal(theatre->server.phase, SERVER_SERVING);
+    act_soon(theatre);
+}
+
+static void test_suspends_and_resumes(void **state)
+{
+    struct theatre *theatre = *state;
+
+    theatre->acts[0] = suspend;
+    theatre->acts[1] = resume;
+    theatre->acts[2] = stop;
+    run(theatre);
+    assert_int_equal(theatre->suspended, 1);
+}
+
+static void fail_to_sleep(struct theatre *theatre)
+{
+    assert_int_equal(theatre->server.phase, SERVER_FAILED);
+    server_suspend(&theatre->server);
+    assert_int_equal(theatre->suspended, 1);
+    server_resume(&theatre->server);
+    assert_int_equal(theatre->server.phase, SERVER_FAILED);
+}
+
+/* There is nothing that sleep would lose, and whoever waits for that is told. */
+static void test_without_a_tpm_it_waits_to_be_stopped(void **state)
+{
+    struct theatre *theatre = *state;
+
+    theatre->config.tpm.link.conf = "device:/nonexistent";
+    theatre->acts[0] = fail_to_sleep;
+    theatre->acts[1] = stop;
+    run(theatre);
+    assert_int_equal(theatre->failed, 1);
+    assert_int_equal(theatre->fault, TPM_FAULT_ABSENT);
+    assert_int_equal(theatre->ready, 0);
+}
+
+#define SERVER_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SERVER_TEST(test_serves_until_it_is_stopped),
+        SERVER_TEST(test_client_is_served_and_told_of),
+        SERVER_TEST(test_suspends_and_resumes),
+        SERVER_TEST(test_without_a_tpm_it_waits_to_be_stopped),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
