@@ -13,7 +13,7 @@
 
 #define CHIP_SCRIPT_MOST 160
 
-#define EXCHANGE_COMMAND 64
+#define EXCHANGE_COMMAND 96
 
 struct exchange {
     uint8_t command[EXCHANGE_COMMAND];

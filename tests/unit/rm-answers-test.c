@@ -222,6 +222,73 @@ static void test_answers_to_sessions_are_the_chips(void **state)
     expect_read_again(script, key, 111);
 }
 
+/* The same of a query; and another command with the parameters of one. */
+static void test_answers_to_queries_alone_are_kept(void **state)
+{
+    struct rm_script *script = *state;
+    uint8_t command[HEADER_SIZE + 4 + 9 + 12] = {0};
+    struct exchange *exchange;
+
+    expect_asked(script, TPM2_CAP_ALGS, 1, 4, WORDS(7));
+    header_store(command, TPM2_ST_SESSIONS, sizeof(command), TPM2_CC_GetCapability);
+    store_be32(command + HEADER_SIZE, 9);
+    store_be32(command + HEADER_SIZE + 4, TPM2_RS_PW);
+    store_be32(command + HEADER_SIZE + 13, TPM2_CAP_ALGS);
+    store_be32(command + HEADER_SIZE + 17, 1);
+    store_be32(command + HEADER_SIZE + 21, 4);
+    exchange = chip_script_next(&script->chip);
+    memcpy(exchange->command, command, sizeof(command));
+    exchange->command_size = sizeof(command);
+    exchange_answer_code(exchange, TPM2_RC_VALUE);
+    assert_int_equal(rm_script_send(script, 0, command, sizeof(command)), TPM2_RC_VALUE);
+    rm_script_end(script);
+
+    command_build_get_capability(command, TPM2_CAP_ALGS, 1, 4);
+    store_be32(command + 6, CC_PLAIN);
+    exchange = chip_script_next(&script->chip);
+    memcpy(exchange->command, command, COMMAND_OWN_SIZE);
+    exchange->command_size = COMMAND_OWN_SIZE;
+    exchange_answer_code(exchange, TPM2_RC_VALUE);
+    assert_int_equal(rm_script_send(script, 0, command, COMMAND_OWN_SIZE), TPM2_RC_VALUE);
+    rm_script_end(script);
+}
+
+/* Whether the chip is asked for one algorithm from number `from` on. */
+static bool is_asked(struct rm_script *script, unsigned client, uint32_t from)
+{
+    uint8_t command[COMMAND_OWN_SIZE];
+    size_t size = command_build_get_capability(command, TPM2_CAP_ALGS, from, 1);
+    struct exchange *exchange =
+        expect_query(&script->chip, TPM2_CAP_ALGS, from, false, WORDS(from));
+    bool asked;
+
+    exchange->command_size =
+        command_build_get_capability(exchange->command, TPM2_CAP_ALGS, from, 1);
+    assert_int_equal(rm_script_send(script, client, command, size), TPM2_RC_SUCCESS);
+    asked = script->chip.done == 1;
+    script->chip.count = script->chip.done;
+    rm_script_end(script);
+    return asked;
+}
+
+/* Two users have as many answers as there is room for: who asks for more pushes out its own, the
+ * oldest first; a third one pushes out the oldest of all. */
+static void test_R55_whose_kept_answers_leave(void **state)
+{
+    struct rm_script *script = *state;
+
+    for (uint32_t i = 0; i < RM_ANSWERS; i++)
+        assert_true(is_asked(script, i % 2, i));
+    assert_true(is_asked(script, 1, 1000));
+    assert_false(is_asked(script, 0, 0));
+    assert_false(is_asked(script, 0, 3));
+    assert_true(is_asked(script, 0, 1)); /* which pushes out 0 */
+    assert_false(is_asked(script, 0, 2));
+    assert_true(is_asked(script, 2, 2000)); /* pushes out 2 */
+    assert_false(is_asked(script, 0, 3));
+    assert_true(is_asked(script, 2, 2));
+}
+
 /* A vendor's command that looks like a query of properties, with an answer like one. */
 static void test_R29_answers_to_other_commands_pass_unmodified(void **state)
 {
@@ -231,6 +298,14 @@ static void test_R29_answers_to_other_commands_pass_unmodified(void **state)
     uint8_t command[COMMAND_OWN_SIZE];
 
     store_be32(exchange->command + 6, CC_PLAIN);
+    memcpy(command, exchange->command, sizeof(command));
+    assert_int_equal(rm_script_send(script, 0, command, sizeof(command)), TPM2_RC_SUCCESS);
+    assert_int_equal(load_be32(script->response + CAPABILITY_ITEMS_AT + 4), 88);
+    rm_script_end(script);
+    /* Properties of a vendor's, which have other meanings. */
+    exchange = expect_query(&script->chip, TPM2_CAP_VENDOR_PROPERTY, 1, false,
+                            WORDS(TPM2_PT_HR_LOADED, 88));
+    store_be32(exchange->response + CAPABILITY_COUNT_AT, 1);
     memcpy(command, exchange->command, sizeof(command));
     assert_int_equal(rm_script_send(script, 0, command, sizeof(command)), TPM2_RC_SUCCESS);
     assert_int_equal(load_be32(script->response + CAPABILITY_ITEMS_AT + 4), 88);
@@ -355,8 +430,7 @@ static void test_R29_what_is_left_is_the_lesser(void **state)
 {
     static const struct {
         uint32_t client, user, left; /* of the limits, with one object held */
-    } cases[] = {{16, 0, 15}, {16, 16, 15}, {16, 8, 7}, {16, 1, 0},
-                 {4, 8, 3},   {1, 8, 0},    {0, 8, 0}};
+    } cases[] = {{16, 0, 15}, {16, 16, 15}, {16, 8, 7}, {16, 1, 0}, {4, 8, 3}, {1, 8, 0}};
     struct rm_script *script = *state;
 
     rm_script_make(script, 0, OBJECT(5));
@@ -379,6 +453,8 @@ int main(void)
         TEST(test_R29_what_is_left_is_the_lesser),
         TEST(test_R29_answers_to_other_commands_pass_unmodified),
         TEST(test_another_firmware_answers_anew),
+        TEST(test_R55_whose_kept_answers_leave),
+        TEST(test_answers_to_queries_alone_are_kept),
         TEST(test_answers_to_sessions_are_the_chips),
         TEST(test_fixed_properties_are_kept),
         TEST(test_kept_answers_are_not_always_given),

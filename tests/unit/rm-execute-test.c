@@ -342,6 +342,44 @@ static void test_R27_doubts_are_settled_before_the_command(void **state)
     rm_script_end(script);
 }
 
+/* As many handles and sessions as there may be, of a command that ends what it names: nothing is
+ * read past them, whatever comes of it. */
+static void test_R10_greatest_numbers_of_handles_and_sessions(void **state)
+{
+    struct rm_script *script = *state;
+    uint8_t command[HEADER_SIZE + 7 * 4 + 4 + 3 * 9] = {0};
+    const size_t area = HEADER_SIZE + 7 * 4;
+
+    header_store(command, TPM2_ST_SESSIONS, sizeof(command), CC_SEVEN);
+    store_be32(command + area, 3 * 9);
+    for (uint32_t i = 0; i < 7; i++)
+        store_be32(command + HEADER_SIZE + 4 * i, 0x81000000 + i);
+    for (uint32_t i = 0; i < 3; i++)
+        store_be32(command + area + 4 + 9 * i, SESSION(1 + i));
+    for (unsigned round = 0; round < 3; round++) {
+        struct exchange *exchange;
+
+        for (uint32_t i = 0; i < 3; i++)
+            rm_script_start(script, 0, SESSION(1 + i));
+        exchange = chip_script_next(&script->chip);
+        memcpy(exchange->command, command, sizeof(command));
+        exchange->command_size = sizeof(command);
+        exchange->size = HEADER_SIZE + 4 + 3 * 5;
+        header_store(exchange->response, TPM2_ST_SESSIONS, (uint32_t)exchange->size, 0);
+        /* It is lost, is none, or is well. */
+        exchange->error = round == 0 ? -EIO : 0;
+        exchange->response[HEADER_SIZE + 3] = round == 1;
+        assert_int_equal(rm_script_send(script, 0, command, sizeof(command)),
+                         round == 2 ? TPM2_RC_SUCCESS : RM_RC_FAILURE);
+        rm_script_end(script);
+        for (uint32_t i = 0; i < 3; i++)
+            assert_int_equal(rm_script_session(script, SESSION(1 + i)) != NULL, round < 2);
+        rm_script_teardown(state);
+        assert_int_equal(rm_script_setup(state), 0);
+        script = *state;
+    }
+}
+
 /* The tag is the chip's to refuse; it gets no more than a header. */
 static void test_R13_bad_tags_are_the_chips(void **state)
 {
@@ -387,6 +425,7 @@ static void test_R37_sessions_stand_in_the_ledger(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_R10_greatest_numbers_of_handles_and_sessions),
         TEST(test_R13_bad_tags_are_the_chips),
         TEST(test_R14_answers_that_are_not_believed),
         TEST(test_R17_objects_end_by_success),

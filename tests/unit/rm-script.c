@@ -2,6 +2,7 @@
 #include "rm-script.h"
 
 #include "base/log.h"
+#include "rm-invariants.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,6 +39,7 @@ static void fill_facts(struct chip *facts)
         TPMA_CC_V | 1 << TPMA_CC_CHANDLES_SHIFT | 4,
         TPMA_CC_V | 2 << TPMA_CC_CHANDLES_SHIFT | TPMA_CC_RHANDLE | 5,
         TPMA_CC_V | 6,
+        TPMA_CC_V | (uint32_t)7 << TPMA_CC_CHANDLES_SHIFT | TPMA_CC_FLUSHED | 8,
         TPMA_CC_V | 1 << TPMA_CC_CHANDLES_SHIFT | TPMA_CC_FLUSHED | 7,
     };
 
@@ -92,12 +94,16 @@ uint32_t rm_script_send(struct rm_script *script, unsigned client, const uint8_t
                         size_t size)
 {
     uint8_t *copy = malloc(rm_command_capacity(script->rm));
+    const char *wrong;
 
     assert_non_null(copy);
     memcpy(copy, command, size);
     script->size = rm_execute(script->rm, script->clients[client], copy, size, script->response);
     free(copy);
     assert_int_equal(header_load(script->response).size, script->size);
+    wrong = rm_invariants_books(script->rm);
+    if (wrong)
+        fail_msg("%s", wrong);
     return header_load(script->response).code;
 }
 

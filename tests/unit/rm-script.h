@@ -12,7 +12,7 @@
 #define RM_SCRIPT_SLOTS   3 /* of each kind */
 
 /* Commands without parameters: makes an object; names one object; two; a session; makes an object
- * of two; names nothing; ends the object that it names. */
+ * of two; names nothing; ends the object that it names; ends seven. */
 #define CC_MAKE   UINT32_C(0x20000001)
 #define CC_USE    UINT32_C(0x20000002)
 #define CC_BOTH   UINT32_C(0x20000003)
@@ -20,6 +20,7 @@
 #define CC_DERIVE UINT32_C(0x20000005)
 #define CC_PLAIN  UINT32_C(0x20000006)
 #define CC_FINISH UINT32_C(0x20000007)
+#define CC_SEVEN  UINT32_C(0x20000008)
 
 struct rm_script {
     struct chip_script chip;
@@ -38,7 +39,8 @@ int rm_script_teardown(void **state);
 /* The script must have been played to its end. */
 void rm_script_end(struct rm_script *script);
 
-/* Sends a command of a client; the response code. */
+/* Sends a command of a client, after which the books must agree with themselves; the response code.
+ */
 uint32_t rm_script_send(struct rm_script *script, unsigned client, const uint8_t *command,
                         size_t size);
 /* The same, of a command without parameters and with `count` handles. */
