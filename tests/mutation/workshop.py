@@ -64,6 +64,12 @@ def fast_linker():
     return None
 
 
+def is_built(path):
+    """In a build directory, whatever its name."""
+    top = path.split(os.sep, 1)[0]
+    return os.path.isdir(os.path.join(ROOT, top, "meson-private"))
+
+
 class Workshop:
     """`directory` is made when it is not there. Only one run at a time may use it."""
 
@@ -78,7 +84,7 @@ class Workshop:
             sys.exit(f"{self.directory} is in use by another run: name another one with --build")
 
     def copy_tree(self):
-        wanted = set(sources.files(ROOT))
+        wanted = {path for path in sources.files(ROOT) if not is_built(path)}
         for path in set(sources.files(self.tree)) - wanted:
             os.unlink(os.path.join(self.tree, path))
         for path in wanted:

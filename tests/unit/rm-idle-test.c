@@ -25,7 +25,9 @@
 /* One step, which is what the script has. */
 static void expect_step(struct rm_script *script, enum rm_idle_goal goal)
 {
+    script->rm->starved = true; /* by an earlier step */
     assert_true(rm_idle(script->rm, goal));
+    assert_false(rm_starved(script->rm));
     rm_script_end(script);
 }
 
