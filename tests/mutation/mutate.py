@@ -90,6 +90,7 @@ class Trial:
             outcome = processes.run(test.command, test.environment, test.directory,
                                     self.reach.cpu_limit(name))
             if outcome.failure:
+                self.reach.note(mutant.path, name)
                 return f"{name}, {outcome.failure}"
         return None
 
@@ -153,8 +154,7 @@ def main():
     workshop.build_all("sanitized")
     workshop.build_all("counted")
     reach = Reach(workshop)
-    reach.measure()
-    reach.leave_out(chosen.longest)
+    reach.measure(chosen.longest)
     trial = Trial(workshop, reach)
     scores = {}
     try:

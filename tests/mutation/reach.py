@@ -22,6 +22,9 @@ void _exit(int status) { exit(status); }
 # Seconds for a test that nothing is known of yet.
 FIRST_CPU_LIMIT = 1200
 
+# To link a test program anew, about.
+LINK_SECONDS = 0.5
+
 
 def digest(test):
     state = hashlib.sha256(repr(test.command).encode())
@@ -44,8 +47,14 @@ class Reach:
         self.workshop = workshop
         self.path = os.path.join(workshop.directory, "reach.json")
         self.tests = {}
+        self.noticed_path = os.path.join(workshop.directory, "noticed.json")
+        self.noticed = {}
+        if os.path.isfile(self.noticed_path):
+            with open(self.noticed_path, encoding="utf-8") as file:
+                self.noticed = json.load(file)
 
-    def measure(self):
+    def measure(self, longest):
+        """All but tests that take more than `longest` seconds of processor time."""
         kept = {}
         if os.path.isfile(self.path):
             with open(self.path, encoding="utf-8") as file:
@@ -53,7 +62,7 @@ class Reach:
         counted = self.workshop.tests("counted")
         for name, test in self.workshop.tests("sanitized").items():
             state = [digest(test), digest(counted[name])]
-            if kept.get(name, {}).get("state") == state:
+            if name in kept and (kept[name]["state"] == state or kept[name]["cpu"] > longest):
                 self.tests[name] = kept[name]
                 continue
             print(f"measuring {name}", flush=True)
@@ -61,6 +70,7 @@ class Reach:
                                 **self.count(counted[name])}
             with open(self.path, "w", encoding="utf-8") as file:
                 json.dump({**kept, **self.tests}, file)
+        self.tests = {name: test for name, test in self.tests.items() if test["cpu"] <= longest}
 
     def try_test(self, test):
         outcome = processes.run(test.command, test.environment, test.directory, FIRST_CPU_LIMIT)
@@ -106,18 +116,26 @@ class Reach:
                 if line["count"] > 0:
                     found["reached"].setdefault(path, set()).add(line["line_number"])
 
-    def leave_out(self, longest):
-        """Asks only tests that take `longest` seconds of processor time at most from now on."""
-        self.tests = {name: test for name, test in self.tests.items() if test["cpu"] <= longest}
-
     def tests_of(self, path, number):
-        """Names of the tests that reach a line, quickest first and the model last. A line in the
-        middle of a statement may have no count of its own; then it is all tests of the file."""
+        """Names of the tests that reach a line. One in the middle of a statement may have no count of
+        its own; then it is all tests of the file. What has noticed much in this file for its time
+        comes first, and the model last."""
         known = any(number in test["known"].get(path, []) for test in self.tests.values())
         names = [name for name, test in self.tests.items()
                  if (number in test["reached"].get(path, []) if known
                      else test["reached"].get(path))]
-        return sorted(names, key=lambda name: (name == "model", self.tests[name]["cpu"]))
+        return sorted(names, key=lambda name: (name == "model", self.price(path, name)))
+
+    def price(self, path, name):
+        """Seconds, those for linking too, for each mutant that the test noticed so far, and one."""
+        return (LINK_SECONDS + self.tests[name]["cpu"]) / (1 + self.noticed.get(path, {}).get(name, 0))
+
+    def note(self, path, name):
+        """The test has noticed a mutant of this file."""
+        by_name = self.noticed.setdefault(path, {})
+        by_name[name] = by_name.get(name, 0) + 1
+        with open(self.noticed_path, "w", encoding="utf-8") as file:
+            json.dump(self.noticed, file)
 
     def cpu_limit(self, name):
         return cpu_limit(self.tests[name]["cpu"])

@@ -12,9 +12,10 @@ static int transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *command
                     uint8_t *response, size_t capacity, size_t *response_size)
 {
     struct chip_script *script = (struct chip_script *)tpm;
-    const struct exchange *now = &script->exchanges[script->done];
+    struct exchange *now = &script->exchanges[script->done];
 
     assert_true(script->done++ < script->count);
+    now->watched = script->watch ? *script->watch : 0;
     assert_int_equal(locality, 0);
     assert_int_equal(size, now->command_size);
     assert_memory_equal(command, now->command, size);

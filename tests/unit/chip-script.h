@@ -21,13 +21,15 @@ struct exchange {
     int error; /* of transact() */
     uint8_t response[CHIP_MIN_BUFFER];
     size_t size;
-    uint32_t beyond; /* stands behind the answer in the buffer, again and again */
+    uint32_t watched; /* what chip_script.watch led to when the command came */
+    uint32_t beyond;  /* stands behind the answer in the buffer, again and again */
 };
 
 struct chip_script {
     struct rm_tpm tpm;
     struct exchange exchanges[CHIP_SCRIPT_MOST];
     unsigned count, done;
+    const uint32_t *watch;       /* or NULL */
     unsigned backoffs, patience; /* calls of backoff(), and how many of them it agrees to */
 };
 

@@ -118,6 +118,11 @@ static void test_R38_commands_are_remembered(void **state)
     assert_int_equal(last->handles[0], key);
     assert_int_equal(last->handles[1], SESSION(1));
     assert_int_equal(last->made_objects + last->made_sessions + last->scratch_objects, 0);
+    expect_named(script, CC_BOTH, 2, SESSION(1), OBJECT(1), TPM2_RC_SUCCESS);
+    rm_script_name(script, 0, CC_BOTH, 2, SESSION(1), key);
+    assert_int_equal(last->count, 2);
+    assert_int_equal(last->handles[0], key);
+    assert_int_equal(last->handles[1], SESSION(1));
     expect_named(script, CC_BOTH, 2, 0x81000001, 0x81000002, TPM2_RC_SUCCESS);
     rm_script_name(script, 0, CC_BOTH, 2, 0x81000001, 0x81000002);
     assert_int_equal(last->count, 0);
@@ -249,6 +254,31 @@ static void test_R06_session_changes_hands(void **state)
     rm_script_end(script);
 }
 
+/* The session that is saved is none of those that make room for it. */
+static void test_save_that_wants_room(void **state)
+{
+    struct rm_script *script = *state;
+
+    start_some(script, 0, 1, 2);
+    exchange_answer_code(expect_save(script, SESSION(1), SAVED(1, 20)), TPM2_RC_SESSION_MEMORY);
+    expect_save(script, SESSION(2), SAVED(2, 20));
+    expect_save(script, SESSION(1), SAVED(1, 21));
+    assert_int_equal(rm_script_name(script, 0, TPM2_CC_ContextSave, 1, SESSION(1), 0),
+                     TPM2_RC_SUCCESS);
+    assert_int_equal(rm_script_session(script, SESSION(1))->state, SESSION_CLIENT_SAVED);
+    assert_int_equal(rm_script_session(script, SESSION(2))->state, SESSION_EVICTED);
+    assert_false(rm_script_session(script, SESSION(1))->pinned);
+    rm_script_end(script);
+    /* Without room that can be made the client is told, and has its session. */
+    rm_script_start(script, 1, SESSION(3));
+    exchange_answer_code(expect_save(script, SESSION(3), SAVED(3, 22)), TPM2_RC_SESSION_MEMORY);
+    assert_int_equal(rm_script_name(script, 1, TPM2_CC_ContextSave, 1, SESSION(3), 0),
+                     TPM2_RC_SESSION_MEMORY);
+    assert_int_equal(rm_script_session(script, SESSION(3))->state, SESSION_LOADED);
+    assert_false(rm_script_session(script, SESSION(3))->pinned);
+    rm_script_end(script);
+}
+
 /* Its own, to which the limit does not apply: it has it already. */
 static void test_R06_own_session_loads_at_the_limit(void **state)
 {
@@ -293,15 +323,11 @@ static void test_R54_shares_of_sessions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_R06_own_session_loads_at_the_limit),
-        TEST(test_R06_session_changes_hands),
-        TEST(test_R08_what_closed_connections_leave),
-        TEST(test_R16_limits_are_told_once),
-        TEST(test_R38_commands_are_remembered),
-        TEST(test_R38_warmth_of_objects),
-        TEST(test_R38_warmth_of_sessions),
-        TEST(test_R41_limits_of_users),
-        TEST(test_R54_shares_of_sessions),
+        TEST(test_save_that_wants_room),      TEST(test_R06_own_session_loads_at_the_limit),
+        TEST(test_R06_session_changes_hands), TEST(test_R08_what_closed_connections_leave),
+        TEST(test_R16_limits_are_told_once),  TEST(test_R38_commands_are_remembered),
+        TEST(test_R38_warmth_of_objects),     TEST(test_R38_warmth_of_sessions),
+        TEST(test_R41_limits_of_users),       TEST(test_R54_shares_of_sessions),
     };
 
     return cmocka_run_group_tests_name("rm-clients", tests, NULL, NULL);

@@ -173,6 +173,33 @@ static void test_R33_success_of_another_command_ends_failure_mode(void **state)
     rm_script_end(script);
 }
 
+/* In failure mode the chip does not say what it holds, but has answers to those two. */
+static void test_R33_doubts_in_failure_mode(void **state)
+{
+    struct rm_script *script = *state;
+
+    script->rm->suspect = true;
+    for (unsigned i = 0; i < 3; i++) {
+        static const uint32_t codes[] = {TPM2_CC_GetTestResult, TPM2_CC_GetCapability,
+                                         TPM2_CC_GetRandom};
+        bool answered = i < 2;
+
+        exchange_answer_code(
+            expect_query(&script->chip, TPM2_CAP_HANDLES, OBJECT(0), false, NO_WORDS),
+            TPM2_RC_FAILURE);
+        if (answered)
+            expect_named(script, codes[i], 0, 0, 0, TPM2_RC_SUCCESS);
+        assert_int_equal(rm_script_name(script, 0, codes[i], 0, 0, 0),
+                         answered ? TPM2_RC_SUCCESS : RM_RC_FAILURE);
+        assert_true(script->rm->failed);
+        assert_true(script->rm->suspect);
+        rm_script_end(script);
+    }
+    expect_query(&script->chip, TPM2_CAP_HANDLES, OBJECT(0), false, NO_WORDS)->error = -EIO;
+    assert_int_equal(rm_script_name(script, 0, TPM2_CC_GetTestResult, 0, 0, 0), RM_RC_FAILURE);
+    rm_script_end(script);
+}
+
 static void test_R32_chip_that_was_reset_is_started(void **state)
 {
     struct rm_script *script = *state;
@@ -408,6 +435,7 @@ int main(void)
         TEST(test_R32_flush_that_is_not_answered_is_tried_again),
         TEST(test_R32_objects_are_where_the_chip_has_them),
         TEST(test_R32_sessions_are_where_the_chip_has_them),
+        TEST(test_R33_doubts_in_failure_mode),
         TEST(test_R33_failure_mode_ends_when_the_chip_says_so),
         TEST(test_R33_success_of_another_command_ends_failure_mode),
         TEST(test_R34_lost_answer_puts_the_books_in_doubt),

@@ -150,6 +150,39 @@ static void test_R17_objects_end_by_success(void **state)
     assert_int_equal(script->clients[0]->handles.count, 0);
     assert_true(list_empty(&script->rm->objects));
     assert_int_equal(rm_script_name(script, 0, CC_FINISH, 1, handle, 0), RM_RC_HANDLE(0));
+    /* Its context would load, but the handle is gone. */
+    handle = rm_script_make(script, 0, OBJECT(5));
+    expect_save(script, OBJECT(5), KEPT(9));
+    assert_int_equal(rm_script_name(script, 0, TPM2_CC_ContextSave, 1, handle, 0), TPM2_RC_SUCCESS);
+    expect_named(script, CC_FINISH, 1, OBJECT(5), 0, TPM2_RC_SUCCESS);
+    assert_int_equal(rm_script_name(script, 0, CC_FINISH, 1, handle, 0), TPM2_RC_SUCCESS);
+    assert_null(rm_script_object(script, 0, handle));
+    assert_true(list_empty(&script->rm->objects));
+    rm_script_end(script);
+}
+
+/* All that it names, wherever it stands; and the chip gets its own handles for all of it. */
+static void test_R17_everything_that_is_named_ends(void **state)
+{
+    struct rm_script *script = *state;
+    uint32_t first = rm_script_make(script, 0, OBJECT(5)),
+             last = rm_script_make(script, 0, OBJECT(6));
+    uint8_t command[HEADER_SIZE + 7 * 4];
+    struct exchange *exchange = chip_script_next(&script->chip);
+
+    header_store(command, TPM2_ST_NO_SESSIONS, sizeof(command), CC_SEVEN);
+    for (uint32_t i = 0; i < 7; i++)
+        store_be32(command + HEADER_SIZE + 4 * i, 0x40000000 + i);
+    store_be32(command + HEADER_SIZE, first);
+    store_be32(command + HEADER_SIZE + 6 * 4, last);
+    memcpy(exchange->command, command, sizeof(command));
+    exchange->command_size = sizeof(command);
+    store_be32(exchange->command + HEADER_SIZE, OBJECT(5));
+    store_be32(exchange->command + HEADER_SIZE + 6 * 4, OBJECT(6));
+    exchange_answer_code(exchange, TPM2_RC_SUCCESS);
+    assert_int_equal(rm_script_send(script, 0, command, sizeof(command)), TPM2_RC_SUCCESS);
+    assert_int_equal(script->rm->objects_loaded, 0);
+    assert_true(list_empty(&script->rm->objects));
     rm_script_end(script);
 }
 
@@ -403,8 +436,13 @@ static void test_R37_sessions_stand_in_the_ledger(void **state)
 
     ledger_clear(&ledger);
     rm_set_ledger(script->rm, &ledger);
+    script->chip.watch = &ledger.starting;
     rm_script_start(script, 0, SESSION(1));
     rm_script_start(script, 0, SESSION(2));
+    rm_script_make(script, 0, OBJECT(1));
+    assert_int_equal(script->chip.exchanges[0].watched, 1);
+    assert_int_equal(script->chip.exchanges[1].watched, 1);
+    assert_int_equal(script->chip.exchanges[2].watched, 0);
     assert_int_equal(ledger.sessions[0], SESSION(1));
     assert_int_equal(ledger.sessions[1], SESSION(2));
     assert_int_equal(ledger.starting, 0);
@@ -428,6 +466,7 @@ int main(void)
         TEST(test_R10_greatest_numbers_of_handles_and_sessions),
         TEST(test_R13_bad_tags_are_the_chips),
         TEST(test_R14_answers_that_are_not_believed),
+        TEST(test_R17_everything_that_is_named_ends),
         TEST(test_R17_objects_end_by_success),
         TEST(test_R17_objects_that_others_share_stay_theirs),
         TEST(test_R23_failures_end_no_session),
