@@ -5,6 +5,7 @@
 #include "rm/gap.h"
 #include "rm/presence.h"
 #include "rm/rc.h"
+#include "rm/swap.h"
 #include "wire/handle.h"
 #include "wire/tpms-context.h"
 
@@ -261,6 +262,94 @@ static void test_other_refusals_cost_no_session(void **state)
     }
 }
 
+/* What the chip gives for a session's context must be one of that session. */
+static void test_contexts_of_other_things_are_not_taken(void **state)
+{
+    static const struct script_context contexts[] = {
+        {20, SESSION(2), 0x40000007},
+        {20, OBJECT(1), 0x40000007},
+        {20, UINT32_C(0x04000001), 0x40000007},
+        {20, SESSION(1), 0x40000007},
+    };
+    struct rm_script *script = *state;
+    const struct session *session;
+
+    rm_script_start(script, 0, SESSION(1));
+    session = rm_script_session(script, SESSION(1));
+    for (size_t i = 0; i < sizeof(contexts) / sizeof(contexts[0]); i++) {
+        struct exchange *exchange = expect_save(script, SESSION(1), &contexts[i]);
+
+        exchange->response[HEADER_SIZE + 17] += i == 3; /* the size of its blob */
+        assert_int_equal(rm_script_name(script, 0, TPM2_CC_ContextSave, 1, SESSION(1), 0),
+                         RM_RC_FAILURE);
+        assert_true(session->loaded);
+        assert_true(blob_empty(&session->saved));
+        assert_true(script->rm->suspect);
+        script->rm->suspect = false;
+        rm_script_end(script);
+    }
+}
+
+/* Nor is every answer to a load one, and it puts the books in doubt. */
+static void test_loads_that_give_something_else(void **state)
+{
+    static const struct {
+        uint32_t handle;
+        size_t size;
+    } cases[] = {{SESSION(7), 4}, {OBJECT(1), 3}, {OBJECT(1), 5}, {OBJECT(1), 0}};
+    struct rm_script *script = *state;
+    uint32_t handles[4];
+
+    fill_objects(script, handles);
+    script->rm->chip.object_slots = 9;
+    rm_script_start(script, 0, SESSION(1));
+    rm_script_save(script, 0, SESSION(1), SAVED(1, 20));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct exchange *exchange = expect_load(script, KEPT(5), cases[i].handle);
+
+        exchange->size = response_build_success(exchange->response, HEADER_SIZE + cases[i].size);
+        assert_int_equal(swap_load_object(script->rm, rm_script_object(script, 0, handles[0])),
+                         RM_RC_FAILURE);
+        assert_true(script->rm->suspect);
+        script->rm->suspect = false;
+        expect_load(script, SAVED(1, 20), SESSION(2 + i));
+        assert_int_equal(swap_load_session(script->rm, rm_script_session(script, SESSION(1))),
+                         RM_RC_FAILURE);
+        assert_true(script->rm->suspect);
+        script->rm->suspect = false;
+        rm_script_end(script);
+    }
+    assert_int_equal(script->rm->objects_loaded, 3);
+    assert_int_equal(script->rm->sessions_loaded, 0);
+}
+
+/* An answer to a save without a context. */
+static void test_saves_that_give_nothing(void **state)
+{
+    struct rm_script *script = *state;
+    uint32_t key = rm_script_make(script, 0, OBJECT(1));
+    struct exchange *exchange = expect_save(script, OBJECT(1), KEPT(5));
+
+    exchange->size = response_build_success(exchange->response, HEADER_SIZE);
+    assert_int_equal(rm_script_name(script, 0, TPM2_CC_ContextSave, 1, key, 0), RM_RC_FAILURE);
+    assert_true(blob_empty(&rm_script_object(script, 0, key)->saved));
+    rm_script_end(script);
+}
+
+/* In failure mode what is in the chip is used as it is; what is not asks whether it is over. */
+static void test_R33_what_is_resident_asks_for_nothing(void **state)
+{
+    struct rm_script *script = *state;
+
+    fill_sessions(script);
+    script->rm->failed = true;
+    expect_named(script, CC_PEEK, 1, SESSION(2), 0, TPM2_RC_FAILURE);
+    assert_int_equal(rm_script_name(script, 0, CC_PEEK, 1, SESSION(2), 0), TPM2_RC_FAILURE);
+    expect_named(script, TPM2_CC_GetTestResult, 0, 0, 0, TPM2_RC_FAILURE);
+    assert_int_equal(rm_script_name(script, 0, CC_PEEK, 1, SESSION(1), 0), TPM2_RC_FAILURE);
+    rm_script_end(script);
+}
+
 /* A context that a reset made void: of what is loaded it is made anew, what is not is gone. */
 static void test_void_contexts_are_dropped(void **state)
 {
@@ -293,8 +382,11 @@ static void test_void_contexts_are_dropped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_R33_what_is_resident_asks_for_nothing),
+        TEST(test_contexts_of_other_things_are_not_taken),
         TEST(test_dead_object_is_refused_and_forgotten),
         TEST(test_dead_session_is_refused_and_forgotten),
+        TEST(test_loads_that_give_something_else),
         TEST(test_other_refusals_cost_no_object),
         TEST(test_other_refusals_cost_no_session),
         TEST(test_refresh_ends_what_is_doomed),
@@ -302,6 +394,7 @@ int main(void)
         TEST(test_refresh_is_of_the_oldest),
         TEST(test_refresh_that_fails),
         TEST(test_saved_session_has_its_number),
+        TEST(test_saves_that_give_nothing),
         TEST(test_session_comes_back),
         TEST(test_void_contexts_are_dropped),
     };

@@ -119,6 +119,27 @@ static void test_R19_the_chip_knows_what_it_dropped(void **state)
     rm_script_end(script);
 }
 
+/* A list without end is cut, at a number that no chip has loaded. */
+static void test_R19_list_of_objects_is_cut(void **state)
+{
+    enum { PAGE = 254, MOST = 1024 };
+    struct rm_script *script = *state;
+    uint32_t last = rm_script_make(script, 0, OBJECT(MOST - 1)),
+             beyond = rm_script_make(script, 0, OBJECT(MOST)), page[PAGE];
+
+    expect_named(script, TPM2_CC_Clear, 1, TPM2_RH_LOCKOUT, 0, TPM2_RC_SUCCESS);
+    for (uint32_t first = 0; first < MOST; first += PAGE) {
+        for (uint32_t i = 0; i < PAGE; i++)
+            page[i] = OBJECT(first + i);
+        expect_query(&script->chip, TPM2_CAP_HANDLES, OBJECT(first), true, page, PAGE);
+    }
+    assert_int_equal(rm_script_name(script, 0, TPM2_CC_Clear, 1, TPM2_RH_LOCKOUT, 0),
+                     TPM2_RC_SUCCESS);
+    assert_non_null(rm_script_object(script, 0, last));
+    assert_null(rm_script_object(script, 0, beyond));
+    rm_script_end(script);
+}
+
 /* Another command, or one that failed, changes nothing. */
 static void test_R19_failures_change_nothing(void **state)
 {
@@ -272,6 +293,7 @@ int main(void)
         TEST(test_R18_contexts_that_are_known),
         TEST(test_R19_contexts_that_depend_on_the_clear_count),
         TEST(test_R19_failures_change_nothing),
+        TEST(test_R19_list_of_objects_is_cut),
         TEST(test_R19_objects_go_with_their_hierarchy),
         TEST(test_R19_the_chip_knows_what_it_dropped),
         TEST(test_contexts_of_objects),
