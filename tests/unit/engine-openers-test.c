@@ -49,6 +49,8 @@ static void test_R64_who_was_assumed_may_have_company(void **state)
     openers_begin(&openers, START);
     openers_closed(&openers, START + 1);
     assert_ends(&openers, START + 1 + OPENERS_DOUBT_MS);
+    /* Nor is this doubt there before it began. */
+    assert_false(openers_any(&openers, START));
 }
 
 static void test_R64_as_many_leave_as_came(void **state)
@@ -146,6 +148,20 @@ static void test_R64_what_was_missed_is_in_doubt(void **state)
     assert_ends(&openers, START + 7 * OPENERS_DOUBT_MS);
 }
 
+/* More than can be counted are as many as can. */
+static void test_R64_nobody_overflows_the_count(void **state)
+{
+    struct openers openers = quiet_openers();
+
+    (void)state;
+    openers.count = UINT32_MAX - 1;
+    openers_opened(&openers, START);
+    openers_opened(&openers, START);
+    assert_int_equal(openers.count, UINT32_MAX);
+    openers_closed(&openers, START);
+    assert_true(openers_any(&openers, START));
+}
+
 static void test_R64_watched_anew_is_as_before(void **state)
 {
     struct openers openers = quiet_openers();
@@ -169,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_R64_unseen_opener_is_found_out_by_its_use),
         cmocka_unit_test(test_R64_opener_without_a_sign_is_forgotten_at_last),
         cmocka_unit_test(test_R64_what_was_missed_is_in_doubt),
+        cmocka_unit_test(test_R64_nobody_overflows_the_count),
         cmocka_unit_test(test_R64_watched_anew_is_as_before),
     };
 
