@@ -86,8 +86,10 @@ static TSS2_RC fake_connect(const char *conf, TSS2_TCTI_INIT_FUNC init,
 
     *link = (struct fake_link){NULL, -1};
     assert_int_equal(init(NULL, &size, NULL), TSS2_RC_SUCCESS);
-    link->tcti = calloc(1, size);
+    link->tcti = malloc(size);
     assert_non_null(link->tcti);
+    /* Whoever has the memory has used it before. */
+    memset(link->tcti, 0xA5, size);
     assert_int_equal(pthread_create(&thread, NULL, fake_accept_run, accepting), 0);
     rc = init(link->tcti, &size, conf);
     pthread_join(thread, NULL);

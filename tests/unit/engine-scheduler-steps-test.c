@@ -192,6 +192,8 @@ static void test_the_head_goes_first_without_a_cost(void **state)
     add(0, 1000);
     add(1, 1001);
     assert_null(scheduler_unrated(&scheduler));
+    /* Of who has nothing to run no cost is known. */
+    scheduler_rate(&scheduler, &ones[0].turn, 9 * MS);
     scheduler_ready(&scheduler, &ones[0].turn);
     /* Nobody else waits. */
     assert_null(scheduler_unrated(&scheduler));
@@ -522,10 +524,15 @@ static void test_leaving_in_the_middle_of_a_turn(void **state)
     assert_ptr_equal(scheduler_pick(&scheduler), &ones[1].turn);
     assert_ptr_equal(scheduler.turn.passed, &ones[0].turn);
     user = user_of(1);
+    add(2, 1002);
+    scheduler_remove(&scheduler, &ones[2].turn);
+    assert_ptr_equal(scheduler.turn.client, &ones[1].turn);
+    assert_ptr_equal(scheduler.turn.passed, &ones[0].turn);
     scheduler_remove(&scheduler, &ones[0].turn);
+    assert_ptr_equal(scheduler.turn.client, &ones[1].turn);
+    assert_null(scheduler.turn.passed);
     scheduler_remove(&scheduler, &ones[1].turn);
     assert_null(scheduler.turn.client);
-    assert_null(scheduler.turn.passed);
     assert_ptr_equal(scheduler.turn.user, user);
     scheduler_charge(&scheduler, 10 * MS);
     /* It is remembered for what it used of the lane, and for its time; the other one is not. */
