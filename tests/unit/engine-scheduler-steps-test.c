@@ -242,7 +242,10 @@ static void test_R50_the_heads_wait_is_exact(void **state)
     ask(1, 10 * MS);
     expect_express(1, 10 * MS);
     ask(1, 1);
+    add(2, 1002);
+    ask(2, 0);
     expect_fair(0, 400 * MS);
+    expect_express(2, 0);
     expect_fair(1, 1000 * MS);
     ask(0, 1000 * MS);
     ask(1, 20 * MS);
@@ -267,7 +270,7 @@ static void test_R50_savings_are_exact(void **state)
     expect_fair(0, 20 * MS);
     assert_int_equal(savings_of(1), most - 50 * (int64_t)MS);
     ask(0, 4000 * MS);
-    ask(1, 50 * MS + 1);
+    ask(1, 60 * MS);
     expect_fair(0, 10 * MS);
     ask(0, 4000 * MS);
     expect_express(1, 60 * MS);
@@ -398,6 +401,12 @@ static void test_R38_the_bound_of_the_affinity_lane(void **state)
     assert_int_equal(scheduler.affinity.used, 100 * MS);
     assert_true(user_of(1)->virtual_time < user_of(0)->virtual_time);
     expect_fair(1, 0);
+    /* What the lane took before the head began to wait does not lengthen that. */
+    expect_fair(0, 0);
+    scheduler_bill(&scheduler, &ones[1].turn, 100 * MS + 1);
+    ask(0, 200 * MS);
+    ask(1, 50 * MS);
+    expect_affinity(1, 50 * MS);
 }
 
 /* How far ahead of its share the lane takes a user: one part in as many as wait, and one more. */
