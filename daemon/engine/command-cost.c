@@ -194,12 +194,14 @@ static unsigned command_cost_place(uint64_t kind)
 static uint64_t command_cost_creation(const struct command_cost_trait *trait)
 {
     uint64_t bits = trait->size < COMMAND_COST_RSA_BITS ? trait->size : COMMAND_COST_RSA_BITS;
+    uint64_t times =
+        COMMAND_COST_RSA_CREATION * bits * bits / 2048 * bits / 2048 * bits / 2048 / 2048;
 
     if (trait->algorithm != TPM2_ALG_RSA)
         return 1;
-    if (bits <= 1024)
-        return bits == 0 ? COMMAND_COST_RSA_CREATION : 1;
-    return COMMAND_COST_RSA_CREATION * bits * bits / 2048 * bits / 2048 * bits / 2048 / 2048;
+    if (bits == 0)
+        return COMMAND_COST_RSA_CREATION;
+    return times > 1 ? times : 1;
 }
 
 static uint64_t command_cost_usual(uint64_t kind)

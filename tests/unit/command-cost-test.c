@@ -232,6 +232,77 @@ static void test_R60_a_longer_key_is_expected_to_cost_more(void **state)
                 > command_cost_expected(&costs, kind(start_session(TPM2_RH_NULL, TPM2_RH_NULL))));
 }
 
+/* Of all sizes that a template can name. */
+static void test_R60_no_longer_key_is_expected_to_cost_less(void **state)
+{
+    struct command_cost costs = {0};
+    uint64_t before = 1, cost;
+
+    (void)state;
+    for (uint16_t bits = 1; bits < 5000; bits++) {
+        cost = command_cost_expected(&costs, kind(create_sized(TPM2_ALG_RSA, true, bits)));
+        assert_true(cost >= before);
+        before = cost;
+    }
+}
+
+static void test_R60_what_a_key_is_expected_to_cost(void **state)
+{
+    static const struct {
+        uint16_t type, size;
+        uint64_t ms;
+    } cases[] = {
+        {TPM2_ALG_ECC, TPM2_ECC_NIST_P256, 250},
+        {TPM2_ALG_ECC, 0xffff, 250},
+        {TPM2_ALG_KEYEDHASH, 2048, 250},
+        /* A size that is none is one that is not known, and most have this. */
+        {TPM2_ALG_RSA, 0, 2500},
+        {TPM2_ALG_RSA, 1, 250},
+        {TPM2_ALG_RSA, 1024, 250},
+        {TPM2_ALG_RSA, 2048, 2500},
+        {TPM2_ALG_RSA, 3072, 50 * 250},
+        {TPM2_ALG_RSA, 4096, 160 * 250},
+        {TPM2_ALG_RSA, 4097, 160 * 250},
+    };
+    static const uint32_t codes[] = {TPM2_CC_Create, TPM2_CC_CreateLoaded, TPM2_CC_CreatePrimary};
+    struct command_cost costs = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (size_t k = 0; k < sizeof(codes) / sizeof(codes[0]); k++) {
+            struct bytes bytes = create_sized(cases[i].type, true, cases[i].size);
+
+            store_be32(bytes.at + 6, codes[k]);
+            assert_int_equal(command_cost_expected(&costs, kind(bytes)), cases[i].ms * MS);
+        }
+    assert_int_equal(command_cost_expected(&costs, kind(start_session(1, TPM2_RH_NULL))), 150 * MS);
+    assert_int_equal(command_cost_expected(&costs, kind(start_session(TPM2_RH_NULL, TPM2_RH_NULL))),
+                     15 * MS);
+    assert_int_equal(command_cost_expected(&costs, kind(self_test(1))), 500 * MS);
+}
+
+/* What is learned, to the nanosecond. */
+static void test_R60_what_is_learned_is_exact(void **state)
+{
+    struct command_cost costs = {0};
+    uint64_t random = kind(bare(TPM2_CC_GetRandom));
+
+    (void)state;
+    /* The first one is believed, up to three times of what is usual. */
+    command_cost_learn(&costs, random, 30 * MS);
+    assert_int_equal(command_cost_expected(&costs, random), 30 * MS);
+    /* Then a fourth of the way. */
+    command_cost_learn(&costs, random, 10 * MS);
+    assert_int_equal(command_cost_expected(&costs, random), 25 * MS);
+    command_cost_learn(&costs, random, 75 * MS);
+    assert_int_equal(command_cost_expected(&costs, random), 37500000);
+    command_cost_learn(&costs, random, 1000 * MS);
+    assert_int_equal(command_cost_expected(&costs, random), 56250000);
+    costs = (struct command_cost){0};
+    command_cost_learn(&costs, random, 31 * MS);
+    assert_int_equal(command_cost_expected(&costs, random), 30 * MS);
+}
+
 /* A command in which the machine stood still makes no others of its kind expensive. */
 static void test_R60_one_command_does_not_spoil_the_guess(void **state)
 {
@@ -315,6 +386,9 @@ int main(void)
         cmocka_unit_test(test_R60_costs_are_learned_for_each_kind),
         cmocka_unit_test(test_R60_what_makes_a_command_long_is_part_of_its_kind),
         cmocka_unit_test(test_R60_a_longer_key_is_expected_to_cost_more),
+        cmocka_unit_test(test_R60_no_longer_key_is_expected_to_cost_less),
+        cmocka_unit_test(test_R60_what_a_key_is_expected_to_cost),
+        cmocka_unit_test(test_R60_what_is_learned_is_exact),
         cmocka_unit_test(test_R60_one_command_does_not_spoil_the_guess),
         cmocka_unit_test(test_kind_is_that_of_the_algorithm_alone),
         cmocka_unit_test(test_any_bytes_have_a_kind),

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "scheduler-steps.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct scheduler steps_scheduler;
+struct steps_client steps[12];
+
+static enum rm_warmth warmth_of(const struct scheduler_client *turn)
+{
+    return list_entry(turn, struct steps_client, turn)->warmth;
+}
+
+int steps_setup(void **state)
+{
+    (void)state;
+    scheduler_init(&steps_scheduler, warmth_of);
+    memset(steps, 0, sizeof(steps));
+    return 0;
+}
+
+int steps_teardown(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+        scheduler_remove(&steps_scheduler, &steps[i].turn);
+    scheduler_clear(&steps_scheduler);
+    return 0;
+}
+
+void steps_add_as(unsigned index, uint32_t uid, enum scheduler_priority priority)
+{
+    struct scheduler_user *record = scheduler_user_new();
+
+    assert_non_null(record);
+    steps[index].warmth = RM_WARMTH_NONE;
+    scheduler_add(&steps_scheduler, &steps[index].turn, uid, priority, record);
+}
+
+void steps_add(unsigned index, uint32_t uid)
+{
+    steps_add_as(index, uid, SCHEDULER_NORMAL);
+}
+
+void steps_ask(unsigned index, uint64_t expected)
+{
+    scheduler_ready(&steps_scheduler, &steps[index].turn);
+    scheduler_rate(&steps_scheduler, &steps[index].turn, expected);
+}
+
+void steps_expect(unsigned index, enum scheduler_lane lane, uint64_t cost)
+{
+    const struct scheduler_client *picked = scheduler_pick(&steps_scheduler);
+
+    assert_ptr_equal(picked, &steps[index].turn);
+    assert_int_equal(steps_scheduler.turn.lane, lane);
+    scheduler_charge(&steps_scheduler, cost);
+    assert_null(steps_scheduler.turn.user);
+}
+
+void steps_expect_fair(unsigned index, uint64_t cost)
+{
+    steps_expect(index, SCHEDULER_FAIR, cost);
+}
+
+void steps_expect_express(unsigned index, uint64_t cost)
+{
+    steps_expect(index, SCHEDULER_EXPRESS, cost);
+}
+
+void steps_expect_affinity(unsigned index, uint64_t cost)
+{
+    steps_expect(index, SCHEDULER_AFFINITY, cost);
+}
+
+struct scheduler_user *steps_user(unsigned index)
+{
+    return steps[index].turn.user;
+}
