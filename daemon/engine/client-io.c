@@ -204,9 +204,8 @@ const uint8_t *client_io_ahead(struct client_io *io, size_t *have)
     return *have ? in->bytes + in->start : NULL;
 }
 
-void client_io_read_done(struct client_io *io, uint8_t *frame, size_t size)
+void client_io_read_done(uint8_t *frame, size_t size)
 {
-    (void)io;
     explicit_bzero(frame, size);
 }
 

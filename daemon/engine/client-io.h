@@ -60,7 +60,7 @@ enum client_io_status client_io_read(struct client_io *io, uint8_t *buffer, size
 const uint8_t *client_io_ahead(struct client_io *io, size_t *have);
 
 /* Wipes the frame that client_io_read() gave. */
-void client_io_read_done(struct client_io *io, uint8_t *frame, size_t size);
+void client_io_read_done(uint8_t *frame, size_t size);
 
 /* True when the next client_io_read() is likely to find something. */
 bool client_io_readable(const struct client_io *io, size_t capacity);

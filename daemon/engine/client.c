@@ -290,7 +290,7 @@ static uint32_t client_cancel_next(struct client *client)
 
     if (!client_read(client, client->set->scratch, &frame, &size))
         return TSS2_TCTI_RC_BAD_SEQUENCE;
-    client_io_read_done(&client->io, frame, size);
+    client_io_read_done(frame, size);
     log_debug("a command of user %" PRIu32 " is canceled while it waits", client->uid);
     client_answer_code(client, RM_RC_CANCELED);
     if (client->state != CLIENT_CLOSED && !client_io_readable(&client->io, client->set->capacity))

@@ -81,7 +81,7 @@ static bool dispatch_read(struct dispatch *dispatch, struct client *client)
     if (client->io.control && control_frame_is(frame)) {
         control_channel_carry_out(dispatch->channel, client, CLIENT_IO_FRONT, frame,
                                   dispatch->size);
-        client_io_read_done(&client->io, frame, dispatch->size);
+        client_io_read_done(frame, dispatch->size);
         return false;
     }
     dispatch->kind = command_cost_kind(frame, dispatch->size);
@@ -141,7 +141,7 @@ void dispatch_run(struct dispatch *dispatch, struct rm *rm)
     dispatch->client->command = CLIENT_COMMAND_NONE;
     client_answer(dispatch->client, dispatch->response, answer);
     explicit_bzero(dispatch->response, answer);
-    client_io_read_done(&dispatch->client->io, dispatch->command, dispatch->size);
+    client_io_read_done(dispatch->command, dispatch->size);
 }
 
 /* What a user is charged for what it got since `started`. */

@@ -17,7 +17,6 @@
 /* TPM_RC_HANDLE for parameter 1 (0xB01CB). */
 #define RM_RC_PARAMETER_HANDLE RM_RC(TPM2_RC_HANDLE + TPM2_RC_P + TPM2_RC_1)
 #define RM_RC_COMMAND_SIZE     RM_RC(TPM2_RC_COMMAND_SIZE) /* 0xB0142 */
-#define RM_RC_DENIED           RM_RC(TPM2_RC_DISABLED)     /* 0xB0120 */
 #define RM_RC_CANCELED         RM_RC(TPM2_RC_CANCELED)     /* 0xB0909 */
 #define RM_RC_LOCALITY         RM_RC(TPM2_RC_LOCALITY)     /* 0xB0907 */
 #define RM_RC_FAILURE          RM_RC(TPM2_RC_FAILURE)      /* 0xB0101: TPM lost or talks nonsense */

@@ -294,7 +294,6 @@ void resync_after_startup(struct rm *rm)
     uint32_t code;
     bool told;
 
-    rm->resets++;
     rm->suspect = false;
     answers_drop(rm);
     rm->failed = false;

@@ -63,7 +63,6 @@ struct rm {
     bool failed;  /* the TPM is in failure mode: of our own it is only asked whether it still is */
     bool suspect; /* what the chip holds is in doubt; set by doubt_books() */
     bool starved; /* this command, or step of clean-up, had no memory for a context */
-    uint32_t resets;
 
     struct ledger *ledger; /* or NULL */
 

@@ -65,13 +65,6 @@ bool response_parse(struct response *response, const struct command *command, ui
     return at == size;
 }
 
-uint32_t response_code(const uint8_t *bytes, size_t size, uint32_t otherwise)
-{
-    if (size < HEADER_SIZE || header_load(bytes).size != size)
-        return otherwise;
-    return header_load(bytes).code;
-}
-
 size_t response_build_code(uint8_t *out, uint32_t code)
 {
     header_store(out, TPM2_ST_NO_SESSIONS, HEADER_SIZE, code);

@@ -26,9 +26,6 @@ struct response {
 bool response_parse(struct response *response, const struct command *command, uint8_t *bytes,
                     size_t size);
 
-/* The response code of an answer whose header is sane, else `otherwise`. */
-uint32_t response_code(const uint8_t *bytes, size_t size, uint32_t otherwise);
-
 /* Where the response's handle stands. */
 #define RESPONSE_HANDLE_AT HEADER_SIZE
 

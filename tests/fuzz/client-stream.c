@@ -197,7 +197,7 @@ static void run_command(struct world *world, struct peer *peer, uint8_t *frame, 
     world->running = NULL;
     while (rm_settle(world->rm))
         ;
-    client_io_read_done(&peer->io, frame, size);
+    client_io_read_done(frame, size);
     fuzz_must(answer >= HEADER_SIZE && answer <= rm_response_capacity(world->rm)
                   && header_load(world->response).size == answer,
               "an answer of %zu bytes", answer);

@@ -104,7 +104,7 @@ static void expect_frame(struct pair *pair, const uint8_t *bytes, size_t expecte
     assert_int_equal(get(pair, &frame, &size), CLIENT_IO_FRAME);
     assert_int_equal(size, expected);
     assert_memory_equal(frame, bytes, size);
-    client_io_read_done(&pair->io, frame, size);
+    client_io_read_done(frame, size);
 }
 
 static void expect(struct pair *pair, enum client_io_status status)

@@ -123,21 +123,6 @@ static void test_R14_responses_without_sessions(void **state)
     assert_int_equal(response.parameters_size, 0);
 }
 
-static void test_response_code_of_sane_headers_only(void **state)
-{
-    uint8_t bytes[HEADER_SIZE + 1];
-
-    (void)state;
-    for (size_t size = 0; size <= sizeof(bytes); size++) {
-        uint8_t *copy;
-
-        header_store(bytes, TPM2_ST_NO_SESSIONS, HEADER_SIZE, 0x922);
-        copy = wire_exactly(bytes, size);
-        assert_int_equal(response_code(copy, size, 7), size == HEADER_SIZE ? 0x922 : 7);
-        free(copy);
-    }
-}
-
 static void test_built_responses_are_read_back(void **state)
 {
     static const uint8_t random[] = "\x80\x01\0\0\0\x0c\0\0\x01\x7b\0\x08";
@@ -237,7 +222,6 @@ int main(void)
         cmocka_unit_test(test_R14_response_cut_at_every_length),
         cmocka_unit_test(test_R14_every_size_inside_a_response),
         cmocka_unit_test(test_R14_responses_without_sessions),
-        cmocka_unit_test(test_response_code_of_sane_headers_only),
         cmocka_unit_test(test_built_responses_are_read_back),
         cmocka_unit_test(test_context_of_every_length),
         cmocka_unit_test(test_context_of_every_blob_size),
