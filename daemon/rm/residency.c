@@ -66,12 +66,15 @@ uint32_t residency_bring_session(struct rm *rm, struct session *session)
     uint32_t code;
 
     make_session_room(rm, 1);
-    do {
+    /* Room may have been made by a refresh of this very session, which can leave it loaded. */
+    while (!session->loaded) {
         code = swap_load_session(rm, session);
-    } while (code != TPM2_RC_SUCCESS && patience-- > 0 && room_relieve(rm, &code));
-    if (code == TPM2_RC_SUCCESS)
+        if (code != TPM2_RC_SUCCESS && (patience-- == 0 || !room_relieve(rm, &code)))
+            return code;
+    }
+    if (session_can(session, SESSION_EVENT_LOAD))
         session_apply(rm, session, SESSION_EVENT_LOAD);
-    return code;
+    return TPM2_RC_SUCCESS;
 }
 
 /* The chip says that the context is not one of its own (any more): a reset, changed seeds, or a

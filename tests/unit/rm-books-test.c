@@ -226,6 +226,32 @@ static void test_session_comes_back(void **state)
         assert_int_equal(script->rm->own_command[i], 0);
 }
 
+/* Bytes that were loaded once are no good to be handed out again, so that the session must be
+ * loaded. The one that leaves for it is too young for the context gap, so that this one is loaded
+ * and saved anew; but that second save is refused: it is where it was wanted. */
+static void test_session_comes_back_by_a_refresh(void **state)
+{
+    uint8_t load[HEADER_SIZE + SCRIPT_CONTEXT], bytes[SCRIPT_CONTEXT];
+    struct rm_script *script = *state;
+
+    rm_script_start(script, 0, SESSION(1));
+    rm_script_save(script, 0, SESSION(1), SAVED(1, 20));
+    script_context_store(bytes, SAVED(1, 20));
+    assert_int_equal(
+        rm_script_send(script, 0, load, command_build_context_load(load, bytes, sizeof(bytes))),
+        TPM2_RC_SUCCESS);
+    for (uint32_t i = 2; i <= 4; i++)
+        rm_script_start(script, 0, SESSION(i));
+    rm_script_end(script);
+    exchange_answer_code(expect_save(script, SESSION(2), SAVED(2, 21)), TPM2_RC_CONTEXT_GAP);
+    expect_load(script, SAVED(1, 20), SESSION(1));
+    exchange_answer_code(expect_save(script, SESSION(1), SAVED(1, 21)), TPM2_RC_RETRY);
+    rm_script_save(script, 0, SESSION(1), SAVED(1, 22));
+    assert_false(rm_script_session(script, SESSION(1))->loaded);
+    assert_int_equal(script->rm->sessions_loaded, 3);
+    rm_script_end(script);
+}
+
 static void test_dead_session_is_refused_and_forgotten(void **state)
 {
     struct rm_script *script = *state;
@@ -396,6 +422,7 @@ int main(void)
         TEST(test_saved_session_has_its_number),
         TEST(test_saves_that_give_nothing),
         TEST(test_session_comes_back),
+        TEST(test_session_comes_back_by_a_refresh),
         TEST(test_void_contexts_are_dropped),
     };
 
