@@ -26,7 +26,7 @@ void clients_init(struct clients *clients, struct loop *loop, struct scheduler *
     *clients = (struct clients){.loop = loop, .scheduler = scheduler, .admission = admission};
     for (unsigned i = 0; i < CLIENTS_BUCKETS; i++)
         list_init(&clients->by_id[i]);
-    list_init(&clients->visitors);
+    list_init(&clients->without_id);
     list_init(&clients->closed);
 }
 
@@ -65,7 +65,7 @@ void clients_close(struct clients *clients)
 {
     for (unsigned i = 0; i < CLIENTS_BUCKETS; i++)
         clients_close_list(&clients->by_id[i]);
-    clients_close_list(&clients->visitors);
+    clients_close_list(&clients->without_id);
 }
 
 bool clients_reap(struct clients *clients, struct client_end *end)
@@ -193,7 +193,7 @@ void client_open(struct client *client)
 {
     struct clients *clients = client->set;
     struct list *place = client->origin == CLIENT_FROM_SOCKET
-                             ? &clients->visitors
+                             ? &clients->without_id
                              : &clients->by_id[client->id % CLIENTS_BUCKETS];
 
     assert(client->state == CLIENT_ADMITTED);
@@ -328,6 +328,7 @@ bool client_set_locality(struct client *client, uint8_t locality)
 
 bool client_prepare(struct client *client, struct rm *rm)
 {
+    loop_assert_flat(client->set->loop);
     if (!client->rm)
         client->rm = rm_client_new(rm, client->account, client->uid);
     if (client->rm)

@@ -65,11 +65,11 @@ struct clients {
     struct scheduler *scheduler;
     struct admission *admission;
     struct list by_id[CLIENTS_BUCKETS];
-    struct list visitors; /* open clients without an id */
-    struct list closed;   /* clients to free */
-    uint32_t count;       /* of open and draining clients */
-    size_t capacity;      /* bytes of the longest command */
-    uint8_t *scratch;     /* of `capacity` bytes; free to use also while a command runs */
+    struct list without_id; /* open clients from the socket */
+    struct list closed;     /* clients to free */
+    uint32_t count;         /* of open and draining clients */
+    size_t capacity;        /* bytes of the longest command */
+    uint8_t *scratch;       /* of `capacity` bytes; free to use also while a command runs */
 };
 
 /* What a client that was freed leaves to be told. */
@@ -147,5 +147,5 @@ uint32_t client_cancel_waiting(struct client *client);
 bool client_set_locality(struct client *client, uint8_t locality);
 
 /* Makes the resource manager's side of the client, if there is none yet, for its next command.
- * False without memory. */
+ * False without memory. Not inside of a TPM command. */
 bool client_prepare(struct client *client, struct rm *rm);

@@ -31,7 +31,7 @@ static uint32_t control_channel_cancel(const struct control_channel *channel, st
     case CLIENT_COMMAND_CANCELED:
         break;
     case CLIENT_COMMAND_SUBMITTED:
-        return tcti_cancel(channel->tcti);
+        return tpm_link_cancel(channel->link);
     }
     return TSS2_RC_SUCCESS;
 }

@@ -6,12 +6,12 @@
 #pragma once
 
 #include "engine/client.h"
-#include "tpm/tcti.h"
+#include "engine/tpm-link.h"
 
 /* Both are borrowed. */
 struct control_channel {
     struct clients *clients;
-    struct tcti *tcti; /* which runs the submitted command */
+    const struct tpm_link *link; /* to the TPM that runs the submitted command */
 };
 
 /* Carries out control frames that stand before, or right behind, a client's next command: up to

@@ -217,7 +217,7 @@ void engine_stop(struct engine *engine)
 
 bool engine_alive(struct engine *engine)
 {
-    int64_t since = tcti_busy_since(engine->server.managed.link.tcti);
+    int64_t since = tpm_link_busy_since(&engine->server.managed.link);
 
     if (mailbox_raise(&engine->mailbox, MAILBOX_PING))
         return true;

@@ -28,7 +28,7 @@ static void server_waiter_serve(void *data)
     if (server->phase == SERVER_STOPPING && !server->stop_canceled
         && server_cancel_left(server) == 0) {
         server->stop_canceled = true;
-        tcti_cancel(server->managed.link.tcti);
+        tpm_link_cancel(&server->managed.link);
     }
 }
 
@@ -264,7 +264,7 @@ int server_init(struct server *server, const struct server_config *config,
         server_clear(server);
         return error;
     }
-    server->channel = (struct control_channel){&server->clients, server->managed.link.tcti};
+    server->channel = (struct control_channel){&server->clients, &server->managed.link};
     dispatch_init(&server->dispatch, &server->clients, &server->channel);
     server->acceptor.listener = listener;
     return 0;
@@ -298,7 +298,7 @@ uint32_t server_cancel(struct server *server, uint64_t id)
     if (!client)
         return TSS2_TCTI_RC_BAD_SEQUENCE;
     return client->command == CLIENT_COMMAND_NONE ? client_cancel_waiting(client)
-                                                  : tcti_cancel(server->managed.link.tcti);
+                                                  : tpm_link_cancel(&server->managed.link);
 }
 
 uint32_t server_set_locality(struct server *server, uint64_t id, uint8_t locality)

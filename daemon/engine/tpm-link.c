@@ -262,3 +262,13 @@ bool tpm_link_is_open(const struct tpm_link *link)
 {
     return tcti_is_open(link->tcti);
 }
+
+uint32_t tpm_link_cancel(const struct tpm_link *link)
+{
+    return tcti_cancel(link->tcti);
+}
+
+int64_t tpm_link_busy_since(const struct tpm_link *link)
+{
+    return tcti_busy_since(link->tcti);
+}

@@ -74,3 +74,9 @@ struct ledger *tpm_link_ledger(const struct tpm_link *link);
 
 /* True while there is a transport. */
 bool tpm_link_is_open(const struct tpm_link *link);
+
+/* Asks the TPM to cancel the running command, which still gets its answer. A TSS2_RC. */
+uint32_t tpm_link_cancel(const struct tpm_link *link);
+
+/* Since when the TPM has been busy, as tcti_busy_since() says it. Any thread. */
+int64_t tpm_link_busy_since(const struct tpm_link *link);

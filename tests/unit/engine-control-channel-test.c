@@ -15,17 +15,18 @@
 
 struct hall {
     struct crowd crowd;
+    struct tpm_link link; /* without a TPM */
     struct control_channel channel;
 };
 
 static int setup(void **state)
 {
     static struct hall hall;
-    struct tcti_waiter waiter = {.fd = -1};
 
     crowd_init(&hall.crowd, CROWD_CAPACITY);
-    hall.channel = (struct control_channel){&hall.crowd.clients, tcti_new(&waiter)};
-    assert_non_null(hall.channel.tcti);
+    hall.channel = (struct control_channel){&hall.crowd.clients, &hall.link};
+    hall.link.tcti = tcti_new(&(struct tcti_waiter){.fd = -1});
+    assert_non_null(hall.link.tcti);
     *state = &hall;
     return 0;
 }
@@ -35,7 +36,7 @@ static int teardown(void **state)
     struct hall *hall = *state;
 
     crowd_clear(&hall->crowd);
-    tcti_free(hall->channel.tcti);
+    tcti_free(hall->link.tcti);
     return 0;
 }
 

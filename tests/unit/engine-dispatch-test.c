@@ -15,6 +15,7 @@
 struct stage {
     struct rm_world *world;
     struct crowd crowd;
+    struct tpm_link link; /* never taken over: nothing is canceled in it */
     struct control_channel channel;
     struct dispatch dispatch;
 };
@@ -22,11 +23,10 @@ struct stage {
 static int setup(void **state)
 {
     static struct stage stage;
-    struct tcti_waiter waiter = {.fd = -1};
 
     stage.world = rm_world_new(NULL);
     crowd_init(&stage.crowd, rm_command_capacity(stage.world->rm));
-    stage.channel = (struct control_channel){&stage.crowd.clients, tcti_new(&waiter)};
+    stage.channel = (struct control_channel){&stage.crowd.clients, &stage.link};
     dispatch_init(&stage.dispatch, &stage.crowd.clients, &stage.channel);
     assert_true(dispatch_open(&stage.dispatch, stage.world->rm));
     *state = &stage;
@@ -39,7 +39,6 @@ static int teardown(void **state)
 
     crowd_clear(&stage->crowd);
     dispatch_clear(&stage->dispatch);
-    tcti_free(stage->channel.tcti);
     rm_world_free(stage->world);
     return 0;
 }

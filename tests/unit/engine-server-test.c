@@ -38,7 +38,8 @@ struct theatre {
     unsigned act_number;
     unsigned ready, failed, heard, gone, suspended;
     enum tpm_fault fault;
-    int end; /* a client's own */
+    int end;           /* a client's own */
+    bool sleeps_early; /* suspend before it has started */
 };
 
 /* Plays the TPM. */
@@ -77,7 +78,8 @@ static void on_ready(void *data)
     struct theatre *theatre = data;
 
     theatre->ready++;
-    act_soon(theatre);
+    if (theatre->server.phase == SERVER_SERVING)
+        act_soon(theatre);
 }
 
 static void on_failed(void *data, enum tpm_fault fault, const char *text)
@@ -163,6 +165,8 @@ static void run(struct theatre *theatre)
 
     assert_int_equal(server_init(&theatre->server, &theatre->config, &events, NULL, on_told, NULL),
                      0);
+    if (theatre->sleeps_early)
+        server_suspend(&theatre->server);
     assert_int_equal(pthread_create(&theatre->player, NULL, play, theatre), 0);
     server_run(&theatre->server);
     atomic_store(&theatre->over, true);
@@ -252,6 +256,19 @@ static void test_suspends_and_resumes(void **state)
     assert_int_equal(theatre->suspended, 1);
 }
 
+/* What was asked for while the TPM was taken over is done then. */
+static void test_suspends_from_the_start(void **state)
+{
+    struct theatre *theatre = *state;
+
+    theatre->sleeps_early = true;
+    theatre->acts[0] = resume;
+    theatre->acts[1] = stop;
+    run(theatre);
+    assert_int_equal(theatre->ready, 1);
+    assert_int_equal(theatre->suspended, 1);
+}
+
 static void fail_to_sleep(struct theatre *theatre)
 {
     assert_int_equal(theatre->server.phase, SERVER_FAILED);
@@ -283,6 +300,7 @@ int main(void)
         SERVER_TEST(test_serves_until_it_is_stopped),
         SERVER_TEST(test_client_is_served_and_told_of),
         SERVER_TEST(test_suspends_and_resumes),
+        SERVER_TEST(test_suspends_from_the_start),
         SERVER_TEST(test_without_a_tpm_it_waits_to_be_stopped),
     };
 

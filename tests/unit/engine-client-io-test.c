@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Framing of a stream of commands, and a client's socket that gives it in pieces. */
+/* A client's socket, which gives a stream of commands in pieces. */
 #include "engine/client-io.h"
-#include "wire/frame.h"
 #include "wire/header.h"
 
 #include <errno.h>
@@ -20,40 +19,6 @@ static void store(uint8_t *bytes, uint32_t size, uint8_t fill)
 {
     memset(bytes, fill, size);
     header_store(bytes, 0x8001, size, 0x17b);
-}
-
-static void test_R12_frame_sizes(void **state)
-{
-    static const struct {
-        size_t have;
-        uint32_t said;
-        enum frame_state result;
-        size_t size;
-    } cases[] = {
-        {0, 12, FRAME_PARTIAL, HEADER_SIZE},
-        {5, 12, FRAME_PARTIAL, HEADER_SIZE},
-        {5, 0, FRAME_PARTIAL, HEADER_SIZE},
-        {6, 12, FRAME_PARTIAL, 12},
-        {11, 12, FRAME_PARTIAL, 12},
-        {12, 12, FRAME_WHOLE, 12},
-        {40, 12, FRAME_WHOLE, 12},
-        {10, 10, FRAME_WHOLE, 10},
-        {6, 9, FRAME_BAD, HEADER_SIZE},
-        {6, 0, FRAME_BAD, HEADER_SIZE},
-        {MAX, MAX, FRAME_WHOLE, MAX},
-        {6, MAX + 1, FRAME_BAD, HEADER_SIZE},
-        {6, 0xffffffff, FRAME_BAD, HEADER_SIZE},
-    };
-    uint8_t bytes[MAX] = {0};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        size_t size = 0;
-
-        header_store(bytes, 0x8001, cases[i].said, 0x17b);
-        assert_int_equal(frame_look(bytes, cases[i].have, MAX, &size), cases[i].result);
-        assert_int_equal(size, cases[i].size);
-    }
 }
 
 struct pair {
@@ -216,7 +181,6 @@ static void test_R11_response_that_is_not_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_R12_frame_sizes),
         cmocka_unit_test_setup_teardown(test_R11_command_byte_by_byte, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pipelined_commands_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_R12_bad_size_behind_a_good_command, setup, teardown),
