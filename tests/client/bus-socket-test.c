@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "bus-socket.h"
@@ -15,6 +16,32 @@
 #include "fake-daemon.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* With what the next calls of this thread fail, before one does not. */
+static _Thread_local const int *sends_fail, *receives_fail;
+
+static bool fails(const int **errors)
+{
+    if (*errors == NULL || **errors == 0)
+        return false;
+    errno = *(*errors)++;
+    return true;
+}
+
+ssize_t send(int fd, const void *bytes, size_t size, int flags)
+{
+    return fails(&sends_fail) ? -1 : syscall(SYS_sendto, fd, bytes, size, flags, NULL, 0);
+}
+
+ssize_t recv(int fd, void *bytes, size_t size, int flags)
+{
+    return fails(&receives_fail) ? -1 : syscall(SYS_recvfrom, fd, bytes, size, flags, NULL, NULL);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    return fails(&receives_fail) ? -1 : syscall(SYS_recvmsg, fd, message, flags);
+}
 
 /* Says the bus's lines to a client, once that has said all of its own, and then no more. */
 struct lines {
@@ -228,6 +255,39 @@ static void test_receiving_ends(void **state)
     close(ends[0]);
 }
 
+/* A signal, and a wait that was for nothing, are no failure. */
+static void test_what_is_tried_again(void **state)
+{
+    static const int again[] = {EINTR, EAGAIN, EINTR, 0}, broken[] = {EINTR, EIO, 0};
+    static const char good[] = "DATA\r\nOK 0123\r\nAGREE_UNIX_FD\r\n";
+    struct bus_socket_fds taken = {0};
+    uint8_t bytes[8];
+    size_t done;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    sends_fail = again;
+    assert_int_equal(bus_socket_send(ends[1], "abc", 3, DEADLINE_NEVER), 0);
+    assert_int_equal(*sends_fail, 0);
+    receives_fail = again;
+    assert_int_equal(bus_socket_receive(ends[0], bytes, 3, &done, &taken, DEADLINE_NEVER), 0);
+    assert_memory_equal(bytes, "abc", 3);
+    assert_int_equal(*receives_fail, 0);
+    assert_int_equal(recv(ends[0], bytes, sizeof(bytes), MSG_DONTWAIT), -1);
+    sends_fail = broken;
+    assert_int_equal(bus_socket_send(ends[1], "abc", 3, DEADLINE_NEVER), -EIO);
+    assert_int_equal(bus_socket_send(ends[1], "abc", 3, DEADLINE_NEVER), 0);
+    receives_fail = broken;
+    assert_int_equal(bus_socket_receive(ends[0], bytes, 3, &done, &taken, DEADLINE_NEVER), -EIO);
+    close(ends[0]);
+    close(ends[1]);
+    receives_fail = again;
+    assert_int_equal(hear_lines(good, 100, false), 0);
+    receives_fail = broken;
+    assert_int_equal(hear_lines(good, 100, false), -EIO);
+}
+
 struct sending {
     const uint8_t *bytes;
     size_t size;
@@ -276,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_descriptors_of_several_messages),
         cmocka_unit_test(test_credentials_are_no_descriptors),
         cmocka_unit_test(test_receiving_ends),
+        cmocka_unit_test(test_what_is_tried_again),
         cmocka_unit_test(test_sending_more_than_the_socket_holds),
     };
 

@@ -2,6 +2,7 @@
 /* Newcomers become clients by the account of their user, which a user database tells. */
 #include "engine/newcomers.h"
 
+#include "base/account.h"
 #include "base/log.h"
 #include "user-database.h"
 #include "wire/control-frame.h"
@@ -187,6 +188,26 @@ static void test_patience_ends(void **state)
     assert_false(timer_is_armed(&arrivals->newcomers.patience));
 }
 
+/* One that came later has all of its time. */
+static void test_patience_is_each_ones_own(void **state)
+{
+    struct arrivals *arrivals = *state;
+    struct newcomers *newcomers = &arrivals->newcomers;
+    struct client *first = admit(arrivals, 1000), *second;
+
+    newcomers_welcome(newcomers, first);
+    second = admit(arrivals, 1002);
+    newcomers_welcome(newcomers, second);
+    first->doubted_since -= HOUR_MS;
+    timer_disarm(&newcomers->patience);
+    newcomers->patience.due(&newcomers->patience);
+    assert_int_equal(first->state, CLIENT_OPEN);
+    assert_int_equal(first->account, ACCOUNT_GUESTS);
+    assert_int_equal(second->state, CLIENT_ADMITTED);
+    assert_true(timer_is_armed(&newcomers->patience));
+    assert_in_range(newcomers->patience.pause, 1, HOUR_MS);
+}
+
 static void test_limits_are_those_of_the_account(void **state)
 {
     struct arrivals *arrivals = *state;
@@ -236,6 +257,7 @@ int main(void)
         NEWCOMERS_TEST(test_known_user_is_served_at_once),
         NEWCOMERS_TEST(test_unknown_user_waits_for_the_database),
         NEWCOMERS_TEST(test_patience_ends),
+        NEWCOMERS_TEST(test_patience_is_each_ones_own),
         NEWCOMERS_TEST(test_limits_are_those_of_the_account),
         NEWCOMERS_TEST(test_account_without_room_turns_away),
         NEWCOMERS_TEST(test_closed_to_all_who_wait),
