@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "wire/control-frame.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -136,10 +137,23 @@ static void test_it_may_be_closed_by_a_newcomer(void **state)
         close(porch->visitors[i]);
 }
 
+static unsigned count_fds(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    unsigned count = 0;
+
+    assert_non_null(dir);
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
 /* Of many that come and go at once most are passed over. */
 static void test_R11_who_connects_to_hang_up_is_passed_over(void **state)
 {
     struct porch *porch = *state;
+    unsigned fds = count_fds();
 
     assert_int_equal(acceptor_open(&porch->acceptor), 0);
     for (unsigned i = 0; i < MANY; i++) {
@@ -150,6 +164,7 @@ static void test_R11_who_connects_to_hang_up_is_passed_over(void **state)
     loop_run(&porch->loop, -1, 1);
     assert_in_range(porch->accepted, 2, MANY / 2);
     close(porch->visitors[0]);
+    assert_int_equal(count_fds(), fds);
 }
 
 /* While descriptors are out newcomers wait in the kernel's queue, which wakes nobody. */
@@ -168,6 +183,7 @@ static void test_R42_pause_while_what_it_takes_is_out(void **state)
     loop_run(&porch->loop, -1, 1);
     assert_int_equal(porch->accepted, 0);
     assert_true(timer_is_armed(&porch->acceptor.pause));
+    assert_true(porch->acceptor.warned);
     assert_int_equal(porch->acceptor.watch.mask, 0);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     visit(porch, 1);
