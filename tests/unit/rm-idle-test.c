@@ -193,6 +193,7 @@ static void test_R25_eviction_that_meets_the_gap(void **state)
     rm_script_start(script, 0, SESSION(3));
     exchange_answer_code(expect_save(script, SESSION(3), SAVED(3, 0)), TPM2_RC_VALUE);
     expect_rest(script, RM_IDLE_EMPTY);
+    assert_int_equal(rm_script_session(script, SESSION(3))->state, SESSION_LOADED);
     exchange_answer_code(expect_save(script, SESSION(3), SAVED(3, 0)), TPM2_RC_CONTEXT_GAP);
     exchange_answer_code(expect_load(script, SAVED(1, 21), 0), TPM2_RC_VALUE);
     expect_rest(script, RM_IDLE_EMPTY);
