@@ -72,6 +72,9 @@ static void test_R38_warmth_of_objects(void **state)
     assert_int_equal(rm_client_warmth(client), RM_WARMTH_WARM);
     client->last.count = 0;
     assert_int_equal(rm_client_warmth(client), RM_WARMTH_NONE);
+    /* As much as a command can name. */
+    client->last.count = sizeof(client->last.handles) / sizeof(client->last.handles[0]);
+    assert_int_equal(rm_client_warmth(client), RM_WARMTH_WARM);
 }
 
 static void test_R38_warmth_of_sessions(void **state)
