@@ -173,6 +173,23 @@ static void test_R16_limits_are_told_once(void **state)
     rm_script_end(script);
 }
 
+/* What is taken back is gone, and there is room for more. */
+static void test_handles_that_are_taken_back(void **state)
+{
+    struct rm_script *script = *state;
+    struct handles *handles = &script->clients[0]->handles;
+
+    for (uint32_t i = 0; i < 2; i++)
+        rm_script_make(script, 0, OBJECT(1 + i));
+    handles_clear(script->rm, handles);
+    assert_int_equal(handles->count, 0);
+    assert_int_equal(handles->capacity, 0);
+    assert_null(handles->entries);
+    assert_int_equal(handles->user->objects, 0);
+    assert_int_equal(rm_script_make(script, 0, OBJECT(3)), OBJECT(2));
+    rm_script_end(script);
+}
+
 /* All connections of a user together have a limit of their own, if it is not 0. */
 static void test_R41_limits_of_users(void **state)
 {
@@ -326,11 +343,17 @@ static void test_R54_shares_of_sessions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_save_that_wants_room),      TEST(test_R06_own_session_loads_at_the_limit),
-        TEST(test_R06_session_changes_hands), TEST(test_R08_what_closed_connections_leave),
-        TEST(test_R16_limits_are_told_once),  TEST(test_R38_commands_are_remembered),
-        TEST(test_R38_warmth_of_objects),     TEST(test_R38_warmth_of_sessions),
-        TEST(test_R41_limits_of_users),       TEST(test_R54_shares_of_sessions),
+        TEST(test_R06_own_session_loads_at_the_limit),
+        TEST(test_R06_session_changes_hands),
+        TEST(test_R08_what_closed_connections_leave),
+        TEST(test_R16_limits_are_told_once),
+        TEST(test_R38_commands_are_remembered),
+        TEST(test_R38_warmth_of_objects),
+        TEST(test_R38_warmth_of_sessions),
+        TEST(test_R41_limits_of_users),
+        TEST(test_R54_shares_of_sessions),
+        TEST(test_handles_that_are_taken_back),
+        TEST(test_save_that_wants_room),
     };
 
     return cmocka_run_group_tests_name("rm-clients", tests, NULL, NULL);

@@ -222,6 +222,56 @@ static void test_contexts_of_objects(void **state)
     }
 }
 
+static bool take_context(struct rm_script *script, struct object *object,
+                         const struct script_context *of)
+{
+    uint8_t bytes[SCRIPT_CONTEXT];
+    struct blob context = {0};
+
+    script_context_store(bytes, of);
+    assert_true(blob_set(&context, bytes, sizeof(bytes)));
+    assert_true(object_take_context(script->rm, object, &context));
+    return object_find_content(script->rm, bytes, sizeof(bytes)) == object;
+}
+
+/* An object is found by its last context only. */
+static void test_contexts_that_are_made_anew(void **state)
+{
+    struct rm_script *script = *state;
+    struct list *contents = script->rm->contents;
+    struct object *object = object_new(script->rm);
+
+    assert_true(take_context(script, object, KEPT(5)));
+    assert_false(list_empty(&contents[5]));
+    assert_true(take_context(script, object, KEPT(6)));
+    assert_true(list_empty(&contents[5]));
+    assert_true(take_context(script, object, KEPT(6)));
+    assert_ptr_equal(contents[6].next, &object->content_link);
+    assert_ptr_equal(object->content_link.next, &contents[6]);
+    assert_true(take_context(script, object, KEPT(6 + RM_CONTENT_BUCKETS)));
+    object_free(script->rm, object);
+    assert_true(list_empty(&contents[6]));
+}
+
+/* A context that does not fit into an answer is none: nobody could be given it. */
+static void test_greatest_context_of_an_object(void **state)
+{
+    struct rm_script *script = *state;
+    const size_t most = rm_response_capacity(script->rm) - HEADER_SIZE;
+
+    for (size_t size = most; size <= most + 1; size++) {
+        struct object *object = object_new(script->rm);
+        struct blob context = {calloc(1, size), size};
+
+        assert_non_null(context.bytes);
+        script_context_store(context.bytes, KEPT(5));
+        store_be16(context.bytes + 16, (uint16_t)(size - CONTEXT_HEADER_BYTES));
+        assert_int_equal(object_take_context(script->rm, object, &context), size == most);
+        assert_true(blob_empty(&context));
+        object_free(script->rm, object);
+    }
+}
+
 /* A context whose object is known gives a handle without the chip; another goes to it. */
 static void test_R18_contexts_that_are_known(void **state)
 {
@@ -297,6 +347,8 @@ int main(void)
         TEST(test_R19_objects_go_with_their_hierarchy),
         TEST(test_R19_the_chip_knows_what_it_dropped),
         TEST(test_contexts_of_objects),
+        TEST(test_contexts_that_are_made_anew),
+        TEST(test_greatest_context_of_an_object),
     };
 
     return cmocka_run_group_tests_name("rm-hierarchies", tests, NULL, NULL);
