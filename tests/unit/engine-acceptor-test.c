@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <tss2/tss2_tcti.h>
 #include <unistd.h>
@@ -32,6 +33,28 @@ struct porch {
     bool closes;        /* with the first one */
     int visitors[MANY]; /* their own ends */
 };
+
+/* What the kernel says to the next calls for a newcomer, before it is asked: an errno, or ALWAYS
+ * for one after the other without end; and how often it was called. */
+enum { ALWAYS = -1 };
+static const int *kernel_says;
+static unsigned kernel_called;
+
+int accept4(int fd, struct sockaddr *restrict address, socklen_t *restrict size, int flags)
+{
+    int ends[2];
+
+    kernel_called++;
+    if (!kernel_says || *kernel_says == 0)
+        return (int)syscall(SYS_accept4, fd, address, size, flags);
+    if (*kernel_says == ALWAYS) {
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | flags, 0, ends), 0);
+        close(ends[1]);
+        return ends[0];
+    }
+    errno = *kernel_says++;
+    return -1;
+}
 
 static int porch_accepted(void *data, uint32_t uid, int fd)
 {
@@ -198,6 +221,66 @@ static void test_R42_pause_while_what_it_takes_is_out(void **state)
     close(porch->visitors[1]);
 }
 
+/* How often the queue is looked at: until it is empty, or enough. */
+static void test_R58_the_queue_is_looked_at_no_more_than_it_takes(void **state)
+{
+    static const int always[] = {ALWAYS};
+    struct porch *porch = *state;
+
+    assert_int_equal(acceptor_open(&porch->acceptor), 0);
+    visit(porch, 0);
+    visit(porch, 1);
+    kernel_called = 0;
+    loop_run(&porch->loop, -1, 1);
+    assert_int_equal(porch->accepted, 2);
+    assert_int_equal(kernel_called, 3);
+    visit(porch, 2);
+    kernel_called = 0;
+    kernel_says = always;
+    loop_run(&porch->loop, -1, 1);
+    kernel_says = NULL;
+    /* Those who are gone already are passed over, but for the first few. */
+    assert_int_equal(kernel_called, 2 * LISTENER_BACKLOG);
+    assert_int_equal(porch->accepted, 2 + 16);
+    loop_run(&porch->loop, -1, 1);
+    assert_int_equal(porch->accepted, 2 + 16 + 1);
+    for (unsigned i = 0; i < 3; i++)
+        close(porch->visitors[i]);
+}
+
+/* One that could not be let in and was told so holds up nobody; an error of another kind does. */
+static void test_R42_errors_of_the_queue(void **state)
+{
+    static const int full[] = {EMFILE, 0}, system_full[] = {ENFILE, 0}, broken[] = {ENOMEM, 0};
+    struct porch *porch = *state;
+
+    assert_int_equal(acceptor_open(&porch->acceptor), 0);
+    for (unsigned i = 0; i < 4; i++)
+        visit(porch, i);
+    kernel_says = full;
+    loop_run(&porch->loop, -1, 1);
+    assert_int_equal(porch->accepted, 3);
+    assert_false(timer_is_armed(&porch->acceptor.pause));
+    for (unsigned i = 4; i < 6; i++)
+        visit(porch, i);
+    kernel_says = system_full;
+    loop_run(&porch->loop, -1, 1);
+    assert_int_equal(porch->accepted, 4);
+    assert_false(timer_is_armed(&porch->acceptor.pause));
+    visit(porch, 6);
+    kernel_says = broken;
+    kernel_called = 0;
+    loop_run(&porch->loop, -1, 1);
+    assert_int_equal(kernel_called, 1);
+    assert_int_equal(porch->accepted, 4);
+    assert_true(timer_is_armed(&porch->acceptor.pause));
+    acceptor_close(&porch->acceptor);
+    assert_false(timer_is_armed(&porch->acceptor.pause));
+    kernel_says = NULL;
+    for (unsigned i = 0; i < 7; i++)
+        close(porch->visitors[i]);
+}
+
 static void test_without_a_socket_it_is_open_and_idle(void **state)
 {
     struct porch *porch = *state;
@@ -219,6 +302,8 @@ int main(void)
         ACCEPTOR_TEST(test_it_may_be_closed_by_a_newcomer),
         ACCEPTOR_TEST(test_R11_who_connects_to_hang_up_is_passed_over),
         ACCEPTOR_TEST(test_R42_pause_while_what_it_takes_is_out),
+        ACCEPTOR_TEST(test_R58_the_queue_is_looked_at_no_more_than_it_takes),
+        ACCEPTOR_TEST(test_R42_errors_of_the_queue),
         ACCEPTOR_TEST(test_without_a_socket_it_is_open_and_idle),
     };
 

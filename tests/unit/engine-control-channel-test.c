@@ -89,6 +89,40 @@ static void test_R40_locality_between_commands_only(void **state)
     assert_int_equal(client->locality, 2);
 }
 
+/* TPM 2.0 Library Part 2, "TPMA_LOCALITY". */
+static void test_R40_localities_that_there_are(void **state)
+{
+    static const struct {
+        uint8_t locality;
+        bool exists;
+    } cases[] = {{0, true},  {4, true},   {5, false}, {31, false},
+                 {32, true}, {255, true}, {3, true},  {6, false}};
+    struct hall *hall = *state;
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        crowd_join(&hall->crowd, i, 0, CLIENT_FROM_SOCKET);
+        assert_int_equal(ask(hall, i, CONTROL_FRAME_SET_LOCALITY, cases[i].locality)
+                             != TSS2_TCTI_RC_BAD_VALUE,
+                         cases[i].exists);
+    }
+}
+
+/* A look and each frame cost the user something. */
+static void test_R51_frames_are_billed(void **state)
+{
+    struct hall *hall = *state;
+    struct client *client = crowd_join(&hall->crowd, 0, 1000, CLIENT_FROM_SOCKET);
+    uint64_t before = client->turn.virtual_time;
+
+    control_channel_scan(&hall->channel, client, UINT_MAX);
+    assert_int_equal(client->turn.virtual_time, before + CLIENT_COST_MIN);
+    crowd_put_control(&hall->crowd, 0, CONTROL_FRAME_HELLO, 0);
+    crowd_put_control(&hall->crowd, 0, CONTROL_FRAME_HELLO, 0);
+    crowd_look(&hall->crowd);
+    assert_int_equal(control_channel_scan(&hall->channel, client, UINT_MAX), 2);
+    assert_int_equal(client->turn.virtual_time, before + 4 * CLIENT_COST_MIN);
+}
+
 static void test_R39_cancel_of_what_the_command_is_at(void **state)
 {
     struct hall *hall = *state;
@@ -184,6 +218,8 @@ int main(void)
         CHANNEL_TEST(test_hello_is_welcome),
         CHANNEL_TEST(test_R12_frames_that_do_not_exist),
         CHANNEL_TEST(test_R40_locality_between_commands_only),
+        CHANNEL_TEST(test_R40_localities_that_there_are),
+        CHANNEL_TEST(test_R51_frames_are_billed),
         CHANNEL_TEST(test_R39_cancel_of_what_the_command_is_at),
         CHANNEL_TEST(test_R39_cancel_behind_its_command),
         CHANNEL_TEST(test_bus_clients_have_no_control_channel),

@@ -74,6 +74,9 @@ static void test_command_is_executed_and_answered(void **state)
     assert_int_equal(client->command, CLIENT_COMMAND_NONE);
     assert_int_equal(crowd_get(&stage->crowd, 0), 0);
     assert_int_equal(libtpms_chip_count(stage->world->chip, TPM2_CC_GetRandom), 1);
+    /* Nothing is left of either. */
+    for (unsigned i = 0; i < HEADER_SIZE + 10; i++)
+        assert_int_equal(stage->dispatch.command[i] | stage->dispatch.response[i], 0);
     assert_null(dispatch_begin(&stage->dispatch));
 }
 
@@ -126,6 +129,87 @@ static void test_control_frame_is_a_turn_without_a_command(void **state)
     crowd_look(&stage->crowd);
     assert_null(dispatch_begin(&stage->dispatch));
     assert_int_equal(crowd_get_control(&stage->crowd, 0, CONTROL_FRAME_HELLO), 0);
+    /* And is over then. */
+    crowd_put_random(&stage->crowd, 0);
+    crowd_look(&stage->crowd);
+    assert_non_null(dispatch_begin(&stage->dispatch));
+    assert_false(scheduler_scans(&stage->crowd.scheduler));
+    finish(stage);
+}
+
+/* What is expected of those who wait: a control frame, or not even a header, costs the least. */
+static void test_R60_what_waiting_commands_will_cost(void **state)
+{
+    struct stage *stage = *state;
+    uint64_t least = CLIENT_COST_MIN, usual = 10000000;
+    const uint64_t expected[] = {usual, least, least, usual, usual};
+    struct client *clients[5];
+    uint8_t bytes[HEADER_SIZE];
+
+    for (unsigned i = 0; i < 5; i++)
+        clients[i] = crowd_join(&stage->crowd, i, 1000,
+                                i == 1 || i == 4 ? CLIENT_FROM_SOCKET : CLIENT_FROM_BUS);
+    crowd_put_random(&stage->crowd, 0);
+    crowd_put_control(&stage->crowd, 1, CONTROL_FRAME_HELLO, 0);
+    crowd_put(&stage->crowd, 2, "\x80\x01\0", 3);
+    /* Over the bus there are no control frames. */
+    crowd_put_control(&stage->crowd, 3, CONTROL_FRAME_HELLO, 0);
+    header_store(bytes, TPM2_ST_NO_SESSIONS, sizeof(bytes), TPM2_CC_GetTestResult);
+    crowd_put(&stage->crowd, 4, bytes, sizeof(bytes));
+    crowd_look(&stage->crowd);
+    dispatch_begin(&stage->dispatch);
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(clients[i]->turn.expected, expected[i]);
+    if (stage->dispatch.client) {
+        client_prepare(stage->dispatch.client, stage->world->rm);
+        finish(stage);
+    }
+}
+
+static uint64_t expected_cost(const struct stage *stage, const uint8_t *command, size_t size)
+{
+    return command_cost_expected(&stage->dispatch.costs, command_cost_kind(command, size));
+}
+
+/* A turn of client 0 with these bytes. */
+static void run_bytes(struct stage *stage, const uint8_t *bytes, size_t size)
+{
+    struct client *client;
+
+    crowd_put(&stage->crowd, 0, bytes, size);
+    crowd_look(&stage->crowd);
+    client = dispatch_begin(&stage->dispatch);
+    if (!client)
+        return;
+    client_prepare(client, stage->world->rm);
+    finish(stage);
+}
+
+/* Of commands that the chip has carried out, and of no others. */
+static void test_R60_costs_are_learned_from_what_was_run(void **state)
+{
+    struct stage *stage = *state;
+    struct client *client = crowd_join(&stage->crowd, 0, 1000, CLIENT_FROM_BUS);
+    uint8_t command[HEADER_SIZE + 2] = {0};
+    uint64_t learned;
+
+    /* The chip refuses one without its parameter. */
+    header_store(command, TPM2_ST_NO_SESSIONS, HEADER_SIZE, TPM2_CC_GetRandom);
+    run_bytes(stage, command, HEADER_SIZE);
+    assert_int_not_equal(crowd_get(&stage->crowd, 0), 0);
+    assert_int_equal(expected_cost(stage, command, HEADER_SIZE), 10000000);
+    header_store(command, TPM2_ST_NO_SESSIONS, sizeof(command), TPM2_CC_GetRandom);
+    command[HEADER_SIZE + 1] = 8;
+    run_bytes(stage, command, sizeof(command));
+    assert_int_equal(crowd_get(&stage->crowd, 0), 0);
+    learned = expected_cost(stage, command, sizeof(command));
+    assert_int_not_equal(learned, 10000000);
+    /* Nor from a turn without a command. */
+    run_bytes(stage, command, 3);
+    assert_null(stage->dispatch.client);
+    assert_int_equal(expected_cost(stage, command, sizeof(command)), learned);
+    /* What a turn costs is not more than is charged at the most. */
+    assert_in_range(client->turn.virtual_time, 3 * CLIENT_COST_MIN, UINT64_C(60000000000));
 }
 
 /* The cancel stands behind its command, and is seen before the command is run. */
@@ -185,6 +269,8 @@ int main(void)
         DISPATCH_TEST(test_each_command_has_a_turn_of_its_own),
         DISPATCH_TEST(test_R12_part_of_a_command_is_a_turn_without_one),
         DISPATCH_TEST(test_control_frame_is_a_turn_without_a_command),
+        DISPATCH_TEST(test_R60_what_waiting_commands_will_cost),
+        DISPATCH_TEST(test_R60_costs_are_learned_from_what_was_run),
         DISPATCH_TEST(test_R39_command_that_was_only_read_is_canceled),
         DISPATCH_TEST(test_client_that_could_not_be_made_is_told),
         DISPATCH_TEST(test_client_may_end_in_its_turn),

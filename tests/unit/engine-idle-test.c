@@ -77,6 +77,24 @@ static void test_it_is_due_after_the_quiet_time(void **state)
     assert_false(night->idle.due);
 }
 
+/* How long it is, by the configuration. */
+static void test_quiet_times(void **state)
+{
+    static const struct {
+        int release_ms, pause;
+    } cases[] = {{IDLE_AUTO, 250}, {IDLE_NEVER, 250}, {0, 0}, {1, 1}, {HOUR_MS, HOUR_MS}};
+    struct night *night = *state;
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        idle_init(&night->idle, &night->loop, cases[i].release_ms, false);
+        night->idle.warm = true;
+        idle_touch(&night->idle);
+        assert_int_equal(night->idle.quiet.pause, cases[i].pause);
+        assert_false(night->idle.warm);
+        timer_disarm(&night->idle.quiet);
+    }
+}
+
 /* Where nobody else wants the TPM the key is saved, and stays; a step sends one command. */
 static void test_what_may_be_used_again_is_saved_and_stays(void **state)
 {
@@ -127,6 +145,15 @@ static void test_policy_of_the_configuration(void **state)
     assert_int_equal(keys_in_chip(night), 1);
     assert_false(night->idle.warm);
     idle_init(&night->idle, &night->loop, HOUR_MS, false);
+    assert_int_equal(clean_up(night, false, false), IDLE_CLEAN);
+    assert_int_equal(keys_in_chip(night), 0);
+}
+
+static void test_at_once_is_a_configuration_too(void **state)
+{
+    struct night *night = *state;
+
+    idle_init(&night->idle, &night->loop, 0, false);
     assert_int_equal(clean_up(night, false, false), IDLE_CLEAN);
     assert_int_equal(keys_in_chip(night), 0);
 }
@@ -192,10 +219,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IDLE_TEST(test_it_is_due_after_the_quiet_time),
+        IDLE_TEST(test_quiet_times),
         IDLE_TEST(test_what_may_be_used_again_is_saved_and_stays),
         IDLE_TEST(test_others_find_it_empty),
         IDLE_TEST(test_way_is_made_for_others_who_come_later),
         IDLE_TEST(test_policy_of_the_configuration),
+        IDLE_TEST(test_at_once_is_a_configuration_too),
         IDLE_TEST(test_nothing_is_left_for_sleep_to_lose),
         IDLE_TEST(test_untold_sleep_is_reckoned_with),
         IDLE_TEST(test_what_happens_in_a_step_ends_it),
