@@ -13,7 +13,7 @@
  *   EX_TEMPFAIL    75  another program has the TPM, the name on the bus or the socket
  *   EX_NOPERM      77  no right to the TPM, the name or the socket's place; started as root without
  *                      --allow-root
- *   EX_CONFIG      78  --tcti names nothing that can be a TPM
+ *   EX_CONFIG      78  --tcti names nothing that can be a TPM; a configuration file is wrong
  */
 #pragma once
 

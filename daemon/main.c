@@ -2,6 +2,7 @@
 #include "config.h"
 #include "daemon.h"
 
+#include <glib.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,33 +24,57 @@ static bool limit_library_log(void)
     return all;
 }
 
+static void print_errors(const char *text)
+{
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+    for (unsigned i = 0; lines[i] && lines[i][0]; i++)
+        log_stderr(lines[i]);
+}
+
+static int run(const struct options *options, const char *warnings, bool limited)
+{
+    g_auto(GStrv) lines = g_strsplit(warnings ? warnings : "", "\n", -1);
+    int status;
+
+    if (options->show_version) {
+        printf("tabrmd version %s\n", TABRMD_VERSION);
+        return EX_OK;
+    }
+    log_open(options->logger, options->level);
+    if (limited)
+        log_warning("TSS2_LOG asks for levels that show passwords and keys; tpm2-tss logs up "
+                    "to INFO here, its clients as they are told");
+    for (unsigned i = 0; lines[i] && lines[i][0]; i++)
+        log_warning("%s", lines[i]);
+    status = daemon_run(options);
+    log_close();
+    return status;
+}
+
 int main(int argc, char **argv)
 {
+    static const struct conf_places places = {TABRMD_CONFIG_FILE, TABRMD_VENDOR_DIR};
     struct options options;
     char *text;
     bool limited = limit_library_log();
     int status = EX_OK;
 
     signal(SIGPIPE, SIG_IGN);
-    switch (options_parse(&options, argc, argv, &text)) {
+    switch (options_parse(&options, argc, argv, &places, &text)) {
     case OPTIONS_RUN:
-        if (options.show_version) {
-            printf("tabrmd version %s\n", TABRMD_VERSION);
-            break;
-        }
-        log_open(options.logger, options.level);
-        if (limited)
-            log_warning("TSS2_LOG asks for levels that show passwords and keys; tpm2-tss logs up "
-                        "to INFO here, its clients as they are told");
-        status = daemon_run(&options);
-        log_close();
+        status = run(&options, text, limited);
         break;
-    case OPTIONS_HELP:
+    case OPTIONS_PRINT:
         printf("%s", text);
         break;
     case OPTIONS_BAD:
-        log_stderr(text);
+        print_errors(text);
         status = EX_USAGE;
+        break;
+    case OPTIONS_UNFIT:
+        print_errors(text);
+        status = EX_CONFIG;
         break;
     }
     free(text);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The command line: what tpm2-abrmd takes, and long options of tabrmd's own. */
+/*
+ * What the daemon is told to be: by the command line, which takes what tpm2-abrmd takes and long
+ * options of tabrmd's own, and by the configuration files. Main thread.
+ */
 #pragma once
 
 #include "base/log.h"
+#include "conf-files.h"
 #include "engine/reserve.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-#define OPTIONS_TCTI     "device:/dev/tpm0"
-#define OPTIONS_BUS_NAME "com.intel.tss2.Tabrmd"
 
 /* Users that an option names. */
 struct options_users {
@@ -49,16 +50,19 @@ struct options {
 };
 
 enum options_result {
-    OPTIONS_RUN,
-    OPTIONS_HELP, /* *text is what --help prints */
-    OPTIONS_BAD,  /* *text is one line that says what is wrong */
+    OPTIONS_RUN,   /* *text, if it is not NULL, has lines that are to be warned of */
+    OPTIONS_PRINT, /* *text is for standard output, and all that was asked for */
+    OPTIONS_BAD,   /* *text is one line that says what is wrong with the command line */
+    OPTIONS_UNFIT, /* *text has all that is wrong with the configuration files, a line each */
 };
 
 /*
- * Reads a command line; argv[0] is the program. *text, when it is not NULL, is to be freed with
- * free(). Fills *options in any case; options_clear() gives back what it holds. Looks users up by
- * name.
+ * Reads a command line, argv[0] being the program, and the configuration files: those of `places`
+ * with NULL for none, or that of --config and the drop-ins of its name. *text, when it is not NULL,
+ * is to be freed with free(). Fills *options in any case; options_clear() gives back what it holds.
+ * Looks users up by name.
  */
-enum options_result options_parse(struct options *options, int argc, char **argv, char **text);
+enum options_result options_parse(struct options *options, int argc, char *const *argv,
+                                  const struct conf_places *places, char **text);
 
 void options_clear(struct options *options);

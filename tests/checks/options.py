@@ -1,50 +1,110 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The manual page describes the options that the daemon has, and no others."""
+"""The manual pages and the installed file describe the options that the daemon has, and no others.
+
+tabrmd(8) has all options; tabrmd.conf(5) and the file have those that are keys, with their defaults.
+"""
 import re
 
 import tree
 
-SOURCE = "daemon/options.c"
+SOURCE = "daemon/option-table.c"
 PAGE = "man/tabrmd.8"
-ENTRY = re.compile(r"\{\"([a-z][a-z-]*)\", ('(\w)'|0),")
+KEYS_PAGE = "man/tabrmd.conf.5"
+FILE = "conf/tabrmd.conf"
+ENTRY = re.compile(r"\[OPTION_\w+\] = \{(.*?)\}", re.S)
 
 
-def in_source(text):
-    return {(f"-{letter}" if letter else "", f"--{name}") for name, _, letter in ENTRY.findall(text)}
+def member(entry, name):
+    """The value of a member that is a string or a letter, or an empty one."""
+    found = re.search(rf"\.{name} = [\"']([^\"']*)[\"']", entry)
+    return found.group(1) if found else ""
 
 
-def in_page(text):
-    """The options of the tagged paragraphs between .SH OPTIONS and the next .SH."""
-    section = re.search(r"^\.SH OPTIONS\n(.*?)^\.SH", text, re.M | re.S)
-    tags = re.findall(r"^\.TP\n(\..*)", section.group(1) if section else "", re.M)
+def entries_of(text):
+    return ENTRY.findall(text)
+
+
+def options_of_source(entries):
+    return {(f"-{member(one, 'letter')}".rstrip("-"), f"--{member(one, 'name')}") for one in entries}
+
+
+def keys_of_source(entries):
+    return {f"{member(one, 'name')}={member(one, 'standard')}" for one in entries
+            if ".no_key = true" not in one}
+
+
+def tags(text, heading):
+    """The tags of the paragraphs between a heading and the next one, without markup."""
+    section = re.search(rf"^\.SH {heading}\n(.*?)^\.SH", text, re.M | re.S)
+    found = re.findall(r"^\.TP\n(\..*)", section.group(1) if section else "", re.M)
+    return [tag.replace("\\-", "-") for tag in found]
+
+
+def options_of_page(text):
     found = set()
-    for tag in tags:
-        words = tag.replace("\\-", "-")
-        short = re.search(r"(?<![-\w])-\w\b", words)
-        long = re.search(r"--[a-z][a-z-]*", words)
+    for tag in tags(text, "OPTIONS"):
+        short = re.search(r"(?<![-\w])-\w\b", tag)
+        long = re.search(r"--[a-z][a-z-]*", tag)
         found.add((short.group() if short else "", long.group() if long else ""))
     return found
 
 
+def keys_of_page(text):
+    return {re.sub(r"^\.\w+ ", "", tag) for tag in tags(text, "KEYS")}
+
+
+def keys_of_file(text):
+    return set(re.findall(r"^#([a-z][a-z-]*=.*)$", text, re.M))
+
+
+def compare(kind, source, other, path):
+    def name(one):
+        return one if isinstance(one, str) else " ".join(one).strip()
+    return ([f"{path}: no {kind} {name(one)}" for one in sorted(source - other)]
+            + [f"{SOURCE}: no {kind} {name(one)}, as in {path}" for one in sorted(other - source)])
+
+
 def check(root):
     paths = tree.files(root)
-    absent = [path for path in (SOURCE, PAGE) if path not in paths]
+    absent = [path for path in (SOURCE, PAGE, KEYS_PAGE, FILE) if path not in paths]
     if absent:
         return [f"{path}: not there" for path in absent]
-    source, page = in_source(tree.read(root, SOURCE)), in_page(tree.read(root, PAGE))
-    findings = [f"{PAGE}: no option {' '.join(one).strip()}" for one in sorted(source - page)]
-    findings += [f"{SOURCE}: no option {' '.join(one).strip()}" for one in sorted(page - source)]
-    return findings
+    entries = entries_of(tree.read(root, SOURCE))
+    keys = keys_of_source(entries)
+    return (compare("option", options_of_source(entries), options_of_page(tree.read(root, PAGE)), PAGE)
+            + compare("key", keys, keys_of_page(tree.read(root, KEYS_PAGE)), KEYS_PAGE)
+            + compare("key", keys, keys_of_file(tree.read(root, FILE)), FILE))
 
 
-C = '{"tcti", \'t\', 0, X},\n{"idle-release", 0, 0, X},\n'
-MAN = ".SH OPTIONS\n.TP\n.BR \\-t \", \" \\-\\-tcti =x\nText --not.\n.TP\n.B \\-\\-idle\\-release\n.SH X\n"
+C = """[OPTION_TCTI] = {.name = "tcti", .letter = 't',
+ .standard = "a:/b"},
+[OPTION_IDLE_RELEASE] = {.name = "idle-release", .help = "X"},
+[OPTION_HELP] = {.name = "help", .letter = 'h', .no_key = true},
+"""
+MAN = """.SH OPTIONS
+.TP
+.BR \\-t ", " \\-\\-tcti =x
+Text --not.
+.TP
+.B \\-\\-idle\\-release
+.TP
+.BR \\-h ", " \\-\\-help
+.SH X
+"""
+KEYS = ".SH KEYS\n.TP\n.B tcti=a:/b\nText.\n.TP\n.B idle\\-release=\n.SH X\n"
+CONF = "# Text=x\n[Daemon]\n#tcti=a:/b\n#idle-release=\n"
+NEW = C + "[OPTION_NEW] = {.name = \"new\", .letter = 'n', .standard = \"1\"},\n"
 SAMPLES = [
-    ({SOURCE: C, PAGE: MAN}, []),
-    ({SOURCE: C + '{"new", \'n\', 0, X},\n', PAGE: MAN}, ["tabrmd.8: no option -n --new"]),
-    ({SOURCE: C.replace("'t'", "'T'"), PAGE: MAN}, ["8: no option -T --tcti", "c: no.*-t --tcti"]),
-    ({SOURCE: C.split("\n")[0], PAGE: MAN}, ["options.c: no option --idle-release"]),
-    ({SOURCE: C}, ["tabrmd.8: not there"]),
+    ({SOURCE: C, PAGE: MAN, KEYS_PAGE: KEYS, FILE: CONF}, []),
+    ({SOURCE: NEW, PAGE: MAN, KEYS_PAGE: KEYS, FILE: CONF},
+     ["tabrmd.8: no option -n --new", "conf.5: no key new=1", "conf/tabrmd.conf: no key new=1"]),
+    ({SOURCE: C.replace("'t'", "'T'"), PAGE: MAN, KEYS_PAGE: KEYS, FILE: CONF},
+     ["8: no option -T --tcti", "c: no option -t --tcti, as in man/tabrmd.8"]),
+    ({SOURCE: C, PAGE: MAN, KEYS_PAGE: KEYS.replace("a:/b", "a:/c"), FILE: CONF},
+     ["conf.5: no key tcti=a:/b", "c: no key tcti=a:/c, as in man/tabrmd.conf.5"]),
+    ({SOURCE: C, PAGE: MAN, KEYS_PAGE: KEYS, FILE: CONF + "#help=no\n"},
+     ["c: no key help=no, as in conf/tabrmd.conf"]),
+    ({SOURCE: C, PAGE: MAN}, ["tabrmd.conf.5: not there", "conf/tabrmd.conf: not there"]),
 ]
 
 if __name__ == "__main__":

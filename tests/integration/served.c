@@ -103,6 +103,7 @@ bool served_start_without_bus(struct world *world, const char *log)
     char *tcti = g_strdup_printf("--tcti=%s", world->tcti);
     const char *argv[] = {world_env("TABRMD_TEST_DAEMON", TEST_DAEMON),
                           "--no-dbus",
+                          WORLD_NO_CONFIG,
                           "--allow-root",
                           tcti,
                           world_variant_option(),

@@ -61,6 +61,7 @@ struct shell *shell_start_daemon(struct world *world, const char *const *args,
     struct shell *shell;
 
     g_ptr_array_add(argv, (gpointer)(uintptr_t)world_env("TABRMD_TEST_DAEMON", TEST_DAEMON));
+    g_ptr_array_add(argv, (gpointer)(uintptr_t)WORLD_NO_CONFIG);
     for (; *args; args++)
         g_ptr_array_add(argv, (gpointer)(uintptr_t)*args);
     g_ptr_array_add(argv, NULL);

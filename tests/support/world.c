@@ -252,6 +252,8 @@ bool world_start_daemon(struct world *world)
     bool ready;
 
     g_ptr_array_add(argv, (gpointer)(uintptr_t)program);
+    if (!world->setup.daemon)
+        g_ptr_array_add(argv, (gpointer)(uintptr_t)WORLD_NO_CONFIG);
     for (size_t i = 0; own[i]; i++)
         g_ptr_array_add(argv, (gpointer)(uintptr_t)own[i]);
     g_ptr_array_add(argv, tcti);

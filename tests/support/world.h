@@ -32,6 +32,9 @@
 #define WORLD_END_MS   30000
 #define WORLD_TOOL_MS  120000
 
+/* For a daemon under test, so that it does not read what this machine's is told to be. */
+#define WORLD_NO_CONFIG "--config=/dev/null"
+
 enum world_variant { WORLD_USUAL, WORLD_SHY, WORLD_KEEPING, WORLD_NARROW };
 
 /* Slots for objects, and as many for sessions, of swtpm. */

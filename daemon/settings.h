@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The value of every option as text, and who said it: the command line, a line of a file, or
+ * nobody. What is nearer to the person wins: the command line over files, and of files the one that
+ * is read later. Main thread.
+ */
+#pragma once
+
+#include "option-table.h"
+
+/* From the weakest. */
+enum settings_origin { SETTINGS_DEFAULT, SETTINGS_FILE, SETTINGS_COMMAND_LINE };
+
+struct setting {
+    enum settings_origin origin;
+    char *value; /* NULL: the option has none */
+    char *place; /* "FILE:LINE" of a value from a file, else NULL */
+};
+
+struct settings {
+    struct setting of[OPTION_COUNT];
+};
+
+/* Each option at its default. */
+void settings_init(struct settings *settings);
+void settings_clear(struct settings *settings);
+
+/* Sets a value, a copy, where nothing stronger has set one. `place` is for SETTINGS_FILE, else
+ * NULL. */
+void settings_set(struct settings *settings, enum option_id id, const char *value,
+                  enum settings_origin origin, const char *place);
+
+/* Takes back what files, or anybody weaker than `origin`, said of an option. */
+void settings_reset(struct settings *settings, enum option_id id, enum settings_origin origin);
+
+/* Whether somebody said the value. */
+bool settings_given(const struct settings *settings, enum option_id id);
+
+/* All values with their origins, in a form that can be read as a configuration file. To be freed
+ * with g_free(). */
+char *settings_show(const struct settings *settings);
