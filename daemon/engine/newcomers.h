@@ -41,13 +41,15 @@ void newcomers_end_questions(struct newcomers *newcomers);
 /* All clients must be gone. */
 void newcomers_clear(struct newcomers *newcomers);
 
-/* Admits newcomers. Any thread, as the next three. */
+/* Newcomers are admitted from now on. */
 void newcomers_open(struct newcomers *newcomers);
 
-/* The account (base/account.h) of a user; a guest's while that is not known yet. */
+/* The account (base/account.h) of a user; that of unknown ones of its block while it is not known
+ * yet. Any thread. */
 uint32_t newcomers_account(const struct newcomers *newcomers, uint32_t uid);
 
-/* Makes a client of the socket `fd`, which it takes over on success. 0, or a negative errno. */
+/* Makes a client of the socket `fd`, which it takes over on success. 0, or a negative errno, of
+ * which admission_text() makes words. Any thread. */
 int newcomers_admit(struct newcomers *newcomers, uint32_t uid, int fd, struct client **client);
 
 /* Has a client that was admitted served, as soon as its account is known or was waited for long
