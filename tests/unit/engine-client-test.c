@@ -52,11 +52,12 @@ static void test_clients_are_found_by_id(void **state)
 {
     struct crowd *crowd = *state;
     struct client *a = crowd_admit(crowd, 0, 1000, CLIENT_FROM_BUS);
-    struct client *b = crowd_join(crowd, 1, 1000, CLIENT_FROM_BUS);
+    struct client *b = crowd_admit(crowd, 1, 1000, CLIENT_FROM_BUS);
 
     crowd_join(crowd, 2, 1000, CLIENT_FROM_SOCKET);
     a->id = b->id + CLIENTS_BUCKETS;
     client_open(a);
+    client_open(b);
     assert_ptr_equal(clients_find(&crowd->clients, b->id), b);
     assert_ptr_equal(clients_find(&crowd->clients, a->id), a);
     assert_null(clients_find(&crowd->clients, b->id + 2 * CLIENTS_BUCKETS));
@@ -151,6 +152,9 @@ static void test_dismissed_client_goes_with_its_last_answer(void **state)
     crowd_look(crowd);
     assert_false(client_read(client, command, &frame, &size));
     assert_int_equal(client->state, CLIENT_DRAINING);
+    /* What comes now is no command any more. */
+    crowd_put_random(crowd, 0);
+    assert_int_equal(client_cancel_waiting(client), TSS2_TCTI_RC_BAD_SEQUENCE);
     client_queue(client);
     assert_int_equal(client->state, CLIENT_CLOSED);
     assert_int_equal(crowd_get(crowd, 0), RM_RC_COMMAND_SIZE);

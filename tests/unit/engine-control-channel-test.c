@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <tss2/tss2_tcti.h>
 
 #include <cmocka.h>
@@ -181,7 +182,9 @@ static void test_R11_frames_in_a_row_are_bounded(void **state)
     struct hall *hall = *state;
     struct client *client = crowd_join(&hall->crowd, 0, 1000, CLIENT_FROM_SOCKET);
     unsigned done = 3;
+    int room = 1 << 16; /* for all replies */
 
+    setsockopt(client->io.fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
     for (unsigned i = 0; i < 20; i++)
         crowd_put_control(&hall->crowd, 0, CONTROL_FRAME_HELLO, 0);
     crowd_look(&hall->crowd);

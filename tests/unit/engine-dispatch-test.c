@@ -116,6 +116,7 @@ static void test_R12_part_of_a_command_is_a_turn_without_one(void **state)
     crowd_look(&stage->crowd);
     assert_true(scheduler_waiting(&stage->crowd.scheduler));
     assert_null(dispatch_begin(&stage->dispatch));
+    assert_null(stage->crowd.scheduler.turn.user);
     assert_false(scheduler_waiting(&stage->crowd.scheduler));
     assert_false(crowd_has_answer(&stage->crowd, 0));
 }
@@ -128,6 +129,7 @@ static void test_control_frame_is_a_turn_without_a_command(void **state)
     crowd_put_control(&stage->crowd, 0, CONTROL_FRAME_HELLO, 0);
     crowd_look(&stage->crowd);
     assert_null(dispatch_begin(&stage->dispatch));
+    assert_null(stage->crowd.scheduler.turn.user);
     assert_int_equal(crowd_get_control(&stage->crowd, 0, CONTROL_FRAME_HELLO), 0);
     /* And is over then. */
     crowd_put_random(&stage->crowd, 0);

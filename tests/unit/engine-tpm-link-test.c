@@ -133,6 +133,7 @@ static void test_tpm_is_taken_over_and_given_back(void **state)
 
     assert_int_equal(cable->managed.link.state, TPM_LINK_ABSENT);
     assert_false(managed_tpm_serves(&cable->managed));
+    assert_false(managed_tpm_empty(&cable->managed));
     take(cable);
     assert_int_equal(run_random(cable), TPM2_RC_SUCCESS);
     assert_int_equal(cable->loop.nested, 0);
