@@ -156,7 +156,29 @@ static void test_a_doubt_says_why(void **state)
     lines = lines_of(capture);
     expect(lines, "what the TPM holds is in doubt: a command got no answer\n");
     expect(lines, "GetRandom (0x17B) gave 0xB0101 for 1 TPM commands (1 own)");
-    expect(lines, " to ask)\n");
+    expect(lines, "GetRandom (0x17B) gave 0x0 for 6 TPM commands (1 own, 5 to ask)\n");
+}
+
+/* Nothing that stands behind the counts is taken for one. */
+static void test_counts_of_each_kind(void **state)
+{
+    static const uint32_t codes[] = {TPM2_CC_GetRandom, TPM2_CC_ContextSave, TPM2_CC_ContextLoad,
+                                     TPM2_CC_FlushContext, TPM2_CC_ReadClock};
+    struct rm_world *world = *state;
+    struct trace trace = {0};
+    struct log_capture *capture;
+    const char *lines;
+
+    for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        for (unsigned k = 0; k <= i; k++)
+            trace_sent(&trace, i == 0, codes[i]);
+    }
+    capture = log_capture_begin(LOG_LEVEL_DEBUG);
+    trace_command(world->clients[0].client, &trace, TPM2_CC_GetRandom, 0);
+    trace_command(world->clients[0].client, &trace, TPM2_CC_GetRandom, 0);
+    lines = lines_of(capture);
+    expect(lines, "for 15 TPM commands (1 own, 2 to save, 3 to load, 4 to flush, 5 to ask)\n");
+    expect(lines, "for 0 TPM commands\n");
 }
 
 static void test_refused_bytes_have_a_line(void **state)
@@ -226,6 +248,7 @@ int main(void)
         TEST(test_evictions_of_a_quiet_chip),
         TEST(test_a_reserve_takes_a_slot),
         TEST(test_a_doubt_says_why),
+        TEST(test_counts_of_each_kind),
         TEST(test_refused_bytes_have_a_line),
         TEST(test_nothing_is_said_at_level_info),
         TEST(test_each_client_has_its_number),
