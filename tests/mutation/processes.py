@@ -22,7 +22,9 @@ LOOK_SECONDS = 1
 # The lines of a cmocka program by which a test in it has failed.
 FAILURE = re.compile(rb"^(not ok(?! \d+ # SKIP)|\[  FAILED  \])", re.M)
 
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+LIBC = ctypes.CDLL(None)
 
 
 class Outcome:
@@ -34,7 +36,7 @@ class Outcome:
 
 def adopt_orphans():
     """Processes that a test leaves behind become this process's children."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def children():
@@ -122,6 +124,7 @@ def run(command, environment, directory, cpu_limit):
     before = cpu_of_children()
 
     def limit():
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_limit, cpu_limit + 5))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
