@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -170,6 +171,28 @@ static void test_R63_devices_that_sysfs_does_not_know(void **state)
     assert_false(kernel_disabled(fake->path, FAKE_SYS_DEVICE));
 }
 
+/* A file is no TPM, whatever its name, and another device is none of number -1. */
+static void test_R63_names_make_no_tpm(void **state)
+{
+    struct fake_sys *fake = *state, other;
+    struct kernel_tpm tpm;
+    char path[64];
+    int fd;
+
+    fake_sys_link(fake, NULL);
+    fake_sys_put(fake, "tpm7", "");
+    snprintf(path, sizeof(path), "%s/tpm7", fake->path);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_false(kernel_find(&tpm, fake->path));
+    close(fd);
+
+    fake_sys_init_as(&other, "vtpm0");
+    fake_sys_put_dead(&other, "class/tpm/tpm-1/pcr-sha256/0");
+    assert_false(kernel_disabled(other.path, FAKE_SYS_DEVICE));
+    fake_sys_clear(&other);
+}
+
 static unsigned count_descriptors(void)
 {
     DIR *directory = opendir("/proc/self/fd");
@@ -214,6 +237,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_R65_disabled_tpm_is_named_with_the_remedy, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_R63_devices_that_sysfs_does_not_know, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_R63_names_make_no_tpm, setup, teardown),
         cmocka_unit_test(test_R63_numbers_of_tpms),
         cmocka_unit_test_setup_teardown(test_R65_descriptors_are_closed_whatever_their_number,
                                         setup, teardown),

@@ -102,6 +102,15 @@ static void test_R35_what_the_chip_says(void **state)
     }
 }
 
+static void test_R35_no_memory(void **state)
+{
+    char text[TPM_FAULT_TEXT] = "";
+
+    (void)state;
+    assert_int_equal(tpm_fault_memory(text), TPM_FAULT_RESOURCES);
+    expect_text(text, "no memory to start with");
+}
+
 static void test_R35_a_device_that_is_not_there(void **state)
 {
     static const char *const paths[] = {"/nonexistent/tpm0", "/dev/null/tpm0",
@@ -266,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_R35_a_device_is_opened_for_a_moment),
         cmocka_unit_test(test_R35_names_of_the_device_tcti),
         cmocka_unit_test(test_R35_no_descriptor_for_a_device),
+        cmocka_unit_test(test_R35_no_memory),
         cmocka_unit_test(test_R35_the_device_that_is_there_is_named),
         cmocka_unit_test(test_R35_what_a_tcti_says),
         cmocka_unit_test(test_R35_what_the_chip_says),
