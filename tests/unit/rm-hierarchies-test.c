@@ -91,6 +91,21 @@ static void test_R19_objects_go_with_their_hierarchy(void **state)
     }
 }
 
+/* What is loaded goes with it, too, and its slot is free then. */
+static void test_R19_loaded_objects_go_with_their_hierarchy(void **state)
+{
+    struct rm_script *script = *state;
+    uint32_t handle = rm_script_make(script, 0, OBJECT(1));
+
+    expect_save(script, OBJECT(1), KEPT(5));
+    assert_int_equal(rm_script_name(script, 0, TPM2_CC_ContextSave, 1, handle, 0), TPM2_RC_SUCCESS);
+    rm_script_end(script);
+    change(script, TPM2_CC_Clear, 0, 0, 0);
+    assert_null(rm_script_object(script, 0, handle));
+    assert_int_equal(script->rm->objects_loaded, 0);
+    assert_true(list_empty(&script->rm->objects));
+}
+
 /* Of what is loaded without a context the chip alone knows the hierarchy. */
 static void test_R19_the_chip_knows_what_it_dropped(void **state)
 {
@@ -314,6 +329,33 @@ static void test_R18_contexts_that_are_known(void **state)
     rm_script_end(script);
 }
 
+/* An audited flush reaches the chip, and costs another client nothing: what has no context gets one
+ * before. */
+static void test_R69_audited_flush_of_what_is_shared(void **state)
+{
+    struct rm_script *script = *state;
+    uint32_t handle = rm_script_make(script, 0, OBJECT(1));
+    struct object *object = rm_script_object(script, 0, handle);
+    int index = command_table_find(&script->rm->chip.commands, TPM2_CC_FlushContext);
+    uint32_t twin;
+
+    assert_true(handles_reserve(&script->clients[1]->handles));
+    twin = handles_add(&script->clients[1]->handles, object);
+    script->rm->chip.audited[index] = true;
+    expect_save(script, OBJECT(1), KEPT(5));
+    expect_flush(&script->chip, OBJECT(1), TPM2_RC_SUCCESS);
+    assert_int_equal(rm_script_flush(script, 0, handle), TPM2_RC_SUCCESS);
+    assert_null(rm_script_object(script, 0, handle));
+    assert_ptr_equal(rm_script_object(script, 1, twin), object);
+    assert_int_equal(object->physical, OBJECT_NOT_LOADED);
+    /* The last one needs no context, but must be in the chip to be flushed. */
+    expect_load(script, KEPT(5), OBJECT(2));
+    expect_flush(&script->chip, OBJECT(2), TPM2_RC_SUCCESS);
+    assert_int_equal(rm_script_flush(script, 1, twin), TPM2_RC_SUCCESS);
+    assert_true(list_empty(&script->rm->objects));
+    rm_script_end(script);
+}
+
 /* Parameters that such a command does not have. */
 static void test_R13_sizes_of_context_commands(void **state)
 {
@@ -343,9 +385,11 @@ int main(void)
         TEST(test_R18_contexts_that_are_known),
         TEST(test_R19_contexts_that_depend_on_the_clear_count),
         TEST(test_R19_failures_change_nothing),
+        TEST(test_R19_loaded_objects_go_with_their_hierarchy),
         TEST(test_R19_list_of_objects_is_cut),
         TEST(test_R19_objects_go_with_their_hierarchy),
         TEST(test_R19_the_chip_knows_what_it_dropped),
+        TEST(test_R69_audited_flush_of_what_is_shared),
         TEST(test_contexts_of_objects),
         TEST(test_contexts_that_are_made_anew),
         TEST(test_greatest_context_of_an_object),
