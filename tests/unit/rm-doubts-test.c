@@ -4,6 +4,7 @@
 #include "rm-script.h"
 #include "rm/rc.h"
 #include "rm/resync.h"
+#include "rm/transact.h"
 #include "wire/handle.h"
 #include "wire/tpms-context.h"
 
@@ -148,6 +149,13 @@ static void test_R33_failure_mode_ends_when_the_chip_says_so(void **state)
     expect_load(script, KEPT(5), OBJECT(1));
     expect_named(script, CC_USE, 1, OBJECT(1), 0, TPM2_RC_SUCCESS);
     assert_int_equal(rm_script_name(script, 0, CC_USE, 1, object, 0), TPM2_RC_SUCCESS);
+    assert_false(script->rm->failed);
+    rm_script_end(script);
+
+    /* The least that it can say. */
+    script->rm->failed = true;
+    expect_test_result(script, 0, TPM2_RC_SUCCESS);
+    assert_int_equal(rm_transact_ask_failed(script->rm), TPM2_RC_SUCCESS);
     assert_false(script->rm->failed);
     rm_script_end(script);
 }
