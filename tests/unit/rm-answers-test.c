@@ -316,10 +316,14 @@ static void test_R29_answers_to_other_commands_pass_unmodified(void **state)
 static void set_audit(struct rm_script *script, const uint32_t set[2], const uint32_t clear[2],
                       size_t size)
 {
-    uint8_t command[HEADER_SIZE + 4 + 2 + 2 * 12];
+    uint8_t command[HEADER_SIZE + 4 + 2 + 3 * 12] = {0};
     struct exchange *exchange = chip_script_next(&script->chip);
 
     header_store(command, TPM2_ST_NO_SESSIONS, (uint32_t)size, TPM2_CC_SetCommandCodeAuditStatus);
+    /* There is no third list, but `size` may have one sent. */
+    store_be32(command + 40, 2);
+    for (unsigned k = 0; k < 2; k++)
+        store_be32(command + 44 + 4 * k, TPM2_CC_GetRandom);
     store_be32(command + 10, TPM2_RH_OWNER);
     store_be16(command + 14, TPM2_ALG_NULL);
     for (unsigned i = 0; i < 2; i++) {
@@ -347,6 +351,8 @@ static void test_what_is_audited_is_learned(void **state)
     const size_t whole = HEADER_SIZE + 4 + 2 + 2 * 12;
 
     set_audit(script, (const uint32_t[]){TPM2_CC_HMAC, TPM2_CC_GetRandom}, none, whole);
+    assert_true(is_audited(script, TPM2_CC_GetRandom));
+    set_audit(script, none, none, whole + 12);
     assert_true(is_audited(script, TPM2_CC_GetRandom));
     set_audit(script, (const uint32_t[]){TPM2_CC_ReadPublic, TPM2_CC_HierarchyControl},
               (const uint32_t[]){TPM2_CC_GetRandom, TPM2_CC_Startup}, whole);
