@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "bus/endpoint.h"
 
+#include "base/descriptors.h"
+
 #include <errno.h>
 #include <glib-unix.h>
 #include <string.h>
@@ -63,7 +65,7 @@ void endpoint_init(struct endpoint *endpoint, int fd, uint8_t *buffer, size_t ca
 void endpoint_drop_descriptors(struct endpoint *endpoint)
 {
     for (unsigned i = 0; i < endpoint->count; i++)
-        close(endpoint->descriptors[i]);
+        descriptors_close(endpoint->descriptors[i]);
     endpoint->count = 0;
 }
 
@@ -76,7 +78,7 @@ void endpoint_close(struct endpoint *endpoint)
     endpoint_drop_descriptors(endpoint);
     outbox_clear(&endpoint->outbox);
     if (fd >= 0)
-        close(fd);
+        descriptors_end(fd);
 }
 
 void endpoint_pause(struct endpoint *endpoint, bool paused)
@@ -98,7 +100,7 @@ static void endpoint_keep_descriptors(struct endpoint *endpoint, const struct cm
         if (endpoint->count < OUTBOX_FDS)
             endpoint->descriptors[endpoint->count++] = fd;
         else
-            close(fd);
+            descriptors_close(fd);
     }
 }
 

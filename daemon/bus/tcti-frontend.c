@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "bus/tcti-frontend.h"
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "bus/handouts.h"
 #include "bus/names.h"
@@ -79,6 +80,7 @@ static int frontend_connect(struct tcti_frontend *frontend, const char *creator,
         return -EIO;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;
+    descriptors_refuse(pair[0]);
     error = engine_connect(frontend->engine, *id, uid, pair[0]);
     if (error) {
         close(pair[0]);

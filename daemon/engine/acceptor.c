@@ -2,6 +2,7 @@
 #include "engine/acceptor.h"
 
 #include "base/account.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "engine/admission.h"
 
@@ -49,7 +50,7 @@ static bool acceptor_take(struct acceptor *acceptor, unsigned i)
     int fd = listener_accept(acceptor->listener, &uid);
 
     if (fd >= 0 && i >= ACCEPTOR_FEW && listener_is_gone(fd))
-        close(fd);
+        descriptors_end(fd);
     else if (fd >= 0)
         acceptor_let_in(acceptor, uid, fd);
     else if (fd == -EAGAIN)

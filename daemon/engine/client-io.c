@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/client-io.h"
 
+#include "base/descriptors.h"
 #include "wire/control-frame.h"
 #include "wire/frame.h"
 
@@ -15,7 +16,7 @@
 
 void client_io_init(struct client_io *io, int fd)
 {
-    *io = (struct client_io){.fd = fd};
+    *io = (struct client_io){.fd = fd, .bytes_only = descriptors_are_refused(fd)};
 }
 
 static void client_io_buffer_free(struct client_io_buffer *buffer)
@@ -31,7 +32,7 @@ void client_io_clear(struct client_io *io)
     client_io_buffer_free(&io->in);
     client_io_buffer_free(&io->out);
     if (io->fd >= 0)
-        close(io->fd);
+        descriptors_end(io->fd);
     io->fd = -1;
 }
 
@@ -103,7 +104,8 @@ static ssize_t client_io_receive(struct client_io *io, uint8_t *bytes, size_t si
     ssize_t count;
 
     do {
-        count = recv(io->fd, bytes, size, MSG_DONTWAIT);
+        count = io->bytes_only ? recv(io->fd, bytes, size, MSG_DONTWAIT)
+                               : descriptors_receive(io->fd, bytes, size);
     } while (count < 0 && errno == EINTR);
     /* A stream socket gives less than was asked for only when it has no more but its end. */
     io->maybe_more = count == (ssize_t)size || count == 0 || io->ended;

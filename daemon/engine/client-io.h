@@ -21,6 +21,7 @@ struct client_io_buffer {
 
 struct client_io {
     int fd;
+    bool bytes_only; /* no descriptors can come with them; who sends some is as good as gone */
     bool control;    /* control frames may come between commands (wire/control-frame.h) */
     bool maybe_more; /* the socket may have bytes that were not read */
     bool ended;      /* the client sends no more: the end of the stream is there to be read */

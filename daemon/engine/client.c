@@ -183,6 +183,8 @@ void client_free(struct client *client)
     if (!client)
         return;
     rm_client_free(client->rm);
+    if (client->io.fd >= 0 && !client->io.bytes_only)
+        loop_unwatch(client->set->loop, &client->watch);
     client_io_clear(&client->io);
     scheduler_user_free(client->record);
     admission_leave(client->set->admission, client->seat);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/listener.h"
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "wire/control-frame.h"
 
@@ -39,6 +40,7 @@ static struct listener *listener_alloc(int fd)
         return NULL;
     listener->fd = fd;
     listener->spare = listener_spare();
+    descriptors_refuse(fd);
     listen(fd, LISTENER_BACKLOG);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     return listener;
@@ -121,6 +123,7 @@ static int listener_bind(const struct sockaddr_un *address)
     if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
         error = -errno;
     umask(mask);
+    descriptors_refuse(fd);
     if (!error && listen(fd, LISTENER_BACKLOG) < 0) {
         error = -errno;
         unlink(address->sun_path);
@@ -230,7 +233,11 @@ void listener_free(struct listener *listener)
     if (listener->path && lstat(listener->path, &status) == 0 && status.st_dev == listener->device
         && status.st_ino == listener->inode)
         unlink(listener->path);
-    close(listener->fd);
+    /* Of one that somebody else made others have a descriptor, and clients wait in its queue. */
+    if (listener->path)
+        descriptors_end(listener->fd);
+    else
+        close(listener->fd);
     if (listener->spare >= 0)
         close(listener->spare);
     free(listener->path);
@@ -311,7 +318,7 @@ void listener_tell_refused(int fd)
 void listener_refuse(int fd)
 {
     listener_tell_refused(fd);
-    close(fd);
+    descriptors_end(fd);
 }
 
 bool listener_group(const struct listener *listener, gid_t *group)

@@ -39,6 +39,11 @@ int loop_watch(struct loop *loop, struct watch *watch, int fd, uint32_t mask)
     return loop_control(loop, EPOLL_CTL_ADD, watch, mask);
 }
 
+void loop_unwatch(const struct loop *loop, const struct watch *watch)
+{
+    epoll_ctl(loop->fd, EPOLL_CTL_DEL, watch->fd, NULL);
+}
+
 int loop_change(const struct loop *loop, struct watch *watch, uint32_t mask)
 {
     return watch->mask == mask ? 0 : loop_control(loop, EPOLL_CTL_MOD, watch, mask);

@@ -61,6 +61,9 @@ void loop_clear(struct loop *loop);
  */
 int loop_watch(struct loop *loop, struct watch *watch, int fd, uint32_t mask);
 
+/* Ends that before the descriptor is closed, which is then up to another thread. */
+void loop_unwatch(const struct loop *loop, const struct watch *watch);
+
 /* Asks for other events; no system call when they are those of before. 0, or a negative errno. */
 int loop_change(const struct loop *loop, struct watch *watch, uint32_t mask);
 
