@@ -7,6 +7,7 @@
 #include "bus/tcti-frontend.h"
 #include "config.h"
 #include "engine/membership.h"
+#include "exit-status.h"
 #include "process.h"
 #include "relay.h"
 #include "service.h"
@@ -30,7 +31,8 @@
 #define DAEMON_PATIENCE_MS 2000
 
 struct daemon {
-    const struct options *options;
+    struct options *options;
+    const struct reload_source *source; /* where they came from */
     GMainLoop *loop;
     struct listener *listener;   /* until the engine has it */
     char *socket_path;           /* NULL when there is no socket, or another made it */
@@ -43,6 +45,7 @@ struct daemon {
     struct sleep *sleep;
     int status;
     bool serving;  /* the engine is ready */
+    bool ready;    /* the service manager was told so */
     bool stopping; /* the engine was asked to end */
     bool stuck;    /* it did not */
     bool silent;   /* it gave no sign of life, which was logged */
@@ -94,41 +97,6 @@ static void daemon_fail(struct daemon *daemon, int status, const char *text)
     daemon_stop(daemon, status);
 }
 
-static int daemon_tpm_status(enum tpm_fault fault)
-{
-    switch (fault) {
-    case TPM_FAULT_ABSENT:
-    case TPM_FAULT_DISABLED:
-    case TPM_FAULT_VERSION12:
-    case TPM_FAULT_REFUSED:
-        return EX_UNAVAILABLE;
-    case TPM_FAULT_GONE:
-        return EX_IOERR;
-    case TPM_FAULT_BUSY:
-        return EX_TEMPFAIL;
-    case TPM_FAULT_DENIED:
-        return EX_NOPERM;
-    case TPM_FAULT_CONF:
-        return EX_CONFIG;
-    case TPM_FAULT_RESOURCES:
-        return EX_OSERR;
-    }
-    return EX_SOFTWARE;
-}
-
-static int daemon_bus_status(enum bus_fault fault)
-{
-    switch (fault) {
-    case BUS_FAULT_NONE_THERE:
-        return EX_UNAVAILABLE;
-    case BUS_FAULT_TAKEN:
-        return EX_TEMPFAIL;
-    case BUS_FAULT_FORBIDDEN:
-        return EX_NOPERM;
-    }
-    return EX_SOFTWARE;
-}
-
 static void daemon_sleep_prepare(void *data)
 {
     struct daemon *daemon = data;
@@ -155,6 +123,12 @@ static void daemon_export(struct daemon *daemon)
         daemon->sleep = sleep_new(daemon->connection, &events);
 }
 
+static void daemon_tell_ready(struct daemon *daemon)
+{
+    daemon->ready = true;
+    service_notify("READY=1");
+}
+
 static void daemon_engine_ready(struct daemon *daemon)
 {
     if (daemon->stopping)
@@ -163,19 +137,28 @@ static void daemon_engine_ready(struct daemon *daemon)
     if (daemon->socket_path)
         log_info("serving on the socket %s", daemon->socket_path);
     if (!daemon->bus) {
-        service_notify("READY=1");
+        daemon_tell_ready(daemon);
         return;
     }
     daemon_export(daemon);
     bus_own(daemon->bus);
 }
 
-/* Only calls over the bus have a token. */
+/* What was read again is in force, or stays as it was. */
+static void daemon_reloaded(struct daemon *daemon)
+{
+    if (daemon->ready && !daemon->stopping)
+        service_notify("READY=1");
+}
+
+/* Calls over the bus have their invocations for tokens, and a change the daemon. */
 static void daemon_answered(struct daemon *daemon, const struct relay_event *event)
 {
     GDBusMethodInvocation *invocation = event->token;
 
-    if (strcmp(g_dbus_method_invocation_get_method_name(invocation), "GetStatus") == 0)
+    if (event->token == daemon)
+        daemon_reloaded(daemon);
+    else if (strcmp(g_dbus_method_invocation_get_method_name(invocation), "GetStatus") == 0)
         manager_frontend_answered(daemon->manager, invocation, &event->answer);
     else
         tcti_frontend_answered(daemon->tcti, invocation, &event->answer);
@@ -190,7 +173,7 @@ static void daemon_event_arrives(void *data, const struct relay_event *event)
         daemon_engine_ready(daemon);
         break;
     case RELAY_FAILED:
-        daemon_fail(daemon, daemon_tpm_status(event->fault), event->text);
+        daemon_fail(daemon, exit_status_tpm(event->fault), event->text);
         break;
     case RELAY_HEARD:
         tcti_frontend_client_heard(daemon->tcti, event->id);
@@ -240,6 +223,24 @@ static char *daemon_name(const struct options *options, const char *socket_path)
     return g_strdup_printf("%s %s", options->session_bus ? "session" : "system", options->bus_name);
 }
 
+/* What can change while the engine runs. */
+static void daemon_fill_limits(const struct options *options, struct engine_config *config)
+{
+    const struct options_limits *limits = &options->limits;
+
+    config->limits = (struct rm_limits){
+        .objects_per_client = limits->max_transients,
+        .sessions_per_client = limits->max_sessions,
+        .objects_per_uid = limits->max_transients_per_user,
+        .sessions_per_uid = limits->max_sessions_per_user,
+        .abandoned_per_uid = limits->max_abandoned_per_user,
+        .share_sessions = true,
+    };
+    config->max_connections = process_carries(limits->max_connections);
+    config->max_connections_per_user = limits->max_connections_per_user;
+    config->idle_release_ms = options->idle_release_ms;
+}
+
 /* The TPM is taken only where there is a bus to serve it on, or none is wanted. */
 static void daemon_start_engine(struct daemon *daemon)
 {
@@ -250,26 +251,18 @@ static void daemon_start_engine(struct daemon *daemon)
         .tcti = options->tcti,
         .name = name,
         .runtime_dir = runtime_dir,
-        .limits = {.objects_per_client = options->limits.max_transients,
-                   .sessions_per_client = options->limits.max_sessions,
-                   .objects_per_uid = options->limits.max_transients_per_user,
-                   .sessions_per_uid = options->limits.max_sessions_per_user,
-                   .abandoned_per_uid = options->limits.max_abandoned_per_user,
-                   .share_sessions = true},
         .accounts = daemon_accounts(daemon),
-        .max_connections = process_carries(options->limits.max_connections),
-        .max_connections_per_user = options->limits.max_connections_per_user,
         .high_uids = options->high_priority.uids,
         .high_count = options->high_priority.count,
         .low_uids = options->low_priority.uids,
         .low_count = options->low_priority.count,
         .reserve = options->reserve,
-        .idle_release_ms = options->idle_release_ms,
         .sleep_untold = options->no_bus || options->session_bus,
         .flush_all = options->flush_all,
     };
     struct engine_events events;
 
+    daemon_fill_limits(options, &config);
     daemon->relay = (struct relay){daemon_event_arrives, daemon};
     relay_fill(&daemon->relay, &events);
     daemon->engine = engine_new(&config, &events, daemon->listener);
@@ -296,8 +289,7 @@ static void daemon_bus_connected(void *data, GDBusConnection *connection)
 
 static void daemon_bus_owned(void *data)
 {
-    (void)data;
-    service_notify("READY=1");
+    daemon_tell_ready(data);
 }
 
 static void daemon_bus_left(void *data, const char *name)
@@ -324,12 +316,35 @@ static void daemon_bus_closed(void *data)
 
 static void daemon_bus_failed(void *data, enum bus_fault fault, const char *text)
 {
-    daemon_fail(data, daemon_bus_status(fault), text);
+    daemon_fail(data, exit_status_bus(fault), text);
 }
 
 static gboolean daemon_signaled(gpointer data)
 {
     daemon_stop(data, EX_OK);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean daemon_hung_up(gpointer data)
+{
+    struct daemon *daemon = data;
+    struct engine_config config = {0};
+    int error = 0;
+
+    if (daemon->stopping)
+        return G_SOURCE_CONTINUE;
+    if (daemon->ready)
+        service_notify_reloading();
+    if (!reload_options(daemon->options, daemon->source) || !daemon->engine) {
+        daemon_reloaded(daemon);
+        return G_SOURCE_CONTINUE;
+    }
+    daemon_fill_limits(daemon->options, &config);
+    error = engine_change(daemon->engine, &config, daemon);
+    if (error) {
+        log_error("limits and idle-release stay as they were: %s; reload again", strerror(-error));
+        daemon_reloaded(daemon);
+    }
     return G_SOURCE_CONTINUE;
 }
 
@@ -357,21 +372,6 @@ static void daemon_start_watchdog(struct daemon *daemon)
         g_timeout_add(MAX(ms / 2, 1), daemon_watchdog, daemon);
 }
 
-static int daemon_listener_status(enum listener_fault fault)
-{
-    switch (fault) {
-    case LISTENER_TAKEN:
-        return EX_TEMPFAIL;
-    case LISTENER_DENIED:
-        return EX_NOPERM;
-    case LISTENER_PLACE:
-        return EX_CANTCREAT;
-    case LISTENER_RESOURCES:
-        return EX_OSERR;
-    }
-    return EX_SOFTWARE;
-}
-
 static int daemon_make_socket(struct daemon *daemon)
 {
     const struct options *options = daemon->options;
@@ -383,7 +383,7 @@ static int daemon_make_socket(struct daemon *daemon)
         return EX_OK;
     if (options->socket || options->no_bus) {
         daemon_complain(options, text);
-        return daemon_listener_status(fault);
+        return exit_status_listener(fault);
     }
     log_warning("%s; serving on the bus only", text);
     g_clear_pointer(&daemon->socket_path, g_free);
@@ -450,6 +450,7 @@ static void daemon_serve(struct daemon *daemon)
 
     g_unix_signal_add(SIGTERM, daemon_signaled, daemon);
     g_unix_signal_add(SIGINT, daemon_signaled, daemon);
+    g_unix_signal_add(SIGHUP, daemon_hung_up, daemon);
     daemon_start_watchdog(daemon);
     if (options->no_bus)
         daemon_start_engine(daemon);
@@ -459,9 +460,9 @@ static void daemon_serve(struct daemon *daemon)
         g_main_loop_run(daemon->loop);
 }
 
-int daemon_run(const struct options *options)
+int daemon_run(struct options *options, const struct reload_source *source)
 {
-    struct daemon daemon = {.options = options};
+    struct daemon daemon = {.options = options, .source = source};
 
     if (geteuid() == 0 && !options->allow_root) {
         daemon_complain(options, "not started as root: run it as user tss (the systemd unit does), "

@@ -17,7 +17,8 @@
  */
 #pragma once
 
-#include "options.h"
+#include "reload.h"
 
-/* Runs until the daemon is to end; returns the exit status. Once in a process. */
-int daemon_run(const struct options *options);
+/* Runs until the daemon is to end; returns the exit status. `source` is where the options came
+ * from, which may change while it runs. Once in a process. */
+int daemon_run(struct options *options, const struct reload_source *source);

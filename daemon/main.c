@@ -32,7 +32,8 @@ static void print_errors(const char *text)
         log_stderr(lines[i]);
 }
 
-static int run(const struct options *options, const char *warnings, bool limited)
+static int run(struct options *options, const struct reload_source *source, const char *warnings,
+               bool limited)
 {
     g_auto(GStrv) lines = g_strsplit(warnings ? warnings : "", "\n", -1);
     int status;
@@ -47,7 +48,7 @@ static int run(const struct options *options, const char *warnings, bool limited
                     "to INFO here, its clients as they are told");
     for (unsigned i = 0; lines[i] && lines[i][0]; i++)
         log_warning("%s", lines[i]);
-    status = daemon_run(options);
+    status = daemon_run(options, source);
     log_close();
     return status;
 }
@@ -55,6 +56,7 @@ static int run(const struct options *options, const char *warnings, bool limited
 int main(int argc, char **argv)
 {
     static const struct conf_places places = {TABRMD_CONFIG_FILE, TABRMD_VENDOR_DIR};
+    struct reload_source source = {argc, argv, &places};
     struct options options;
     char *text;
     bool limited = limit_library_log();
@@ -63,7 +65,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     switch (options_parse(&options, argc, argv, &places, &text)) {
     case OPTIONS_RUN:
-        status = run(&options, text, limited);
+        status = run(&options, &source, text, limited);
         break;
     case OPTIONS_PRINT:
         printf("%s", text);

@@ -53,6 +53,7 @@ struct option_entry {
     unsigned least, most; /* of a number; 0 and 0: it is none */
     char letter;          /* of the short option; 0: it has none */
     bool no_key;          /* for the command line alone */
+    bool live;            /* a reload changes it */
 };
 
 /* By enum option_id. */

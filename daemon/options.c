@@ -362,7 +362,7 @@ enum options_result options_parse(struct options *options, int argc, char *const
         result = options_read(&reader, options, places, text);
     else
         *text = g_strdup(reader.findings.command_line);
-    settings_clear(&reader.settings);
+    options->settings = reader.settings;
     findings_clear(&reader.findings);
     return result;
 }
@@ -374,5 +374,6 @@ void options_clear(struct options *options)
     g_free(options->socket);
     g_free(options->high_priority.uids);
     g_free(options->low_priority.uids);
+    settings_clear(&options->settings);
     *options = (struct options){0};
 }

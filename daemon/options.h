@@ -47,6 +47,7 @@ struct options {
     bool prng_seed_file; /* --prng-seed-file was given; it has no effect */
     bool allow_root;
     bool show_version;
+    struct settings settings; /* what all of that was made of */
 };
 
 enum options_result {

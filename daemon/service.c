@@ -39,6 +39,14 @@ void service_notify(const char *state)
     close(fd);
 }
 
+void service_notify_reloading(void)
+{
+    g_autofree char *state =
+        g_strdup_printf("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
+
+    service_notify(state);
+}
+
 /* A variable with a number; false when there is none, or one that is out of range. */
 static bool service_number(const char *name, guint64 least, guint64 most, guint64 *value)
 {

@@ -9,6 +9,9 @@
 /* Sends a line such as "READY=1" to the service manager, if there is one that listens. */
 void service_notify(const char *state);
 
+/* Tells the service manager that the configuration is being read again; READY=1 ends that. */
+void service_notify_reloading(void);
+
 /* Milliseconds within which the service manager wants a sign of life; 0 when it wants none. */
 unsigned service_watchdog_ms(void);
 

@@ -39,6 +39,14 @@ void settings_reset(struct settings *settings, enum option_id id, enum settings_
         settings_put(&settings->of[id], option_table[id].standard, SETTINGS_DEFAULT, NULL);
 }
 
+void settings_move(struct settings *settings, enum option_id id, struct settings *from)
+{
+    settings_put(&settings->of[id], NULL, SETTINGS_DEFAULT, NULL);
+    settings->of[id] = from->of[id];
+    from->of[id] = (struct setting){0};
+    settings_reset(from, id, SETTINGS_COMMAND_LINE);
+}
+
 bool settings_given(const struct settings *settings, enum option_id id)
 {
     return settings->of[id].origin != SETTINGS_DEFAULT;

@@ -33,6 +33,9 @@ void settings_set(struct settings *settings, enum option_id id, const char *valu
 /* Takes back what files, or anybody weaker than `origin`, said of an option. */
 void settings_reset(struct settings *settings, enum option_id id, enum settings_origin origin);
 
+/* Moves an option's value and origin from `from`, which has the default afterwards. */
+void settings_move(struct settings *settings, enum option_id id, struct settings *from);
+
 /* Whether somebody said the value. */
 bool settings_given(const struct settings *settings, enum option_id id);
 

@@ -33,7 +33,7 @@ static unsigned long log_lost; /* lines since the last one that was written */
 static int log_socket = -1;
 static struct log_limit log_limits;
 
-enum log_level log_threshold = LOG_LEVEL_INFO;
+_Atomic enum log_level log_threshold = LOG_LEVEL_INFO;
 static enum log_sink log_current_sink = LOG_SINK_STDOUT;
 static bool log_stdout_journal;
 
@@ -66,6 +66,11 @@ void log_open(enum log_sink sink, enum log_level level)
     log_lost = 0;
     log_limits = (struct log_limit){0};
     log_stdout_journal = log_is_journal(STDOUT_FILENO);
+}
+
+void log_set_level(enum log_level level)
+{
+    log_threshold = level;
 }
 
 void log_stderr(const char *text)

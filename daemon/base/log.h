@@ -31,12 +31,15 @@ enum log_sink { LOG_SINK_STDOUT, LOG_SINK_SYSLOG };
 /* Chooses the sink and the least important level that is still written. Main thread, once. */
 void log_open(enum log_sink sink, enum log_level level);
 
+/* Another least important level. Any thread. */
+void log_set_level(enum log_level level);
+
 /* Writes one line to standard error, at the level of errors, for what has to be seen wherever the
  * log goes. Any thread, log_open() or not. */
 void log_stderr(const char *text);
 
 /* The level in force; the macros below test it before they evaluate their arguments. */
-extern enum log_level log_threshold;
+extern _Atomic enum log_level log_threshold;
 
 __attribute__((format(printf, 2, 3))) void log_write(enum log_level level, const char *format, ...);
 

@@ -15,11 +15,15 @@
 /* Of a block's, those that are kept for users that have none. */
 #define ADMISSION_FOR_NEW_USERS 2
 
+static struct share admission_share(unsigned max)
+{
+    return share_of(max, ADMISSION_FOR_ROOT, ADMISSION_FOR_NEWCOMERS);
+}
+
 int admission_init(struct admission *admission, unsigned max, unsigned max_per_user)
 {
     *admission = (struct admission){
-        .known = {.share = share_of(max, ADMISSION_FOR_ROOT, ADMISSION_FOR_NEWCOMERS),
-                  .max_per_user = max_per_user},
+        .known = {.share = admission_share(max), .max_per_user = max_per_user},
         .unknown = {.share = share_of(ADMISSION_UNKNOWN, 0, ADMISSION_FOR_NEW_BLOCKS)},
     };
     list_init(&admission->known.seats);
@@ -31,6 +35,14 @@ void admission_clear(struct admission *admission)
 {
     assert(list_empty(&admission->known.seats) && list_empty(&admission->unknown.seats));
     pthread_mutex_destroy(&admission->lock);
+}
+
+void admission_set_limits(struct admission *admission, unsigned max, unsigned max_per_user)
+{
+    pthread_mutex_lock(&admission->lock);
+    admission->known.share = admission_share(max);
+    admission->known.max_per_user = max_per_user;
+    pthread_mutex_unlock(&admission->lock);
 }
 
 void admission_set_open(struct admission *admission, bool open)

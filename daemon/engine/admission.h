@@ -51,6 +51,9 @@ int admission_init(struct admission *admission, unsigned max, unsigned max_per_u
 /* All seats must have been given back. */
 void admission_clear(struct admission *admission);
 
+/* Other limits, as above. Who has more connections keeps them, and gets no more. */
+void admission_set_limits(struct admission *admission, unsigned max, unsigned max_per_user);
+
 /* Whether anybody is admitted at all. */
 void admission_set_open(struct admission *admission, bool open);
 

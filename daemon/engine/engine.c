@@ -32,6 +32,7 @@ struct engine_message {
     struct client *client;
     uint64_t id;
     uint8_t locality;
+    struct server_change change;
     void *token;
 };
 
@@ -307,6 +308,26 @@ static uint32_t engine_execute_query(struct server *server, const struct engine_
 int engine_query(struct engine *engine, void *token)
 {
     struct engine_message message = {.execute = engine_execute_query, .token = token};
+
+    return engine_post(engine, &message);
+}
+
+static uint32_t engine_execute_change(struct server *server, const struct engine_message *message)
+{
+    server_change(server, &message->change);
+    return TSS2_RC_SUCCESS;
+}
+
+int engine_change(struct engine *engine, const struct engine_config *config, void *token)
+{
+    struct engine_message message = {
+        .execute = engine_execute_change,
+        .change = {.limits = config->limits,
+                   .max_connections = config->max_connections,
+                   .max_connections_per_user = config->max_connections_per_user,
+                   .release_ms = config->idle_release_ms},
+        .token = token,
+    };
 
     return engine_post(engine, &message);
 }

@@ -83,6 +83,10 @@ int engine_set_locality(struct engine *engine, uint64_t id, uint8_t locality, vo
 /* Fills the answer's status. */
 int engine_query(struct engine *engine, void *token);
 
+/* Puts those parts of the configuration in force that are not for the start alone: limits, and the
+ * quiet time. The answer says that it is done. */
+int engine_change(struct engine *engine, const struct engine_config *config, void *token);
+
 /* Saves all that sleep would lose, tells so, and holds commands until engine_resume(). Neither
  * can fail. */
 void engine_suspend(struct engine *engine);

@@ -33,6 +33,12 @@ void idle_touch(struct idle *idle)
     idle_wait(idle, idle->release_ms < 0 ? IDLE_QUIET_MS : idle->release_ms);
 }
 
+void idle_set_release(struct idle *idle, int release_ms)
+{
+    idle->release_ms = release_ms;
+    idle_touch(idle);
+}
+
 void idle_make_way(struct idle *idle)
 {
     if (idle->warm)

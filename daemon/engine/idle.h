@@ -30,6 +30,9 @@ enum idle_progress {
 
 void idle_init(struct idle *idle, struct loop *loop, int release_ms, bool sleep_untold);
 
+/* Another quiet time, or one of the above: what the TPM has now is cleaned up by that. */
+void idle_set_release(struct idle *idle, int release_ms);
+
 /* Something happened that may leave the TPM with things to clean up: the quiet time begins. */
 void idle_touch(struct idle *idle);
 

@@ -310,6 +310,13 @@ uint32_t server_set_locality(struct server *server, uint64_t id, uint8_t localit
     return client_set_locality(client, locality) ? TSS2_RC_SUCCESS : RM_RC_LOCALITY;
 }
 
+void server_change(struct server *server, const struct server_change *change)
+{
+    admission_set_limits(&server->newcomers.admission, change->max_connections,
+                         change->max_connections_per_user);
+    managed_tpm_change(&server->managed, &change->limits, change->release_ms);
+}
+
 void server_get_status(const struct server *server, struct engine_status *status)
 {
     *status = (struct engine_status){

@@ -38,6 +38,12 @@ struct server {
     bool stop_canceled; /* the running command was canceled */
 };
 
+struct server_change {
+    struct rm_limits limits;
+    unsigned max_connections, max_connections_per_user; /* 0: no limit */
+    int release_ms;                                     /* as in struct idle */
+};
+
 struct server_config {
     struct managed_tpm_config tpm;
     struct newcomers_config newcomers;
@@ -68,6 +74,9 @@ uint32_t server_cancel(struct server *server, uint64_t id);
 
 /* Sets the locality of such a client's next commands. A TSS2_RC. */
 uint32_t server_set_locality(struct server *server, uint64_t id, uint8_t locality);
+
+/* What can change while it serves. */
+void server_change(struct server *server, const struct server_change *change);
 
 void server_get_status(const struct server *server, struct engine_status *status);
 

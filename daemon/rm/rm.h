@@ -50,6 +50,10 @@ struct rm_stats {
  */
 struct rm *rm_new(struct rm_tpm *tpm, const struct chip *chip, const struct rm_limits *limits);
 
+/* Other limits, which are copied. Who has more keeps it, and gets no more. Also from inside of
+ * transact(). */
+void rm_set_limits(struct rm *rm, const struct rm_limits *limits);
+
 /*
  * From now on the sessions in the chip are recorded in `ledger`, which is borrowed; it must be
  * clear (ledger_clear()). NULL: no record.

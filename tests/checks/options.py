@@ -2,6 +2,7 @@
 """The manual pages and the installed file describe the options that the daemon has, and no others.
 
 tabrmd(8) has all options; tabrmd.conf(5) and the file have those that are keys, with their defaults.
+The section RELOAD of tabrmd.conf(5) names those that a reload changes.
 """
 import re
 
@@ -53,6 +54,17 @@ def keys_of_page(text):
     return {re.sub(r"^\.\w+ ", "", tag) for tag in tags(text, "KEYS")}
 
 
+def live_of_source(entries):
+    return {member(one, "name") for one in entries if ".live = true" in one}
+
+
+def live_of_page(text, entries):
+    section = re.search(r"^\.SH RELOAD\n(.*?)^\.SH", text, re.M | re.S)
+    words = section.group(1).replace("\\-", "-") if section else ""
+    return {name for name in (member(one, "name") for one in entries)
+            if re.search(rf"^\.BR? {name}\b(?!-)", words, re.M)}
+
+
 def keys_of_file(text):
     return set(re.findall(r"^#([a-z][a-z-]*=.*)$", text, re.M))
 
@@ -70,15 +82,16 @@ def check(root):
     if absent:
         return [f"{path}: not there" for path in absent]
     entries = entries_of(tree.read(root, SOURCE))
-    keys = keys_of_source(entries)
+    keys, page = keys_of_source(entries), tree.read(root, KEYS_PAGE)
     return (compare("option", options_of_source(entries), options_of_page(tree.read(root, PAGE)), PAGE)
-            + compare("key", keys, keys_of_page(tree.read(root, KEYS_PAGE)), KEYS_PAGE)
+            + compare("key", keys, keys_of_page(page), KEYS_PAGE)
+            + compare("reload of", live_of_source(entries), live_of_page(page, entries), KEYS_PAGE)
             + compare("key", keys, keys_of_file(tree.read(root, FILE)), FILE))
 
 
 C = """[OPTION_TCTI] = {.name = "tcti", .letter = 't',
  .standard = "a:/b"},
-[OPTION_IDLE_RELEASE] = {.name = "idle-release", .help = "X"},
+[OPTION_IDLE_RELEASE] = {.name = "idle-release", .live = true, .help = "X"},
 [OPTION_HELP] = {.name = "help", .letter = 'h', .no_key = true},
 """
 MAN = """.SH OPTIONS
@@ -91,7 +104,7 @@ Text --not.
 .BR \\-h ", " \\-\\-help
 .SH X
 """
-KEYS = ".SH KEYS\n.TP\n.B tcti=a:/b\nText.\n.TP\n.B idle\\-release=\n.SH X\n"
+KEYS = ".SH RELOAD\n.B idle\\-release\n.SH KEYS\n.TP\n.B tcti=a:/b\nText.\n.TP\n.B idle\\-release=\n.SH X\n"
 CONF = "# Text=x\n[Daemon]\n#tcti=a:/b\n#idle-release=\n"
 NEW = C + "[OPTION_NEW] = {.name = \"new\", .letter = 'n', .standard = \"1\"},\n"
 SAMPLES = [
@@ -104,6 +117,10 @@ SAMPLES = [
      ["conf.5: no key tcti=a:/b", "c: no key tcti=a:/c, as in man/tabrmd.conf.5"]),
     ({SOURCE: C, PAGE: MAN, KEYS_PAGE: KEYS, FILE: CONF + "#help=no\n"},
      ["c: no key help=no, as in conf/tabrmd.conf"]),
+    ({SOURCE: C, PAGE: MAN, KEYS_PAGE: KEYS.replace(".B idle", ".BR tcti ,\n.B idle", 1), FILE: CONF},
+     ["c: no reload of tcti, as in man/tabrmd.conf.5"]),
+    ({SOURCE: C, PAGE: MAN, KEYS_PAGE: KEYS.replace(".B idle", "idle", 1), FILE: CONF},
+     ["conf.5: no reload of idle-release"]),
     ({SOURCE: C, PAGE: MAN}, ["tabrmd.conf.5: not there", "conf/tabrmd.conf: not there"]),
 ]
 

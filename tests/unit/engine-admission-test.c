@@ -140,6 +140,25 @@ static void test_R54_few_connections_are_shared_too(void **state)
 
 /* Who is seen as whichever users of its blocks it likes takes nothing from those who are known, and
  * leaves something for those who are not known yet. */
+static void test_R74_other_limits_hold_for_who_comes_next(void **state)
+{
+    static struct seats seats;
+    int error;
+
+    (void)state;
+    seats_open(&seats, 64, 5);
+    assert_int_equal(take_all(&seats, 1000, &error), 5);
+    admission_set_limits(&seats.admission, 64, 7);
+    assert_int_equal(take_all(&seats, 1000, &error), 2);
+    admission_set_limits(&seats.admission, 7, 7);
+    assert_int_equal(take_all(&seats, ACCOUNT_ROOT, &error), 0);
+    assert_int_equal(error, -EUSERS);
+    assert_int_equal(take_all(&seats, 1001, &error), 0);
+    admission_set_limits(&seats.admission, 8, 7);
+    assert_int_equal(take_all(&seats, ACCOUNT_ROOT, &error), 1);
+    seats_close(&seats);
+}
+
 static void test_R54_unknown_users_take_nothing_from_others(void **state)
 {
     static struct seats seats;
@@ -202,6 +221,7 @@ int main(void)
         cmocka_unit_test(test_R54_ten_users_do_not_shut_out_the_next),
         cmocka_unit_test(test_R54_root_may_take_what_is_there),
         cmocka_unit_test(test_R54_few_connections_are_shared_too),
+        cmocka_unit_test(test_R74_other_limits_hold_for_who_comes_next),
         cmocka_unit_test(test_R54_unknown_users_take_nothing_from_others),
         cmocka_unit_test(test_R54_one_unknown_user_leaves_places_for_the_next),
         cmocka_unit_test(test_R54_a_limit_of_one_user_is_not_its_neighbours),

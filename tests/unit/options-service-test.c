@@ -87,6 +87,22 @@ static void test_notices(void **state)
     unlink(path);
 }
 
+static void test_R74_a_reload_is_told_with_its_time(void **state)
+{
+    g_autofree char *path = g_strdup_printf("%s/notify", (char *)*state);
+    int fd = bound(path, SOCK_DGRAM);
+    long long before = g_get_monotonic_time(), told;
+    char text[64] = "";
+
+    setenv("NOTIFY_SOCKET", path, 1);
+    service_notify_reloading();
+    assert_true(recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT) > 0);
+    assert_int_equal(sscanf(text, "RELOADING=1\nMONOTONIC_USEC=%lld", &told), 1);
+    assert_in_range(told, before, g_get_monotonic_time());
+    close(fd);
+    unlink(path);
+}
+
 static void set_number(const char *name, long number)
 {
     g_autofree char *text = g_strdup_printf("%ld", number);
@@ -188,6 +204,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_notices, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_R74_a_reload_is_told_with_its_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_watchdog, setup, teardown),
         cmocka_unit_test_setup_teardown(test_directories, setup, teardown),
         cmocka_unit_test_setup_teardown(test_passed_socket, setup, teardown),
