@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/chip.h"
 
+#include "rm/transaction.h"
 #include "wire/capability.h"
 #include "wire/command.h"
 #include "wire/handle.h"
@@ -23,28 +24,21 @@
 static enum chip_error ask(struct rm_tpm *tpm, const uint8_t *command, size_t size,
                            uint8_t *response, size_t *response_size, int64_t *detail)
 {
-    unsigned attempt = 0;
-    struct header header;
+    struct transaction transaction = {
+        .command = command, .size = size, .response = response, .capacity = CHIP_MIN_BUFFER};
+    uint32_t code = transaction_run(&transaction, tpm);
 
-    do {
-        int error = tpm->transact(tpm, 0, command, size, response, CHIP_MIN_BUFFER, response_size);
-
-        if (error != 0) {
-            *detail = error;
-            return CHIP_ERROR_TRANSPORT;
-        }
-        if (*response_size < HEADER_SIZE)
-            return CHIP_ERROR_MALFORMED;
-        header = header_load(response);
-        if (header.size != *response_size)
-            return CHIP_ERROR_MALFORMED;
-    } while ((header.code == TPM2_RC_RETRY || header.code == TPM2_RC_YIELDED
-              || header.code == TPM2_RC_TESTING)
-             && tpm->backoff(tpm, ++attempt));
-    *detail = header.code;
-    if (header.tag == TAG_RSP_TPM12)
+    *response_size = transaction.response_size;
+    if (transaction.error != 0) {
+        *detail = transaction.error;
+        return CHIP_ERROR_TRANSPORT;
+    }
+    if (!transaction.answered)
+        return CHIP_ERROR_MALFORMED;
+    *detail = code;
+    if (header_load(response).tag == TAG_RSP_TPM12)
         return CHIP_ERROR_TPM12;
-    return header.code == TPM2_RC_SUCCESS ? CHIP_OK : CHIP_ERROR_CODE;
+    return code == TPM2_RC_SUCCESS ? CHIP_OK : CHIP_ERROR_CODE;
 }
 
 /* One page of a capability whose items have `item_size` bytes; `response` backs the list. */
@@ -182,19 +176,25 @@ static enum chip_error read_audit(struct chip *chip, struct rm_tpm *tpm, int64_t
     return CHIP_OK;
 }
 
-enum chip_error chip_read_reset_count(struct chip *chip, struct rm_tpm *tpm, int64_t *detail)
+bool chip_learn_clock(struct chip *chip, const uint8_t *response, size_t size)
+{
+    /* TPMS_TIME_INFO: time, clockInfo { clock, resetCount, restartCount, safe } */
+    if (size != HEADER_SIZE + 8 + 8 + 4 + 4 + 1)
+        return false;
+    chip->reset_count = load_be32(response + HEADER_SIZE + 16);
+    return true;
+}
+
+static enum chip_error read_clock(struct chip *chip, struct rm_tpm *tpm, int64_t *detail)
 {
     uint8_t command[COMMAND_OWN_SIZE], response[CHIP_MIN_BUFFER];
     size_t size = command_build_read_clock(command);
     enum chip_error error = ask(tpm, command, size, response, &size, detail);
 
+    /* A chip without TPM2_ReadClock judges each context itself after a reset. */
     if (error != CHIP_OK)
-        return error;
-    /* TPMS_TIME_INFO: time, clockInfo { clock, resetCount, restartCount, safe } */
-    if (size != HEADER_SIZE + 8 + 8 + 4 + 4 + 1)
-        return CHIP_ERROR_MALFORMED;
-    chip->reset_count = load_be32(response + HEADER_SIZE + 16);
-    return CHIP_OK;
+        return error == CHIP_ERROR_CODE ? CHIP_OK : error;
+    return chip_learn_clock(chip, response, size) ? CHIP_OK : CHIP_ERROR_MALFORMED;
 }
 
 static uint32_t clamp(uint32_t value, uint32_t low, uint32_t high)
@@ -221,12 +221,8 @@ enum chip_error chip_read(struct chip *chip, struct rm_tpm *tpm, int64_t *detail
         error = read_commands(chip, tpm, detail);
     if (error == CHIP_OK)
         error = read_audit(chip, tpm, detail);
-    if (error == CHIP_OK) {
-        error = chip_read_reset_count(chip, tpm, detail);
-        /* A chip without TPM2_ReadClock judges each context itself after a reset. */
-        if (error == CHIP_ERROR_CODE)
-            error = CHIP_OK;
-    }
+    if (error == CHIP_OK)
+        error = read_clock(chip, tpm, detail);
     chip->max_command = clamp(chip->max_command, HEADER_SIZE, CHIP_MAX_BUFFER);
     chip->max_response = clamp(chip->max_response, HEADER_SIZE, CHIP_MAX_BUFFER);
     chip->context_gap = clamp(chip->context_gap, DEFAULT_CONTEXT_GAP, UINT32_MAX);

@@ -39,8 +39,9 @@ enum chip_error chip_startup(struct rm_tpm *tpm, int64_t *detail);
  * chip_flush_leftovers() left there. A TPM in failure mode gives CHIP_ERROR_CODE with 0x101. */
 enum chip_error chip_read(struct chip *chip, struct rm_tpm *tpm, int64_t *detail);
 
-/* Reads resetCount anew; chip_read() has read it once. */
-enum chip_error chip_read_reset_count(struct chip *chip, struct rm_tpm *tpm, int64_t *detail);
+/* Learns resetCount from a successful answer to TPM2_ReadClock; chip_read() has read it once. False
+ * when the answer is none. */
+bool chip_learn_clock(struct chip *chip, const uint8_t *response, size_t size);
 
 /* Flushes what a former user left: all transient objects, and with `sessions` all loaded and
  * saved sessions too. *flushed counts them. */

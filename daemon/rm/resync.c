@@ -221,14 +221,12 @@ static bool resync_sessions(struct rm *rm, uint32_t *code)
  * without an answer. */
 static bool drop_dead_contexts(struct rm *rm, bool restarted)
 {
-    uint32_t before = rm->chip.reset_count;
-    enum chip_error error;
-    int64_t detail;
-    bool all;
+    size_t size = command_build_read_clock(rm->own_command);
+    uint32_t before = rm->chip.reset_count, code = rm_transact_own(rm, size, &size);
+    bool all, told = !is_no_answer(code);
 
-    rm->stats.chip_commands++;
-    trace_sent(&rm->trace, false, TPM2_CC_ReadClock);
-    error = chip_read_reset_count(&rm->chip, rm->tpm, &detail);
+    if (code == TPM2_RC_SUCCESS)
+        told = chip_learn_clock(&rm->chip, rm->own_response, size);
     /* Only TPM2_Clear sets the count to 0. */
     all = rm->chip.reset_count != before && rm->chip.reset_count != 0;
     list_for_each (link, &rm->objects) {
@@ -238,7 +236,7 @@ static bool drop_dead_contexts(struct rm *rm, bool restarted)
         if (!blob_empty(&object->saved) && (all || (restarted && object->st_clear)))
             presence_drop_context(rm, object);
     }
-    return error == CHIP_OK || (error == CHIP_ERROR_CODE && !is_no_answer((uint32_t)detail));
+    return told;
 }
 
 /* Drops the objects of hierarchies that are off. A TPM2_HierarchyControl whose answer was lost, or

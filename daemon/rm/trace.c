@@ -24,9 +24,9 @@ static enum trace_sent kind_of(uint32_t command_code)
     }
 }
 
-void trace_sent(struct trace *trace, bool own, uint32_t command_code)
+void trace_sent(struct trace *trace, bool own, uint32_t command_code, unsigned times)
 {
-    trace->sent[own ? TRACE_OWN : kind_of(command_code)]++;
+    trace->sent[own ? TRACE_OWN : kind_of(command_code)] += times;
 }
 
 /* The counts that are not 0, as " (1 own, 1 to load)", or "" when all are. */

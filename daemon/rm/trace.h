@@ -36,8 +36,8 @@ struct trace {
     uint32_t sent[TRACE_SENT_KINDS];
 };
 
-/* A command goes to the chip: `own` one of a client, else one of the manager. */
-void trace_sent(struct trace *trace, bool own, uint32_t command_code);
+/* A command went to the chip so many times: `own` one of a client, else one of the manager. */
+void trace_sent(struct trace *trace, bool own, uint32_t command_code, unsigned times);
 
 /* The client's command with this code is answered with `response_code`. Clears `trace`. */
 void trace_command(const struct rm_client *client, struct trace *trace, uint32_t command_code,

@@ -5,13 +5,9 @@
 #include "base/log.h"
 #include "rm/doubt.h"
 #include "rm/rc.h"
+#include "rm/transaction.h"
 
 #include <string.h>
-
-static bool is_busy(uint32_t code)
-{
-    return code == TPM2_RC_RETRY || code == TPM2_RC_YIELDED || code == TPM2_RC_TESTING;
-}
 
 /* Whom what the chip does now is for; root, where it is for nobody. */
 static uint32_t requester(const struct rm *rm)
@@ -19,34 +15,18 @@ static uint32_t requester(const struct rm *rm)
     return rm->requester ? rm->requester->uid : ACCOUNT_ROOT;
 }
 
-/* One exchange. Only here the chip is spoken to. */
-static uint32_t exchange(struct rm *rm, uint8_t locality, const uint8_t *command, size_t size,
-                         uint8_t *response, size_t *response_size)
+/* The command may have been carried out all the same. */
+static void note_no_answer(struct rm *rm, int error)
 {
-    int error;
-
-    rm->stats.chip_commands++;
-    trace_sent(&rm->trace, command != rm->own_command, header_load(command).code);
-    error = rm->tpm->transact(rm->tpm, locality, command, size, response, rm->response_capacity,
-                              response_size);
-    if (error == 0 && *response_size >= HEADER_SIZE && *response_size <= rm->response_capacity
-        && header_load(response).size == *response_size) {
-        rm->lost = false;
-        return header_load(response).code;
-    }
-    if (error != 0 && !rm->lost) {
+    if (error == 0)
+        log_limited(LOG_LEVEL_WARNING, LOG_KIND_CHIP, requester(rm),
+                    "the TPM gave an answer that is no TPM response; the command failed");
+    else if (!rm->lost)
         log_limited(LOG_LEVEL_ERROR, LOG_KIND_CHIP, requester(rm),
                     "the TPM does not answer (%s); commands fail until it is back",
                     strerror(-error));
-        rm->lost = true;
-    } else if (error == 0) {
-        log_limited(LOG_LEVEL_WARNING, LOG_KIND_CHIP, requester(rm),
-                    "the TPM gave an answer that is no TPM response; the command failed");
-    }
-    /* The command may have been carried out all the same. */
+    rm->lost |= error != 0;
     doubt_books(rm, "a command got no answer");
-    *response_size = response_build_code(response, RM_RC_FAILURE);
-    return RM_RC_FAILURE;
 }
 
 /* A TPM in failure mode answers two commands and refuses all others (Part 1, "Failure Mode"). */
@@ -65,14 +45,25 @@ static void note_failure_mode(struct rm *rm, uint32_t command_code, uint32_t cod
 uint32_t rm_transact(struct rm *rm, uint8_t locality, const uint8_t *command, size_t size,
                      uint8_t *response, size_t *response_size)
 {
-    uint32_t code = exchange(rm, locality, command, size, response, response_size);
+    struct transaction transaction = {.locality = locality,
+                                      .command = command,
+                                      .size = size,
+                                      .response = response,
+                                      .capacity = rm->response_capacity};
+    uint32_t command_code = header_load(command).code;
+    uint32_t code = transaction_run(&transaction, rm->tpm);
 
-    for (unsigned attempt = 1; is_busy(code) && rm->tpm->backoff(rm->tpm, attempt); attempt++)
-        code = exchange(rm, locality, command, size, response, response_size);
-
-    note_failure_mode(rm, header_load(command).code, code);
+    *response_size = transaction.response_size;
+    rm->stats.chip_commands += transaction.sent;
+    trace_sent(&rm->trace, command != rm->own_command, command_code, transaction.sent);
+    if (!transaction.answered) {
+        note_no_answer(rm, transaction.error);
+        return code;
+    }
+    rm->lost = false;
+    note_failure_mode(rm, command_code, code);
     /* It was reset: nothing in it is what we think. */
-    if (code == TPM2_RC_INITIALIZE && header_load(command).code != TPM2_CC_Startup)
+    if (code == TPM2_RC_INITIALIZE && command_code != TPM2_CC_Startup)
         doubt_books(rm, "the TPM was reset");
     return code;
 }

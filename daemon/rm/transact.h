@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One command to the chip and its answer: counting, patience with a busy chip, and the notice of
- * a chip that was reset. All that is sent goes through here.
+ * One command of the manager to the chip, and what its answer tells of the chip: that it serves, is
+ * lost, failed, or was reset.
  */
 #pragma once
 
 #include "rm/state.h"
 
-/*
- * Sends a command and gives the answer's response code; *response_size is HEADER_SIZE at the
- * least and the size field agrees with it. RM_RC_FAILURE stands for no answer or one that is no
- * response at all; it is then also what the response buffer says.
- * TPM_RC_RETRY, _YIELDED and _TESTING are tried again for as long as rm_tpm.backoff() agrees.
- */
+/* Sends a command and gives the answer's response code, as transaction_run() does. The response
+ * buffer has rm->response_capacity bytes, and *response_size of them are the response. */
 uint32_t rm_transact(struct rm *rm, uint8_t locality, const uint8_t *command, size_t size,
                      uint8_t *response, size_t *response_size);
 

@@ -171,7 +171,7 @@ static void test_counts_of_each_kind(void **state)
 
     for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         for (unsigned k = 0; k <= i; k++)
-            trace_sent(&trace, i == 0, codes[i]);
+            trace_sent(&trace, i == 0, codes[i], 1);
     }
     capture = log_capture_begin(LOG_LEVEL_DEBUG);
     trace_command(world->clients[0].client, &trace, TPM2_CC_GetRandom, 0);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rm/transaction.h"
+
+#include "rm/rc.h"
+#include "wire/response.h"
+
+static bool is_busy(uint32_t code)
+{
+    return code == TPM2_RC_RETRY || code == TPM2_RC_YIELDED || code == TPM2_RC_TESTING;
+}
+
+static bool is_response(const struct transaction *transaction)
+{
+    return transaction->response_size >= HEADER_SIZE
+           && transaction->response_size <= transaction->capacity
+           && header_load(transaction->response).size == transaction->response_size;
+}
+
+/* Only here the chip is spoken to. */
+static uint32_t send_once(struct transaction *transaction, struct rm_tpm *tpm)
+{
+    transaction->sent++;
+    transaction->error =
+        tpm->transact(tpm, transaction->locality, transaction->command, transaction->size,
+                      transaction->response, transaction->capacity, &transaction->response_size);
+    transaction->answered = transaction->error == 0 && is_response(transaction);
+    if (transaction->answered)
+        return header_load(transaction->response).code;
+    transaction->response_size = response_build_code(transaction->response, RM_RC_FAILURE);
+    return RM_RC_FAILURE;
+}
+
+uint32_t transaction_run(struct transaction *transaction, struct rm_tpm *tpm)
+{
+    uint32_t code = send_once(transaction, tpm);
+
+    for (unsigned attempt = 1; is_busy(code) && tpm->backoff(tpm, attempt); attempt++)
+        code = send_once(transaction, tpm);
+    return code;
+}

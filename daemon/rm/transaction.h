@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One command to the TPM and its answer. All that is sent goes through here, whether there is a
+ * manager already or not: patience with a busy TPM, the check that the answer is a response, and
+ * the count of what was sent. What an answer tells of the TPM is noted above (transact.h).
+ */
+#pragma once
+
+#include "rm/tpm.h"
+
+/* `size` bytes of `command` go to the TPM, up to `capacity` bytes of answer to `response`; both are
+ * borrowed. The rest is what became of it. */
+struct transaction {
+    uint8_t locality;
+    const uint8_t *command;
+    size_t size;
+    uint8_t *response;
+    size_t capacity;
+
+    size_t response_size; /* HEADER_SIZE at the least; the response's size field agrees with it */
+    unsigned sent;        /* how often the command was sent */
+    int error;            /* negative errno of rm_tpm.transact(), or 0 */
+    bool answered;        /* there was no error, and the answer is a response */
+};
+
+/*
+ * Runs it and gives the answer's response code; RM_RC_FAILURE stands for no answer or one that is
+ * no response, and is then also what the response buffer says. TPM_RC_RETRY, _YIELDED and _TESTING
+ * are tried again for as long as rm_tpm.backoff() agrees.
+ */
+uint32_t transaction_run(struct transaction *transaction, struct rm_tpm *tpm);
