@@ -99,7 +99,7 @@ size_t answers_find(struct rm_client *client, const struct command *command, uin
     const uint8_t *query = query_of(command);
     const struct blob *kept = NULL;
 
-    if (rm->failed || is_audited(rm, command))
+    if (rm->condition == TPM_FAILURE_MODE || is_audited(rm, command))
         return 0;
     if (query) {
         const struct answer *answer = find_answer(rm, query);

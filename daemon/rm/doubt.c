@@ -7,5 +7,5 @@
 void doubt_books(struct rm *rm, const char *why)
 {
     log_debug("what the TPM holds is in doubt: %s", why);
-    rm->suspect = true;
+    rm->books_in_doubt = true;
 }

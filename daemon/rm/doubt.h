@@ -4,6 +4,6 @@
 
 struct rm;
 
-/* The books are in doubt from here on, until resync_all() has asked the chip. `why` is a clause for
- * a person who reads the log at level debug. */
+/* The books are in doubt from here on, until resync_doubt() has asked the chip. `why` is a clause
+ * for a person who reads the log at level debug. */
 void doubt_books(struct rm *rm, const char *why);

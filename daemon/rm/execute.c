@@ -305,18 +305,18 @@ static uint32_t prepare_surely(struct rm_client *client, const struct command *c
                                struct use *use, struct product *product)
 {
     struct rm *rm = client->rm;
-    bool known = rm->suspect;
+    bool known = rm->books_in_doubt;
     uint32_t code = prepare(client, command, use, product);
 
-    if (code != TPM2_RC_SUCCESS || known || !rm->suspect)
+    if (code != TPM2_RC_SUCCESS || known || !rm->books_in_doubt)
         return code;
     use_end(use);
     *use = (struct use){0};
     product_clear(rm, product);
-    if (!resync_all(rm))
+    if (!resync_doubt(rm))
         return RM_RC_FAILURE;
     code = prepare(client, command, use, product);
-    return code == TPM2_RC_SUCCESS && rm->suspect ? RM_RC_FAILURE : code;
+    return code == TPM2_RC_SUCCESS && rm->books_in_doubt ? RM_RC_FAILURE : code;
 }
 
 /* Has the chip run the command. */
@@ -375,10 +375,10 @@ static bool put_right(struct rm *rm, const struct command *command, uint32_t cod
 {
     if (code == TPM2_RC_INITIALIZE)
         return command->code != TPM2_CC_Startup && resync_after_reset(rm);
-    /* A handle or a session that we took for loaded is not. */
-    if (code >= TPM2_RC_REFERENCE_H0 && code <= TPM2_RC_REFERENCE_S6)
-        return resync_all(rm);
-    return false;
+    if (code < TPM2_RC_REFERENCE_H0 || code > TPM2_RC_REFERENCE_S6)
+        return false;
+    doubt_books(rm, "a handle or a session that the books have for loaded is not");
+    return resync_doubt(rm);
 }
 
 /* The chip decides what to say to a tag that is none; it gets nothing else to see. */
@@ -400,9 +400,9 @@ static size_t forward_bad_tag(struct rm_client *client, const struct command *co
  */
 static bool books_are_in_order(struct rm *rm, const struct command *command)
 {
-    if (!rm->suspect || resync_all(rm))
+    if (resync_doubt(rm))
         return true;
-    return rm->failed && !rm->lost
+    return rm->condition == TPM_FAILURE_MODE
            && (command->code == TPM2_CC_GetTestResult || command->code == TPM2_CC_GetCapability);
 }
 

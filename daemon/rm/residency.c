@@ -213,7 +213,7 @@ static uint32_t require_active_session(struct rm *rm, const struct use *use)
 {
     while (use->made_sessions > 0 && rm->session_count >= capacity_active_sessions(rm)) {
         if (!room_end_session(rm))
-            return rm->lost ? RM_RC_FAILURE : RM_RC_SESSION_HANDLES;
+            return rm->condition == TPM_LOST ? RM_RC_FAILURE : RM_RC_SESSION_HANDLES;
     }
     return TPM2_RC_SUCCESS;
 }
@@ -222,9 +222,9 @@ uint32_t residency_require(struct rm *rm, struct use *use)
 {
     uint32_t code;
 
-    if (rm->failed && is_resident(use))
+    if (rm->condition == TPM_FAILURE_MODE && is_resident(use))
         return TPM2_RC_SUCCESS;
-    code = rm->failed ? rm_transact_ask_failed(rm) : TPM2_RC_SUCCESS;
+    code = rm->condition == TPM_FAILURE_MODE ? rm_transact_ask_failed(rm) : TPM2_RC_SUCCESS;
     if (code == TPM2_RC_SUCCESS)
         code = require_active_session(rm, use);
     if (code == TPM2_RC_SUCCESS)

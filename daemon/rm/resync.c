@@ -272,19 +272,23 @@ bool resync_all(struct rm *rm)
     uint32_t code;
 
     /* Cleared first: what goes wrong meanwhile makes it due again. */
-    rm->suspect = false;
+    rm->books_in_doubt = false;
     if (resync_objects(rm, &code) && resync_sessions(rm, &code)) {
         if (!drop_dead_contexts(rm, false) || !drop_disabled(rm))
             doubt_books(rm, "the TPM does not tell of its resets and hierarchies");
-        return !rm->suspect;
+        return !rm->books_in_doubt;
     }
     if (code == TPM2_RC_INITIALIZE)
         return resync_after_reset(rm);
     /* A chip that has no such lists is taken at our word. */
-    rm->suspect = false;
     if (is_no_answer(code) || code == TPM2_RC_FAILURE)
         doubt_books(rm, "the TPM does not list what it holds");
-    return !rm->suspect;
+    return !rm->books_in_doubt;
+}
+
+bool resync_doubt(struct rm *rm)
+{
+    return !rm->books_in_doubt || resync_all(rm);
 }
 
 void resync_after_startup(struct rm *rm)
@@ -292,9 +296,9 @@ void resync_after_startup(struct rm *rm)
     uint32_t code;
     bool told;
 
-    rm->suspect = false;
+    rm->books_in_doubt = false;
     answers_drop(rm);
-    rm->failed = false;
+    rm->condition = TPM_SERVING;
     memset(rm->working_slots, 0, sizeof(rm->working_slots));
     list_for_each (link, &rm->slots) {
         presence_left(rm, list_entry(link, struct object, slot_link));

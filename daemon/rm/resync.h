@@ -23,6 +23,10 @@ void resync_hierarchies(struct rm *rm, const struct command *command);
  */
 bool resync_all(struct rm *rm);
 
+/* The same if the books are in doubt, which is how each doubt is settled. True when they are in
+ * order then. */
+bool resync_doubt(struct rm *rm);
+
 /*
  * The chip said that it was reset: starts it, forgets what cannot have survived, and keeps the
  * contexts that may have, for the chip to judge when they are used. False when it does not start.

@@ -88,27 +88,22 @@ size_t rm_command_capacity(const struct rm *rm)
     return rm->command_capacity;
 }
 
-static bool is_workable(const struct rm *rm)
-{
-    return !rm->lost && !rm->failed;
-}
-
 bool rm_settle(struct rm *rm)
 {
-    if (!is_workable(rm) || residency_has_reserve(rm))
+    if (rm->condition != TPM_SERVING || residency_has_reserve(rm))
         return false;
-    return rm->suspect ? resync_all(rm) : residency_settle(rm);
+    return rm->books_in_doubt ? resync_doubt(rm) : residency_settle(rm);
 }
 
 bool rm_idle(struct rm *rm, enum rm_idle_goal goal)
 {
     rm->starved = false;
-    if (!is_workable(rm))
+    if (rm->condition != TPM_SERVING)
         return false;
-    if (rm->suspect)
-        return resync_all(rm);
+    if (rm->books_in_doubt)
+        return resync_doubt(rm);
     /* What a step finds wrong is put right by the next one. */
-    return residency_idle(rm, goal) || (rm->suspect && !rm->lost);
+    return residency_idle(rm, goal) || (rm->books_in_doubt && rm->condition != TPM_LOST);
 }
 
 bool rm_starved(const struct rm *rm)
@@ -118,7 +113,7 @@ bool rm_starved(const struct rm *rm)
 
 bool rm_tpm_lost(const struct rm *rm)
 {
-    return rm->lost;
+    return rm->condition == TPM_LOST;
 }
 
 const struct rm_stats *rm_stats(const struct rm *rm)

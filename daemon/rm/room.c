@@ -167,7 +167,7 @@ bool room_relieve(struct rm *rm, uint32_t *code)
 {
     if (make_room(rm, *code))
         return true;
-    if (rm->lost)
+    if (rm->condition == TPM_LOST)
         *code = RM_RC_FAILURE;
     else if (rm->starved)
         *code = RM_RC_MEMORY;

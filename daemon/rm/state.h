@@ -59,10 +59,9 @@ struct rm {
      * runs, learned from its refusals. */
     uint8_t working_slots[COMMAND_TABLE_MAX];
 
-    bool lost;    /* the last transact() failed */
-    bool failed;  /* the TPM is in failure mode: of our own it is only asked whether it still is */
-    bool suspect; /* what the chip holds is in doubt; set by doubt_books() */
-    bool starved; /* this command, or step of clean-up, had no memory for a context */
+    enum tpm_condition condition;
+    bool books_in_doubt; /* the chip may hold something else; set by doubt_books() */
+    bool starved;        /* this command, or step of clean-up, had no memory for a context */
 
     struct ledger *ledger; /* or NULL */
 

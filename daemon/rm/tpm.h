@@ -9,6 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What the last answer told of the TPM. */
+enum tpm_condition {
+    TPM_SERVING,
+    TPM_LOST,         /* there was no answer */
+    TPM_FAILURE_MODE, /* two commands are answered (Part 1, "Failure Mode"); of our own it is only
+                       * asked whether it still refuses the others */
+};
+
 struct rm_tpm {
     /*
      * Sends `size` bytes of `command` under `locality` and waits for the answer, of which up to

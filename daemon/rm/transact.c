@@ -21,25 +21,32 @@ static void note_no_answer(struct rm *rm, int error)
     if (error == 0)
         log_limited(LOG_LEVEL_WARNING, LOG_KIND_CHIP, requester(rm),
                     "the TPM gave an answer that is no TPM response; the command failed");
-    else if (!rm->lost)
+    else if (rm->condition != TPM_LOST)
         log_limited(LOG_LEVEL_ERROR, LOG_KIND_CHIP, requester(rm),
                     "the TPM does not answer (%s); commands fail until it is back",
                     strerror(-error));
-    rm->lost |= error != 0;
+    if (error != 0)
+        rm->condition = TPM_LOST;
     doubt_books(rm, "a command got no answer");
 }
 
 /* A TPM in failure mode answers two commands and refuses all others (Part 1, "Failure Mode"). */
-static void note_failure_mode(struct rm *rm, uint32_t command_code, uint32_t code)
+static bool ends_failure_mode(uint32_t command_code, uint32_t code)
 {
-    if (code == TPM2_RC_FAILURE && !rm->failed)
-        log_error("the TPM is in failure mode and needs a reset of the machine; only GetTestResult "
-                  "and GetCapability work until then");
-    if (code == TPM2_RC_FAILURE)
-        rm->failed = true;
-    else if (code == TPM2_RC_SUCCESS && command_code != TPM2_CC_GetTestResult
-             && command_code != TPM2_CC_GetCapability)
-        rm->failed = false;
+    return code == TPM2_RC_SUCCESS && command_code != TPM2_CC_GetTestResult
+           && command_code != TPM2_CC_GetCapability;
+}
+
+static void note_answer(struct rm *rm, uint32_t command_code, uint32_t code)
+{
+    if (code == TPM2_RC_FAILURE) {
+        if (rm->condition != TPM_FAILURE_MODE)
+            log_error("the TPM is in failure mode and needs a reset of the machine; only "
+                      "GetTestResult and GetCapability work until then");
+        rm->condition = TPM_FAILURE_MODE;
+    } else if (rm->condition != TPM_FAILURE_MODE || ends_failure_mode(command_code, code)) {
+        rm->condition = TPM_SERVING;
+    }
 }
 
 uint32_t rm_transact(struct rm *rm, uint8_t locality, const uint8_t *command, size_t size,
@@ -60,8 +67,7 @@ uint32_t rm_transact(struct rm *rm, uint8_t locality, const uint8_t *command, si
         note_no_answer(rm, transaction.error);
         return code;
     }
-    rm->lost = false;
-    note_failure_mode(rm, command_code, code);
+    note_answer(rm, command_code, code);
     /* It was reset: nothing in it is what we think. */
     if (code == TPM2_RC_INITIALIZE && command_code != TPM2_CC_Startup)
         doubt_books(rm, "the TPM was reset");
@@ -86,6 +92,8 @@ uint32_t rm_transact_ask_failed(struct rm *rm)
     if (size < HEADER_SIZE + 2 + 4
         || size != HEADER_SIZE + 2 + (size_t)load_be16(rm->own_response + HEADER_SIZE) + 4)
         return TPM2_RC_FAILURE;
-    rm->failed = load_be32(rm->own_response + size - 4) == TPM2_RC_FAILURE;
-    return rm->failed ? TPM2_RC_FAILURE : TPM2_RC_SUCCESS;
+    if (load_be32(rm->own_response + size - 4) == TPM2_RC_FAILURE)
+        return TPM2_RC_FAILURE;
+    rm->condition = TPM_SERVING;
+    return TPM2_RC_SUCCESS;
 }

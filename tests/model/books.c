@@ -23,7 +23,7 @@ bool books_have(struct model *model, const struct thing *thing)
 
 void books_settle(struct model *model)
 {
-    for (uint32_t i = 1; i <= model->thing_count && !model->rm->suspect; i++) {
+    for (uint32_t i = 1; i <= model->thing_count && !model->rm->books_in_doubt; i++) {
         struct thing *thing = &model->things[i];
 
         if (thing->state == THING_DEAD || !thing->unsure || books_have(model, thing))
@@ -118,7 +118,7 @@ static bool may_ask_chip(struct model *model)
 /* A reset that the manager has seen has taken all that it takes. */
 static void check_reset(struct model *model)
 {
-    if (!model->reset_unseen || model->rm->suspect || !model_chip_is_started(model))
+    if (!model->reset_unseen || model->rm->books_in_doubt || !model_chip_is_started(model))
         return;
     if (model->exclusive_since)
         model_ask_reference(model);
@@ -144,7 +144,7 @@ void books_check(struct model *model)
     check_reset(model);
     check_things(model);
     must_hold(model, rm_invariants_books(model->rm));
-    if (may_ask_chip(model) && !model->rm->suspect)
+    if (may_ask_chip(model) && !model->rm->books_in_doubt)
         must_hold(model, rm_invariants_chip(model->rm, &model->chip->tpm));
 }
 
@@ -171,7 +171,7 @@ void books_check_end(struct model *model)
     drain(model);
     model->exclusive_since = 0;
     books_check(model);
-    if (model->rm->suspect || model->rm->objects_loaded || model->rm->sessions_loaded)
+    if (model->rm->books_in_doubt || model->rm->objects_loaded || model->rm->sessions_loaded)
         model_fail(model, "%u objects and %u sessions stay in the chip when all have left",
                    model->rm->objects_loaded, model->rm->sessions_loaded);
     if (!list_empty(&model->rm->objects))

@@ -27,7 +27,8 @@ static void settle(struct model *model)
 
     while (rm_settle(model->rm))
         ;
-    if (!model->watch.hit && !rm->lost && !rm->failed && !rm->suspect && !residency_has_reserve(rm))
+    if (!model->watch.hit && rm->condition == TPM_SERVING && !rm->books_in_doubt
+        && !residency_has_reserve(rm))
         model_fail(model, "%u objects and %u sessions are loaded, with a reserve of %u and %u",
                    rm->objects_loaded, rm->sessions_loaded, rm->reserve.objects,
                    rm->reserve.sessions);

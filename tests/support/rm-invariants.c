@@ -278,7 +278,7 @@ const char *rm_invariants_chip(struct rm *rm, struct rm_tpm *chip)
     MUST_ALL(list_handles(chip, HANDLE_TRANSIENT_FIRST, &objects));
     MUST_ALL(list_handles(chip, HANDLE_LOADED_SESSIONS, &loaded));
     MUST_ALL(list_handles(chip, HANDLE_SAVED_SESSIONS, &saved));
-    if (rm->suspect || !objects.told || !loaded.told || !saved.told)
+    if (rm->books_in_doubt || !objects.told || !loaded.told || !saved.told)
         return NULL;
     MUST_ALL(compare_objects(rm, &objects));
     return compare_sessions(rm, &loaded, &saved);

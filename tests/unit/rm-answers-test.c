@@ -99,9 +99,9 @@ static void test_kept_answers_are_not_always_given(void **state)
     script->rm->chip.audited[index] = true;
     expect_asked(script, TPM2_CAP_ALGS, 1, 4, WORDS(7));
     script->rm->chip.audited[index] = false;
-    script->rm->failed = true;
+    script->rm->condition = TPM_FAILURE_MODE;
     expect_asked(script, TPM2_CAP_ALGS, 1, 4, WORDS(7));
-    script->rm->failed = false;
+    script->rm->condition = TPM_SERVING;
     expect_kept(script, TPM2_CAP_ALGS, 1, 4, WORDS(7));
 }
 

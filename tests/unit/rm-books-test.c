@@ -310,8 +310,8 @@ static void test_contexts_of_other_things_are_not_taken(void **state)
                          RM_RC_FAILURE);
         assert_true(session->loaded);
         assert_true(blob_empty(&session->saved));
-        assert_true(script->rm->suspect);
-        script->rm->suspect = false;
+        assert_true(script->rm->books_in_doubt);
+        script->rm->books_in_doubt = false;
         rm_script_end(script);
     }
 }
@@ -336,13 +336,13 @@ static void test_loads_that_give_something_else(void **state)
         exchange->size = response_build_success(exchange->response, HEADER_SIZE + cases[i].size);
         assert_int_equal(swap_load_object(script->rm, rm_script_object(script, 0, handles[0])),
                          RM_RC_FAILURE);
-        assert_true(script->rm->suspect);
-        script->rm->suspect = false;
+        assert_true(script->rm->books_in_doubt);
+        script->rm->books_in_doubt = false;
         expect_load(script, SAVED(1, 20), SESSION(2 + i));
         assert_int_equal(swap_load_session(script->rm, rm_script_session(script, SESSION(1))),
                          RM_RC_FAILURE);
-        assert_true(script->rm->suspect);
-        script->rm->suspect = false;
+        assert_true(script->rm->books_in_doubt);
+        script->rm->books_in_doubt = false;
         rm_script_end(script);
     }
     assert_int_equal(script->rm->objects_loaded, 3);
@@ -368,7 +368,7 @@ static void test_R33_what_is_resident_asks_for_nothing(void **state)
     struct rm_script *script = *state;
 
     fill_sessions(script);
-    script->rm->failed = true;
+    script->rm->condition = TPM_FAILURE_MODE;
     expect_named(script, CC_PEEK, 1, SESSION(2), 0, TPM2_RC_FAILURE);
     assert_int_equal(rm_script_name(script, 0, CC_PEEK, 1, SESSION(2), 0), TPM2_RC_FAILURE);
     expect_named(script, TPM2_CC_GetTestResult, 0, 0, 0, TPM2_RC_FAILURE);

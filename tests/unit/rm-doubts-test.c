@@ -44,7 +44,7 @@ static void test_R34_lost_answer_puts_the_books_in_doubt(void **state)
     assert_int_equal(random_of(script), RM_RC_FAILURE);
     assert_int_equal(script->size, HEADER_SIZE);
     assert_true(rm_tpm_lost(script->rm));
-    assert_true(script->rm->suspect);
+    assert_true(script->rm->books_in_doubt);
     assert_true(rm_stats(script->rm)->chip_commands == 1);
     assert_true(rm_stats(script->rm)->client_commands == 1);
     rm_script_end(script);
@@ -54,7 +54,7 @@ static void test_R34_lost_answer_puts_the_books_in_doubt(void **state)
     expect_random(script, TPM2_RC_SUCCESS);
     assert_int_equal(random_of(script), TPM2_RC_SUCCESS);
     assert_false(rm_tpm_lost(script->rm));
-    assert_false(script->rm->suspect);
+    assert_false(script->rm->books_in_doubt);
     assert_true(rm_stats(script->rm)->chip_commands == 7);
     assert_true(rm_stats(script->rm)->context_commands == 0);
     rm_script_end(script);
@@ -67,7 +67,7 @@ static void test_R14_what_is_no_answer_is_a_failure(void **state)
     for (unsigned i = 0; i < 3; i++) {
         struct exchange *exchange;
 
-        script->rm->suspect = false;
+        script->rm->books_in_doubt = false;
         exchange = expect_random(script, TPM2_RC_SUCCESS);
         exchange->size = i == 0 ? HEADER_SIZE - 1 : HEADER_SIZE;
         if (i == 0)
@@ -76,7 +76,7 @@ static void test_R14_what_is_no_answer_is_a_failure(void **state)
             store_be32(exchange->response + 2, i == 1 ? HEADER_SIZE + 1 : HEADER_SIZE - 1);
         assert_int_equal(random_of(script), RM_RC_FAILURE);
         assert_false(rm_tpm_lost(script->rm));
-        assert_true(script->rm->suspect);
+        assert_true(script->rm->books_in_doubt);
         rm_script_end(script);
     }
 }
@@ -126,7 +126,7 @@ static void test_R33_failure_mode_ends_when_the_chip_says_so(void **state)
         ;
     expect_random(script, TPM2_RC_FAILURE);
     assert_int_equal(random_of(script), TPM2_RC_FAILURE);
-    assert_true(script->rm->failed);
+    assert_int_equal(script->rm->condition, TPM_FAILURE_MODE);
     rm_script_end(script);
 
     /* What must be loaded asks first. */
@@ -142,21 +142,21 @@ static void test_R33_failure_mode_ends_when_the_chip_says_so(void **state)
     assert_int_equal(rm_script_name(script, 0, CC_USE, 1, object, 0), TPM2_RC_FAILURE);
     exchange_answer_code(expect_test_result(script, 0, 0), TPM2_RC_VALUE);
     assert_int_equal(rm_script_name(script, 0, CC_USE, 1, object, 0), TPM2_RC_VALUE);
-    assert_true(script->rm->failed);
+    assert_int_equal(script->rm->condition, TPM_FAILURE_MODE);
     rm_script_end(script);
 
     expect_test_result(script, 3, TPM2_RC_SUCCESS);
     expect_load(script, KEPT(5), OBJECT(1));
     expect_named(script, CC_USE, 1, OBJECT(1), 0, TPM2_RC_SUCCESS);
     assert_int_equal(rm_script_name(script, 0, CC_USE, 1, object, 0), TPM2_RC_SUCCESS);
-    assert_false(script->rm->failed);
+    assert_int_equal(script->rm->condition, TPM_SERVING);
     rm_script_end(script);
 
     /* The least that it can say. */
-    script->rm->failed = true;
+    script->rm->condition = TPM_FAILURE_MODE;
     expect_test_result(script, 0, TPM2_RC_SUCCESS);
     assert_int_equal(rm_transact_ask_failed(script->rm), TPM2_RC_SUCCESS);
-    assert_false(script->rm->failed);
+    assert_int_equal(script->rm->condition, TPM_SERVING);
     rm_script_end(script);
 }
 
@@ -165,19 +165,19 @@ static void test_R33_success_of_another_command_ends_failure_mode(void **state)
 {
     struct rm_script *script = *state;
 
-    script->rm->failed = true;
+    script->rm->condition = TPM_FAILURE_MODE;
     expect_test_result(script, 0, TPM2_RC_FAILURE);
     assert_int_equal(rm_script_name(script, 0, TPM2_CC_GetTestResult, 0, 0, 0), TPM2_RC_SUCCESS);
-    assert_true(script->rm->failed);
+    assert_int_equal(script->rm->condition, TPM_FAILURE_MODE);
     expect_named(script, TPM2_CC_GetCapability, 0, 0, 0, TPM2_RC_SUCCESS);
     assert_int_equal(rm_script_name(script, 0, TPM2_CC_GetCapability, 0, 0, 0), TPM2_RC_SUCCESS);
-    assert_true(script->rm->failed);
+    assert_int_equal(script->rm->condition, TPM_FAILURE_MODE);
     expect_random(script, TPM2_RC_VALUE);
     assert_int_equal(random_of(script), TPM2_RC_VALUE);
-    assert_true(script->rm->failed);
+    assert_int_equal(script->rm->condition, TPM_FAILURE_MODE);
     expect_random(script, TPM2_RC_SUCCESS);
     assert_int_equal(random_of(script), TPM2_RC_SUCCESS);
-    assert_false(script->rm->failed);
+    assert_int_equal(script->rm->condition, TPM_SERVING);
     rm_script_end(script);
 }
 
@@ -186,7 +186,7 @@ static void test_R33_doubts_in_failure_mode(void **state)
 {
     struct rm_script *script = *state;
 
-    script->rm->suspect = true;
+    script->rm->books_in_doubt = true;
     for (unsigned i = 0; i < 3; i++) {
         static const uint32_t codes[] = {TPM2_CC_GetTestResult, TPM2_CC_GetCapability,
                                          TPM2_CC_GetRandom};
@@ -199,8 +199,8 @@ static void test_R33_doubts_in_failure_mode(void **state)
             expect_named(script, codes[i], 0, 0, 0, TPM2_RC_SUCCESS);
         assert_int_equal(rm_script_name(script, 0, codes[i], 0, 0, 0),
                          answered ? TPM2_RC_SUCCESS : RM_RC_FAILURE);
-        assert_true(script->rm->failed);
-        assert_true(script->rm->suspect);
+        assert_int_equal(script->rm->condition, TPM_FAILURE_MODE);
+        assert_true(script->rm->books_in_doubt);
         rm_script_end(script);
     }
     expect_query(&script->chip, TPM2_CAP_HANDLES, OBJECT(0), false, NO_WORDS)->error = -EIO;
@@ -225,7 +225,7 @@ static void test_R32_chip_that_was_reset_is_started(void **state)
     assert_null(rm_script_object(script, 0, lost));
     assert_null(rm_script_session(script, SESSION(1)));
     assert_int_equal(script->rm->working_slots[0], 0);
-    assert_false(script->rm->suspect);
+    assert_false(script->rm->books_in_doubt);
     rm_script_end(script);
 
     /* It does not start, and is not asked to again by the same command. */
@@ -263,7 +263,7 @@ static void test_R32_sessions_are_where_the_chip_has_them(void **state)
     expect_save(script, SESSION(1), SAVED(1, 20));
     rm_script_start(script, 0, SESSION(4));
     rm_script_save(script, 0, SESSION(4), SAVED(4, 21));
-    script->rm->suspect = true;
+    script->rm->books_in_doubt = true;
     /* 1 was loaded; 2 was saved, its context is lost; 3 is gone; 9 is nobody's. */
     expect_lists(script, NO_HANDLES, HANDLES(SESSION(1), SESSION(9)),
                  HANDLES(0x02000002, 0x02000004));
@@ -327,7 +327,7 @@ static void test_R32_flush_that_is_not_answered_is_tried_again(void **state)
         expect_query(&script->chip, TPM2_CAP_HANDLES, HANDLE_SAVED_SESSIONS, false, NO_WORDS);
         expect_state(script, 7, ALL_ENABLED);
         assert_int_equal(resync_all(script->rm), !cases[i].again);
-        assert_int_equal(script->rm->suspect, cases[i].again);
+        assert_int_equal(script->rm->books_in_doubt, cases[i].again);
         rm_script_end(script);
     }
 }
@@ -346,12 +346,12 @@ static void test_R32_chip_that_lists_nothing(void **state)
     struct exchange *exchange;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        script->rm->suspect = true;
+        script->rm->books_in_doubt = true;
         exchange_answer_code(
             expect_query(&script->chip, TPM2_CAP_HANDLES, OBJECT(0), false, NO_WORDS),
             cases[i].code);
         assert_int_equal(resync_all(script->rm), cases[i].believed);
-        assert_int_equal(script->rm->suspect, !cases[i].believed);
+        assert_int_equal(script->rm->books_in_doubt, !cases[i].believed);
         rm_script_end(script);
     }
     exchange = expect_query(&script->chip, TPM2_CAP_HANDLES, OBJECT(0), false, NO_WORDS);

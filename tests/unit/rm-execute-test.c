@@ -214,8 +214,8 @@ static void expect_disbelief(struct rm_script *script, uint32_t code)
 {
     assert_int_equal(code, RM_RC_FAILURE);
     assert_int_equal(script->size, HEADER_SIZE);
-    assert_true(script->rm->suspect);
-    script->rm->suspect = false;
+    assert_true(script->rm->books_in_doubt);
+    script->rm->books_in_doubt = false;
     rm_script_end(script);
 }
 
@@ -371,7 +371,7 @@ static void test_R27_doubts_are_settled_before_the_command(void **state)
     expect_state(script, 7, ALL_ENABLED);
     expect_named(script, CC_USE, 1, OBJECT(4), 0, TPM2_RC_SUCCESS);
     assert_int_equal(rm_script_name(script, 0, CC_USE, 1, first, 0), TPM2_RC_SUCCESS);
-    assert_false(script->rm->suspect);
+    assert_false(script->rm->books_in_doubt);
     rm_script_end(script);
 }
 

@@ -120,7 +120,7 @@ static void test_R19_the_chip_knows_what_it_dropped(void **state)
     assert_non_null(rm_script_object(script, 0, stays));
     assert_null(rm_script_object(script, 0, goes));
     assert_int_equal(script->rm->objects_loaded, 1);
-    assert_false(script->rm->suspect);
+    assert_false(script->rm->books_in_doubt);
     rm_script_end(script);
     /* It does not tell: then nothing is known for certain. */
     expect_named(script, TPM2_CC_Clear, 1, TPM2_RH_LOCKOUT, 0, TPM2_RC_SUCCESS);
@@ -130,7 +130,7 @@ static void test_R19_the_chip_knows_what_it_dropped(void **state)
     assert_int_equal(rm_script_name(script, 0, TPM2_CC_Clear, 1, TPM2_RH_LOCKOUT, 0),
                      TPM2_RC_SUCCESS);
     assert_non_null(rm_script_object(script, 0, stays));
-    assert_true(script->rm->suspect);
+    assert_true(script->rm->books_in_doubt);
     rm_script_end(script);
 }
 

@@ -125,10 +125,9 @@ static void test_steps_that_fail(void **state)
     expect_rest(script, RM_IDLE_TIDY);
     assert_true(rm_tpm_lost(script->rm));
     expect_rest(script, RM_IDLE_TIDY);
-    script->rm->lost = false;
-    script->rm->failed = true;
+    script->rm->condition = TPM_FAILURE_MODE;
     expect_rest(script, RM_IDLE_TIDY);
-    script->rm->failed = false;
+    script->rm->condition = TPM_SERVING;
     expect_lists(script, NO_HANDLES, NO_HANDLES, NO_HANDLES);
     expect_state(script, 7, ALL_ENABLED);
     expect_step(script, RM_IDLE_TIDY);
@@ -146,7 +145,7 @@ static void test_step_that_finds_something_wrong(void **state)
     exchange = expect_save(script, OBJECT(0), KEPT(5));
     store_be32(exchange->response + 2, HEADER_SIZE);
     expect_step(script, RM_IDLE_SAVE);
-    assert_true(script->rm->suspect);
+    assert_true(script->rm->books_in_doubt);
     expect_lists(script, HANDLES(OBJECT(0)), NO_HANDLES, NO_HANDLES);
     expect_state(script, 7, ALL_ENABLED);
     expect_step(script, RM_IDLE_SAVE);

@@ -94,9 +94,9 @@ static void test_a_chip_that_holds_something_else(void **state)
     an_object(world)->physical = handle + 2;
     expect(rm_invariants_chip(rm, &world->chip->tpm), "the chip has no object");
     /* Nothing is asked of books that are in doubt. */
-    rm->suspect = true;
+    rm->books_in_doubt = true;
     assert_null(rm_invariants_chip(rm, &world->chip->tpm));
-    rm->suspect = false;
+    rm->books_in_doubt = false;
     an_object(world)->physical = handle;
     a_session(world)->handle++;
     expect(rm_invariants_chip(rm, &world->chip->tpm), "does not have session");

@@ -325,12 +325,11 @@ static void test_R63_reserve_that_cannot_be_made(void **state)
     assert_false(rm_settle(script->rm));
     rm_script_end(script);
     /* Nobody serves a TPM that does not serve. */
-    script->rm->failed = true;
+    script->rm->condition = TPM_FAILURE_MODE;
     assert_false(rm_settle(script->rm));
-    script->rm->failed = false;
-    script->rm->lost = true;
+    script->rm->condition = TPM_LOST;
     assert_false(rm_settle(script->rm));
-    script->rm->lost = false;
+    script->rm->condition = TPM_SERVING;
     rm_script_end(script);
 }
 
