@@ -63,21 +63,21 @@ static bool idle_serves(const struct rm *rm)
 enum idle_progress idle_step(struct idle *idle, struct rm *rm, bool suspending, bool others)
 {
     enum rm_idle_goal goal = idle_goal(idle, suspending, others);
-    bool starved;
+    enum rm_idle_result result;
 
     loop_assert_flat(idle->loop);
     timer_disarm(&idle->quiet);
-    idle->due = idle_serves(rm) && rm_idle(rm, goal);
+    result = idle_serves(rm) ? rm_idle(rm, goal) : RM_IDLE_DONE;
+    idle->due = result == RM_IDLE_MORE;
     /* Somebody may have come while the TPM worked. */
     if (timer_is_armed(&idle->quiet))
         idle->due = false;
     if (idle->due || timer_is_armed(&idle->quiet))
         return IDLE_MORE;
-    starved = idle_serves(rm) && rm_starved(rm);
-    idle->warm = goal == RM_IDLE_SAVE && !starved;
-    if (starved)
+    idle->warm = goal == RM_IDLE_SAVE && result != RM_IDLE_NO_MEMORY;
+    if (result == RM_IDLE_NO_MEMORY)
         idle_wait(idle, IDLE_STARVED_MS);
     else if (idle->warm && idle->sleep_untold)
         idle_wait(idle, IDLE_LONG_QUIET_MS);
-    return starved ? IDLE_NO_MEMORY : IDLE_CLEAN;
+    return result == RM_IDLE_NO_MEMORY ? IDLE_NO_MEMORY : IDLE_CLEAN;
 }

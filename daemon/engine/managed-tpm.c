@@ -93,7 +93,7 @@ enum idle_progress managed_tpm_clean_up(struct managed_tpm *managed, bool suspen
 bool managed_tpm_empty(struct managed_tpm *managed)
 {
     loop_assert_flat(managed->link.loop);
-    return managed_tpm_serves(managed) && rm_idle(managed->rm, RM_IDLE_EMPTY);
+    return managed_tpm_serves(managed) && rm_idle(managed->rm, RM_IDLE_EMPTY) == RM_IDLE_MORE;
 }
 
 void managed_tpm_give_back(struct managed_tpm *managed, bool in_time)

@@ -415,7 +415,6 @@ static size_t answer(struct rm *rm, struct rm_client *client, uint8_t *bytes, si
 
     rm->stats.client_commands++;
     rm->clock++;
-    rm->starved = false;
     code = size > rm->chip.max_command ? TPM2_RC_COMMAND_SIZE
                                        : command_parse(&command, &rm->chip.commands, bytes, size);
     if (code == TPM2_RC_BAD_TAG)

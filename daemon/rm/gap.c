@@ -15,19 +15,19 @@ static struct session *oldest_saved(struct rm *rm)
     return NULL;
 }
 
-bool gap_refresh(struct rm *rm)
+uint32_t gap_refresh(struct rm *rm)
 {
     struct session *session = oldest_saved(rm);
+    uint32_t code;
 
     if (!session)
-        return false;
+        return TPM2_RC_CONTEXT_GAP;
     if (session->state == SESSION_DOOMED)
-        return swap_flush_session(rm, session) == TPM2_RC_SUCCESS;
-    if (swap_load_session(rm, session) != TPM2_RC_SUCCESS)
-        return false;
+        return swap_flush_session(rm, session);
+    code = swap_load_session(rm, session);
     /* Should the chip refuse to save it, then it is loaded, which is fine for one that its owner
      * uses. Of one that a client has saved we keep `held`: it is evicted like any other later. */
-    return swap_save_session(rm, session) == TPM2_RC_SUCCESS;
+    return code == TPM2_RC_SUCCESS ? swap_save_session(rm, session) : code;
 }
 
 bool gap_refresh_is_due(struct rm *rm)

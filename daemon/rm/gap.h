@@ -11,8 +11,8 @@
 #include "rm/state.h"
 
 /* Loads and saves the session whose saved context is the oldest; one that nobody owns is flushed.
- * False when there is none or the chip refuses. */
-bool gap_refresh(struct rm *rm);
+ * A TPM_RC, TPM_RC_CONTEXT_GAP when there is none. */
+uint32_t gap_refresh(struct rm *rm);
 
 /* The oldest saved session has fallen behind by half of the gap. */
 bool gap_refresh_is_due(struct rm *rm);

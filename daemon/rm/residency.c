@@ -56,7 +56,7 @@ static uint32_t bring_object(struct rm *rm, struct object *object)
 static void make_session_room(struct rm *rm, uint32_t stay)
 {
     while (rm->sessions_loaded + stay > capacity_session_slots(rm)
-           && room_make_session(rm, TRACE_FOR_COMMAND))
+           && room_make_session(rm, TRACE_FOR_COMMAND) == TPM2_RC_SUCCESS)
         ;
 }
 
@@ -123,7 +123,7 @@ static void make_object_room(struct rm *rm, uint32_t stay, uint32_t scratch)
 {
     while ((rm->objects_loaded + stay > capacity_object_slots(rm)
             || rm->objects_loaded + stay + scratch > rm->chip.object_slots)
-           && room_make_object(rm, TRACE_FOR_COMMAND))
+           && room_make_object(rm, TRACE_FOR_COMMAND) == TPM2_RC_SUCCESS)
         ;
 }
 
@@ -211,9 +211,12 @@ static uint32_t require_sessions(struct rm *rm, struct use *use)
 /* The chip tracks so many sessions; others have their part of them. */
 static uint32_t require_active_session(struct rm *rm, const struct use *use)
 {
+    uint32_t code;
+
     while (use->made_sessions > 0 && rm->session_count >= capacity_active_sessions(rm)) {
-        if (!room_end_session(rm))
-            return rm->condition == TPM_LOST ? RM_RC_FAILURE : RM_RC_SESSION_HANDLES;
+        code = room_end_session(rm);
+        if (code != TPM2_RC_SUCCESS)
+            return code == RM_RC_FAILURE ? code : RM_RC_SESSION_HANDLES;
     }
     return TPM2_RC_SUCCESS;
 }
@@ -246,11 +249,11 @@ bool residency_has_reserve(const struct rm *rm)
 }
 
 /* Saves an object that has no context, or has one that has leave. */
-static bool step_out(struct rm *rm, struct object *object, enum trace_reason reason)
+static uint32_t step_out(struct rm *rm, struct object *object, enum trace_reason reason)
 {
     if (blob_empty(&object->saved) && object->references > 0)
-        return swap_save_object(rm, object) == TPM2_RC_SUCCESS;
-    return room_evict_object(rm, object, reason) == TPM2_RC_SUCCESS;
+        return swap_save_object(rm, object);
+    return room_evict_object(rm, object, reason);
 }
 
 bool residency_settle(struct rm *rm)
@@ -258,11 +261,11 @@ bool residency_settle(struct rm *rm)
     struct object *object;
 
     if (rm->objects_loaded <= capacity_object_slots(rm))
-        return room_make_session(rm, TRACE_FOR_RESERVE);
+        return room_make_session(rm, TRACE_FOR_RESERVE) == TPM2_RC_SUCCESS;
     object = room_choose_clean_object(rm);
     if (!object)
         object = room_choose_object(rm);
-    return object && step_out(rm, object, TRACE_FOR_RESERVE);
+    return object && step_out(rm, object, TRACE_FOR_RESERVE) == TPM2_RC_SUCCESS;
 }
 
 /* A loaded object without a context, or NULL. */
@@ -277,31 +280,47 @@ static struct object *find_unsaved(struct rm *rm)
     return NULL;
 }
 
-/* One object that idle time is for. */
-static bool idle_object(struct rm *rm, enum rm_idle_goal goal)
+static enum rm_idle_result result_of(uint32_t code)
 {
-    struct object *object = room_choose_object(rm), *unsaved;
-
-    if (object && (goal == RM_IDLE_EMPTY || room_is_garbage(object)))
-        return step_out(rm, object, TRACE_FOR_IDLE);
-    unsaved = goal == RM_IDLE_SAVE ? find_unsaved(rm) : NULL;
-    return unsaved && swap_save_object(rm, unsaved) == TPM2_RC_SUCCESS;
+    if (code == TPM2_RC_SUCCESS)
+        return RM_IDLE_MORE;
+    return code == RM_RC_MEMORY ? RM_IDLE_NO_MEMORY : RM_IDLE_DONE;
 }
 
-bool residency_idle(struct rm *rm, enum rm_idle_goal goal)
+/* One object that idle time is for. */
+static enum rm_idle_result idle_object(struct rm *rm, enum rm_idle_goal goal)
 {
-    struct session *doomed = room_find_doomed(rm);
+    struct object *object = room_choose_object(rm);
 
-    if (doomed)
-        return swap_flush_session(rm, doomed) == TPM2_RC_SUCCESS;
-    if (idle_object(rm, goal))
-        return true;
+    if (object && (goal == RM_IDLE_EMPTY || room_is_garbage(object)))
+        return result_of(step_out(rm, object, TRACE_FOR_IDLE));
+    object = goal == RM_IDLE_SAVE ? find_unsaved(rm) : NULL;
+    return object ? result_of(swap_save_object(rm, object)) : RM_IDLE_DONE;
+}
+
+/* One session of the same. */
+static enum rm_idle_result idle_session(struct rm *rm, enum rm_idle_goal goal)
+{
     if (gap_refresh_is_due(rm)) {
         /* The session that is refreshed takes a slot meanwhile, which is not the reserve's. */
         if (rm->sessions_loaded >= capacity_session_slots(rm)
-            && room_make_session(rm, TRACE_FOR_REFRESH))
-            return true;
-        return gap_refresh(rm);
+            && room_make_session(rm, TRACE_FOR_REFRESH) == TPM2_RC_SUCCESS)
+            return RM_IDLE_MORE;
+        return result_of(gap_refresh(rm));
     }
-    return goal == RM_IDLE_EMPTY && room_make_session(rm, TRACE_FOR_IDLE);
+    return goal == RM_IDLE_EMPTY ? result_of(room_make_session(rm, TRACE_FOR_IDLE)) : RM_IDLE_DONE;
+}
+
+enum rm_idle_result residency_idle(struct rm *rm, enum rm_idle_goal goal)
+{
+    struct session *doomed = room_find_doomed(rm);
+    enum rm_idle_result of_object, of_session;
+
+    if (doomed)
+        return result_of(swap_flush_session(rm, doomed));
+    of_object = idle_object(rm, goal);
+    if (of_object == RM_IDLE_MORE)
+        return of_object;
+    of_session = idle_session(rm, goal);
+    return of_session == RM_IDLE_DONE ? of_object : of_session;
 }

@@ -49,4 +49,4 @@ bool residency_has_reserve(const struct rm *rm);
 bool residency_settle(struct rm *rm);
 
 /* One step of clean-up; see rm_idle(). */
-bool residency_idle(struct rm *rm, enum rm_idle_goal goal);
+enum rm_idle_result residency_idle(struct rm *rm, enum rm_idle_goal goal);

@@ -95,20 +95,17 @@ bool rm_settle(struct rm *rm)
     return rm->books_in_doubt ? resync_doubt(rm) : residency_settle(rm);
 }
 
-bool rm_idle(struct rm *rm, enum rm_idle_goal goal)
+enum rm_idle_result rm_idle(struct rm *rm, enum rm_idle_goal goal)
 {
-    rm->starved = false;
-    if (rm->condition != TPM_SERVING)
-        return false;
-    if (rm->books_in_doubt)
-        return resync_doubt(rm);
-    /* What a step finds wrong is put right by the next one. */
-    return residency_idle(rm, goal) || (rm->books_in_doubt && rm->condition != TPM_LOST);
-}
+    enum rm_idle_result result;
 
-bool rm_starved(const struct rm *rm)
-{
-    return rm->starved;
+    if (rm->condition != TPM_SERVING)
+        return RM_IDLE_DONE;
+    if (rm->books_in_doubt)
+        return resync_doubt(rm) ? RM_IDLE_MORE : RM_IDLE_DONE;
+    result = residency_idle(rm, goal);
+    /* What a step finds wrong is put right by the next one. */
+    return rm->books_in_doubt && rm->condition != TPM_LOST ? RM_IDLE_MORE : result;
 }
 
 bool rm_tpm_lost(const struct rm *rm)

@@ -117,16 +117,14 @@ enum rm_idle_goal {
     RM_IDLE_EMPTY, /* save and flush everything, so that the chip is left empty */
 };
 
-/*
- * One step of clean-up, at most one chip command or one refresh of a session. False when there is
- * nothing left to do for `goal`, or nothing that can be done: the TPM does not serve, or
- * rm_starved().
- */
-bool rm_idle(struct rm *rm, enum rm_idle_goal goal);
+enum rm_idle_result {
+    RM_IDLE_DONE,      /* nothing is left to do, or nothing can be done: the TPM does not serve */
+    RM_IDLE_MORE,      /* a step was done, and there may be another one */
+    RM_IDLE_NO_MEMORY, /* there is no memory to save a context to, so that something stays */
+};
 
-/* True when the last command or step of clean-up had no memory to save a context to, so that what
- * had to leave the chip is still there. */
-bool rm_starved(const struct rm *rm);
+/* One step of clean-up, at most one chip command or one refresh of a session. */
+enum rm_idle_result rm_idle(struct rm *rm, enum rm_idle_goal goal);
 
 /* True when the TPM did not answer (transact() failed) and has not since. */
 bool rm_tpm_lost(const struct rm *rm);

@@ -99,25 +99,28 @@ uint32_t room_evict_session(struct rm *rm, struct session *session, enum trace_r
     if (session->state == SESSION_DOOMED)
         return swap_flush_session(rm, session);
     code = swap_save_session(rm, session);
-    if (code == TPM2_RC_CONTEXT_GAP && gap_refresh(rm))
-        code = swap_save_session(rm, session);
+    if (code == TPM2_RC_CONTEXT_GAP) {
+        code = gap_refresh(rm);
+        if (code == TPM2_RC_SUCCESS)
+            code = swap_save_session(rm, session);
+    }
     if (code == TPM2_RC_SUCCESS && session_can(session, SESSION_EVENT_EVICT))
         session_apply(rm, session, SESSION_EVENT_EVICT);
     return code;
 }
 
-bool room_make_object(struct rm *rm, enum trace_reason reason)
+uint32_t room_make_object(struct rm *rm, enum trace_reason reason)
 {
     struct object *object = room_choose_object(rm);
 
-    return object && room_evict_object(rm, object, reason) == TPM2_RC_SUCCESS;
+    return object ? room_evict_object(rm, object, reason) : TPM2_RC_OBJECT_MEMORY;
 }
 
-bool room_make_session(struct rm *rm, enum trace_reason reason)
+uint32_t room_make_session(struct rm *rm, enum trace_reason reason)
 {
     struct session *session = room_choose_session(rm);
 
-    return session && room_evict_session(rm, session, reason) == TPM2_RC_SUCCESS;
+    return session ? room_evict_session(rm, session, reason) : TPM2_RC_SESSION_MEMORY;
 }
 
 struct session *room_find_doomed(struct rm *rm)
@@ -131,20 +134,31 @@ struct session *room_find_doomed(struct rm *rm)
     return NULL;
 }
 
-bool room_end_session(struct rm *rm)
+uint32_t room_end_session(struct rm *rm)
 {
     struct session *session = room_find_doomed(rm);
 
     if (!session) {
         session = session_to_give_up(rm, rm->requester);
         if (!session)
-            return false;
+            return TPM2_RC_SESSION_HANDLES;
         session_apply(rm, session, SESSION_EVENT_GIVE_UP);
     }
-    return swap_flush_session(rm, session) == TPM2_RC_SUCCESS;
+    return swap_flush_session(rm, session);
 }
 
-static bool make_room(struct rm *rm, uint32_t code)
+/* The chip does not say which kind of memory it wants. */
+static uint32_t make_any(struct rm *rm)
+{
+    uint32_t of_object = room_make_object(rm, TRACE_FOR_CHIP), of_session;
+
+    if (of_object == TPM2_RC_SUCCESS)
+        return of_object;
+    of_session = room_make_session(rm, TRACE_FOR_CHIP);
+    return of_session == TPM2_RC_SUCCESS || of_object != RM_RC_MEMORY ? of_session : of_object;
+}
+
+static uint32_t make_room(struct rm *rm, uint32_t code)
 {
     switch (code) {
     case TPM2_RC_CONTEXT_GAP:
@@ -155,23 +169,21 @@ static bool make_room(struct rm *rm, uint32_t code)
     case TPM2_RC_SESSION_MEMORY:
         return room_make_session(rm, TRACE_FOR_CHIP);
     case TPM2_RC_MEMORY:
-        return room_make_object(rm, TRACE_FOR_CHIP) || room_make_session(rm, TRACE_FOR_CHIP);
+        return make_any(rm);
     case TPM2_RC_SESSION_HANDLES:
         return room_end_session(rm);
     default:
-        return false;
+        return code;
     }
 }
 
 bool room_relieve(struct rm *rm, uint32_t *code)
 {
-    if (make_room(rm, *code))
-        return true;
-    if (rm->condition == TPM_LOST)
-        *code = RM_RC_FAILURE;
-    else if (rm->starved)
-        *code = RM_RC_MEMORY;
-    return false;
+    uint32_t made = make_room(rm, *code);
+
+    if (made == RM_RC_FAILURE || made == RM_RC_MEMORY)
+        *code = made;
+    return made == TPM2_RC_SUCCESS;
 }
 
 unsigned room_patience(const struct rm *rm)

@@ -61,7 +61,6 @@ struct rm {
 
     enum tpm_condition condition;
     bool books_in_doubt; /* the chip may hold something else; set by doubt_books() */
-    bool starved;        /* this command, or step of clean-up, had no memory for a context */
 
     struct ledger *ledger; /* or NULL */
 

@@ -28,10 +28,8 @@ static uint32_t save(struct rm *rm, uint32_t handle, struct blob *context)
     size_t size;
     uint32_t code;
 
-    if (!bytes) {
-        rm->starved = true;
+    if (!bytes)
         return RM_RC_MEMORY;
-    }
     code = send(rm, command_build_context_save(rm->own_command, handle), &size);
     if (code != TPM2_RC_SUCCESS || size == HEADER_SIZE) {
         free(bytes);

@@ -366,7 +366,7 @@ static void idle(struct world *world, bool release, bool to_the_end)
 {
     unsigned left = to_the_end ? MAX_IDLE_STEPS : 40;
 
-    while (rm_idle(world->rm, release ? RM_IDLE_EMPTY : RM_IDLE_TIDY) && left > 0) {
+    while (rm_idle(world->rm, release ? RM_IDLE_EMPTY : RM_IDLE_TIDY) == RM_IDLE_MORE && left > 0) {
         world->liar.exchanges = 0;
         fuzz_must_hold(rm_invariants_books(world->rm));
         left--;

@@ -288,7 +288,7 @@ static void idle(struct world *world, bool release)
 {
     unsigned steps = 0;
 
-    while (rm_idle(world->rm, release ? RM_IDLE_EMPTY : RM_IDLE_TIDY)) {
+    while (rm_idle(world->rm, release ? RM_IDLE_EMPTY : RM_IDLE_TIDY) == RM_IDLE_MORE) {
         fuzz_must_hold(rm_invariants_books(world->rm));
         fuzz_must(++steps < MAX_IDLE_STEPS, "clean-up does not end");
     }

@@ -152,7 +152,7 @@ static void drain(struct model *model)
 {
     unsigned steps = 0;
 
-    while (rm_idle(model->rm, RM_IDLE_EMPTY)) {
+    while (rm_idle(model->rm, RM_IDLE_EMPTY) == RM_IDLE_MORE) {
         if (++steps > 10000)
             model_fail(model, "idle clean-up does not end");
     }

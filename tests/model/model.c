@@ -288,7 +288,8 @@ void model_idle(struct model *model, unsigned steps, bool release)
     release &= model->setting.release != RELEASE_NEVER;
     chip_watch_begin(&model->watch, NULL, 0);
     model_trace(model, "idle, at most %u steps%s", steps, release ? ", release" : "");
-    while (steps-- > 0 && rm_idle(model->rm, release ? RM_IDLE_EMPTY : RM_IDLE_TIDY))
+    while (steps-- > 0
+           && rm_idle(model->rm, release ? RM_IDLE_EMPTY : RM_IDLE_TIDY) == RM_IDLE_MORE)
         ;
     model_note_faults(model);
 }

@@ -75,17 +75,17 @@ static void test_refresh_is_of_the_oldest(void **state)
 {
     struct rm_script *script = *state;
 
-    assert_false(gap_refresh(script->rm));
+    assert_int_equal(gap_refresh(script->rm), TPM2_RC_CONTEXT_GAP);
     for (uint32_t i = 1; i <= 3; i++)
         rm_script_start(script, 0, SESSION(i));
     rm_script_save(script, 0, SESSION(2), SAVED(2, 10));
     rm_script_save(script, 0, SESSION(1), SAVED(1, 11));
     expect_load(script, SAVED(2, 10), SESSION(2));
     expect_save(script, SESSION(2), SAVED(2, 12));
-    assert_true(gap_refresh(script->rm));
+    assert_int_equal(gap_refresh(script->rm), TPM2_RC_SUCCESS);
     expect_load(script, SAVED(1, 11), SESSION(1));
     expect_save(script, SESSION(1), SAVED(1, 13));
-    assert_true(gap_refresh(script->rm));
+    assert_int_equal(gap_refresh(script->rm), TPM2_RC_SUCCESS);
     assert_int_equal(script->rm->sessions_loaded, 1);
     rm_script_end(script);
 }
@@ -99,11 +99,11 @@ static void test_refresh_that_fails(void **state)
     rm_script_save(script, 0, SESSION(1), SAVED(1, 10));
     session = rm_script_session(script, SESSION(1));
     exchange_answer_code(expect_load(script, SAVED(1, 10), 0), TPM2_RC_SESSION_MEMORY);
-    assert_false(gap_refresh(script->rm));
+    assert_int_equal(gap_refresh(script->rm), TPM2_RC_SESSION_MEMORY);
     assert_false(session->loaded);
     expect_load(script, SAVED(1, 10), SESSION(1));
     exchange_answer_code(expect_save(script, SESSION(1), SAVED(1, 11)), TPM2_RC_CONTEXT_GAP);
-    assert_false(gap_refresh(script->rm));
+    assert_int_equal(gap_refresh(script->rm), TPM2_RC_CONTEXT_GAP);
     assert_true(session->loaded);
     assert_int_equal(session->state, SESSION_CLIENT_SAVED);
     assert_int_equal(script->rm->sessions_loaded, 1);
@@ -119,11 +119,11 @@ static void test_refresh_ends_what_is_doomed(void **state)
     rm_script_save(script, 0, SESSION(1), SAVED(1, 10));
     assert_int_equal(rm_script_flush(script, 0, SESSION(1)), TPM2_RC_SUCCESS);
     expect_flush(&script->chip, SESSION(1), TPM2_RC_RETRY);
-    assert_false(gap_refresh(script->rm));
+    assert_int_equal(gap_refresh(script->rm), TPM2_RC_RETRY);
     assert_int_equal(script->rm->session_count, 1);
     chip_script_end(&script->chip);
     expect_flush(&script->chip, SESSION(1), TPM2_RC_SUCCESS);
-    assert_true(gap_refresh(script->rm));
+    assert_int_equal(gap_refresh(script->rm), TPM2_RC_SUCCESS);
     assert_int_equal(script->rm->session_count, 0);
     assert_null(rm_script_session(script, SESSION(1)));
     rm_script_end(script);

@@ -36,7 +36,7 @@ static uint32_t one_out(struct rm_script *script)
 
     expect_save(script, OBJECT(1), KEPT(5));
     expect_flush(&script->chip, OBJECT(1), TPM2_RC_SUCCESS);
-    while (rm_idle(script->rm, RM_IDLE_EMPTY))
+    while (rm_idle(script->rm, RM_IDLE_EMPTY) == RM_IDLE_MORE)
         ;
     rm_script_make(script, 0, OBJECT(2));
     rm_script_make(script, 0, OBJECT(3));
@@ -84,7 +84,7 @@ static void test_R38_warmth_of_sessions(void **state)
 
     rm_script_start(script, 0, SESSION(1));
     expect_save(script, SESSION(1), SAVED(1, 20));
-    while (rm_idle(script->rm, RM_IDLE_EMPTY))
+    while (rm_idle(script->rm, RM_IDLE_EMPTY) == RM_IDLE_MORE)
         ;
     rm_script_start(script, 0, SESSION(2));
     rm_script_start(script, 0, SESSION(3));

@@ -122,7 +122,7 @@ static void test_R33_failure_mode_ends_when_the_chip_says_so(void **state)
 
     expect_save(script, OBJECT(0), KEPT(5));
     expect_flush(&script->chip, OBJECT(0), TPM2_RC_SUCCESS);
-    while (rm_idle(script->rm, RM_IDLE_EMPTY))
+    while (rm_idle(script->rm, RM_IDLE_EMPTY) == RM_IDLE_MORE)
         ;
     expect_random(script, TPM2_RC_FAILURE);
     assert_int_equal(random_of(script), TPM2_RC_FAILURE);
@@ -385,7 +385,7 @@ static void test_R32_contexts_that_the_chip_would_refuse(void **state)
             handles[k] = rm_script_make(script, 0, OBJECT(k));
             expect_save(script, OBJECT(k), KEPT_IN(5 + k, hierarchies[k]));
             expect_flush(&script->chip, OBJECT(k), TPM2_RC_SUCCESS);
-            while (rm_idle(script->rm, RM_IDLE_EMPTY))
+            while (rm_idle(script->rm, RM_IDLE_EMPTY) == RM_IDLE_MORE)
                 ;
         }
         expect_lists(script, NO_HANDLES, NO_HANDLES, NO_HANDLES);

@@ -126,7 +126,7 @@ static void test_one_session_in_two_places(void **state)
 
     rm_script_start(script, 0, SESSION(1));
     expect_save(script, SESSION(1), SAVED(1, 20));
-    while (rm_idle(script->rm, RM_IDLE_EMPTY))
+    while (rm_idle(script->rm, RM_IDLE_EMPTY) == RM_IDLE_MORE)
         ;
     exchange_answer_code(expect_load(script, SAVED(1, 20), 0),
                          TPM2_RC_INTEGRITY + TPM2_RC_P + TPM2_RC_1);

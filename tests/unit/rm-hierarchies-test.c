@@ -32,7 +32,7 @@ static void keep_objects(struct rm_script *script, uint32_t handles[HIERARCHIES]
         handles[i] = rm_script_make(script, 0, OBJECT(i));
         expect_save(script, OBJECT(i), KEPT_IN(5 + i, hierarchies[i]));
         expect_flush(&script->chip, OBJECT(i), TPM2_RC_SUCCESS);
-        while (rm_idle(script->rm, RM_IDLE_EMPTY))
+        while (rm_idle(script->rm, RM_IDLE_EMPTY) == RM_IDLE_MORE)
             ;
     }
     rm_script_end(script);

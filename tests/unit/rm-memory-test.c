@@ -4,6 +4,7 @@
  * the manager are compiled once more for this, with seams.h.
  */
 #include "errand.h"
+#include "esys-jobs.h"
 #include "rm-world.h"
 #include "scarce.h"
 #include "wire/handle.h"
@@ -63,11 +64,13 @@ static void come_and_go(struct rm_world *world)
 /* Idle time while memory may be short: the chip is left empty, or the manager knows why not. */
 static void step_idle(struct rm_world *world)
 {
-    for (unsigned i = 0; i < MANY && rm_idle(world->rm, RM_IDLE_EMPTY); i++)
-        ;
+    enum rm_idle_result result = RM_IDLE_MORE;
+
+    for (unsigned i = 0; i < MANY && result == RM_IDLE_MORE; i++)
+        result = rm_idle(world->rm, RM_IDLE_EMPTY);
     if (rm_world_in_chip(world, HANDLE_TRANSIENT_FIRST) > 0
         || rm_world_in_chip(world, HANDLE_LOADED_SESSIONS) > 0)
-        assert_true(rm_starved(world->rm));
+        assert_int_equal(result, RM_IDLE_NO_MEMORY);
 }
 
 /* A day with the memory short from request `nth` on; false when the day took fewer. */
@@ -174,6 +177,29 @@ static void test_R42_no_memory_for_a_client(void **state)
     assert_int_equal(scarce_held(), before);
 }
 
+/* There is no memory to make the reserve's room with, the chip has room all the same, and the
+ * command fails: the client is told why. */
+static void test_R42_command_fails_for_its_own_reason(void **state)
+{
+    /* TPM2_CreatePrimary with a wrong password of the owner. */
+    static const uint8_t create_primary[] = {0x80, 2, 0, 0, 0, 28, 0, 0,  1,    0x31,
+                                             0x40, 0, 0, 1, 0, 0,  0, 10, 0x40, 0,
+                                             0,    9, 0, 0, 0, 0,  1, 'x'};
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = rm_world_connect(world, CLIENT, 1000);
+    uint32_t code;
+
+    rm_set_reserve(world->rm, &(struct rm_reserve){.objects = 1});
+    for (uint8_t i = 0; i + 1u < world->facts.object_slots; i++)
+        assert_int_not_equal(job_signing_key(esys, ESYS_TR_RH_OWNER, i), ESYS_TR_NONE);
+    /* The first request is for the object that the command makes. */
+    scarce_begin(SCARCE_MEMORY, 2, true);
+    code = rm_world_send(world, CLIENT, create_primary, sizeof(create_primary), NULL, NULL);
+    assert_int_not_equal(scarce_end(), 0);
+    assert_int_equal(code, TPM2_RC_BAD_AUTH + TPM2_RC_S + TPM2_RC_1);
+    expect_nothing_left(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +208,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_R42_each_allocation_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_R42_all_allocations_refused_from_one_on, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_R42_command_fails_for_its_own_reason, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,13 +99,11 @@ uint32_t rm_script_send(struct rm_script *script, unsigned client, const uint8_t
 
     assert_non_null(copy);
     memcpy(copy, command, size);
-    script->rm->starved = true; /* by an earlier command */
     script->size = rm_execute(script->rm, script->clients[client], copy, size, script->response);
     free(copy);
     assert_int_equal(header_load(script->response).size, script->size);
     assert_true(script->rm->clock == clock + 1);
     assert_true(rm_stats(script->rm)->client_commands == script->rm->clock);
-    assert_false(rm_starved(script->rm));
     assert_null(script->rm->requester);
     wrong = rm_invariants_books(script->rm);
     if (wrong)

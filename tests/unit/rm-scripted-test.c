@@ -91,7 +91,7 @@ static int teardown(void **state)
     struct scripted *chip = *state;
 
     rm_client_free(chip->client);
-    while (rm_idle(chip->rm, RM_IDLE_EMPTY))
+    while (rm_idle(chip->rm, RM_IDLE_EMPTY) == RM_IDLE_MORE)
         ;
     rm_free(chip->rm);
     free(chip->command);
