@@ -74,11 +74,8 @@ static size_t save_session(struct rm_client *client, uint32_t handle, bool audit
     if (code != TPM2_RC_SUCCESS)
         return response_build_code(response, code);
     /* It is out of its slot now; without memory for the client's copy it stays the owner's. */
-    if (!blob_set(&held, session->saved.bytes, session->saved.size)) {
-        if (session_can(session, SESSION_EVENT_EVICT))
-            session_apply(rm, session, SESSION_EVENT_EVICT);
+    if (!blob_set(&held, session->saved.bytes, session->saved.size))
         return response_build_code(response, RM_RC_MEMORY);
-    }
     session_apply(rm, session, SESSION_EVENT_CLIENT_SAVE);
     blob_move(&session->held, &held);
     return answer_context(response, &session->held);
@@ -114,8 +111,6 @@ static size_t load_session(struct rm_client *client, const uint8_t *bytes, size_
     session_set_owner(session, client);
     session_apply(rm, session, SESSION_EVENT_CLIENT_LOAD);
     session->spent = true;
-    if (session->loaded)
-        session_apply(rm, session, SESSION_EVENT_LOAD);
     return answer_handle(response, session->handle);
 }
 

@@ -72,8 +72,6 @@ uint32_t residency_bring_session(struct rm *rm, struct session *session)
         if (code != TPM2_RC_SUCCESS && (patience-- == 0 || !room_relieve(rm, &code)))
             return code;
     }
-    if (session_can(session, SESSION_EVENT_LOAD))
-        session_apply(rm, session, SESSION_EVENT_LOAD);
     return TPM2_RC_SUCCESS;
 }
 

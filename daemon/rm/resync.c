@@ -190,8 +190,6 @@ static void resync_session(struct rm *rm, struct session *session, bool is_loade
     } else if (!session->loaded && is_loaded) {
         /* It was loaded, and only the answer was lost. */
         session_loaded(rm, session);
-        if (session_can(session, SESSION_EVENT_LOAD))
-            session_apply(rm, session, SESSION_EVENT_LOAD);
     }
 }
 

@@ -90,7 +90,6 @@ uint32_t room_evict_object(struct rm *rm, struct object *object, enum trace_reas
     return code;
 }
 
-/* A session that a client saved and that only a refresh left loaded keeps its state. */
 uint32_t room_evict_session(struct rm *rm, struct session *session, enum trace_reason reason)
 {
     uint32_t code;
@@ -104,8 +103,6 @@ uint32_t room_evict_session(struct rm *rm, struct session *session, enum trace_r
         if (code == TPM2_RC_SUCCESS)
             code = swap_save_session(rm, session);
     }
-    if (code == TPM2_RC_SUCCESS && session_can(session, SESSION_EVENT_EVICT))
-        session_apply(rm, session, SESSION_EVENT_EVICT);
     return code;
 }
 

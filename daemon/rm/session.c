@@ -11,20 +11,8 @@
 
 /* What becomes of a session. Rows: the state that it is in. */
 static const int8_t transitions[SESSION_GONE][SESSION_EVENT_ENDED + 1] = {
-    [SESSION_LOADED] =
+    [SESSION_ACTIVE] =
         {
-            [SESSION_EVENT_LOAD] = IMPOSSIBLE,
-            [SESSION_EVENT_EVICT] = SESSION_EVICTED,
-            [SESSION_EVENT_CLIENT_SAVE] = SESSION_CLIENT_SAVED,
-            [SESSION_EVENT_CLIENT_LOAD] = IMPOSSIBLE,
-            [SESSION_EVENT_GIVE_UP] = SESSION_DOOMED,
-            [SESSION_EVENT_OWNER_CLOSED] = SESSION_DOOMED,
-            [SESSION_EVENT_ENDED] = SESSION_GONE,
-        },
-    [SESSION_EVICTED] =
-        {
-            [SESSION_EVENT_LOAD] = SESSION_LOADED,
-            [SESSION_EVENT_EVICT] = IMPOSSIBLE,
             [SESSION_EVENT_CLIENT_SAVE] = SESSION_CLIENT_SAVED,
             [SESSION_EVENT_CLIENT_LOAD] = IMPOSSIBLE,
             [SESSION_EVENT_GIVE_UP] = SESSION_DOOMED,
@@ -33,28 +21,22 @@ static const int8_t transitions[SESSION_GONE][SESSION_EVENT_ENDED + 1] = {
         },
     [SESSION_CLIENT_SAVED] =
         {
-            [SESSION_EVENT_LOAD] = IMPOSSIBLE,
-            [SESSION_EVENT_EVICT] = IMPOSSIBLE,
             [SESSION_EVENT_CLIENT_SAVE] = IMPOSSIBLE,
-            [SESSION_EVENT_CLIENT_LOAD] = SESSION_EVICTED,
+            [SESSION_EVENT_CLIENT_LOAD] = SESSION_ACTIVE,
             [SESSION_EVENT_GIVE_UP] = SESSION_DOOMED,
             [SESSION_EVENT_OWNER_CLOSED] = SESSION_ABANDONED,
             [SESSION_EVENT_ENDED] = SESSION_GONE,
         },
     [SESSION_ABANDONED] =
         {
-            [SESSION_EVENT_LOAD] = IMPOSSIBLE,
-            [SESSION_EVENT_EVICT] = IMPOSSIBLE,
             [SESSION_EVENT_CLIENT_SAVE] = IMPOSSIBLE,
-            [SESSION_EVENT_CLIENT_LOAD] = SESSION_EVICTED,
+            [SESSION_EVENT_CLIENT_LOAD] = SESSION_ACTIVE,
             [SESSION_EVENT_GIVE_UP] = SESSION_DOOMED,
             [SESSION_EVENT_OWNER_CLOSED] = IMPOSSIBLE,
             [SESSION_EVENT_ENDED] = SESSION_GONE,
         },
     [SESSION_DOOMED] =
         {
-            [SESSION_EVENT_LOAD] = IMPOSSIBLE,
-            [SESSION_EVENT_EVICT] = IMPOSSIBLE,
             [SESSION_EVENT_CLIENT_SAVE] = IMPOSSIBLE,
             [SESSION_EVENT_CLIENT_LOAD] = IMPOSSIBLE,
             [SESSION_EVENT_GIVE_UP] = IMPOSSIBLE,
@@ -79,7 +61,7 @@ void session_start(struct rm *rm, struct session *session, uint32_t handle, stru
     if (former)
         session_apply(rm, former, SESSION_EVENT_ENDED);
     session->handle = handle;
-    session->state = SESSION_LOADED;
+    session->state = SESSION_ACTIVE;
     session->loaded = true;
     rm->sessions_loaded++;
     rm->session_count++;
@@ -148,8 +130,7 @@ void session_apply(struct rm *rm, struct session *session, enum session_event ev
     assert(session_can(session, event));
     session->state = (enum session_state)transitions[session->state][event];
     switch (session->state) {
-    case SESSION_LOADED:
-    case SESSION_EVICTED:
+    case SESSION_ACTIVE:
         /* The client's copy is spent by its load, or it never had one. */
         blob_clear(&session->held);
         return;
@@ -225,7 +206,7 @@ struct session *session_find_usable(struct rm *rm, const struct rm_client *clien
 {
     struct session *session = handle_is_session(handle) ? session_find(rm, handle) : NULL;
 
-    if (!session || session->owner != client || session->state > SESSION_EVICTED)
+    if (!session || session->owner != client || session->state != SESSION_ACTIVE)
         return NULL;
     return session;
 }

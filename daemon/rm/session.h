@@ -3,8 +3,9 @@
  * An authorization session. Its handle is the TPM's own: session handles enter cpHash, so they
  * cannot be virtualized. 0x02...... and 0x03...... with the same low 24 bits are one session.
  *
- * Where a session stands is one state; what may happen to it is one table (session.c). A session
- * context is good for one load only, so a session is either in a slot or in a blob, never both.
+ * Who has a session is one state; what may happen to it is one table (session.c). Where it is, is
+ * `loaded` alone, whoever has it: a session context is good for one load only, so a session is
+ * either in a slot or in a blob, never both.
  * `saved` is the context that the TPM accepts now. `held` are the bytes that a client got for it:
  * they differ from `saved` once the session was refreshed behind its back (see gap.h).
  */
@@ -19,8 +20,7 @@ struct rm;
 struct rm_client;
 
 enum session_state {
-    SESSION_LOADED,       /* in a slot; its owner uses it */
-    SESSION_EVICTED,      /* saved by us; its owner does not notice */
+    SESSION_ACTIVE,       /* its owner uses it */
     SESSION_CLIENT_SAVED, /* saved by its owner, who holds `held` */
     SESSION_ABANDONED,    /* likewise, and the owner's connection is closed */
     SESSION_DOOMED,       /* nobody's; the chip still has it, in a slot or saved */
@@ -28,8 +28,6 @@ enum session_state {
 };
 
 enum session_event {
-    SESSION_EVENT_LOAD,         /* the manager loaded it into a slot */
-    SESSION_EVENT_EVICT,        /* the manager saved it */
     SESSION_EVENT_CLIENT_SAVE,  /* its owner saved it */
     SESSION_EVENT_CLIENT_LOAD,  /* a client presented the bytes that it was saved to */
     SESSION_EVENT_GIVE_UP,      /* its owner flushed it, or an abandoned one had to go */

@@ -17,10 +17,10 @@ uint32_t swap_load_object(struct rm *rm, struct object *object);
 /* Takes a loaded object out of its slot. One without a valid context is lost by that. */
 uint32_t swap_flush_object(struct rm *rm, struct object *object);
 
-/* Saves a loaded session, which leaves its slot by that. Its state is the caller's to change. */
+/* Saves a loaded session, which leaves its slot by that. */
 uint32_t swap_save_session(struct rm *rm, struct session *session);
 
-/* Loads a session from `saved`. Its state is the caller's to change. */
+/* Loads a session from `saved`. */
 uint32_t swap_load_session(struct rm *rm, struct session *session);
 
 /* Flushes a session, loaded or saved, and frees it. */

@@ -44,7 +44,7 @@ static void check_session(struct model *model, const struct thing *thing)
         model_fail(model, "the manager has lost session 0x%x of client %d", thing->handle,
                    thing->owner);
     if (thing->state == THING_LIVE)
-        as_expected = session->state == SESSION_LOADED || session->state == SESSION_EVICTED;
+        as_expected = session->state == SESSION_ACTIVE;
     else
         as_expected = session->state == (owner ? SESSION_CLIENT_SAVED : SESSION_ABANDONED);
     if (!as_expected || session->owner != owner)

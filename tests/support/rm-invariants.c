@@ -107,8 +107,6 @@ static const char *check_session(struct rm *rm, struct session *session)
     /* The context of one that is to be flushed may be lost. */
     MUST(session->loaded || !blob_empty(&session->saved) || session->state == SESSION_DOOMED,
          "session 0x%08x is neither in a slot nor in a context", session->handle);
-    MUST(session->state != SESSION_LOADED || session->loaded, "session 0x%08x is not loaded",
-         session->handle);
     MUST(session->state == SESSION_DOOMED || saved_by_client == !blob_empty(&session->held),
          "session 0x%08x and what its client holds disagree", session->handle);
     MUST(owned == (session->owner != NULL), "session 0x%08x in state %d has %s owner",

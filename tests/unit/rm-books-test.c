@@ -212,13 +212,16 @@ static void test_session_comes_back(void **state)
     struct rm_script *script = *state;
 
     fill_sessions(script);
-    assert_int_equal(rm_script_session(script, SESSION(1))->state, SESSION_EVICTED);
+    assert_int_equal(rm_script_session(script, SESSION(1))->state, SESSION_ACTIVE);
+    assert_false(rm_script_session(script, SESSION(1))->loaded);
     expect_save(script, SESSION(3), SAVED(3, 21));
     expect_load(script, SAVED(1, 20), SESSION(1));
     expect_named(script, CC_PEEK, 1, SESSION(1), 0, TPM2_RC_SUCCESS);
     assert_int_equal(rm_script_name(script, 0, CC_PEEK, 1, SESSION(1), 0), TPM2_RC_SUCCESS);
-    assert_int_equal(rm_script_session(script, SESSION(1))->state, SESSION_LOADED);
-    assert_int_equal(rm_script_session(script, SESSION(3))->state, SESSION_EVICTED);
+    assert_int_equal(rm_script_session(script, SESSION(1))->state, SESSION_ACTIVE);
+    assert_true(rm_script_session(script, SESSION(1))->loaded);
+    assert_int_equal(rm_script_session(script, SESSION(3))->state, SESSION_ACTIVE);
+    assert_false(rm_script_session(script, SESSION(3))->loaded);
     assert_false(rm_script_session(script, SESSION(1))->pinned);
     rm_script_end(script);
     /* No context stays in the buffer that it was sent from. */

@@ -259,7 +259,8 @@ static void test_R06_session_changes_hands(void **state)
     session = rm_script_session(script, SESSION(1));
     assert_ptr_equal(session->owner, script->clients[1]);
     assert_int_equal(session->uid, 1001);
-    assert_int_equal(session->state, SESSION_EVICTED);
+    assert_int_equal(session->state, SESSION_ACTIVE);
+    assert_false(session->loaded);
     assert_true(session->spent);
     assert_true(blob_empty(&session->held));
     assert_int_equal(script->clients[1]->session_count, 1);
@@ -286,7 +287,8 @@ static void test_save_that_wants_room(void **state)
     assert_int_equal(rm_script_name(script, 0, TPM2_CC_ContextSave, 1, SESSION(1), 0),
                      TPM2_RC_SUCCESS);
     assert_int_equal(rm_script_session(script, SESSION(1))->state, SESSION_CLIENT_SAVED);
-    assert_int_equal(rm_script_session(script, SESSION(2))->state, SESSION_EVICTED);
+    assert_int_equal(rm_script_session(script, SESSION(2))->state, SESSION_ACTIVE);
+    assert_false(rm_script_session(script, SESSION(2))->loaded);
     assert_false(rm_script_session(script, SESSION(1))->pinned);
     rm_script_end(script);
     /* Without room that can be made the client is told, and has its session. */
@@ -294,7 +296,8 @@ static void test_save_that_wants_room(void **state)
     exchange_answer_code(expect_save(script, SESSION(3), SAVED(3, 22)), TPM2_RC_SESSION_MEMORY);
     assert_int_equal(rm_script_name(script, 1, TPM2_CC_ContextSave, 1, SESSION(3), 0),
                      TPM2_RC_SESSION_MEMORY);
-    assert_int_equal(rm_script_session(script, SESSION(3))->state, SESSION_LOADED);
+    assert_int_equal(rm_script_session(script, SESSION(3))->state, SESSION_ACTIVE);
+    assert_true(rm_script_session(script, SESSION(3))->loaded);
     assert_false(rm_script_session(script, SESSION(3))->pinned);
     rm_script_end(script);
 }

@@ -272,7 +272,8 @@ static void test_R32_sessions_are_where_the_chip_has_them(void **state)
     assert_true(resync_all(script->rm));
     rm_script_end(script);
     assert_true(rm_script_session(script, SESSION(1))->loaded);
-    assert_int_equal(rm_script_session(script, SESSION(1))->state, SESSION_LOADED);
+    assert_int_equal(rm_script_session(script, SESSION(1))->state, SESSION_ACTIVE);
+    assert_true(rm_script_session(script, SESSION(1))->loaded);
     assert_true(blob_empty(&rm_script_session(script, SESSION(1))->saved));
     assert_false(rm_script_session(script, SESSION(2))->loaded);
     assert_int_equal(rm_script_session(script, SESSION(2))->state, SESSION_DOOMED);

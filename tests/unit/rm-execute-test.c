@@ -268,7 +268,8 @@ static void test_R62_what_was_named_is_given_up(void **state)
             exchange->response[HEADER_SIZE + 3] = 1; /* a parameter that is not there */
         assert_int_equal(send(script, CC_BOTH, 2, key, sequence, &one), RM_RC_FAILURE);
         assert_int_equal(rm_script_session(script, SESSION(1))->state, SESSION_DOOMED);
-        assert_int_equal(rm_script_session(script, SESSION(2))->state, SESSION_LOADED);
+        assert_int_equal(rm_script_session(script, SESSION(2))->state, SESSION_ACTIVE);
+        assert_true(rm_script_session(script, SESSION(2))->loaded);
         assert_non_null(rm_script_object(script, 0, key));
         assert_null(rm_script_object(script, 0, sequence));
         rm_script_end(script);

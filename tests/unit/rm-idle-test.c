@@ -93,7 +93,8 @@ static void test_emptying_leaves_nothing(void **state)
     expect_step(script, RM_IDLE_EMPTY);
     expect_rest(script, RM_IDLE_EMPTY);
     assert_int_equal(script->rm->objects_loaded + script->rm->sessions_loaded, 0);
-    assert_int_equal(rm_script_session(script, SESSION(1))->state, SESSION_EVICTED);
+    assert_int_equal(rm_script_session(script, SESSION(1))->state, SESSION_ACTIVE);
+    assert_false(rm_script_session(script, SESSION(1))->loaded);
 }
 
 /* What the chip refuses ends the clean-up; it is tried again the next time. */
@@ -169,7 +170,8 @@ static void test_R25_refresh_finds_a_slot(void **state)
     expect_step(script, RM_IDLE_TIDY);
     expect_rest(script, RM_IDLE_TIDY);
     assert_int_equal(script->rm->sessions_loaded, 2);
-    assert_int_equal(rm_script_session(script, SESSION(2))->state, SESSION_EVICTED);
+    assert_int_equal(rm_script_session(script, SESSION(2))->state, SESSION_ACTIVE);
+    assert_false(rm_script_session(script, SESSION(2))->loaded);
     assert_int_equal(rm_script_session(script, SESSION(1))->state, SESSION_CLIENT_SAVED);
 }
 
@@ -190,7 +192,8 @@ static void test_R25_eviction_that_meets_the_gap(void **state)
     rm_script_start(script, 0, SESSION(3));
     exchange_answer_code(expect_save(script, SESSION(3), SAVED(3, 0)), TPM2_RC_VALUE);
     expect_rest(script, RM_IDLE_EMPTY);
-    assert_int_equal(rm_script_session(script, SESSION(3))->state, SESSION_LOADED);
+    assert_int_equal(rm_script_session(script, SESSION(3))->state, SESSION_ACTIVE);
+    assert_true(rm_script_session(script, SESSION(3))->loaded);
     exchange_answer_code(expect_save(script, SESSION(3), SAVED(3, 0)), TPM2_RC_CONTEXT_GAP);
     exchange_answer_code(expect_load(script, SAVED(1, 21), 0), TPM2_RC_VALUE);
     expect_rest(script, RM_IDLE_EMPTY);

@@ -81,7 +81,7 @@ static void test_what_is_pinned_or_in_a_wrong_state(void **state)
     expect(rm_invariants_books(world->rm), "what its client holds disagree");
     a_session(world)->state = SESSION_DOOMED;
     expect(rm_invariants_books(world->rm), "has an owner");
-    a_session(world)->state = SESSION_LOADED;
+    a_session(world)->state = SESSION_ACTIVE;
     assert_null(rm_invariants_books(world->rm));
 }
 
