@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One client command, from its bytes to its answer, read straight down: parse, answer from our
- * own books where that is possible, else find what it names, make that resident, put the chip's
- * handles in, send it, and learn from what the chip says.
+ * One client command, from its bytes to its answer, in six steps: parse(), resolve(),
+ * make_resident(), send(), learn() and answer(), which stand here in this order. What the books
+ * can tell is answered after the first (run()).
  */
 #include "rm/answers.h"
 #include "rm/capability.h"
@@ -23,6 +23,13 @@ struct product {
     struct object *object;
     struct session *session;
 };
+
+static uint32_t parse(const struct rm *rm, struct command *command, uint8_t *bytes, size_t size)
+{
+    if (size > rm->chip.max_command)
+        return TPM2_RC_COMMAND_SIZE;
+    return command_parse(command, &rm->chip.commands, bytes, size);
+}
 
 static void use_add_session(struct use *use, struct session *session, uint32_t code)
 {
@@ -120,15 +127,85 @@ static void product_clear(struct rm *rm, struct product *product)
     *product = (struct product){0};
 }
 
+/* Finds what the command names, and takes the memory for what it makes. */
+static uint32_t resolve(struct rm_client *client, const struct command *command, struct use *use,
+                        struct product *product)
+{
+    uint32_t code;
+
+    *use = (struct use){0};
+    code = find_named(client, command, use);
+    if (code == TPM2_RC_SUCCESS)
+        code = prepare_product(client, command, use, product);
+    if (code != TPM2_RC_SUCCESS)
+        return code;
+    use->scratch_objects += client->rm->working_slots[command->table_index];
+    note_named(client, command, use);
+    return TPM2_RC_SUCCESS;
+}
+
+/* Brings all that into the chip, where it stays until use_end(). */
+static uint32_t make_resident(struct rm *rm, struct use *use)
+{
+    use_begin(rm, use);
+    return residency_require(rm, use);
+}
+
+static uint32_t prepare(struct rm_client *client, const struct command *command, struct use *use,
+                        struct product *product)
+{
+    uint32_t code = resolve(client, command, use, product);
+
+    return code == TPM2_RC_SUCCESS ? make_resident(client->rm, use) : code;
+}
+
+/*
+ * Both steps, and then the books are in order. When a command of our own went wrong on the way, the
+ * chip is asked about it before the client's command is sent: what that names may not be what we
+ * think, and the questions would end the exclusiveness of an audit session that it begins. Books
+ * that are in doubt from the start are those of a TPM in failure mode (books_are_in_order()).
+ */
+static uint32_t prepare_surely(struct rm_client *client, const struct command *command,
+                               struct use *use, struct product *product)
+{
+    struct rm *rm = client->rm;
+    bool known = rm->books_in_doubt;
+    uint32_t code = prepare(client, command, use, product);
+
+    if (code != TPM2_RC_SUCCESS || known || !rm->books_in_doubt)
+        return code;
+    use_end(use);
+    *use = (struct use){0};
+    product_clear(rm, product);
+    if (!resync_doubt(rm))
+        return RM_RC_FAILURE;
+    code = prepare(client, command, use, product);
+    return code == TPM2_RC_SUCCESS && rm->books_in_doubt ? RM_RC_FAILURE : code;
+}
+
+/* Puts the chip's handles in the place of the client's. A sequence changes by its use, so its
+ * context is void from here on. */
+static void patch_handles(const struct command *command, const struct use *use)
+{
+    for (unsigned i = 0; i < command->handle_count; i++) {
+        if (!use->objects[i])
+            continue;
+        store_be32(command_handle_at(command, i), use->objects[i]->physical);
+        if (!use->objects[i]->immutable)
+            blob_clear(&use->objects[i]->saved);
+    }
+}
+
 /* Sends the command, and again for as long as the chip wants room that we can make. What the chip
  * said last, RM_RC_FAILURE when that was lost. */
-static uint32_t send_command(struct rm_client *client, const struct command *command,
-                             const struct use *use, uint8_t *response, size_t *size)
+static uint32_t send(struct rm_client *client, const struct command *command, const struct use *use,
+                     uint8_t *response, size_t *size)
 {
     struct rm *rm = client->rm;
     unsigned patience = room_patience(rm);
     uint32_t code, refusal;
 
+    patch_handles(command, use);
     for (;;) {
         bool had_room =
             rm->objects_loaded + use->made_objects + use->scratch_objects <= rm->chip.object_slots;
@@ -180,7 +257,7 @@ static bool adopt_object(struct rm_client *client, const struct command *command
         return false;
     eviction_note_use(&rm->object_eviction, &object->eviction, capacity_object_slots(rm),
                       rm->clock);
-    store_be32(response->bytes + RESPONSE_HANDLE_AT, handles_add(&client->handles, object));
+    response->handle = handles_add(&client->handles, object);
     return true;
 }
 
@@ -232,91 +309,55 @@ static void remove_ended(struct rm_client *client, const struct command *command
     }
 }
 
-/* The chip has carried out the command, and its answer says nothing that can be believed. */
-static size_t disbelieve(struct rm_client *client, const struct command *command, uint8_t *bytes)
+/* Enters into the books what the chip says. False when that is not what it should be. */
+static bool learn(struct rm_client *client, const struct command *command, struct product *product,
+                  struct response *response)
 {
+    if (response->code != TPM2_RC_SUCCESS)
+        return true;
+    remove_ended(client, command, response);
+    if (!adopt_product(client, command, response, product))
+        return false;
+    resync_hierarchies(client->rm, command);
+    if (command->code == TPM2_CC_Startup)
+        resync_after_startup(client->rm);
+    return true;
+}
+
+/* Makes of the chip's response the client's, and keeps one that cannot change. */
+static void answer(struct rm_client *client, const struct command *command,
+                   struct response *response)
+{
+    if (response->code != TPM2_RC_SUCCESS)
+        return;
+    if (command_attributes_response_handle(command->attributes))
+        store_be32(response->bytes + RESPONSE_HANDLE_AT, response->handle);
+    capability_patch(client, command, response);
+    answers_learn(client, command, response);
+}
+
+/* The last three steps. Gives the size of the response. */
+static size_t carry_out(struct rm_client *client, const struct command *command, struct use *use,
+                        struct product *product, uint8_t *bytes)
+{
+    struct response response;
+    size_t size;
+    uint32_t code = send(client, command, use, bytes, &size);
+
+    use_end(use);
+    if (code == RM_RC_FAILURE) {
+        client_lose_named(client, command);
+        return size;
+    }
+    if (response_parse(&response, command, bytes, size)
+        && learn(client, command, product, &response)) {
+        answer(client, command, &response);
+        return size;
+    }
     doubt_books(client->rm,
                 "the answer to a command that was carried out is not what it should be");
     client_lose_named(client, command);
     return response_build_code(bytes, RM_RC_FAILURE);
-}
-
-/* The chip has answered: believes what it says once it has the right shape. Gives the size of the
- * response to the client. */
-static size_t conclude(struct rm_client *client, const struct command *command,
-                       struct product *product, uint8_t *bytes, size_t size)
-{
-    struct rm *rm = client->rm;
-    struct response response;
-
-    if (!response_parse(&response, command, bytes, size))
-        return disbelieve(client, command, bytes);
-    if (response.code != TPM2_RC_SUCCESS)
-        return size;
-    remove_ended(client, command, &response);
-    if (!adopt_product(client, command, &response, product))
-        return disbelieve(client, command, bytes);
-    capability_patch(client, command, &response);
-    answers_learn(client, command, &response);
-    resync_hierarchies(rm, command);
-    if (command->code == TPM2_CC_Startup)
-        resync_after_startup(rm);
-    return size;
-}
-
-/* Puts the chip's handles in the place of the client's. A sequence changes by its use, so its
- * context is void from here on. */
-static void patch_handles(const struct command *command, const struct use *use)
-{
-    for (unsigned i = 0; i < command->handle_count; i++) {
-        if (!use->objects[i])
-            continue;
-        store_be32(command_handle_at(command, i), use->objects[i]->physical);
-        if (!use->objects[i]->immutable)
-            blob_clear(&use->objects[i]->saved);
-    }
-}
-
-/* Finds what the command names and brings it into the chip. */
-static uint32_t prepare(struct rm_client *client, const struct command *command, struct use *use,
-                        struct product *product)
-{
-    struct rm *rm = client->rm;
-    uint32_t code;
-
-    *use = (struct use){0};
-    code = find_named(client, command, use);
-    if (code == TPM2_RC_SUCCESS)
-        code = prepare_product(client, command, use, product);
-    if (code != TPM2_RC_SUCCESS)
-        return code;
-    use->scratch_objects += rm->working_slots[command->table_index];
-    note_named(client, command, use);
-    use_begin(rm, use);
-    return residency_require(rm, use);
-}
-
-/*
- * The same, and then the books are in order. When a command of our own went wrong on the way, the
- * chip is asked about it before the client's command is sent: what that names may not be what we
- * think, and the questions would end the exclusiveness of an audit session that it begins.
- */
-static uint32_t prepare_surely(struct rm_client *client, const struct command *command,
-                               struct use *use, struct product *product)
-{
-    struct rm *rm = client->rm;
-    bool known = rm->books_in_doubt;
-    uint32_t code = prepare(client, command, use, product);
-
-    if (code != TPM2_RC_SUCCESS || known || !rm->books_in_doubt)
-        return code;
-    use_end(use);
-    *use = (struct use){0};
-    product_clear(rm, product);
-    if (!resync_doubt(rm))
-        return RM_RC_FAILURE;
-    code = prepare(client, command, use, product);
-    return code == TPM2_RC_SUCCESS && rm->books_in_doubt ? RM_RC_FAILURE : code;
 }
 
 /* Has the chip run the command. */
@@ -327,25 +368,20 @@ static size_t forward(struct rm_client *client, const struct command *command, u
     struct use use = {0};
     size_t size;
     uint32_t code = prepare_surely(client, command, &use, &product);
-    bool lost = false;
 
     if (code == TPM2_RC_SUCCESS) {
-        patch_handles(command, &use);
         ledger_set_starting(rm->ledger, product.session != NULL);
-        lost = send_command(client, command, &use, response, &size) == RM_RC_FAILURE;
+        size = carry_out(client, command, &use, &product, response);
+        ledger_set_starting(rm->ledger, false);
     } else {
+        use_end(&use);
         size = response_build_code(response, code);
     }
-    use_end(&use);
-    if (lost)
-        client_lose_named(client, command);
-    else if (code == TPM2_RC_SUCCESS)
-        size = conclude(client, command, &product, response, size);
-    ledger_set_starting(rm->ledger, false);
     product_clear(rm, &product);
     return size;
 }
 
+/* Answers from the books, where they tell what is asked for; else the chip does. */
 static size_t run(struct rm_client *client, const struct command *command, uint8_t *response)
 {
     size_t size = 0;
@@ -406,8 +442,8 @@ static bool books_are_in_order(struct rm *rm, const struct command *command)
            && (command->code == TPM2_CC_GetTestResult || command->code == TPM2_CC_GetCapability);
 }
 
-static size_t answer(struct rm *rm, struct rm_client *client, uint8_t *bytes, size_t size,
-                     uint8_t *response)
+static size_t execute(struct rm *rm, struct rm_client *client, uint8_t *bytes, size_t size,
+                      uint8_t *response)
 {
     struct command command;
     unsigned looks = 0;
@@ -415,8 +451,7 @@ static size_t answer(struct rm *rm, struct rm_client *client, uint8_t *bytes, si
 
     rm->stats.client_commands++;
     rm->clock++;
-    code = size > rm->chip.max_command ? TPM2_RC_COMMAND_SIZE
-                                       : command_parse(&command, &rm->chip.commands, bytes, size);
+    code = parse(rm, &command, bytes, size);
     if (code == TPM2_RC_BAD_TAG)
         return forward_bad_tag(client, &command, response);
     if (code != TPM2_RC_SUCCESS)
@@ -439,7 +474,7 @@ size_t rm_execute(struct rm *rm, struct rm_client *client, uint8_t *command, siz
     uint32_t code = header_load(command).code;
 
     rm->trace = (struct trace){0};
-    size = answer(rm, client, command, size, response);
+    size = execute(rm, client, command, size, response);
     trace_command(client, &rm->trace, code, header_load(response).code);
     return size;
 }
