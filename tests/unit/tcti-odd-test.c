@@ -276,6 +276,42 @@ static void test_a_waiter_may_want_nothing(void **state)
     tcti_free(NULL);
 }
 
+static void drain_and_answer(void *data)
+{
+    struct bench *bench = data;
+    uint64_t count;
+
+    assert_int_equal(read(0, &count, sizeof(count)), sizeof(count));
+    bench->served++;
+    engine_chip_answer_code(&bench->chip, 0x922);
+}
+
+/* The waiter's descriptor may be 0. */
+static void test_a_waiter_on_descriptor_0(void **state)
+{
+    struct bench *bench = *state;
+    struct tcti_waiter waiter = {.fd = 0, .serve = drain_and_answer, .data = bench};
+    int input = dup(0);
+    struct tcti *tcti;
+    uint8_t response[64];
+    size_t size;
+
+    assert_true(input >= 0);
+    assert_int_equal(dup2(bench->wake, 0), 0);
+    tcti = tcti_new(&waiter);
+    assert_non_null(tcti);
+    assert_int_equal(tcti_open(tcti, bench->chip.conf), TSS2_RC_SUCCESS);
+    bench_wake(bench);
+    assert_int_equal(tcti_tpm(tcti)->transact(tcti_tpm(tcti), 0, bench->command,
+                                              sizeof(bench->command), response, sizeof(response),
+                                              &size),
+                     0);
+    assert_int_equal(bench->served, 1);
+    tcti_free(tcti);
+    assert_int_equal(dup2(input, 0), 0);
+    close(input);
+}
+
 static unsigned count_descriptors(void)
 {
     DIR *directory = opendir("/proc/self/fd");
@@ -333,6 +369,7 @@ int main(void)
         TEST(test_a_tcti_is_busy_while_the_tpm_works),
         TEST(test_a_signal_does_not_end_the_wait),
         TEST(test_a_waiter_may_want_nothing),
+        TEST(test_a_waiter_on_descriptor_0),
         TEST(test_an_answer_that_just_fits),
         TEST(test_answers_that_are_too_long_are_taken_off),
         TEST(test_no_descriptor_is_left_behind),

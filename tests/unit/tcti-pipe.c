@@ -4,7 +4,8 @@
  * Words in front of it, each with a comma, make it an odd one:
  *
  *   nopoll      it has no poll handles
- *   polls=N     it has N poll handles, copies of the descriptor
+ *   polls=N     it has N poll handles, of which the last is the descriptor; the others never
+ *               have anything
  *   nolocality  it knows of no localities
  *   wait        opening it takes until one byte came in
  *
@@ -20,6 +21,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <tss2/tss2_tcti.h>
 #include <unistd.h>
@@ -33,7 +35,7 @@ struct pipe_tcti {
     int fd;
     bool polls, has_localities, claimed;
     size_t poll_count;
-    int poll_fds[PIPE_MOST_POLLS]; /* from the second on */
+    int mute_fds[PIPE_MOST_POLLS]; /* before the last */
 };
 
 static struct pipe_tcti *pipe_of(TSS2_TCTI_CONTEXT *context)
@@ -99,8 +101,8 @@ static void pipe_finalize(TSS2_TCTI_CONTEXT *context)
     struct pipe_tcti *tcti = pipe_of(context);
 
     close(tcti->fd);
-    for (size_t i = 1; i < tcti->poll_count; i++)
-        close(tcti->poll_fds[i]);
+    for (size_t i = 0; i + 1 < tcti->poll_count; i++)
+        close(tcti->mute_fds[i]);
 }
 
 static TSS2_RC pipe_cancel(TSS2_TCTI_CONTEXT *context)
@@ -119,8 +121,9 @@ static TSS2_RC pipe_poll_handles(TSS2_TCTI_CONTEXT *context, TSS2_TCTI_POLL_HAND
     if (!tcti->polls)
         return TSS2_TCTI_RC_NOT_IMPLEMENTED;
     for (size_t i = 0; handles && i < tcti->poll_count; i++)
-        handles[i] = (TSS2_TCTI_POLL_HANDLE){.fd = i == 0 ? tcti->fd : tcti->poll_fds[i],
-                                             .events = POLLIN | POLLOUT};
+        handles[i] =
+            (TSS2_TCTI_POLL_HANDLE){.fd = i + 1 < tcti->poll_count ? tcti->mute_fds[i] : tcti->fd,
+                                    .events = POLLIN | POLLOUT};
     *count = tcti->poll_count;
     return TSS2_RC_SUCCESS;
 }
@@ -190,8 +193,8 @@ static TSS2_RC pipe_init(TSS2_TCTI_CONTEXT *context, size_t *size, const char *c
         close(tcti->fd);
         return TSS2_TCTI_RC_IO_ERROR;
     }
-    for (size_t i = 1; i < tcti->poll_count; i++)
-        tcti->poll_fds[i] = fcntl(tcti->fd, F_DUPFD_CLOEXEC, 3);
+    for (size_t i = 0; i + 1 < tcti->poll_count; i++)
+        tcti->mute_fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return TSS2_RC_SUCCESS;
 }
 
