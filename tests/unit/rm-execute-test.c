@@ -118,6 +118,16 @@ static void test_R23_failures_end_no_session(void **state)
     rm_script_end(script);
 }
 
+/* Each session is looked for, not the first alone. */
+static void test_R02_second_session_is_looked_for(void **state)
+{
+    static const struct authorizations both = {2, {{TPM2_RS_PW, 0}, {SESSION(9), 0}}};
+    struct rm_script *script = *state;
+
+    assert_int_equal(send(script, CC_PLAIN, 0, 0, 0, &both), RM_RC_SESSION(1));
+    rm_script_end(script);
+}
+
 /* A session that stands in two places is needed once, and is named by the first. */
 static void test_one_session_in_two_places(void **state)
 {
@@ -464,6 +474,7 @@ static void test_R37_sessions_stand_in_the_ledger(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_R02_second_session_is_looked_for),
         TEST(test_R10_greatest_numbers_of_handles_and_sessions),
         TEST(test_R13_bad_tags_are_the_chips),
         TEST(test_R14_answers_that_are_not_believed),
