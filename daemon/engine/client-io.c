@@ -14,8 +14,15 @@
 /* What may stand behind a command that is pulled in. */
 #define CLIENT_IO_BEHIND_MAX (4 * (size_t)CONTROL_FRAME_MAX_REQUEST)
 
+/* Of the kernel's memory for what a client has not read, half: some 60 short answers that it asked
+ * for ahead. It is the daemon's memory, and by default four times as much for each client. */
+#define CLIENT_IO_SEND_BUFFER 24576
+
 void client_io_init(struct client_io *io, int fd)
 {
+    const int send_buffer = CLIENT_IO_SEND_BUFFER;
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
     *io = (struct client_io){.fd = fd, .bytes_only = descriptors_are_refused(fd)};
 }
 

@@ -15,6 +15,10 @@
 
 #define MAX 64
 
+/* Of an answer, and of all that may wait for a client. */
+#define UNREAD_ANSWER 1024
+#define UNREAD_MOST   (64 * UNREAD_ANSWER)
+
 static void store(uint8_t *bytes, uint32_t size, uint8_t fill)
 {
     memset(bytes, fill, size);
@@ -178,6 +182,20 @@ static void test_R11_response_that_is_not_read(void **state)
     free(copy);
 }
 
+/* Answers that a client does not read are in the daemon's memory, also those in the kernel. */
+static void test_R11_few_unread_answers_are_kept(void **state)
+{
+    struct pair *pair = *state;
+    uint8_t answer[UNREAD_ANSWER] = {0};
+    size_t sent = 0;
+
+    while (!client_io_sending(&pair->io) && sent <= UNREAD_MOST) {
+        assert_int_equal(client_io_send(&pair->io, answer, sizeof(answer)), 0);
+        sent += sizeof(answer);
+    }
+    assert_in_range(sent, sizeof(answer), UNREAD_MOST);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +205,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_end_of_stream, setup, teardown),
         cmocka_unit_test_setup_teardown(test_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_R11_response_that_is_not_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_R11_few_unread_answers_are_kept, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,12 +8,12 @@
 #include "engine-world.h"
 #include "warp.h"
 
-#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <tss2/tss2_tpm2_types.h>
 #include <unistd.h>
 
@@ -168,6 +168,24 @@ static unsigned answered(const struct engine_world *world, int first, int last)
     return sum;
 }
 
+/* Reads answers of these clients, `size` bytes or more in all, with the TPM answering all that
+ * comes: a client that reads none gets no more of them. */
+static void read_answers(struct engine_world *world, int first, int last, size_t size)
+{
+    size_t read = 0;
+
+    for (unsigned k = 0; k < ENGINE_WORLD_MOMENTS && read < size; k++) {
+        engine_world_pump(world);
+        for (int i = first; i <= last; i++) {
+            uint8_t bytes[4096];
+            ssize_t count = recv(world->clients[i], bytes, sizeof(bytes), MSG_DONTWAIT);
+
+            read += count > 0 ? (size_t)count : 0;
+        }
+    }
+    assert_true(read >= size);
+}
+
 #define PIPELINED  60 /* commands, or pairs, that a client has sent ahead */
 #define PIPELINERS 6
 #define CONSTANT_SIZE \
@@ -199,9 +217,6 @@ static void test_R50_answers_from_the_books_are_paid_for(void **state)
     assert_int_equal(size, CONSTANT_SIZE);
     victim_is_served(world);
     for (unsigned round = 0; round < 3; round++) {
-        unsigned before = answered(world, 1, PIPELINERS);
-        unsigned all = before + PIPELINERS * PIPELINED * CONSTANT_SIZE;
-
         engine_world_connect(world, PIPELINERS + 1, 3000);
         engine_world_put_random(world, PIPELINERS + 1, 1);
         engine_world_take(world, 1);
@@ -212,14 +227,12 @@ static void test_R50_answers_from_the_books_are_paid_for(void **state)
         poke(world);
         engine_chip_answer(&world->chip);
         engine_world_take(world, VICTIM_MARK);
-        assert_in_range((answered(world, 1, PIPELINERS) - before) / CONSTANT_SIZE, 0, 120);
+        assert_in_range(answered(world, 1, PIPELINERS) / CONSTANT_SIZE, 0, 120);
         warp_jump(1);
         engine_chip_answer(&world->chip);
         assert_int_equal(engine_world_get(world, VICTIM, ENGINE_WORLD_ANSWER), 0);
         engine_world_disconnect(world, PIPELINERS + 1);
-        for (unsigned k = 0; k < ENGINE_WORLD_MOMENTS && answered(world, 1, PIPELINERS) < all; k++)
-            engine_world_pump(world);
-        assert_int_equal(answered(world, 1, PIPELINERS), all);
+        read_answers(world, 1, PIPELINERS, PIPELINERS * PIPELINED * CONSTANT_SIZE);
     }
 }
 
@@ -256,11 +269,7 @@ static void test_R51_canceled_commands_are_bounded_and_paid_for(void **state)
     engine_chip_answer(&world->chip);
     assert_int_equal(engine_world_get(world, VICTIM, ENGINE_WORLD_ANSWER), 0);
     /* They get all of their answers none the less. */
-    for (unsigned k = 0; k < ENGINE_WORLD_MOMENTS
-                         && answered(world, 1, PIPELINERS) < PIPELINERS * PIPELINED * PAIR_SIZE;
-         k++)
-        engine_world_pump(world);
-    assert_in_range(answered(world, 1, PIPELINERS), PIPELINERS * PIPELINED * PAIR_SIZE, UINT_MAX);
+    read_answers(world, 1, PIPELINERS, PIPELINERS * PIPELINED * PAIR_SIZE);
 }
 
 /* A new connection for each cheap command, beside clients of the same user whose commands are
