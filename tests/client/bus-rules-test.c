@@ -299,6 +299,8 @@ static void test_fields_that_are_not_read(void **state)
         {"yy", VALUE("\1\2"), false},
         {"", VALUE("\0"), false},
         {"z", VALUE("\0"), false},
+        {"z", VALUE(""), false},
+        {"v", VALUE(""), false},
         {")", VALUE("\0"), false},
     };
     size_t i;

@@ -29,6 +29,10 @@ void canned_bus_stop(struct canned_bus *bus);
 void canned_bus_connect(const struct canned_bus *bus, TSS2_TCTI_INIT_FUNC init,
                         struct canned_link *connected);
 
+/* The same, for a child of the test's. */
+bool canned_bus_try_connect(const struct canned_bus *bus, TSS2_TCTI_INIT_FUNC init,
+                            struct canned_link *connected);
+
 /* Accepts a client and answers up to its CreateConnection, with what a bus says besides. Returns
  * the bus's end of the client's connection to it, or -1; `*server` is the daemon's end of the
  * connection that it made. The caller owns both. */

@@ -16,7 +16,7 @@
 static struct fake_daemon daemon_;
 static struct canned_bus bus;
 
-/* Fails by an assertion of cmocka's, which ends the process by a status that is not 0. */
+/* An assertion that fails in the process would go on in the test's own place. */
 static void in_a_process(void (*use)(void))
 {
     pid_t child = children_start();
@@ -47,7 +47,6 @@ static void use_the_socket(void)
     if (fake_daemon_connect(&daemon_, Tss2_Tcti_Tabrmd_Init, 0, &link) != TSS2_RC_SUCCESS
         || children_fd(&link) != STDIN_FILENO)
         _exit(1);
-    fake_link_exchange(&link, 1);
     fake_link_close(&link);
 }
 
@@ -64,10 +63,9 @@ static void use_the_bus(void)
 {
     struct canned_link connected;
 
-    canned_bus_connect(&bus, Tss2_Tcti_Tabrmd_Init, &connected);
-    if (!is_socket(STDIN_FILENO) || children_fd(&connected.link) == STDIN_FILENO)
+    if (!canned_bus_try_connect(&bus, Tss2_Tcti_Tabrmd_Init, &connected) || !is_socket(STDIN_FILENO)
+        || children_fd(&connected.link) == STDIN_FILENO)
         _exit(1);
-    fake_link_exchange(&connected.link, 1);
     fake_link_close(&connected.link);
     close(connected.bus);
 }
@@ -110,8 +108,6 @@ static void test_R45_a_bus_without_an_answer_leaves_no_descriptor_0(void **state
 {
     (void)state;
     in_a_process(be_refused_by_the_bus);
-    /* The connection that waits in the queue is nobody's. */
-    close(accept4(daemon_.listener, NULL, NULL, SOCK_CLOEXEC));
 }
 
 int main(void)

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -76,12 +77,52 @@ static void test_R46_without_wiping_by_the_kernel(void **state)
     check_without((struct children_call){SYS_madvise, 2, MADV_WIPEONFORK, EINVAL}, TSS2_RC_SUCCESS);
 }
 
+/* A child whose sandbox came after the connection: it cannot wait, and is told; nobody else is. */
+static void test_R46_a_child_that_cannot_wait(void **state)
+{
+    struct children_call call = {SYS_fcntl, 1, F_SETLKW, ENOLCK};
+    uint8_t command[20], response[40], received[64];
+    size_t size = sizeof(received);
+    struct fake_link link;
+    char text[512] = "";
+    int ends[2];
+    pid_t child;
+
+    (void)state;
+    assert_int_equal(fake_daemon_connect(&daemon_, Tss2_Tcti_Tabrmd_Init, 0, &link),
+                     TSS2_RC_SUCCESS);
+    fake_link_command(&link, 20, 1);
+    assert_int_equal(pipe(ends), 0);
+    fake_frame(command, sizeof(command), 1);
+    child = children_start();
+    if (child == 0) {
+        if (!children_forbid(call) || dup2(ends[1], STDERR_FILENO) < 0)
+            _exit(1);
+        if (Tss2_Tcti_Transmit(link.tcti, sizeof(command), command) != TSS2_TCTI_RC_IO_ERROR)
+            _exit(2);
+        _exit(Tss2_Tcti_Transmit(link.tcti, sizeof(command), command) == TSS2_TCTI_RC_NO_CONNECTION
+                  ? 0
+                  : 3);
+    }
+    close(ends[1]);
+    children_expect_end(child);
+    assert_true(read(ends[0], text, sizeof(text) - 1) > 0);
+    assert_non_null(strstr(text, "cannot lock the connection"));
+    close(ends[0]);
+    fake_frame(response, sizeof(response), 3);
+    fake_link_write(&link, response, sizeof(response));
+    assert_int_equal(Tss2_Tcti_Receive(link.tcti, &size, received, 0), TSS2_RC_SUCCESS);
+    fake_link_exchange(&link, 1);
+    fake_link_close(&link);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_R46_without_locks_the_parent_only),
         cmocka_unit_test(test_R46_without_shared_memory_the_parent_only),
         cmocka_unit_test(test_R46_without_wiping_by_the_kernel),
+        cmocka_unit_test(test_R46_a_child_that_cannot_wait),
     };
     int failed;
 
