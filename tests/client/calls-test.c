@@ -77,7 +77,7 @@ static void serve_bus(void)
         if (recv(server, command, sizeof(command), MSG_WAITALL) != sizeof(command)
             || send(server, response, sizeof(response), MSG_NOSIGNAL) != sizeof(response))
             _exit(1);
-    if (!canned_bus_agree(fd))
+    if (!canned_bus_agree(fd, NULL))
         _exit(1);
     close(fd);
     close(server);

@@ -94,8 +94,10 @@ static bool canned_bus_hear(int fd, uint8_t serial[4])
     return size <= sizeof(bytes) && recv(fd, bytes, size, MSG_WAITALL) == (ssize_t)size;
 }
 
-/* Answers the client's next call with one value of a type, and a descriptor unless that is -1. */
-static bool canned_bus_answer(int fd, char type, const void *value, size_t size, int passed)
+/* Answers the client's next call with one value of a type, and a descriptor unless that is -1. The
+ * call's serial is in `*serial` then, unless that is NULL. */
+static bool canned_bus_answer(int fd, char type, const void *value, size_t size, int passed,
+                              uint32_t *serial)
 {
     uint8_t bytes[BODY + 16];
     struct iovec part = {bytes, BODY + size};
@@ -115,13 +117,16 @@ static bool canned_bus_answer(int fd, char type, const void *value, size_t size,
         message.msg_control = &control;
         message.msg_controllen = sizeof(control);
     }
-    return canned_bus_hear(fd, bytes + REPLY_SERIAL)
-           && sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)part.iov_len;
+    if (!canned_bus_hear(fd, bytes + REPLY_SERIAL))
+        return false;
+    if (serial != NULL)
+        *serial = bytes[REPLY_SERIAL] | (uint32_t)bytes[REPLY_SERIAL + 1] << 8;
+    return sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)part.iov_len;
 }
 
-bool canned_bus_agree(int fd)
+bool canned_bus_agree(int fd, uint32_t *serial)
 {
-    return canned_bus_answer(fd, 'u', "\0\0\0\0", 4, -1);
+    return canned_bus_answer(fd, 'u', "\0\0\0\0", 4, -1, serial);
 }
 
 int canned_bus_accept(const struct canned_bus *bus, int *server)
@@ -135,9 +140,9 @@ int canned_bus_accept(const struct canned_bus *bus, int *server)
         close(fd);
         return -1;
     }
-    good = canned_bus_welcome(fd) && canned_bus_answer(fd, 's', "\4\0\0\0:1.1", 9, -1)
+    good = canned_bus_welcome(fd) && canned_bus_answer(fd, 's', "\4\0\0\0:1.1", 9, -1, NULL)
            && send(fd, name_acquired, sizeof(name_acquired), MSG_NOSIGNAL) > 0
-           && canned_bus_answer(fd, 't', "\1\2\3\4\5\6\7", 8, ends[1]);
+           && canned_bus_answer(fd, 't', "\1\2\3\4\5\6\7", 8, ends[1], NULL);
     close(ends[1]);
     *server = ends[0];
     if (good)

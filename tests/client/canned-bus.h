@@ -38,5 +38,7 @@ bool canned_bus_try_connect(const struct canned_bus *bus, TSS2_TCTI_INIT_FUNC in
  * connection that it made. The caller owns both. */
 int canned_bus_accept(const struct canned_bus *bus, int *server);
 
-/* Waits for the client's next call and answers that it succeeded. */
-bool canned_bus_agree(int fd);
+/* Waits for the client's next call and answers that it succeeded. The lower half of its serial is
+ * in
+ * `*serial`, unless that is NULL. */
+bool canned_bus_agree(int fd, uint32_t *serial);

@@ -198,6 +198,19 @@ static size_t count_mappings(void)
     return count;
 }
 
+static void test_R45_a_journal_leaves_no_mapping(void **state)
+{
+    size_t mappings = count_mappings();
+    struct journal journal;
+
+    (void)state;
+    journal_open(&journal);
+    assert_true(count_mappings() > mappings);
+    journal_close(&journal);
+    assert_int_equal(count_mappings(), mappings);
+    assert_null(journal.region);
+}
+
 /* The shared page is had, but not the private one before it: then there is no journal. */
 static int open_without_a_private_page(void)
 {
@@ -230,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_R46_the_journal_is_true_at_each_instant),
         cmocka_unit_test(test_R46_a_page_of_any_content),
+        cmocka_unit_test(test_R45_a_journal_leaves_no_mapping),
         cmocka_unit_test(test_R46_without_a_private_page),
     };
 

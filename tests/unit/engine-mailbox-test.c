@@ -8,7 +8,9 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -58,6 +60,24 @@ static void test_bound_and_urgent(void **state)
     assert_null(mailbox_take(&mailbox));
     mailbox_clear(&mailbox);
     free(messages);
+}
+
+/* A descriptor that counts no further is readable all the same. */
+static void test_full_descriptor(void **state)
+{
+    uint64_t most = UINT64_MAX - 1;
+    struct mailbox_message message;
+    struct mailbox mailbox;
+
+    (void)state;
+    assert_int_equal(mailbox_init(&mailbox), 0);
+    assert_int_equal(write(mailbox.fd, &most, sizeof(most)), sizeof(most));
+    assert_int_equal(mailbox_put(&mailbox, &message, false), 0);
+    assert_true(readable(&mailbox));
+    assert_ptr_equal(mailbox_take(&mailbox), &message);
+    assert_false(readable(&mailbox));
+    mailbox_clear(&mailbox);
+    assert_int_equal(mailbox.fd, -1);
 }
 
 struct putter {
@@ -165,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_flags_and_messages_share_the_descriptor),
         cmocka_unit_test(test_order_and_descriptor),
         cmocka_unit_test(test_bound_and_urgent),
+        cmocka_unit_test(test_full_descriptor),
         cmocka_unit_test(test_two_threads),
     };
 
