@@ -39,7 +39,8 @@ struct theatre {
     unsigned ready, failed, heard, gone, suspended;
     enum tpm_fault fault;
     int end;           /* a client's own */
-    bool sleeps_early; /* suspend before it has started */
+    bool sleeps_early; /* suspend before it has started, */
+    bool wakes_early;  /* and resume */
 };
 
 /* Plays the TPM. */
@@ -167,6 +168,8 @@ static void run(struct theatre *theatre)
                      0);
     if (theatre->sleeps_early)
         server_suspend(&theatre->server);
+    if (theatre->wakes_early)
+        server_resume(&theatre->server);
     assert_int_equal(pthread_create(&theatre->player, NULL, play, theatre), 0);
     server_run(&theatre->server);
     atomic_store(&theatre->over, true);
@@ -269,6 +272,37 @@ static void test_suspends_from_the_start(void **state)
     assert_int_equal(theatre->suspended, 1);
 }
 
+/* Unless the machine did not sleep after all. */
+static void test_resumes_before_the_start(void **state)
+{
+    struct theatre *theatre = *state;
+
+    theatre->sleeps_early = theatre->wakes_early = true;
+    theatre->acts[0] = stop;
+    run(theatre);
+    assert_int_equal(theatre->ready, 1);
+    assert_int_equal(theatre->suspended, 0);
+}
+
+static void stop_in_failure(struct theatre *theatre)
+{
+    assert_int_equal(theatre->server.phase, SERVER_FAILED);
+    stop(theatre);
+}
+
+/* Who waits for the clean-up is told when there is no TPM to clean up. */
+static void test_without_a_tpm_sleep_is_not_held_up(void **state)
+{
+    struct theatre *theatre = *state;
+
+    theatre->config.tpm.link.conf = "device:/nonexistent";
+    theatre->sleeps_early = true;
+    theatre->acts[0] = stop_in_failure;
+    run(theatre);
+    assert_int_equal(theatre->failed, 1);
+    assert_int_equal(theatre->suspended, 1);
+}
+
 static void fail_to_sleep(struct theatre *theatre)
 {
     assert_int_equal(theatre->server.phase, SERVER_FAILED);
@@ -301,6 +335,8 @@ int main(void)
         SERVER_TEST(test_client_is_served_and_told_of),
         SERVER_TEST(test_suspends_and_resumes),
         SERVER_TEST(test_suspends_from_the_start),
+        SERVER_TEST(test_resumes_before_the_start),
+        SERVER_TEST(test_without_a_tpm_sleep_is_not_held_up),
         SERVER_TEST(test_without_a_tpm_it_waits_to_be_stopped),
     };
 
