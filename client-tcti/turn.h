@@ -23,25 +23,30 @@
  *
  * What becomes of a connection with a command outstanding, and of its other users:
  *
- *   event in one process                for that process             for the others
- *   fork()                              goes on                      child: connection idle,
- * commands of its own after the parent's transmit while another's is         waits – outstanding
- *   receive, cancel without a command   BAD_SEQUENCE at once         –
+ *   event in one process                for that process      for the others
+ *   fork()                              goes on               child: connection idle, commands
+ *                                                               of its own after the parent's
+ *   transmit while another's is         waits                 –
+ *     outstanding
+ *   receive, cancel without a command   BAD_SEQUENCE at once  –
  *     of its own, whatever others do
- *   death before the command was sent   –                            nothing was sent
- *   death in the middle of a command    –                            the next one sends the rest,
- * and drops the response the same, with a command over       – NO_CONNECTION: nobody has
- *     JOURNAL_FRAME_MAX                                              the rest
- *   death before its response, or in    –                            the next one takes the rest of
- *     the middle of it; finalize; exec                               the response and drops it
- *   an error that breaks the            NO_CONNECTION                NO_CONNECTION
+ *   death before the command was sent   –                     nothing was sent
+ *   death in the middle of a command    –                     the next one sends the rest, and
+ *                                                               drops the response
+ *   the same, with a command over       –                     NO_CONNECTION: nobody has the
+ *     JOURNAL_FRAME_MAX                                         rest
+ *   death before its response, or in    –                     the next one takes the rest of
+ *     the middle of it; finalize; exec                          the response and drops it
+ *   an error that breaks the            NO_CONNECTION         NO_CONNECTION
  *     connection
- *   finalize without a command          BAD_CONTEXT                  nothing
- *   SetLocality                         in force                     in force: it is the
- * connection's death in a call over the bus        –                            Cancel and
- * SetLocality fail, commands go on a descriptor that is a duplicate    its turn is lost: if another
- * one takes it, the connection of the connection's is closed     is shut down rather than one's
- * bytes given to the other
+ *   finalize without a command          BAD_CONTEXT           nothing
+ *   SetLocality                         in force              in force: it is the connection's
+ *   death in a call over the bus        –                     Cancel and SetLocality fail,
+ *                                                               commands go on
+ *   a descriptor that is a duplicate    its turn is lost      if another one takes it, the
+ *     of the connection's is closed                             connection is shut down rather
+ *                                                               than one's bytes given to the
+ *                                                               other
  *
  * A process that shares its table of descriptors with another, but not its memory, cannot be told
  * from it by its locks; such a pair must not share a connection.
