@@ -11,9 +11,24 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <tss2/tss2_tcti.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+/* What the next calls come to, before one is made: an errno, or END for the end of a stream, with
+ * the errno of an earlier call. */
+enum { END = -1 };
+static const int *receives;
+
+ssize_t recv(int fd, void *bytes, size_t size, int flags)
+{
+    if (!receives || *receives == 0)
+        return syscall(SYS_recvfrom, fd, bytes, size, flags, NULL, NULL);
+    errno = *receives == END ? EINTR : *receives;
+    return *receives++ == END ? 0 : -1;
+}
 
 struct hall {
     struct crowd crowd;
@@ -153,6 +168,9 @@ static void test_R39_cancel_behind_its_command(void **state)
     crowd_look(&hall->crowd);
     control_channel_scan_all(&hall->channel);
     assert_int_equal(crowd_get(&hall->crowd, 0), RM_RC_CANCELED);
+    /* Nothing is left of it. */
+    for (unsigned i = 0; i < HEADER_SIZE + 2; i++)
+        assert_int_equal(hall->crowd.clients.scratch[i], 0);
     assert_int_equal(crowd_get_control(&hall->crowd, 0, CONTROL_FRAME_CANCEL), 0);
     assert_false(scheduler_waiting(&hall->crowd.scheduler));
 }
@@ -209,11 +227,30 @@ static void test_client_that_hangs_up_is_closed(void **state)
     crowd_put_control(&hall->crowd, 0, CONTROL_FRAME_HELLO, 0);
     crowd_look(&hall->crowd);
     crowd_hang_up(&hall->crowd, 0);
-    /* Of an earlier call. */
-    errno = EINTR;
     control_channel_scan_all(&hall->channel);
     assert_int_equal(client->state, CLIENT_CLOSED);
     assert_false(scheduler_scans(&hall->crowd.scheduler));
+}
+
+static void test_signals_and_ends_of_a_socket(void **state)
+{
+    static const int interrupted[] = {EINTR, EINTR, 0}, ended[] = {END, 0};
+    struct hall *hall = *state;
+    struct client *client = crowd_join(&hall->crowd, 0, 1000, CLIENT_FROM_SOCKET);
+
+    crowd_put_control(&hall->crowd, 0, CONTROL_FRAME_HELLO, 0);
+    crowd_look(&hall->crowd);
+    receives = interrupted;
+    control_channel_scan_all(&hall->channel);
+    assert_int_equal(*receives, 0);
+    assert_int_equal(crowd_get_control(&hall->crowd, 0, CONTROL_FRAME_HELLO), 0);
+    crowd_put_control(&hall->crowd, 0, CONTROL_FRAME_HELLO, 0);
+    crowd_look(&hall->crowd);
+    receives = ended;
+    control_channel_scan_all(&hall->channel);
+    assert_int_equal(*receives, 0);
+    receives = NULL;
+    assert_true(client->io.ended);
 }
 
 #define CHANNEL_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -231,6 +268,7 @@ int main(void)
         CHANNEL_TEST(test_bus_clients_have_no_control_channel),
         CHANNEL_TEST(test_R11_frames_in_a_row_are_bounded),
         CHANNEL_TEST(test_client_that_hangs_up_is_closed),
+        CHANNEL_TEST(test_signals_and_ends_of_a_socket),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

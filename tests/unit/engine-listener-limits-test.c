@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <tss2/tss2_tcti.h>
 #include <unistd.h>
@@ -24,6 +25,16 @@
 #include <cmocka.h>
 
 #define NOBODY 65534
+
+/* What the next call fails with, once. */
+static int listen_fails;
+
+int listen(int fd, int backlog)
+{
+    errno = listen_fails;
+    listen_fails = 0;
+    return errno != 0 ? -1 : (int)syscall(SYS_listen, fd, backlog);
+}
 
 struct place {
     char dir[32], path[64];
@@ -136,6 +147,11 @@ static void test_what_fails_leaves_nothing_open(void **state)
     fd = open(place->path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     expect_fault(place->path, LISTENER_PLACE);
     close(fd);
+    unlink(place->path);
+    /* Nor is a file left of a socket on which nobody can listen. */
+    listen_fails = ENOBUFS;
+    expect_fault(place->path, LISTENER_RESOURCES);
+    assert_int_equal(access(place->path, F_OK), -1);
 }
 
 /* Descriptors are out: each newcomer is told so, as often as it takes; who is not there is not. */
