@@ -257,32 +257,6 @@ static void test_R46_death_over_dbus(void **state)
     assert_int_equal(dlclose(library.handle), 0);
 }
 
-/* Calls of children over one connection to the bus have one row of serials: an answer that comes
- * late is nobody else's. */
-static void test_R46_serials_over_dbus(void **state)
-{
-    struct library library = load();
-    uint32_t serials[3] = {0};
-    struct canned_link opened;
-    pid_t child;
-    int i;
-
-    (void)state;
-    canned_bus_connect(&bus, library.init, &opened);
-    for (i = 0; i < 3; i++) {
-        child = children_start();
-        if (child == 0)
-            _exit(Tss2_Tcti_SetLocality(opened.link.tcti, 0) == TSS2_RC_SUCCESS ? 0 : 1);
-        assert_true(canned_bus_agree(opened.bus, &serials[i]));
-        children_expect_end(child);
-    }
-    assert_int_equal(serials[1], serials[0] + 1);
-    assert_int_equal(serials[2], serials[1] + 1);
-    fake_link_close(&opened.link);
-    close(opened.bus);
-    assert_int_equal(dlclose(library.handle), 0);
-}
-
 static void test_R46_child_connects_on_its_own(void **state)
 {
     struct library library = load();
@@ -468,7 +442,6 @@ int main(void)
         cmocka_unit_test(test_R45_descriptors_close_on_exec),
         cmocka_unit_test(test_R47_receiving_has_no_time_limit),
         cmocka_unit_test(test_R46_death_over_dbus),
-        cmocka_unit_test(test_R46_serials_over_dbus),
         cmocka_unit_test(test_R46_child_connects_on_its_own),
         cmocka_unit_test(test_R47_daemon_refuses_in_words),
         cmocka_unit_test(test_R47_stopped_daemon),

@@ -218,15 +218,16 @@ static const struct silence cases[] = {
     {"test_R67_told_odd_bus_address", odd_bus_address, NC, "tcp:host=localhost", NULL},
     {"test_R67_told_nobody_on_the_bus", nobody_on_the_bus, NC, "org.example.Nobody", NULL},
     {"test_R67_told_bus_cannot_start_it", daemon_that_the_bus_cannot_start, NC, "Spawn", NULL},
-    {"test_R67_told_refused_over_the_bus", refused_over_the_bus, NP, "NotPermitted", NULL},
+    {"test_R67_told_refused_over_the_bus", refused_over_the_bus, NP, "NotPermitted: as the test",
+     NULL},
     {"test_R67_told_no_descriptor_over_bus", no_descriptor_over_the_bus, MR, "instead of one",
      NULL},
     {"test_R67_told_odd_reply_over_the_bus", odd_reply_over_the_bus, MR, "another type", NULL},
     {"test_R67_told_stopped_on_the_bus", stopped_daemon_on_the_bus, NC, "no answer in time", NULL},
     {"test_R67_told_cancel_refused_over_bus", cancel_refused_over_the_bus, NI, "did not cancel",
      ""},
-    {"test_R67_told_locality_refused_over_bus", locality_refused_over_the_bus, NI, "locality 1",
-     ""},
+    {"test_R67_told_locality_refused_over_bus", locality_refused_over_the_bus, NI,
+     "locality 1: com.", ""},
 };
 
 static int start(void **state)
