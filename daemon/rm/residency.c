@@ -86,19 +86,24 @@ static bool is_dead_context(uint32_t code)
                || base == TPM2_RC_HIERARCHY);
 }
 
-/* Objects that must be loaded; one that stands in two places counts once. */
+/* The object of handle `i`, unless that is no object's, or an earlier handle names it, too. */
+static struct object *object_at(const struct use *use, unsigned i)
+{
+    for (unsigned j = 0; j < i; j++) {
+        if (use->objects[j] == use->objects[i])
+            return NULL;
+    }
+    return use->objects[i];
+}
+
 static unsigned count_loads(const struct use *use)
 {
     unsigned loads = 0;
 
     for (unsigned i = 0; i < COMMAND_MAX_HANDLES; i++) {
-        bool again = false;
+        const struct object *object = object_at(use, i);
 
-        if (!use->objects[i] || use->objects[i]->physical != OBJECT_NOT_LOADED)
-            continue;
-        for (unsigned j = 0; j < i; j++)
-            again |= use->objects[j] == use->objects[i];
-        loads += !again;
+        loads += object && object->physical == OBJECT_NOT_LOADED;
     }
     return loads;
 }
@@ -131,7 +136,7 @@ static void make_object_room(struct rm *rm, uint32_t stay, uint32_t scratch)
 static void save_ahead(struct rm *rm, const struct use *use, uint32_t over)
 {
     for (unsigned i = 0; i < COMMAND_MAX_HANDLES && over > 0; i++) {
-        struct object *object = use->objects[i];
+        struct object *object = object_at(use, i);
 
         if (!object || object->sequence)
             continue;
@@ -141,6 +146,7 @@ static void save_ahead(struct rm *rm, const struct use *use, uint32_t over)
     }
 }
 
+/* An object whose context the chip disowns is lost, and `use` names nothing any more. */
 static uint32_t require_objects(struct rm *rm, struct use *use)
 {
     uint32_t stay = count_loads(use) + use->made_objects, code;
@@ -168,16 +174,13 @@ static uint32_t require_objects(struct rm *rm, struct use *use)
 
 uint32_t residency_bring_object(struct rm *rm, struct object *object, uint32_t dead)
 {
+    struct use use = {.objects = {object}};
     uint32_t code;
 
     if (object->physical != OBJECT_NOT_LOADED)
         return TPM2_RC_SUCCESS;
-    make_object_room(rm, 1, 0);
-    code = bring_object(rm, object);
-    if (!is_dead_context(code))
-        return code;
-    presence_lost(rm, object);
-    return dead;
+    code = require_objects(rm, &use);
+    return code == RM_RC_HANDLE(0) ? dead : code;
 }
 
 static uint32_t require_sessions(struct rm *rm, struct use *use)

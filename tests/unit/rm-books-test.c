@@ -229,6 +229,42 @@ static void test_session_comes_back(void **state)
         assert_int_equal(script->rm->own_command[i], 0);
 }
 
+/* CC_MIX of three objects. */
+static size_t build_mix(uint8_t out[HEADER_SIZE + 12], uint32_t a, uint32_t b, uint32_t c)
+{
+    header_store(out, TPM2_ST_NO_SESSIONS, HEADER_SIZE + 12, CC_MIX);
+    store_be32(out + HEADER_SIZE, a);
+    store_be32(out + HEADER_SIZE + 4, b);
+    store_be32(out + HEADER_SIZE + 8, c);
+    return HEADER_SIZE + 12;
+}
+
+/* Two slots more than there are beside the reserve: both objects are to leave by a mere flush. */
+static void test_R63_object_that_is_named_twice_is_one(void **state)
+{
+    struct rm_script *script = *state;
+    uint32_t a = rm_script_make(script, 0, OBJECT(0)), b = rm_script_make(script, 0, OBJECT(1));
+    uint8_t command[HEADER_SIZE + 12];
+    struct exchange *exchange;
+
+    expect_save(script, OBJECT(0), KEPT(5));
+    expect_flush(&script->chip, OBJECT(0), TPM2_RC_SUCCESS);
+    rm_set_reserve(script->rm, &(struct rm_reserve){.objects = 2});
+    while (rm_settle(script->rm))
+        ;
+    rm_script_end(script);
+    assert_int_equal(script->rm->objects_loaded, 1);
+    expect_save(script, OBJECT(1), KEPT(6));
+    expect_load(script, KEPT(5), OBJECT(0));
+    exchange = chip_script_next(&script->chip);
+    exchange->command_size = build_mix(exchange->command, OBJECT(0), OBJECT(0), OBJECT(1));
+    store_be32(exchange->response + HEADER_SIZE, OBJECT(2));
+    exchange->size = response_build_success(exchange->response, HEADER_SIZE + 4);
+    assert_int_equal(rm_script_send(script, 0, command, build_mix(command, a, a, b)),
+                     TPM2_RC_SUCCESS);
+    rm_script_end(script);
+}
+
 /* Bytes that were loaded once are no good to be handed out again, so that the session must be
  * loaded. The one that leaves for it is too young for the context gap, so that this one is loaded
  * and saved anew; but that second save is refused: it is where it was wanted. */
@@ -426,6 +462,7 @@ int main(void)
         TEST(test_saves_that_give_nothing),
         TEST(test_session_comes_back),
         TEST(test_session_comes_back_by_a_refresh),
+        TEST(test_R63_object_that_is_named_twice_is_one),
         TEST(test_void_contexts_are_dropped),
     };
 

@@ -38,6 +38,7 @@ static void fill_facts(struct chip *facts)
         TPMA_CC_V | 2 << TPMA_CC_CHANDLES_SHIFT | 3,
         TPMA_CC_V | 1 << TPMA_CC_CHANDLES_SHIFT | 4,
         TPMA_CC_V | 2 << TPMA_CC_CHANDLES_SHIFT | TPMA_CC_RHANDLE | 5,
+        TPMA_CC_V | 3 << TPMA_CC_CHANDLES_SHIFT | TPMA_CC_RHANDLE | 9,
         TPMA_CC_V | 6,
         TPMA_CC_V | (uint32_t)7 << TPMA_CC_CHANDLES_SHIFT | TPMA_CC_FLUSHED | 8,
         TPMA_CC_V | 1 << TPMA_CC_CHANDLES_SHIFT | TPMA_CC_FLUSHED | 7,

@@ -12,7 +12,8 @@
 #define RM_SCRIPT_SLOTS   3 /* of each kind */
 
 /* Commands without parameters: makes an object; names one object; two; a session; makes an object
- * of two; names nothing; ends the object that it names; ends seven. */
+ * of two; names nothing; ends the object that it names; ends seven; makes an
+ * object of three. */
 #define CC_MAKE   UINT32_C(0x20000001)
 #define CC_USE    UINT32_C(0x20000002)
 #define CC_BOTH   UINT32_C(0x20000003)
@@ -21,6 +22,7 @@
 #define CC_PLAIN  UINT32_C(0x20000006)
 #define CC_FINISH UINT32_C(0x20000007)
 #define CC_SEVEN  UINT32_C(0x20000008)
+#define CC_MIX    UINT32_C(0x20000009)
 
 struct rm_script {
     struct chip_script chip;
