@@ -139,7 +139,7 @@ static uint32_t resolve(struct rm_client *client, const struct command *command,
         code = prepare_product(client, command, use, product);
     if (code != TPM2_RC_SUCCESS)
         return code;
-    use->scratch_objects += client->rm->working_slots[command->table_index];
+    use->scratch_objects += client->rm->needs_scratch_slot[command->table_index];
     note_named(client, command, use);
     return TPM2_RC_SUCCESS;
 }
@@ -221,7 +221,7 @@ static uint32_t send(struct rm_client *client, const struct command *command, co
          * that before it is sent. */
         if (code == TPM2_RC_OBJECT_MEMORY && had_room
             && !command_attributes_response_handle(command->attributes))
-            rm->working_slots[command->table_index] = 1;
+            rm->needs_scratch_slot[command->table_index] = true;
     }
 }
 

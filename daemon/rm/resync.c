@@ -297,7 +297,7 @@ void resync_after_startup(struct rm *rm)
     rm->books_in_doubt = false;
     answers_drop(rm);
     rm->condition = TPM_SERVING;
-    memset(rm->working_slots, 0, sizeof(rm->working_slots));
+    memset(rm->needs_scratch_slot, 0, sizeof(rm->needs_scratch_slot));
     list_for_each (link, &rm->slots) {
         presence_left(rm, list_entry(link, struct object, slot_link));
     }

@@ -55,9 +55,9 @@ struct rm {
     uint64_t clock;                           /* client commands so far: the manager's time */
     uint64_t client_number;                   /* of the newest client */
     uint64_t newest_sequence;                 /* of the last session context that was saved */
-    /* By position in the command table: object slots that the command needs for itself while it
-     * runs, learned from its refusals. */
-    uint8_t working_slots[COMMAND_TABLE_MAX];
+    /* By position in the command table: the command needs an object slot for itself while it runs,
+     * as its refusals have taught. */
+    bool needs_scratch_slot[COMMAND_TABLE_MAX];
 
     enum tpm_condition condition;
     bool books_in_doubt; /* the chip may hold something else; set by doubt_books() */

@@ -214,7 +214,7 @@ static void test_R32_chip_that_was_reset_is_started(void **state)
     uint32_t lost = rm_script_make(script, 0, OBJECT(0));
 
     rm_script_start(script, 0, SESSION(1));
-    script->rm->working_slots[0] = 1;
+    script->rm->needs_scratch_slot[0] = true;
     expect_random(script, TPM2_RC_INITIALIZE);
     expect_startup(&script->chip, TPM2_RC_SUCCESS);
     expect_clock(&script->chip, 8);
@@ -224,7 +224,7 @@ static void test_R32_chip_that_was_reset_is_started(void **state)
     assert_int_equal(random_of(script), TPM2_RC_SUCCESS);
     assert_null(rm_script_object(script, 0, lost));
     assert_null(rm_script_session(script, SESSION(1)));
-    assert_int_equal(script->rm->working_slots[0], 0);
+    assert_int_equal(script->rm->needs_scratch_slot[0], 0);
     assert_false(script->rm->books_in_doubt);
     rm_script_end(script);
 

@@ -217,7 +217,7 @@ static void test_R20_slots_that_a_command_works_in_are_learned(void **state)
     expect_eviction(script, OBJECT(0), 5);
     expect_named(script, CC_PEEK, 1, SESSION(1), 0, TPM2_RC_SUCCESS);
     assert_int_equal(rm_script_name(script, 0, CC_PEEK, 1, SESSION(1), 0), TPM2_RC_SUCCESS);
-    assert_int_equal(script->rm->working_slots[peek], 1);
+    assert_int_equal(script->rm->needs_scratch_slot[peek], 1);
     /* The slot is free; it is kept so for the command. */
     rm_script_make(script, 0, OBJECT(0));
     expect_eviction(script, OBJECT(1), 6);
@@ -228,7 +228,7 @@ static void test_R20_slots_that_a_command_works_in_are_learned(void **state)
     expect_save(script, SESSION(1), SAVED(1, 20));
     expect_named(script, TPM2_CC_GetRandom, 0, 0, 0, TPM2_RC_SUCCESS);
     assert_int_equal(rm_script_name(script, 0, TPM2_CC_GetRandom, 0, 0, 0), TPM2_RC_SUCCESS);
-    assert_int_equal(script->rm->working_slots[random], 0);
+    assert_int_equal(script->rm->needs_scratch_slot[random], 0);
     rm_script_end(script);
 }
 
@@ -248,7 +248,7 @@ static void test_R20_slots_for_what_a_command_makes_are_not_learned(void **state
     store_be32(made->response + HEADER_SIZE, OBJECT(2));
     made->size = response_build_success(made->response, HEADER_SIZE + 4);
     assert_int_equal(rm_script_name(script, 0, CC_MAKE, 0, 0, 0), TPM2_RC_SUCCESS);
-    assert_int_equal(script->rm->working_slots[make], 0);
+    assert_int_equal(script->rm->needs_scratch_slot[make], 0);
 
     /* There is one too many, which does not leave at first. */
     script->rm->chip.object_slots = 1;
@@ -258,7 +258,7 @@ static void test_R20_slots_for_what_a_command_makes_are_not_learned(void **state
     expect_eviction(script, OBJECT(1), 6);
     expect_named(script, TPM2_CC_GetRandom, 0, 0, 0, TPM2_RC_SUCCESS);
     assert_int_equal(rm_script_name(script, 0, TPM2_CC_GetRandom, 0, 0, 0), TPM2_RC_SUCCESS);
-    assert_int_equal(script->rm->working_slots[random], 0);
+    assert_int_equal(script->rm->needs_scratch_slot[random], 0);
     rm_script_end(script);
 }
 
