@@ -63,7 +63,7 @@ static size_t save_session(struct rm_client *client, uint32_t handle, bool audit
         return response_build_code(response, RM_RC_HANDLE(0));
     session->pinned = true;
     /* Bytes that were loaded once are never good again: another saving makes others. */
-    if (!session->loaded && (session->spent || audited))
+    if (!session->loaded && (session->context_used_up || audited))
         code = residency_bring_session(rm, session);
     while (code == TPM2_RC_SUCCESS && session->loaded) {
         code = swap_save_session(rm, session);
@@ -110,7 +110,7 @@ static size_t load_session(struct rm_client *client, const uint8_t *bytes, size_
         return response_build_code(response, code);
     session_set_owner(session, client);
     session_apply(rm, session, SESSION_EVENT_CLIENT_LOAD);
-    session->spent = true;
+    session->context_used_up = true;
     return answer_handle(response, session->handle);
 }
 

@@ -181,7 +181,7 @@ bool session_take_context(struct rm *rm, struct session *session, struct blob *c
 void session_loaded(struct rm *rm, struct session *session)
 {
     blob_clear(&session->saved);
-    session->spent = false;
+    session->context_used_up = false;
     session_set_loaded(rm, session, true);
 }
 

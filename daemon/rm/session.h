@@ -45,10 +45,10 @@ struct session {
     uint32_t uid;            /* of its owner, or its last one */
     struct rm_user *user;    /* whom it is charged to; NULL when it is doomed */
     struct blob saved, held;
-    uint64_t sequence;   /* of `saved` */
-    uint64_t saved_at;   /* rm->clock when that was made */
-    uint64_t held_since; /* rm->clock when its owner saved it */
-    bool spent;          /* a client held the bytes of `saved` and has loaded them */
+    uint64_t sequence;    /* of `saved` */
+    uint64_t saved_at;    /* rm->clock when that was made */
+    uint64_t held_since;  /* rm->clock when its owner saved it */
+    bool context_used_up; /* a client held the bytes of `saved` and has loaded them */
     struct eviction_record eviction;
 };
 

@@ -261,7 +261,7 @@ static void test_R06_session_changes_hands(void **state)
     assert_int_equal(session->uid, 1001);
     assert_int_equal(session->state, SESSION_ACTIVE);
     assert_false(session->loaded);
-    assert_true(session->spent);
+    assert_true(session->context_used_up);
     assert_true(blob_empty(&session->held));
     assert_int_equal(script->clients[1]->session_count, 1);
     assert_int_equal(rm_script_send(script, 1, command, size), RM_RC_PARAMETER_HANDLE);
@@ -271,7 +271,7 @@ static void test_R06_session_changes_hands(void **state)
     expect_save(script, SESSION(1), SAVED(1, 21));
     assert_int_equal(rm_script_name(script, 1, TPM2_CC_ContextSave, 1, SESSION(1), 0),
                      TPM2_RC_SUCCESS);
-    assert_false(session->spent);
+    assert_false(session->context_used_up);
     rm_script_end(script);
 }
 
