@@ -125,7 +125,7 @@ void rm_client_set_locality(struct rm_client *client, uint8_t locality)
 enum rm_warmth rm_client_warmth(const struct rm_client *client)
 {
     unsigned objects_out = 0, sessions_out = 0;
-    const struct named *last;
+    const struct last_needs *last;
     const struct rm *rm;
 
     if (!client || client->last.count == 0)

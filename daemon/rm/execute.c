@@ -31,19 +31,20 @@ static uint32_t parse(const struct rm *rm, struct command *command, uint8_t *byt
     return command_parse(command, &rm->chip.commands, bytes, size);
 }
 
-static void use_add_session(struct use *use, struct session *session, uint32_t code)
+static void needs_add_session(struct command_needs *needs, struct session *session, uint32_t code)
 {
-    for (unsigned i = 0; i < use->session_count; i++) {
-        if (use->sessions[i] == session)
+    for (unsigned i = 0; i < needs->session_count; i++) {
+        if (needs->sessions[i] == session)
             return;
     }
-    use->session_codes[use->session_count] = code;
-    use->sessions[use->session_count++] = session;
+    needs->session_codes[needs->session_count] = code;
+    needs->sessions[needs->session_count++] = session;
 }
 
 /* Finds all that the command names. A name that is not the client's is refused here; the chip
  * never sees it. Returns 0 or the response code. */
-static uint32_t find_named(struct rm_client *client, const struct command *command, struct use *use)
+static uint32_t find_named(struct rm_client *client, const struct command *command,
+                           struct command_needs *needs)
 {
     struct rm *rm = client->rm;
     struct session *session;
@@ -52,17 +53,17 @@ static uint32_t find_named(struct rm_client *client, const struct command *comma
         uint32_t handle = command->handles[i];
 
         if (handle_is_transient(handle)) {
-            use->objects[i] = handles_find(&client->handles, handle);
-            if (!use->objects[i])
+            needs->objects[i] = handles_find(&client->handles, handle);
+            if (!needs->objects[i])
                 return RM_RC_HANDLE(i);
         } else if (handle_is_session(handle)) {
             session = session_find_usable(rm, client, handle);
             if (!session)
                 return RM_RC_HANDLE(i);
-            use_add_session(use, session, RM_RC_HANDLE(i));
+            needs_add_session(needs, session, RM_RC_HANDLE(i));
         } else if (handle_is_persistent(handle)) {
             /* The chip copies it into a slot for as long as the command runs. */
-            use->scratch_objects++;
+            needs->scratch_objects++;
         }
     }
     for (unsigned i = 0; i < command->session_count; i++) {
@@ -71,33 +72,33 @@ static uint32_t find_named(struct rm_client *client, const struct command *comma
         session = session_find_usable(rm, client, command->sessions[i].handle);
         if (!session)
             return RM_RC_SESSION(i);
-        use_add_session(use, session, RM_RC_SESSION(i));
+        needs_add_session(needs, session, RM_RC_SESSION(i));
     }
     return TPM2_RC_SUCCESS;
 }
 
 /* Keeps what a command named, for rm_client_warmth(). */
 static void note_named(struct rm_client *client, const struct command *command,
-                       const struct use *use)
+                       const struct command_needs *needs)
 {
-    struct named *last = &client->last;
+    struct last_needs *last = &client->last;
 
-    *last = (struct named){
-        .made_objects = use->made_objects,
-        .made_sessions = use->made_sessions,
-        .scratch_objects = use->scratch_objects,
+    *last = (struct last_needs){
+        .made_objects = needs->made_objects,
+        .made_sessions = needs->made_sessions,
+        .scratch_objects = needs->scratch_objects,
     };
     for (unsigned i = 0; i < command->handle_count; i++) {
-        if (use->objects[i])
+        if (needs->objects[i])
             last->handles[last->count++] = command->handles[i];
     }
-    for (unsigned i = 0; i < use->session_count; i++)
-        last->handles[last->count++] = use->sessions[i]->handle;
+    for (unsigned i = 0; i < needs->session_count; i++)
+        last->handles[last->count++] = needs->sessions[i]->handle;
 }
 
 /* Checks the client's limits and takes the memory for what the command makes. */
 static uint32_t prepare_product(struct rm_client *client, const struct command *command,
-                                struct use *use, struct product *product)
+                                struct command_needs *needs, struct product *product)
 {
     struct rm *rm = client->rm;
     uint32_t code;
@@ -109,14 +110,14 @@ static uint32_t prepare_product(struct rm_client *client, const struct command *
         if (code != TPM2_RC_SUCCESS)
             return code;
         product->session = session_new();
-        use->made_sessions = 1;
+        needs->made_sessions = 1;
         return product->session ? TPM2_RC_SUCCESS : RM_RC_MEMORY;
     }
     code = client_check_objects(client);
     if (code != TPM2_RC_SUCCESS)
         return code;
     product->object = object_new(rm);
-    use->made_objects = 1;
+    needs->made_objects = 1;
     return product->object && handles_reserve(&client->handles) ? TPM2_RC_SUCCESS : RM_RC_MEMORY;
 }
 
@@ -128,35 +129,35 @@ static void product_clear(struct rm *rm, struct product *product)
 }
 
 /* Finds what the command names, and takes the memory for what it makes. */
-static uint32_t resolve(struct rm_client *client, const struct command *command, struct use *use,
-                        struct product *product)
+static uint32_t resolve(struct rm_client *client, const struct command *command,
+                        struct command_needs *needs, struct product *product)
 {
     uint32_t code;
 
-    *use = (struct use){0};
-    code = find_named(client, command, use);
+    *needs = (struct command_needs){0};
+    code = find_named(client, command, needs);
     if (code == TPM2_RC_SUCCESS)
-        code = prepare_product(client, command, use, product);
+        code = prepare_product(client, command, needs, product);
     if (code != TPM2_RC_SUCCESS)
         return code;
-    use->scratch_objects += client->rm->needs_scratch_slot[command->table_index];
-    note_named(client, command, use);
+    needs->scratch_objects += client->rm->needs_scratch_slot[command->table_index];
+    note_named(client, command, needs);
     return TPM2_RC_SUCCESS;
 }
 
-/* Brings all that into the chip, where it stays until use_end(). */
-static uint32_t make_resident(struct rm *rm, struct use *use)
+/* Brings all that into the chip, where it stays until needs_end(). */
+static uint32_t make_resident(struct rm *rm, struct command_needs *needs)
 {
-    use_begin(rm, use);
-    return residency_require(rm, use);
+    needs_begin(rm, needs);
+    return residency_require(rm, needs);
 }
 
-static uint32_t prepare(struct rm_client *client, const struct command *command, struct use *use,
-                        struct product *product)
+static uint32_t prepare(struct rm_client *client, const struct command *command,
+                        struct command_needs *needs, struct product *product)
 {
-    uint32_t code = resolve(client, command, use, product);
+    uint32_t code = resolve(client, command, needs, product);
 
-    return code == TPM2_RC_SUCCESS ? make_resident(client->rm, use) : code;
+    return code == TPM2_RC_SUCCESS ? make_resident(client->rm, needs) : code;
 }
 
 /*
@@ -166,49 +167,49 @@ static uint32_t prepare(struct rm_client *client, const struct command *command,
  * that are in doubt from the start are those of a TPM in failure mode (books_are_in_order()).
  */
 static uint32_t prepare_surely(struct rm_client *client, const struct command *command,
-                               struct use *use, struct product *product)
+                               struct command_needs *needs, struct product *product)
 {
     struct rm *rm = client->rm;
     bool known = rm->books_in_doubt;
-    uint32_t code = prepare(client, command, use, product);
+    uint32_t code = prepare(client, command, needs, product);
 
     if (code != TPM2_RC_SUCCESS || known || !rm->books_in_doubt)
         return code;
-    use_end(use);
-    *use = (struct use){0};
+    needs_end(needs);
+    *needs = (struct command_needs){0};
     product_clear(rm, product);
     if (!resync_doubt(rm))
         return RM_RC_FAILURE;
-    code = prepare(client, command, use, product);
+    code = prepare(client, command, needs, product);
     return code == TPM2_RC_SUCCESS && rm->books_in_doubt ? RM_RC_FAILURE : code;
 }
 
 /* Puts the chip's handles in the place of the client's. A sequence changes by its use, so its
  * context is void from here on. */
-static void patch_handles(const struct command *command, const struct use *use)
+static void patch_handles(const struct command *command, const struct command_needs *needs)
 {
     for (unsigned i = 0; i < command->handle_count; i++) {
-        if (!use->objects[i])
+        if (!needs->objects[i])
             continue;
-        store_be32(command_handle_at(command, i), use->objects[i]->physical);
-        if (!use->objects[i]->immutable)
-            blob_clear(&use->objects[i]->saved);
+        store_be32(command_handle_at(command, i), needs->objects[i]->physical);
+        if (!needs->objects[i]->immutable)
+            blob_clear(&needs->objects[i]->saved);
     }
 }
 
 /* Sends the command, and again for as long as the chip wants room that we can make. What the chip
  * said last, RM_RC_FAILURE when that was lost. */
-static uint32_t send(struct rm_client *client, const struct command *command, const struct use *use,
-                     uint8_t *response, size_t *size)
+static uint32_t send(struct rm_client *client, const struct command *command,
+                     const struct command_needs *needs, uint8_t *response, size_t *size)
 {
     struct rm *rm = client->rm;
     unsigned patience = room_patience(rm);
     uint32_t code, refusal;
 
-    patch_handles(command, use);
+    patch_handles(command, needs);
     for (;;) {
-        bool had_room =
-            rm->objects_loaded + use->made_objects + use->scratch_objects <= rm->chip.object_slots;
+        bool had_room = rm->objects_loaded + needs->made_objects + needs->scratch_objects
+                        <= rm->chip.object_slots;
 
         code = rm_transact(rm, client->locality, command->bytes, command->size, response, size);
         refusal = code;
@@ -337,14 +338,14 @@ static void answer(struct rm_client *client, const struct command *command,
 }
 
 /* The last three steps. Gives the size of the response. */
-static size_t carry_out(struct rm_client *client, const struct command *command, struct use *use,
-                        struct product *product, uint8_t *bytes)
+static size_t carry_out(struct rm_client *client, const struct command *command,
+                        struct command_needs *needs, struct product *product, uint8_t *bytes)
 {
     struct response response;
     size_t size;
-    uint32_t code = send(client, command, use, bytes, &size);
+    uint32_t code = send(client, command, needs, bytes, &size);
 
-    use_end(use);
+    needs_end(needs);
     if (code == RM_RC_FAILURE) {
         client_lose_named(client, command);
         return size;
@@ -365,16 +366,16 @@ static size_t forward(struct rm_client *client, const struct command *command, u
 {
     struct rm *rm = client->rm;
     struct product product = {0};
-    struct use use = {0};
+    struct command_needs needs = {0};
     size_t size;
-    uint32_t code = prepare_surely(client, command, &use, &product);
+    uint32_t code = prepare_surely(client, command, &needs, &product);
 
     if (code == TPM2_RC_SUCCESS) {
         ledger_set_starting(rm->ledger, product.session != NULL);
-        size = carry_out(client, command, &use, &product, response);
+        size = carry_out(client, command, &needs, &product, response);
         ledger_set_starting(rm->ledger, false);
     } else {
-        use_end(&use);
+        needs_end(&needs);
         size = response_build_code(response, code);
     }
     product_clear(rm, &product);

@@ -13,31 +13,31 @@
 #define RC_NUMBER_MASK 0x3F
 #define RC_TPM_LIMIT   0x1000 /* codes of other layers start above */
 
-void use_begin(struct rm *rm, struct use *use)
+void needs_begin(struct rm *rm, struct command_needs *needs)
 {
     for (unsigned i = 0; i < COMMAND_MAX_HANDLES; i++) {
-        if (!use->objects[i])
+        if (!needs->objects[i])
             continue;
-        if (!use->objects[i]->pinned)
-            eviction_note_use(&rm->object_eviction, &use->objects[i]->eviction,
+        if (!needs->objects[i]->pinned)
+            eviction_note_use(&rm->object_eviction, &needs->objects[i]->eviction,
                               capacity_object_slots(rm), rm->clock);
-        use->objects[i]->pinned = true;
+        needs->objects[i]->pinned = true;
     }
-    for (unsigned i = 0; i < use->session_count; i++) {
-        use->sessions[i]->pinned = true;
-        eviction_note_use(&rm->session_eviction, &use->sessions[i]->eviction,
+    for (unsigned i = 0; i < needs->session_count; i++) {
+        needs->sessions[i]->pinned = true;
+        eviction_note_use(&rm->session_eviction, &needs->sessions[i]->eviction,
                           capacity_session_slots(rm), rm->clock);
     }
 }
 
-void use_end(struct use *use)
+void needs_end(struct command_needs *needs)
 {
     for (unsigned i = 0; i < COMMAND_MAX_HANDLES; i++) {
-        if (use->objects[i])
-            use->objects[i]->pinned = false;
+        if (needs->objects[i])
+            needs->objects[i]->pinned = false;
     }
-    for (unsigned i = 0; i < use->session_count; i++)
-        use->sessions[i]->pinned = false;
+    for (unsigned i = 0; i < needs->session_count; i++)
+        needs->sessions[i]->pinned = false;
 }
 
 /* Loads one thing, making room for as long as the chip asks for it. */
@@ -87,34 +87,34 @@ static bool is_dead_context(uint32_t code)
 }
 
 /* The object of handle `i`, unless that is no object's, or an earlier handle names it, too. */
-static struct object *object_at(const struct use *use, unsigned i)
+static struct object *object_at(const struct command_needs *needs, unsigned i)
 {
     for (unsigned j = 0; j < i; j++) {
-        if (use->objects[j] == use->objects[i])
+        if (needs->objects[j] == needs->objects[i])
             return NULL;
     }
-    return use->objects[i];
+    return needs->objects[i];
 }
 
-static unsigned count_loads(const struct use *use)
+static unsigned count_loads(const struct command_needs *needs)
 {
     unsigned loads = 0;
 
     for (unsigned i = 0; i < COMMAND_MAX_HANDLES; i++) {
-        const struct object *object = object_at(use, i);
+        const struct object *object = object_at(needs, i);
 
         loads += object && object->physical == OBJECT_NOT_LOADED;
     }
     return loads;
 }
 
-static bool is_resident(const struct use *use)
+static bool is_resident(const struct command_needs *needs)
 {
-    for (unsigned i = 0; i < use->session_count; i++) {
-        if (!use->sessions[i]->loaded)
+    for (unsigned i = 0; i < needs->session_count; i++) {
+        if (!needs->sessions[i]->loaded)
             return false;
     }
-    return count_loads(use) == 0;
+    return count_loads(needs) == 0;
 }
 
 /*
@@ -133,10 +133,10 @@ static void make_object_room(struct rm *rm, uint32_t stay, uint32_t scratch)
 /* The command takes `over` slots of the reserve with objects that stay. As many of those that it
  * names get their contexts saved, so that they can leave after it by a mere flush. The context of a
  * sequence object would be dead by then. */
-static void save_ahead(struct rm *rm, const struct use *use, uint32_t over)
+static void save_ahead(struct rm *rm, const struct command_needs *needs, uint32_t over)
 {
     for (unsigned i = 0; i < COMMAND_MAX_HANDLES && over > 0; i++) {
-        struct object *object = object_at(use, i);
+        struct object *object = object_at(needs, i);
 
         if (!object || object->sequence)
             continue;
@@ -146,23 +146,23 @@ static void save_ahead(struct rm *rm, const struct use *use, uint32_t over)
     }
 }
 
-/* An object whose context the chip disowns is lost, and `use` names nothing any more. */
-static uint32_t require_objects(struct rm *rm, struct use *use)
+/* An object whose context the chip disowns is lost, and `needs` names nothing any more. */
+static uint32_t require_objects(struct rm *rm, struct command_needs *needs)
 {
-    uint32_t stay = count_loads(use) + use->made_objects, code;
+    uint32_t stay = count_loads(needs) + needs->made_objects, code;
 
-    make_object_room(rm, stay, use->scratch_objects);
+    make_object_room(rm, stay, needs->scratch_objects);
     if (rm->objects_loaded + stay > capacity_object_slots(rm))
-        save_ahead(rm, use, rm->objects_loaded + stay - capacity_object_slots(rm));
+        save_ahead(rm, needs, rm->objects_loaded + stay - capacity_object_slots(rm));
     for (unsigned i = 0; i < COMMAND_MAX_HANDLES; i++) {
-        struct object *object = use->objects[i];
+        struct object *object = needs->objects[i];
 
         if (!object || object->physical != OBJECT_NOT_LOADED)
             continue;
         code = bring_object(rm, object);
         if (is_dead_context(code)) {
-            use_end(use);
-            *use = (struct use){0};
+            needs_end(needs);
+            *needs = (struct command_needs){0};
             presence_lost(rm, object);
             return RM_RC_HANDLE(i);
         }
@@ -174,32 +174,32 @@ static uint32_t require_objects(struct rm *rm, struct use *use)
 
 uint32_t residency_bring_object(struct rm *rm, struct object *object, uint32_t dead)
 {
-    struct use use = {.objects = {object}};
+    struct command_needs needs = {.objects = {object}};
     uint32_t code;
 
     if (object->physical != OBJECT_NOT_LOADED)
         return TPM2_RC_SUCCESS;
-    code = require_objects(rm, &use);
+    code = require_objects(rm, &needs);
     return code == RM_RC_HANDLE(0) ? dead : code;
 }
 
-static uint32_t require_sessions(struct rm *rm, struct use *use)
+static uint32_t require_sessions(struct rm *rm, struct command_needs *needs)
 {
-    uint32_t stay = use->made_sessions, code;
+    uint32_t stay = needs->made_sessions, code;
 
-    for (unsigned i = 0; i < use->session_count; i++)
-        stay += !use->sessions[i]->loaded;
+    for (unsigned i = 0; i < needs->session_count; i++)
+        stay += !needs->sessions[i]->loaded;
     make_session_room(rm, stay);
-    for (unsigned i = 0; i < use->session_count; i++) {
-        struct session *session = use->sessions[i];
+    for (unsigned i = 0; i < needs->session_count; i++) {
+        struct session *session = needs->sessions[i];
 
         if (session->loaded)
             continue;
         code = residency_bring_session(rm, session);
         if (is_dead_context(code)) {
-            code = use->session_codes[i];
-            use_end(use);
-            *use = (struct use){0};
+            code = needs->session_codes[i];
+            needs_end(needs);
+            *needs = (struct command_needs){0};
             session_apply(rm, session, SESSION_EVENT_ENDED);
             return code;
         }
@@ -210,11 +210,11 @@ static uint32_t require_sessions(struct rm *rm, struct use *use)
 }
 
 /* The chip tracks so many sessions; others have their part of them. */
-static uint32_t require_active_session(struct rm *rm, const struct use *use)
+static uint32_t require_active_session(struct rm *rm, const struct command_needs *needs)
 {
     uint32_t code;
 
-    while (use->made_sessions > 0 && rm->session_count >= capacity_active_sessions(rm)) {
+    while (needs->made_sessions > 0 && rm->session_count >= capacity_active_sessions(rm)) {
         code = room_end_session(rm);
         if (code != TPM2_RC_SUCCESS)
             return code == RM_RC_FAILURE ? code : RM_RC_SESSION_HANDLES;
@@ -222,24 +222,24 @@ static uint32_t require_active_session(struct rm *rm, const struct use *use)
     return TPM2_RC_SUCCESS;
 }
 
-uint32_t residency_require(struct rm *rm, struct use *use)
+uint32_t residency_require(struct rm *rm, struct command_needs *needs)
 {
     uint32_t code;
 
-    if (rm->condition == TPM_FAILURE_MODE && is_resident(use))
+    if (rm->condition == TPM_FAILURE_MODE && is_resident(needs))
         return TPM2_RC_SUCCESS;
     code = rm->condition == TPM_FAILURE_MODE ? rm_transact_ask_failed(rm) : TPM2_RC_SUCCESS;
     if (code == TPM2_RC_SUCCESS)
-        code = require_active_session(rm, use);
+        code = require_active_session(rm, needs);
     if (code == TPM2_RC_SUCCESS)
-        code = require_objects(rm, use);
+        code = require_objects(rm, needs);
     if (code == TPM2_RC_SUCCESS)
-        code = require_sessions(rm, use);
+        code = require_sessions(rm, needs);
     if (code != TPM2_RC_SUCCESS)
         return code;
     /* The reserve may have become larger meanwhile. */
-    make_object_room(rm, use->made_objects, use->scratch_objects);
-    make_session_room(rm, use->made_sessions);
+    make_object_room(rm, needs->made_objects, needs->scratch_objects);
+    make_session_room(rm, needs->made_sessions);
     return TPM2_RC_SUCCESS;
 }
 

@@ -15,8 +15,8 @@
 
 #include "rm/state.h"
 
-/* What the running command needs in the chip. It is pinned until use_end(). */
-struct use {
+/* What the running command needs in the chip. It is pinned until needs_end(). */
+struct command_needs {
     struct object *objects[COMMAND_MAX_HANDLES]; /* one per handle; NULL for other handles */
     struct session *sessions[COMMAND_MAX_HANDLES + COMMAND_MAX_SESSIONS];
     uint32_t session_codes[COMMAND_MAX_HANDLES + COMMAND_MAX_SESSIONS]; /* when one is dead */
@@ -26,13 +26,13 @@ struct use {
     unsigned scratch_objects; /* object slots that it takes for as long as it runs */
 };
 
-void use_begin(struct rm *rm, struct use *use);
-void use_end(struct use *use);
+void needs_begin(struct rm *rm, struct command_needs *needs);
+void needs_end(struct command_needs *needs);
 
-/* Brings all that `use` names into the chip and makes the extra room, as far as we can tell.
+/* Brings all that `needs` names into the chip and makes the extra room, as far as we can tell.
  * Returns 0 or the response code for the client; then nothing is lost and nothing is spoilt. An
  * object or a session whose context the chip disowns is lost, and the code names its position. */
-uint32_t residency_require(struct rm *rm, struct use *use);
+uint32_t residency_require(struct rm *rm, struct command_needs *needs);
 
 /* Loads an object that is not in the chip; makes the room before, and for as long as the chip asks
  * for it. One whose context the chip disowns is lost, and `dead` is returned. */

@@ -75,8 +75,8 @@ uint32_t client_check_objects(struct rm_client *client);
 uint32_t client_check_sessions(struct rm_client *client);
 
 /* Transient objects and sessions that a command named, by the client's handles, and the slots that
- * it needed beside theirs (see struct use). */
-struct named {
+ * it needed beside theirs (see struct command_needs). */
+struct last_needs {
     uint32_t handles[COMMAND_MAX_HANDLES + COMMAND_MAX_SESSIONS];
     unsigned count, made_objects, made_sessions, scratch_objects;
 };
@@ -90,7 +90,7 @@ struct rm_client {
     uint8_t locality;
     struct handles handles;
     uint32_t session_count;           /* sessions that it owns, saved ones too */
-    struct named last;                /* by its last command */
+    struct last_needs last;           /* by its last command */
     bool told_objects, told_sessions; /* that it has all it may have */
 };
 

@@ -50,7 +50,7 @@ static void test_R38_warmth_of_objects(void **state)
     struct rm_client *client = script->clients[0];
     uint32_t out = one_out(script);
 
-    client->last = (struct named){.handles = {out}, .count = 1};
+    client->last = (struct last_needs){.handles = {out}, .count = 1};
     assert_int_equal(rm_client_warmth(client), RM_WARMTH_NONE);
     /* One slot is free: not for two, whatever the second one is. */
     client->last.made_objects = 1;
@@ -66,7 +66,7 @@ static void test_R38_warmth_of_objects(void **state)
     client->last.scratch_objects = 1;
     assert_int_equal(rm_client_warmth(client), RM_WARMTH_NONE);
     /* What is there is warm, whatever else is made; what is gone counts for nothing. */
-    client->last = (struct named){.handles = {OBJECT(1)}, .count = 1, .made_objects = 9};
+    client->last = (struct last_needs){.handles = {OBJECT(1)}, .count = 1, .made_objects = 9};
     assert_int_equal(rm_client_warmth(client), RM_WARMTH_WARM);
     client->last.handles[0] = OBJECT(77);
     assert_int_equal(rm_client_warmth(client), RM_WARMTH_WARM);
@@ -89,7 +89,7 @@ static void test_R38_warmth_of_sessions(void **state)
     rm_script_start(script, 0, SESSION(2));
     rm_script_start(script, 0, SESSION(3));
     rm_script_end(script);
-    client->last = (struct named){.handles = {SESSION(1)}, .count = 1};
+    client->last = (struct last_needs){.handles = {SESSION(1)}, .count = 1};
     assert_int_equal(rm_client_warmth(client), RM_WARMTH_NONE);
     client->last.made_sessions = 1;
     assert_int_equal(rm_client_warmth(client), RM_WARMTH_COLD);
@@ -99,7 +99,7 @@ static void test_R38_warmth_of_sessions(void **state)
     client->last.handles[0] = SESSION(2);
     assert_int_equal(rm_client_warmth(client), RM_WARMTH_WARM);
     /* One of another client is none. */
-    script->clients[1]->last = (struct named){.handles = {SESSION(1)}, .count = 1};
+    script->clients[1]->last = (struct last_needs){.handles = {SESSION(1)}, .count = 1};
     assert_int_equal(rm_client_warmth(script->clients[1]), RM_WARMTH_WARM);
 }
 
@@ -107,7 +107,7 @@ static void test_R38_warmth_of_sessions(void **state)
 static void test_R38_commands_are_remembered(void **state)
 {
     struct rm_script *script = *state;
-    const struct named *last = &script->clients[0]->last;
+    const struct last_needs *last = &script->clients[0]->last;
     uint32_t key = rm_script_make(script, 0, OBJECT(1));
 
     assert_int_equal(last->count, 0);
