@@ -19,7 +19,7 @@
 #include "wire/tpms-context.h"
 
 /* What the command will make, with the memory for it taken before the chip is asked. */
-struct product {
+struct command_result {
     struct object *object;
     struct session *session;
 };
@@ -97,8 +97,8 @@ static void note_named(struct rm_client *client, const struct command *command,
 }
 
 /* Checks the client's limits and takes the memory for what the command makes. */
-static uint32_t prepare_product(struct rm_client *client, const struct command *command,
-                                struct command_needs *needs, struct product *product)
+static uint32_t prepare_result(struct rm_client *client, const struct command *command,
+                               struct command_needs *needs, struct command_result *result)
 {
     struct rm *rm = client->rm;
     uint32_t code;
@@ -109,35 +109,35 @@ static uint32_t prepare_product(struct rm_client *client, const struct command *
         code = client_check_sessions(client);
         if (code != TPM2_RC_SUCCESS)
             return code;
-        product->session = session_new();
+        result->session = session_new();
         needs->made_sessions = 1;
-        return product->session ? TPM2_RC_SUCCESS : RM_RC_MEMORY;
+        return result->session ? TPM2_RC_SUCCESS : RM_RC_MEMORY;
     }
     code = client_check_objects(client);
     if (code != TPM2_RC_SUCCESS)
         return code;
-    product->object = object_new(rm);
+    result->object = object_new(rm);
     needs->made_objects = 1;
-    return product->object && handles_reserve(&client->handles) ? TPM2_RC_SUCCESS : RM_RC_MEMORY;
+    return result->object && handles_reserve(&client->handles) ? TPM2_RC_SUCCESS : RM_RC_MEMORY;
 }
 
-static void product_clear(struct rm *rm, struct product *product)
+static void result_clear(struct rm *rm, struct command_result *result)
 {
-    object_free(rm, product->object);
-    free(product->session);
-    *product = (struct product){0};
+    object_free(rm, result->object);
+    free(result->session);
+    *result = (struct command_result){0};
 }
 
 /* Finds what the command names, and takes the memory for what it makes. */
 static uint32_t resolve(struct rm_client *client, const struct command *command,
-                        struct command_needs *needs, struct product *product)
+                        struct command_needs *needs, struct command_result *result)
 {
     uint32_t code;
 
     *needs = (struct command_needs){0};
     code = find_named(client, command, needs);
     if (code == TPM2_RC_SUCCESS)
-        code = prepare_product(client, command, needs, product);
+        code = prepare_result(client, command, needs, result);
     if (code != TPM2_RC_SUCCESS)
         return code;
     needs->scratch_objects += client->rm->needs_scratch_slot[command->table_index];
@@ -153,9 +153,9 @@ static uint32_t make_resident(struct rm *rm, struct command_needs *needs)
 }
 
 static uint32_t prepare(struct rm_client *client, const struct command *command,
-                        struct command_needs *needs, struct product *product)
+                        struct command_needs *needs, struct command_result *result)
 {
-    uint32_t code = resolve(client, command, needs, product);
+    uint32_t code = resolve(client, command, needs, result);
 
     return code == TPM2_RC_SUCCESS ? make_resident(client->rm, needs) : code;
 }
@@ -167,20 +167,20 @@ static uint32_t prepare(struct rm_client *client, const struct command *command,
  * that are in doubt from the start are those of a TPM in failure mode (books_are_in_order()).
  */
 static uint32_t prepare_surely(struct rm_client *client, const struct command *command,
-                               struct command_needs *needs, struct product *product)
+                               struct command_needs *needs, struct command_result *result)
 {
     struct rm *rm = client->rm;
     bool known = rm->books_in_doubt;
-    uint32_t code = prepare(client, command, needs, product);
+    uint32_t code = prepare(client, command, needs, result);
 
     if (code != TPM2_RC_SUCCESS || known || !rm->books_in_doubt)
         return code;
     needs_end(needs);
     *needs = (struct command_needs){0};
-    product_clear(rm, product);
+    result_clear(rm, result);
     if (!resync_doubt(rm))
         return RM_RC_FAILURE;
-    code = prepare(client, command, needs, product);
+    code = prepare(client, command, needs, result);
     return code == TPM2_RC_SUCCESS && rm->books_in_doubt ? RM_RC_FAILURE : code;
 }
 
@@ -263,19 +263,19 @@ static bool adopt_object(struct rm_client *client, const struct command *command
 }
 
 /* Enters what the chip made into the books. False when it is not what it should be. */
-static bool adopt_product(struct rm_client *client, const struct command *command,
-                          struct response *response, struct product *product)
+static bool adopt_result(struct rm_client *client, const struct command *command,
+                         struct response *response, struct command_result *result)
 {
-    if (product->object) {
-        if (!adopt_object(client, command, response, product->object))
+    if (result->object) {
+        if (!adopt_object(client, command, response, result->object))
             return false;
-        product->object = NULL;
+        result->object = NULL;
     }
-    if (product->session) {
+    if (result->session) {
         if (!handle_is_session(response->handle))
             return false;
-        session_start(client->rm, product->session, response->handle, client);
-        product->session = NULL;
+        session_start(client->rm, result->session, response->handle, client);
+        result->session = NULL;
     }
     return true;
 }
@@ -311,13 +311,13 @@ static void remove_ended(struct rm_client *client, const struct command *command
 }
 
 /* Enters into the books what the chip says. False when that is not what it should be. */
-static bool learn(struct rm_client *client, const struct command *command, struct product *product,
-                  struct response *response)
+static bool learn(struct rm_client *client, const struct command *command,
+                  struct command_result *result, struct response *response)
 {
     if (response->code != TPM2_RC_SUCCESS)
         return true;
     remove_ended(client, command, response);
-    if (!adopt_product(client, command, response, product))
+    if (!adopt_result(client, command, response, result))
         return false;
     resync_hierarchies(client->rm, command);
     if (command->code == TPM2_CC_Startup)
@@ -339,7 +339,7 @@ static void answer(struct rm_client *client, const struct command *command,
 
 /* The last three steps. Gives the size of the response. */
 static size_t carry_out(struct rm_client *client, const struct command *command,
-                        struct command_needs *needs, struct product *product, uint8_t *bytes)
+                        struct command_needs *needs, struct command_result *result, uint8_t *bytes)
 {
     struct response response;
     size_t size;
@@ -351,7 +351,7 @@ static size_t carry_out(struct rm_client *client, const struct command *command,
         return size;
     }
     if (response_parse(&response, command, bytes, size)
-        && learn(client, command, product, &response)) {
+        && learn(client, command, result, &response)) {
         answer(client, command, &response);
         return size;
     }
@@ -365,20 +365,20 @@ static size_t carry_out(struct rm_client *client, const struct command *command,
 static size_t forward(struct rm_client *client, const struct command *command, uint8_t *response)
 {
     struct rm *rm = client->rm;
-    struct product product = {0};
+    struct command_result result = {0};
     struct command_needs needs = {0};
     size_t size;
-    uint32_t code = prepare_surely(client, command, &needs, &product);
+    uint32_t code = prepare_surely(client, command, &needs, &result);
 
     if (code == TPM2_RC_SUCCESS) {
-        ledger_set_starting(rm->ledger, product.session != NULL);
-        size = carry_out(client, command, &needs, &product, response);
+        ledger_set_starting(rm->ledger, result.session != NULL);
+        size = carry_out(client, command, &needs, &result, response);
         ledger_set_starting(rm->ledger, false);
     } else {
         needs_end(&needs);
         size = response_build_code(response, code);
     }
-    product_clear(rm, &product);
+    result_clear(rm, &result);
     return size;
 }
 
