@@ -4,8 +4,8 @@
  * Words in front of it, each with a comma, make it an odd one:
  *
  *   nopoll      it has no poll handles
- *   polls=N     it has N poll handles, of which the last is the descriptor; the others never
- *               have anything
+ *   polls=N     it has N poll handles, of which the last is the descriptor; the others are ready
+ *               once, for nothing
  *   nolocality  it knows of no localities
  *   wait        opening it takes until one byte came in
  *
@@ -194,7 +194,7 @@ static TSS2_RC pipe_init(TSS2_TCTI_CONTEXT *context, size_t *size, const char *c
         return TSS2_TCTI_RC_IO_ERROR;
     }
     for (size_t i = 0; i + 1 < tcti->poll_count; i++)
-        tcti->mute_fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        tcti->mute_fds[i] = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
     return TSS2_RC_SUCCESS;
 }
 
