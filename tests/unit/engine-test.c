@@ -4,12 +4,14 @@
 #include "engine-world.h"
 #include "rm/rc.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <tss2/tss2_tcti.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -234,6 +236,38 @@ static void test_status_while_a_command_runs(void **state)
     assert_int_equal(engine_world_get(world, 0, ENGINE_WORLD_ANSWER), 0);
 }
 
+/* A newcomer of the user; 0, or why there is none. One that is let in goes again. */
+static int knock(struct engine_world *world, uint32_t uid)
+{
+    int pair[2], error;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    error = engine_connect(world->engine, 200, uid, pair[0]);
+    if (error)
+        close(pair[0]);
+    close(pair[1]);
+    return error;
+}
+
+static void test_R74_limits_change_while_a_command_runs(void **state)
+{
+    struct engine_world *world = *state;
+    struct engine_config config = world->config;
+
+    engine_world_connect(world, 0, 1000);
+    engine_world_expect_served(world, 0);
+    engine_world_put_random(world, 0, 1);
+    engine_world_take(world, 1);
+    config.max_connections = 1;
+    assert_int_equal(engine_world_request(world, engine_change(world->engine, &config, world)), 0);
+    assert_int_equal(knock(world, 1001), -EUSERS);
+    config.max_connections = 64;
+    assert_int_equal(engine_world_request(world, engine_change(world->engine, &config, world)), 0);
+    assert_int_equal(knock(world, 1001), 0);
+    engine_chip_answer(&world->chip);
+    assert_int_equal(engine_world_get(world, 0, ENGINE_WORLD_ANSWER), 0);
+}
+
 /* Waits for the sign of life that was asked for by the last engine_alive(). */
 static void expect_alive(struct engine_world *world)
 {
@@ -347,6 +381,8 @@ int main(void)
                                         engine_world_teardown),
         cmocka_unit_test_setup_teardown(test_status_while_a_command_runs, engine_world_setup,
                                         engine_world_teardown),
+        cmocka_unit_test_setup_teardown(test_R74_limits_change_while_a_command_runs,
+                                        engine_world_setup, engine_world_teardown),
         cmocka_unit_test_setup_teardown(test_signs_of_life, engine_world_setup,
                                         engine_world_teardown),
         cmocka_unit_test_setup_teardown(test_signs_of_life, engine_world_setup_blocking,
