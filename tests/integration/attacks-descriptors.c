@@ -13,7 +13,7 @@
 
 /* Commands whose answers are more than a socket holds, and which are more than the daemon reads of
  * them until then. */
-#define UNREAD 700
+#define UNREAD 550
 
 /* Commands of another client meanwhile, and the pause between them. */
 #define COMMANDS 50
