@@ -148,6 +148,9 @@ def options():
 
 def main():
     chosen = options()
+    if not processes.protect_devices():
+        sys.exit("mutate: root's mutants could change the modes of devices, which cannot be kept from"
+                 " that here; run it as another user, or with CAP_SYS_ADMIN")
     processes.adopt_orphans()
     workshop = Workshop(chosen.build)
     workshop.copy_tree()

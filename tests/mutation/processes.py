@@ -24,7 +24,8 @@ FAILURE = re.compile(rb"^(not ok(?! \d+ # SKIP)|\[  FAILED  \])", re.M)
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-LIBC = ctypes.CDLL(None)
+CLONE_NEWNS = 0x20000
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Outcome:
@@ -37,6 +38,17 @@ class Outcome:
 def adopt_orphans():
     """Processes that a test leaves behind become this process's children."""
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def protect_devices():
+    """A mutant that root runs may change the mode of any file; of devices, which all programs of the
+    machine need, it cannot from here on. False where nothing can be mounted."""
+    if os.geteuid() != 0:
+        return True
+    if LIBC.unshare(CLONE_NEWNS) < 0:
+        return False
+    return all(subprocess.run(["mount", *arguments], check=False).returncode == 0 for arguments in (
+        ["--make-rprivate", "/"], ["--rbind", "/dev", "/dev"], ["-o", "remount,bind,ro", "/dev"]))
 
 
 def children():
