@@ -12,7 +12,7 @@
 
 struct accounts {
     pthread_mutex_t lock;
-    pthread_cond_t work, left;
+    pthread_cond_t left;
     struct accounts_config config;
     void (*told)(void *data);
     void *data;
@@ -31,7 +31,6 @@ struct accounts {
 static void accounts_destroy(struct accounts *accounts)
 {
     pthread_cond_destroy(&accounts->left);
-    pthread_cond_destroy(&accounts->work);
     pthread_mutex_destroy(&accounts->lock);
     free(accounts->named);
     free(accounts);
@@ -83,7 +82,7 @@ static void accounts_prepare(struct accounts *accounts)
         accounts->told(accounts->data);
 }
 
-/* Under the lock. */
+/* Under the lock. Until there is nothing to do. */
 static void accounts_work(struct accounts *accounts)
 {
     while (!accounts->stopping) {
@@ -94,7 +93,7 @@ static void accounts_work(struct accounts *accounts)
         else if ((entry = user_table_ask(&accounts->table)))
             accounts_ask(accounts, entry);
         else
-            pthread_cond_wait(&accounts->work, &accounts->lock);
+            return;
     }
 }
 
@@ -141,7 +140,6 @@ static bool accounts_start(struct accounts *accounts)
         return true;
     if (accounts->asking + work > accounts->threads && accounts->threads < ACCOUNTS_ASKING)
         accounts_start_thread(accounts);
-    pthread_cond_signal(&accounts->work);
     return accounts->threads > 0;
 }
 
@@ -164,7 +162,6 @@ struct accounts *accounts_new(const struct accounts_config *config, const uint32
     }
     if (named_count > 0)
         memcpy(accounts->named, named, named_count * sizeof(*named));
-    pthread_cond_init(&accounts->work, NULL);
     pthread_cond_init(&accounts->left, NULL);
     user_table_init(&accounts->table);
     accounts->unprepared = config->lookup && config->list;
@@ -180,7 +177,6 @@ void accounts_free(struct accounts *accounts)
         return;
     pthread_mutex_lock(&accounts->lock);
     accounts->stopping = true;
-    pthread_cond_broadcast(&accounts->work);
     while (accounts->threads > accounts->asking)
         pthread_cond_wait(&accounts->left, &accounts->lock);
     accounts->abandoned = accounts->threads > 0;

@@ -8,6 +8,7 @@
 #include "engine/user-table.h"
 #include "user-database.h"
 
+#include <dirent.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,6 +59,37 @@ static void test_R53_accounts_are_principals(void **state)
     assert_int_equal(user_database_questions(), 22);
     accounts_free(accounts);
     assert_int_equal(told, 22);
+}
+
+static unsigned threads_of_process(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    unsigned count = 0;
+
+    assert_non_null(tasks);
+    while (readdir(tasks))
+        count++;
+    closedir(tasks);
+    return count;
+}
+
+/* A thread that has nothing to ask ends, and a later question starts another. */
+static void test_R53_no_thread_waits_for_questions(void **state)
+{
+    struct accounts *accounts;
+    unsigned told = 0, threads;
+
+    (void)state;
+    user_database_reset(true);
+    threads = threads_of_process();
+    accounts = accounts_new(&user_database_config, NULL, 0, count_told, &told);
+    for (uint32_t uid = 1000; uid < 1004; uid++) {
+        account_of(accounts, uid, 1);
+        for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && threads_of_process() > threads; i++)
+            poll(NULL, 0, 1);
+        assert_int_equal(threads_of_process(), threads);
+    }
+    accounts_free(accounts);
 }
 
 static void test_R53_without_a_database_each_user_is_an_account(void **state)
@@ -279,6 +311,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_R53_accounts_are_principals),
+        cmocka_unit_test(test_R53_no_thread_waits_for_questions),
         cmocka_unit_test(test_R53_without_a_database_each_user_is_an_account),
         cmocka_unit_test(test_R53_what_the_database_said_is_kept),
         cmocka_unit_test(test_R53_questions_are_bounded),
