@@ -7,12 +7,7 @@
 /* The parameters of GetCapability are the name of its answer. */
 #define QUERY_SIZE sizeof(((struct answer *)0)->query)
 
-static bool is_audited(const struct rm *rm, const struct command *command)
-{
-    return rm->chip.audited[command->table_index];
-}
-
-/* A query that names what may be kept; `query` points to its parameters. */
+/* The parameters of a query whose answer may be kept, or NULL. */
 static const uint8_t *query_of(const struct command *command)
 {
     if (command->code != TPM2_CC_GetCapability || command->tag != TPM2_ST_NO_SESSIONS
@@ -99,7 +94,7 @@ size_t answers_find(struct rm_client *client, const struct command *command, uin
     const uint8_t *query = query_of(command);
     const struct blob *kept = NULL;
 
-    if (rm->condition == TPM_FAILURE_MODE || is_audited(rm, command))
+    if (rm->condition == TPM_FAILURE_MODE || rm->chip.audited[command->table_index])
         return 0;
     if (query) {
         const struct answer *answer = find_answer(rm, query);

@@ -72,7 +72,7 @@ void session_start(struct rm *rm, struct session *session, uint32_t handle, stru
                       rm->clock);
 }
 
-/* Gives back what the session is charged for now. */
+/* Takes the session off its client's and its user's counts. */
 static void discharge(struct session *session)
 {
     if (session->owner) {
