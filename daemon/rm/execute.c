@@ -4,7 +4,7 @@
  * make_resident(), send(), learn() and answer(), which stand here in this order. What the books
  * can tell is answered after the first (run()).
  */
-#include "rm/answers.h"
+#include "rm/answer-cache.h"
 #include "rm/capability.h"
 #include "rm/capacity.h"
 #include "rm/context.h"
@@ -334,7 +334,7 @@ static void answer(struct rm_client *client, const struct command *command,
     if (command_attributes_response_handle(command->attributes))
         store_be32(response->bytes + RESPONSE_HANDLE_AT, response->handle);
     capability_patch(client, command, response);
-    answers_learn(client, command, response);
+    answer_cache_learn(client, command, response);
 }
 
 /* The last three steps. Gives the size of the response. */
@@ -402,7 +402,7 @@ static size_t run(struct rm_client *client, const struct command *command, uint8
         break;
     }
     if (size == 0)
-        size = answers_find(client, command, response);
+        size = answer_cache_find(client, command, response);
     return size ? size : forward(client, command, response);
 }
 

@@ -33,7 +33,7 @@ struct object {
     struct blob saved;         /* valid context, or empty */
     bool st_clear;             /* `saved` is void after a TPM Restart */
     uint32_t hierarchy;        /* of `saved`; 0 while that is empty */
-    struct blob public_answer; /* to TPM2_ReadPublic, or empty; see answers.h */
+    struct blob public_answer; /* to TPM2_ReadPublic, or empty; see answer-cache.h */
     struct eviction_record eviction;
 };
 

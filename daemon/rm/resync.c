@@ -2,7 +2,7 @@
 #include "rm/resync.h"
 
 #include "base/log.h"
-#include "rm/answers.h"
+#include "rm/answer-cache.h"
 #include "rm/doubt.h"
 #include "rm/presence.h"
 #include "rm/rc.h"
@@ -295,7 +295,7 @@ void resync_after_startup(struct rm *rm)
     bool told;
 
     rm->books_in_doubt = false;
-    answers_drop(rm);
+    answer_cache_drop(rm);
     rm->condition = TPM_SERVING;
     memset(rm->needs_scratch_slot, 0, sizeof(rm->needs_scratch_slot));
     list_for_each (link, &rm->slots) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/rm.h"
 
-#include "rm/answers.h"
+#include "rm/answer-cache.h"
 #include "rm/residency.h"
 #include "rm/resync.h"
 
@@ -62,7 +62,7 @@ void rm_free(struct rm *rm)
     list_for_each (link, &rm->sessions) {
         session_apply(rm, list_entry(link, struct session, link), SESSION_EVENT_ENDED);
     }
-    answers_drop(rm);
+    answer_cache_drop(rm);
     free(rm->own_command);
     free(rm->own_response);
     free(rm);

@@ -23,7 +23,7 @@
 #define RM_SESSIONS_FOR_ROOT      4
 #define RM_SESSIONS_FOR_NEWCOMERS 8
 
-/* An answer that is kept: see answers.h. */
+/* An answer that is kept: see answer-cache.h. */
 struct answer {
     uint8_t query[12]; /* capability, property, count */
     struct blob response;

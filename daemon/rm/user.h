@@ -18,7 +18,7 @@ struct rm_user {
     uint32_t objects;   /* virtual handles of all its clients */
     uint32_t sessions;  /* that its clients own */
     uint32_t abandoned; /* saved sessions of its closed connections */
-    uint32_t answers;   /* that are kept (answers.h) */
+    uint32_t answers;   /* that are kept (answer-cache.h) */
 };
 
 /* The user, who is referenced by that; NULL without memory. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rm/answers.h"
+#include "rm/answer-cache.h"
 
 #include "wire/capability.h"
 #include "wire/handle.h"
@@ -88,7 +88,7 @@ static struct object *object_read(struct rm_client *client, const struct command
     return handles_find(&client->handles, command->handles[0]);
 }
 
-size_t answers_find(struct rm_client *client, const struct command *command, uint8_t *response)
+size_t answer_cache_find(struct rm_client *client, const struct command *command, uint8_t *response)
 {
     struct rm *rm = client->rm;
     const uint8_t *query = query_of(command);
@@ -153,8 +153,8 @@ static void learn_audit(struct rm *rm, const struct command *command)
     }
 }
 
-void answers_learn(struct rm_client *client, const struct command *command,
-                   const struct response *response)
+void answer_cache_learn(struct rm_client *client, const struct command *command,
+                        const struct response *response)
 {
     struct rm *rm = client->rm;
     const uint8_t *query = query_of(command);
@@ -176,14 +176,14 @@ void answers_learn(struct rm_client *client, const struct command *command,
     case TPM2_CC_SetAlgorithmSet:
     case TPM2_CC_FieldUpgradeStart:
     case TPM2_CC_FieldUpgradeData:
-        answers_drop(rm);
+        answer_cache_drop(rm);
         return;
     default:
         return;
     }
 }
 
-void answers_drop(struct rm *rm)
+void answer_cache_drop(struct rm *rm)
 {
     for (unsigned i = 0; i < RM_ANSWERS; i++)
         drop_answer(&rm->answers[i]);

@@ -13,11 +13,12 @@
 #include "rm/state.h"
 
 /* Writes the kept answer and gives its size, or 0 where there is none. */
-size_t answers_find(struct rm_client *client, const struct command *command, uint8_t *response);
+size_t answer_cache_find(struct rm_client *client, const struct command *command,
+                         uint8_t *response);
 
 /* Keeps a successful answer that qualifies, and drops what the command made obsolete. */
-void answers_learn(struct rm_client *client, const struct command *command,
-                   const struct response *response);
+void answer_cache_learn(struct rm_client *client, const struct command *command,
+                        const struct response *response);
 
 /* Forgets all kept answers. */
-void answers_drop(struct rm *rm);
+void answer_cache_drop(struct rm *rm);

@@ -473,5 +473,5 @@ int main(void)
         TEST(test_what_is_audited_is_learned),
     };
 
-    return cmocka_run_group_tests_name("rm-answers", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("rm-answer-cache", tests, NULL, NULL);
 }
