@@ -9,7 +9,7 @@
 #include "rm/capacity.h"
 #include "rm/context.h"
 #include "rm/doubt.h"
-#include "rm/presence.h"
+#include "rm/object-lifecycle.h"
 #include "rm/rc.h"
 #include "rm/residency.h"
 #include "rm/resync.h"
@@ -254,7 +254,8 @@ static bool adopt_object(struct rm_client *client, const struct command *command
                      command_parameters_size(command)))
             object_take_context(rm, object, &context);
     }
-    if (!handle_is_transient(response->handle) || !presence_loaded(rm, object, response->handle))
+    if (!handle_is_transient(response->handle)
+        || !object_lifecycle_loaded(rm, object, response->handle))
         return false;
     eviction_note_use(&rm->object_eviction, &object->eviction, capacity_object_slots(rm),
                       rm->clock);
@@ -305,7 +306,7 @@ static void remove_ended(struct rm_client *client, const struct command *command
         object_reference(object);
         handles_remove(rm, &client->handles, command->handles[i]);
         if (object->physical != OBJECT_NOT_LOADED)
-            presence_left(rm, object);
+            object_lifecycle_left(rm, object);
         object_unreference(rm, object);
     }
 }

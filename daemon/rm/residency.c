@@ -3,7 +3,7 @@
 
 #include "rm/capacity.h"
 #include "rm/gap.h"
-#include "rm/presence.h"
+#include "rm/object-lifecycle.h"
 #include "rm/rc.h"
 #include "rm/room.h"
 #include "rm/swap.h"
@@ -163,7 +163,7 @@ static uint32_t require_objects(struct rm *rm, struct command_needs *needs)
         if (is_dead_context(code)) {
             needs_end(needs);
             *needs = (struct command_needs){0};
-            presence_lost(rm, object);
+            object_lifecycle_lost(rm, object);
             return RM_RC_HANDLE(i);
         }
         if (code != TPM2_RC_SUCCESS)

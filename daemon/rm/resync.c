@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "rm/answer-cache.h"
 #include "rm/doubt.h"
-#include "rm/presence.h"
+#include "rm/object-lifecycle.h"
 #include "rm/rc.h"
 #include "rm/transact.h"
 #include "wire/capability.h"
@@ -86,11 +86,11 @@ static bool hierarchy_is_hit(const struct command *command, uint32_t hierarchy)
 static void hit_saved_object(struct rm *rm, const struct command *command, struct object *object)
 {
     if (hierarchy_is_hit(command, object->hierarchy))
-        presence_lost(rm, object);
+        object_lifecycle_lost(rm, object);
     else if (command->code == TPM2_CC_Clear && object->st_clear
              && object->physical != OBJECT_NOT_LOADED)
         /* clearCount starts anew, which such a context may depend on; it is made again. */
-        presence_drop_context(rm, object);
+        object_lifecycle_drop_context(rm, object);
 }
 
 /* Of a loaded object without a context the hierarchy is unknown; the chip knows which it dropped.
@@ -114,7 +114,7 @@ static void hit_loaded_objects(struct rm *rm)
         struct object *object = list_entry(link, struct object, slot_link);
 
         if (!has_object(&inventory, object->physical))
-            presence_left(rm, object);
+            object_lifecycle_left(rm, object);
     }
 }
 
@@ -162,7 +162,7 @@ static bool resync_objects(struct rm *rm, uint32_t *code)
         struct object *object = list_entry(link, struct object, slot_link);
 
         if (!has_object(&inventory, object->physical))
-            presence_left(rm, object);
+            object_lifecycle_left(rm, object);
     }
     for (uint32_t i = 0; i < inventory.count; i++) {
         bool known = false;
@@ -232,7 +232,7 @@ static bool drop_dead_contexts(struct rm *rm, bool restarted)
 
         /* What is in the chip was made since then; its context is just made anew. */
         if (!blob_empty(&object->saved) && (all || (restarted && object->st_clear)))
-            presence_drop_context(rm, object);
+            object_lifecycle_drop_context(rm, object);
     }
     return told;
 }
@@ -260,7 +260,7 @@ static bool drop_disabled(struct rm *rm)
         if ((hierarchy == TPM2_RH_OWNER && !(enabled & TPMA_STARTUP_CLEAR_SHENABLE))
             || (hierarchy == TPM2_RH_ENDORSEMENT && !(enabled & TPMA_STARTUP_CLEAR_EHENABLE))
             || (hierarchy == TPM2_RH_PLATFORM && !(enabled & TPMA_STARTUP_CLEAR_PHENABLE)))
-            presence_lost(rm, object);
+            object_lifecycle_lost(rm, object);
     }
     return true;
 }
@@ -299,7 +299,7 @@ void resync_after_startup(struct rm *rm)
     rm->condition = TPM_SERVING;
     memset(rm->needs_scratch_slot, 0, sizeof(rm->needs_scratch_slot));
     list_for_each (link, &rm->slots) {
-        presence_left(rm, list_entry(link, struct object, slot_link));
+        object_lifecycle_left(rm, list_entry(link, struct object, slot_link));
     }
     /* A TPM Restart keeps saved sessions, a TPM Reset does not; loaded ones are gone. */
     told = drop_dead_contexts(rm, true);

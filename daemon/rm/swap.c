@@ -2,7 +2,7 @@
 #include "rm/swap.h"
 
 #include "rm/doubt.h"
-#include "rm/presence.h"
+#include "rm/object-lifecycle.h"
 #include "rm/rc.h"
 #include "rm/transact.h"
 #include "wire/handle.h"
@@ -93,7 +93,7 @@ uint32_t swap_load_object(struct rm *rm, struct object *object)
     code = load(rm, &object->saved, &physical);
     if (code != TPM2_RC_SUCCESS)
         return code;
-    if (!handle_is_transient(physical) || !presence_loaded(rm, object, physical)) {
+    if (!handle_is_transient(physical) || !object_lifecycle_loaded(rm, object, physical)) {
         doubt_books(rm, "an object was loaded to a handle that another one has");
         return RM_RC_FAILURE;
     }

@@ -3,7 +3,7 @@
  * byte: the context gap, what is dead, and who is given up. */
 #include "rm-script.h"
 #include "rm/gap.h"
-#include "rm/presence.h"
+#include "rm/object-lifecycle.h"
 #include "rm/rc.h"
 #include "rm/swap.h"
 #include "wire/handle.h"
@@ -430,13 +430,13 @@ static void test_void_contexts_are_dropped(void **state)
     object = rm_script_object(script, 0, handles[1]);
     script_context_store(context, KEPT(6));
     assert_ptr_equal(object_find_content(script->rm, context, sizeof(context)), object);
-    presence_drop_context(script->rm, object);
+    object_lifecycle_drop_context(script->rm, object);
     assert_ptr_equal(rm_script_object(script, 0, handles[1]), object);
     assert_true(blob_empty(&object->saved));
     assert_true(list_empty(&object->content_link));
     assert_int_equal(object->physical, OBJECT(1));
 
-    presence_drop_context(script->rm, rm_script_object(script, 0, handles[0]));
+    object_lifecycle_drop_context(script->rm, rm_script_object(script, 0, handles[0]));
     assert_null(rm_script_object(script, 0, handles[0]));
     assert_int_equal(script->clients[0]->handles.count, 3);
     rm_script_end(script);

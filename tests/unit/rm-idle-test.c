@@ -2,7 +2,7 @@
 /* What is done while the chip is idle, one command at a time, and what becomes of what is given
  * up; and what the chip may do to an object under a command. */
 #include "rm-script.h"
-#include "rm/presence.h"
+#include "rm/object-lifecycle.h"
 #include "rm/rc.h"
 #include "rm/room.h"
 #include "wire/handle.h"
@@ -212,11 +212,12 @@ static void test_R14_handle_that_is_given_twice(void **state)
     assert_null(rm_script_object(script, 0, lost));
     assert_int_equal(script->rm->objects_loaded, 2);
     object->pinned = true;
-    assert_false(presence_loaded(script->rm, rm_script_object(script, 0, OBJECT(2)), OBJECT(1)));
+    assert_false(
+        object_lifecycle_loaded(script->rm, rm_script_object(script, 0, OBJECT(2)), OBJECT(1)));
     object->pinned = false;
     assert_int_equal(object->physical, OBJECT(1));
     /* The same one, where it was. */
-    assert_true(presence_loaded(script->rm, object, OBJECT(1)));
+    assert_true(object_lifecycle_loaded(script->rm, object, OBJECT(1)));
     assert_int_equal(script->rm->objects_loaded, 2);
     rm_script_end(script);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rm/presence.h"
+#include "rm/object-lifecycle.h"
 
-bool presence_loaded(struct rm *rm, struct object *object, uint32_t physical)
+bool object_lifecycle_loaded(struct rm *rm, struct object *object, uint32_t physical)
 {
     list_for_each (link, &rm->slots) {
         struct object *other = list_entry(link, struct object, slot_link);
@@ -10,7 +10,7 @@ bool presence_loaded(struct rm *rm, struct object *object, uint32_t physical)
             continue;
         if (other->pinned)
             return false;
-        presence_left(rm, other);
+        object_lifecycle_left(rm, other);
     }
     object_set_physical(rm, object, physical);
     if (!object->immutable)
@@ -18,7 +18,7 @@ bool presence_loaded(struct rm *rm, struct object *object, uint32_t physical)
     return true;
 }
 
-void presence_lost(struct rm *rm, struct object *object)
+void object_lifecycle_lost(struct rm *rm, struct object *object)
 {
     object_set_physical(rm, object, OBJECT_NOT_LOADED);
     object_reference(object);
@@ -28,17 +28,17 @@ void presence_lost(struct rm *rm, struct object *object)
     object_unreference(rm, object);
 }
 
-void presence_left(struct rm *rm, struct object *object)
+void object_lifecycle_left(struct rm *rm, struct object *object)
 {
     object_set_physical(rm, object, OBJECT_NOT_LOADED);
     if (blob_empty(&object->saved) || object->references == 0)
-        presence_lost(rm, object);
+        object_lifecycle_lost(rm, object);
 }
 
-void presence_drop_context(struct rm *rm, struct object *object)
+void object_lifecycle_drop_context(struct rm *rm, struct object *object)
 {
     blob_clear(&object->saved);
     list_remove(&object->content_link);
     if (object->physical == OBJECT_NOT_LOADED)
-        presence_lost(rm, object);
+        object_lifecycle_lost(rm, object);
 }
