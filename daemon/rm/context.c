@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/context.h"
 
+#include "rm/context-transfer.h"
 #include "rm/rc.h"
 #include "rm/residency.h"
 #include "rm/room.h"
-#include "rm/swap.h"
 #include "wire/handle.h"
 #include "wire/tpms-context.h"
 
@@ -43,7 +43,7 @@ static size_t save_object(struct rm_client *client, uint32_t handle, bool audite
     if (audited)
         code = residency_bring_object(client->rm, object, RM_RC_HANDLE(0));
     if (code == TPM2_RC_SUCCESS && (audited || blob_empty(&object->saved)))
-        code = swap_save_object(client->rm, object);
+        code = context_transfer_save_object(client->rm, object);
     if (code != TPM2_RC_SUCCESS)
         return response_build_code(response, code);
     return answer_context(response, &object->saved);
@@ -66,7 +66,7 @@ static size_t save_session(struct rm_client *client, uint32_t handle, bool audit
     if (!session->loaded && (session->context_used_up || audited))
         code = residency_bring_session(rm, session);
     while (code == TPM2_RC_SUCCESS && session->loaded) {
-        code = swap_save_session(rm, session);
+        code = context_transfer_save_session(rm, session);
         if (code != TPM2_RC_SUCCESS && patience-- > 0 && room_relieve(rm, &code))
             code = TPM2_RC_SUCCESS;
     }
@@ -140,8 +140,8 @@ static uint32_t flush_object_in_chip(struct rm *rm, struct object *object)
     uint32_t code = residency_bring_object(rm, object, RM_RC_PARAMETER_HANDLE);
 
     if (code == TPM2_RC_SUCCESS && object->references > 1 && blob_empty(&object->saved))
-        code = swap_save_object(rm, object);
-    return code == TPM2_RC_SUCCESS ? swap_flush_object(rm, object) : code;
+        code = context_transfer_save_object(rm, object);
+    return code == TPM2_RC_SUCCESS ? context_transfer_flush_object(rm, object) : code;
 }
 
 static uint32_t flush_object(struct rm_client *client, uint32_t handle, bool audited)
@@ -166,7 +166,7 @@ static uint32_t flush_session(struct rm_client *client, uint32_t handle, bool au
         || !session_can(session, SESSION_EVENT_GIVE_UP))
         return RM_RC_PARAMETER_HANDLE;
     session_apply(client->rm, session, SESSION_EVENT_GIVE_UP);
-    return audited ? swap_flush_session(client->rm, session) : TPM2_RC_SUCCESS;
+    return audited ? context_transfer_flush_session(client->rm, session) : TPM2_RC_SUCCESS;
 }
 
 size_t context_flush(struct rm_client *client, const struct command *command, uint8_t *response)

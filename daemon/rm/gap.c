@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/gap.h"
 
+#include "rm/context-transfer.h"
 #include "rm/rc.h"
-#include "rm/swap.h"
 
 static struct session *oldest_saved(struct rm *rm)
 {
@@ -23,11 +23,11 @@ uint32_t gap_refresh(struct rm *rm)
     if (!session)
         return TPM2_RC_CONTEXT_GAP;
     if (session->state == SESSION_DOOMED)
-        return swap_flush_session(rm, session);
-    code = swap_load_session(rm, session);
+        return context_transfer_flush_session(rm, session);
+    code = context_transfer_load_session(rm, session);
     /* Should the chip refuse to save it, then it is loaded, which is fine for one that its owner
      * uses. Of one that a client has saved we keep `held`: it is evicted like any other later. */
-    return code == TPM2_RC_SUCCESS ? swap_save_session(rm, session) : code;
+    return code == TPM2_RC_SUCCESS ? context_transfer_save_session(rm, session) : code;
 }
 
 bool gap_refresh_is_due(struct rm *rm)

@@ -2,11 +2,11 @@
 #include "rm/residency.h"
 
 #include "rm/capacity.h"
+#include "rm/context-transfer.h"
 #include "rm/gap.h"
 #include "rm/object-lifecycle.h"
 #include "rm/rc.h"
 #include "rm/room.h"
-#include "rm/swap.h"
 #include "rm/transact.h"
 
 /* Of a format-one response code: the number, without what it refers to (Part 2, clause 6.6). */
@@ -47,7 +47,7 @@ static uint32_t bring_object(struct rm *rm, struct object *object)
     uint32_t code;
 
     do {
-        code = swap_load_object(rm, object);
+        code = context_transfer_load_object(rm, object);
     } while (code != TPM2_RC_SUCCESS && patience-- > 0 && room_relieve(rm, &code));
     return code;
 }
@@ -68,7 +68,7 @@ uint32_t residency_bring_session(struct rm *rm, struct session *session)
     make_session_room(rm, 1);
     /* Room may have been made by a refresh of this very session, which can leave it loaded. */
     while (!session->loaded) {
-        code = swap_load_session(rm, session);
+        code = context_transfer_load_session(rm, session);
         if (code != TPM2_RC_SUCCESS && (patience-- == 0 || !room_relieve(rm, &code)))
             return code;
     }
@@ -140,7 +140,8 @@ static void save_ahead(struct rm *rm, const struct command_needs *needs, uint32_
 
         if (!object || object->sequence)
             continue;
-        if (blob_empty(&object->saved) && swap_save_object(rm, object) != TPM2_RC_SUCCESS)
+        if (blob_empty(&object->saved)
+            && context_transfer_save_object(rm, object) != TPM2_RC_SUCCESS)
             return;
         over--;
     }
@@ -253,7 +254,7 @@ bool residency_has_reserve(const struct rm *rm)
 static uint32_t step_out(struct rm *rm, struct object *object, enum trace_reason reason)
 {
     if (blob_empty(&object->saved) && object->references > 0)
-        return swap_save_object(rm, object);
+        return context_transfer_save_object(rm, object);
     return room_evict_object(rm, object, reason);
 }
 
@@ -296,7 +297,7 @@ static enum rm_idle_result idle_object(struct rm *rm, enum rm_idle_goal goal)
     if (object && (goal == RM_IDLE_EMPTY || room_is_garbage(object)))
         return result_of(step_out(rm, object, TRACE_FOR_IDLE));
     object = goal == RM_IDLE_SAVE ? find_unsaved(rm) : NULL;
-    return object ? result_of(swap_save_object(rm, object)) : RM_IDLE_DONE;
+    return object ? result_of(context_transfer_save_object(rm, object)) : RM_IDLE_DONE;
 }
 
 /* One session of the same. */
@@ -318,7 +319,7 @@ enum rm_idle_result residency_idle(struct rm *rm, enum rm_idle_goal goal)
     enum rm_idle_result of_object, of_session;
 
     if (doomed)
-        return result_of(swap_flush_session(rm, doomed));
+        return result_of(context_transfer_flush_session(rm, doomed));
     of_object = idle_object(rm, goal);
     if (of_object == RM_IDLE_MORE)
         return of_object;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/room.h"
 
+#include "rm/context-transfer.h"
 #include "rm/gap.h"
 #include "rm/rc.h"
-#include "rm/swap.h"
 
 bool room_is_garbage(const struct object *object)
 {
@@ -80,11 +80,11 @@ uint32_t room_evict_object(struct rm *rm, struct object *object, enum trace_reas
 
     trace_evict_object(object, reason);
     if (!is_clean(object)) {
-        code = swap_save_object(rm, object);
+        code = context_transfer_save_object(rm, object);
         if (code != TPM2_RC_SUCCESS)
             return code;
     }
-    code = swap_flush_object(rm, object);
+    code = context_transfer_flush_object(rm, object);
     if (code == TPM2_RC_SUCCESS && object->references == 0)
         object_free(rm, object);
     return code;
@@ -96,12 +96,12 @@ uint32_t room_evict_session(struct rm *rm, struct session *session, enum trace_r
 
     trace_evict_session(session, reason);
     if (session->state == SESSION_DOOMED)
-        return swap_flush_session(rm, session);
-    code = swap_save_session(rm, session);
+        return context_transfer_flush_session(rm, session);
+    code = context_transfer_save_session(rm, session);
     if (code == TPM2_RC_CONTEXT_GAP) {
         code = gap_refresh(rm);
         if (code == TPM2_RC_SUCCESS)
-            code = swap_save_session(rm, session);
+            code = context_transfer_save_session(rm, session);
     }
     return code;
 }
@@ -141,7 +141,7 @@ uint32_t room_end_session(struct rm *rm)
             return TPM2_RC_SESSION_HANDLES;
         session_apply(rm, session, SESSION_EVENT_GIVE_UP);
     }
-    return swap_flush_session(rm, session);
+    return context_transfer_flush_session(rm, session);
 }
 
 /* The chip does not say which kind of memory it wants. */

@@ -2,10 +2,10 @@
 /* What the books say after each answer of the chip, and what the chip is sent for them, to the
  * byte: the context gap, what is dead, and who is given up. */
 #include "rm-script.h"
+#include "rm/context-transfer.h"
 #include "rm/gap.h"
 #include "rm/object-lifecycle.h"
 #include "rm/rc.h"
-#include "rm/swap.h"
 #include "wire/handle.h"
 #include "wire/tpms-context.h"
 
@@ -373,13 +373,15 @@ static void test_loads_that_give_something_else(void **state)
         struct exchange *exchange = expect_load(script, KEPT(5), cases[i].handle);
 
         exchange->size = response_build_success(exchange->response, HEADER_SIZE + cases[i].size);
-        assert_int_equal(swap_load_object(script->rm, rm_script_object(script, 0, handles[0])),
-                         RM_RC_FAILURE);
+        assert_int_equal(
+            context_transfer_load_object(script->rm, rm_script_object(script, 0, handles[0])),
+            RM_RC_FAILURE);
         assert_true(script->rm->books_in_doubt);
         script->rm->books_in_doubt = false;
         expect_load(script, SAVED(1, 20), SESSION(2 + i));
-        assert_int_equal(swap_load_session(script->rm, rm_script_session(script, SESSION(1))),
-                         RM_RC_FAILURE);
+        assert_int_equal(
+            context_transfer_load_session(script->rm, rm_script_session(script, SESSION(1))),
+            RM_RC_FAILURE);
         assert_true(script->rm->books_in_doubt);
         script->rm->books_in_doubt = false;
         rm_script_end(script);

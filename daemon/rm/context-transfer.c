@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rm/swap.h"
+#include "rm/context-transfer.h"
 
 #include "rm/doubt.h"
 #include "rm/object-lifecycle.h"
@@ -73,7 +73,7 @@ static uint32_t flush(struct rm *rm, uint32_t handle)
     return code;
 }
 
-uint32_t swap_save_object(struct rm *rm, struct object *object)
+uint32_t context_transfer_save_object(struct rm *rm, struct object *object)
 {
     struct blob context = {0};
     uint32_t code;
@@ -85,7 +85,7 @@ uint32_t swap_save_object(struct rm *rm, struct object *object)
     return object_take_context(rm, object, &context) ? TPM2_RC_SUCCESS : RM_RC_FAILURE;
 }
 
-uint32_t swap_load_object(struct rm *rm, struct object *object)
+uint32_t context_transfer_load_object(struct rm *rm, struct object *object)
 {
     uint32_t code, physical;
 
@@ -100,7 +100,7 @@ uint32_t swap_load_object(struct rm *rm, struct object *object)
     return TPM2_RC_SUCCESS;
 }
 
-uint32_t swap_flush_object(struct rm *rm, struct object *object)
+uint32_t context_transfer_flush_object(struct rm *rm, struct object *object)
 {
     uint32_t code;
 
@@ -111,7 +111,7 @@ uint32_t swap_flush_object(struct rm *rm, struct object *object)
     return code;
 }
 
-uint32_t swap_save_session(struct rm *rm, struct session *session)
+uint32_t context_transfer_save_session(struct rm *rm, struct session *session)
 {
     struct blob context = {0};
     uint32_t code;
@@ -126,7 +126,7 @@ uint32_t swap_save_session(struct rm *rm, struct session *session)
     return RM_RC_FAILURE;
 }
 
-uint32_t swap_load_session(struct rm *rm, struct session *session)
+uint32_t context_transfer_load_session(struct rm *rm, struct session *session)
 {
     uint32_t code, handle;
 
@@ -142,7 +142,7 @@ uint32_t swap_load_session(struct rm *rm, struct session *session)
     return TPM2_RC_SUCCESS;
 }
 
-uint32_t swap_flush_session(struct rm *rm, struct session *session)
+uint32_t context_transfer_flush_session(struct rm *rm, struct session *session)
 {
     uint32_t code = flush(rm, session->handle);
 

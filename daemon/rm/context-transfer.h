@@ -9,19 +9,19 @@
 #include "rm/state.h"
 
 /* Saves a loaded object; it stays loaded, and its context is `saved` from then on. */
-uint32_t swap_save_object(struct rm *rm, struct object *object);
+uint32_t context_transfer_save_object(struct rm *rm, struct object *object);
 
 /* Loads an object from `saved`. An immutable one keeps its context, a sequence loses it. */
-uint32_t swap_load_object(struct rm *rm, struct object *object);
+uint32_t context_transfer_load_object(struct rm *rm, struct object *object);
 
 /* Takes a loaded object out of its slot. One without a valid context is lost by that. */
-uint32_t swap_flush_object(struct rm *rm, struct object *object);
+uint32_t context_transfer_flush_object(struct rm *rm, struct object *object);
 
 /* Saves a loaded session, which leaves its slot by that. */
-uint32_t swap_save_session(struct rm *rm, struct session *session);
+uint32_t context_transfer_save_session(struct rm *rm, struct session *session);
 
 /* Loads a session from `saved`. */
-uint32_t swap_load_session(struct rm *rm, struct session *session);
+uint32_t context_transfer_load_session(struct rm *rm, struct session *session);
 
 /* Flushes a session, loaded or saved, and frees it. */
-uint32_t swap_flush_session(struct rm *rm, struct session *session);
+uint32_t context_transfer_flush_session(struct rm *rm, struct session *session);
