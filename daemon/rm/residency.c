@@ -2,8 +2,8 @@
 #include "rm/residency.h"
 
 #include "rm/capacity.h"
+#include "rm/context-gap.h"
 #include "rm/context-transfer.h"
-#include "rm/gap.h"
 #include "rm/object-lifecycle.h"
 #include "rm/rc.h"
 #include "rm/room.h"
@@ -303,12 +303,12 @@ static enum rm_idle_result idle_object(struct rm *rm, enum rm_idle_goal goal)
 /* One session of the same. */
 static enum rm_idle_result idle_session(struct rm *rm, enum rm_idle_goal goal)
 {
-    if (gap_refresh_is_due(rm)) {
+    if (context_gap_refresh_is_due(rm)) {
         /* The session that is refreshed takes a slot meanwhile, which is not the reserve's. */
         if (rm->sessions_loaded >= capacity_session_slots(rm)
             && room_make_session(rm, TRACE_FOR_REFRESH) == TPM2_RC_SUCCESS)
             return RM_IDLE_MORE;
-        return result_of(gap_refresh(rm));
+        return result_of(context_gap_refresh(rm));
     }
     return goal == RM_IDLE_EMPTY ? result_of(room_make_session(rm, TRACE_FOR_IDLE)) : RM_IDLE_DONE;
 }

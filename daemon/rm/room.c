@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/room.h"
 
+#include "rm/context-gap.h"
 #include "rm/context-transfer.h"
-#include "rm/gap.h"
 #include "rm/rc.h"
 
 bool room_is_garbage(const struct object *object)
@@ -99,7 +99,7 @@ uint32_t room_evict_session(struct rm *rm, struct session *session, enum trace_r
         return context_transfer_flush_session(rm, session);
     code = context_transfer_save_session(rm, session);
     if (code == TPM2_RC_CONTEXT_GAP) {
-        code = gap_refresh(rm);
+        code = context_gap_refresh(rm);
         if (code == TPM2_RC_SUCCESS)
             code = context_transfer_save_session(rm, session);
     }
@@ -159,7 +159,7 @@ static uint32_t make_room(struct rm *rm, uint32_t code)
 {
     switch (code) {
     case TPM2_RC_CONTEXT_GAP:
-        return gap_refresh(rm);
+        return context_gap_refresh(rm);
     case TPM2_RC_OBJECT_MEMORY:
     case TPM2_RC_OBJECT_HANDLES:
         return room_make_object(rm, TRACE_FOR_CHIP);

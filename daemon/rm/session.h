@@ -7,7 +7,7 @@
  * `loaded` alone, whoever has it: a session context is good for one load only, so a session is
  * either in a slot or in a blob, never both.
  * `saved` is the context that the TPM accepts now. `held` are the bytes that a client got for it:
- * they differ from `saved` once the session was refreshed behind its back (see gap.h).
+ * they differ from `saved` once the session was refreshed behind its back (see context-gap.h).
  */
 #pragma once
 

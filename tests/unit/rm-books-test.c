@@ -2,8 +2,8 @@
 /* What the books say after each answer of the chip, and what the chip is sent for them, to the
  * byte: the context gap, what is dead, and who is given up. */
 #include "rm-script.h"
+#include "rm/context-gap.h"
 #include "rm/context-transfer.h"
-#include "rm/gap.h"
 #include "rm/object-lifecycle.h"
 #include "rm/rc.h"
 #include "wire/handle.h"
@@ -54,20 +54,20 @@ static void test_refresh_is_due_at_half_of_the_gap(void **state)
     struct rm_script *script = *state;
     struct rm *rm = script->rm;
 
-    assert_false(gap_refresh_is_due(rm));
+    assert_false(context_gap_refresh_is_due(rm));
     rm_script_start(script, 0, SESSION(1));
-    assert_false(gap_refresh_is_due(rm));
+    assert_false(context_gap_refresh_is_due(rm));
     rm_script_save(script, 0, SESSION(1), SAVED(1, 100));
     rm->newest_sequence = 601;
-    assert_false(gap_refresh_is_due(rm));
+    assert_false(context_gap_refresh_is_due(rm));
     rm->clock++;
-    assert_true(gap_refresh_is_due(rm));
+    assert_true(context_gap_refresh_is_due(rm));
     rm->newest_sequence = 600;
-    assert_false(gap_refresh_is_due(rm));
+    assert_false(context_gap_refresh_is_due(rm));
     rm->newest_sequence = 99;
-    assert_false(gap_refresh_is_due(rm));
+    assert_false(context_gap_refresh_is_due(rm));
     rm->newest_sequence = 100;
-    assert_false(gap_refresh_is_due(rm));
+    assert_false(context_gap_refresh_is_due(rm));
     rm_script_end(script);
 }
 
@@ -75,17 +75,17 @@ static void test_refresh_is_of_the_oldest(void **state)
 {
     struct rm_script *script = *state;
 
-    assert_int_equal(gap_refresh(script->rm), TPM2_RC_CONTEXT_GAP);
+    assert_int_equal(context_gap_refresh(script->rm), TPM2_RC_CONTEXT_GAP);
     for (uint32_t i = 1; i <= 3; i++)
         rm_script_start(script, 0, SESSION(i));
     rm_script_save(script, 0, SESSION(2), SAVED(2, 10));
     rm_script_save(script, 0, SESSION(1), SAVED(1, 11));
     expect_load(script, SAVED(2, 10), SESSION(2));
     expect_save(script, SESSION(2), SAVED(2, 12));
-    assert_int_equal(gap_refresh(script->rm), TPM2_RC_SUCCESS);
+    assert_int_equal(context_gap_refresh(script->rm), TPM2_RC_SUCCESS);
     expect_load(script, SAVED(1, 11), SESSION(1));
     expect_save(script, SESSION(1), SAVED(1, 13));
-    assert_int_equal(gap_refresh(script->rm), TPM2_RC_SUCCESS);
+    assert_int_equal(context_gap_refresh(script->rm), TPM2_RC_SUCCESS);
     assert_int_equal(script->rm->sessions_loaded, 1);
     rm_script_end(script);
 }
@@ -99,11 +99,11 @@ static void test_refresh_that_fails(void **state)
     rm_script_save(script, 0, SESSION(1), SAVED(1, 10));
     session = rm_script_session(script, SESSION(1));
     exchange_answer_code(expect_load(script, SAVED(1, 10), 0), TPM2_RC_SESSION_MEMORY);
-    assert_int_equal(gap_refresh(script->rm), TPM2_RC_SESSION_MEMORY);
+    assert_int_equal(context_gap_refresh(script->rm), TPM2_RC_SESSION_MEMORY);
     assert_false(session->loaded);
     expect_load(script, SAVED(1, 10), SESSION(1));
     exchange_answer_code(expect_save(script, SESSION(1), SAVED(1, 11)), TPM2_RC_CONTEXT_GAP);
-    assert_int_equal(gap_refresh(script->rm), TPM2_RC_CONTEXT_GAP);
+    assert_int_equal(context_gap_refresh(script->rm), TPM2_RC_CONTEXT_GAP);
     assert_true(session->loaded);
     assert_int_equal(session->state, SESSION_CLIENT_SAVED);
     assert_int_equal(script->rm->sessions_loaded, 1);
@@ -119,11 +119,11 @@ static void test_refresh_ends_what_is_doomed(void **state)
     rm_script_save(script, 0, SESSION(1), SAVED(1, 10));
     assert_int_equal(rm_script_flush(script, 0, SESSION(1)), TPM2_RC_SUCCESS);
     expect_flush(&script->chip, SESSION(1), TPM2_RC_RETRY);
-    assert_int_equal(gap_refresh(script->rm), TPM2_RC_RETRY);
+    assert_int_equal(context_gap_refresh(script->rm), TPM2_RC_RETRY);
     assert_int_equal(script->rm->session_count, 1);
     chip_script_end(&script->chip);
     expect_flush(&script->chip, SESSION(1), TPM2_RC_SUCCESS);
-    assert_int_equal(gap_refresh(script->rm), TPM2_RC_SUCCESS);
+    assert_int_equal(context_gap_refresh(script->rm), TPM2_RC_SUCCESS);
     assert_int_equal(script->rm->session_count, 0);
     assert_null(rm_script_session(script, SESSION(1)));
     rm_script_end(script);

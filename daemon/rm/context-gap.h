@@ -12,7 +12,7 @@
 
 /* Loads and saves the session whose saved context is the oldest; one that nobody owns is flushed.
  * A TPM_RC, TPM_RC_CONTEXT_GAP when there is none. */
-uint32_t gap_refresh(struct rm *rm);
+uint32_t context_gap_refresh(struct rm *rm);
 
 /* The oldest saved session has fallen behind by half of the gap. */
-bool gap_refresh_is_due(struct rm *rm);
+bool context_gap_refresh_is_due(struct rm *rm);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rm/gap.h"
+#include "rm/context-gap.h"
 
 #include "rm/context-transfer.h"
 #include "rm/rc.h"
@@ -15,7 +15,7 @@ static struct session *oldest_saved(struct rm *rm)
     return NULL;
 }
 
-uint32_t gap_refresh(struct rm *rm)
+uint32_t context_gap_refresh(struct rm *rm)
 {
     struct session *session = oldest_saved(rm);
     uint32_t code;
@@ -30,7 +30,7 @@ uint32_t gap_refresh(struct rm *rm)
     return code == TPM2_RC_SUCCESS ? context_transfer_save_session(rm, session) : code;
 }
 
-bool gap_refresh_is_due(struct rm *rm)
+bool context_gap_refresh_is_due(struct rm *rm)
 {
     const struct session *session = oldest_saved(rm);
 
