@@ -39,7 +39,7 @@ static struct holder hold(unsigned keys, bool session)
  * elsewhere. */
 static unsigned releases(void)
 {
-    return world_variant() == WORLD_SHY ? RELEASES_MAX : 0;
+    return world_variant() == WORLD_IDLE_AT_ONCE ? RELEASES_MAX : 0;
 }
 
 /* What was done cost `total` commands in all, all of them of the code, but for releases. */
@@ -119,7 +119,7 @@ static void test_loading_more_keys_than_slots_saves_and_flushes_one_at_a_time(vo
     counts_read(world->counts, &after);
     /* The chip refuses the first try, or its slots are known and it is not asked. */
     assert_in_range(counts_between(&before, &after, TPM2_CC_CreatePrimary), 1, 2);
-    if (world_variant() != WORLD_SHY) {
+    if (world_variant() != WORLD_IDLE_AT_ONCE) {
         assert_int_equal(counts_between(&before, &after, TPM2_CC_ContextSave), 1);
         assert_int_equal(counts_between(&before, &after, TPM2_CC_FlushContext), 1);
     }

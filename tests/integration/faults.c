@@ -50,7 +50,7 @@ static void holders_free(struct holder *holders)
 static void await_rest(const struct world *world, const struct counts *before,
                        struct raw_client *raw)
 {
-    if (world_variant() != WORLD_SHY)
+    if (world_variant() != WORLD_IDLE_AT_ONCE)
         return;
     assert_true(served_await_chip(world, before, TPM2_CC_ContextSave, 2 * CLIENTS));
     assert_true(served_await_chip(world, before, TPM2_CC_FlushContext, CLIENTS));
@@ -161,7 +161,7 @@ static void test_R34_a_transport_that_breaks_during_a_swap_loses_nothing(void **
             failed += esys_client_sign(holders[k].client, holders[k].key, holders[k].session)
                       == RC_FAILURE;
         /* One that releases at once may hit it without a client. */
-        assert_in_range(failed, world_variant() == WORLD_SHY ? 0 : 1, 1);
+        assert_in_range(failed, world_variant() == WORLD_IDLE_AT_ONCE ? 0 : 1, 1);
         assert_true(world_set_faults(world, ""));
         struct raw_client *raw = served_raw_client(world);
 
@@ -372,7 +372,7 @@ static void test_R31_passing_warnings_cost_nobody_a_thing(void **state)
                                    "%s"
                                    "code=0x162 nth=3 times=2 rc=0x922\n"
                                    "code=0x165 nth=1 times=2 rc=0x908\n",
-                                   world_variant() == WORLD_SHY ? "" : full);
+                                   world_variant() == WORLD_IDLE_AT_ONCE ? "" : full);
 
     holders_make(world, holders);
     assert_true(world_set_faults(world, script));
@@ -391,7 +391,8 @@ static void test_R37_what_is_left_behind_a_broken_transport_is_flushed_next_time
     struct holder holders[CLIENTS];
     uint32_t handle;
 
-    suite_leave_out_of(WORLD_SHY, "this daemon has nothing loaded that it could leave behind");
+    suite_leave_out_of(WORLD_IDLE_AT_ONCE,
+                       "this daemon has nothing loaded that it could leave behind");
     holders_make(world, holders);
     assert_true(world_set_faults(world, "code=0x165 drop\n"));
     assert_int_equal(world_stop_daemon(world), 0);

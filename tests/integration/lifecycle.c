@@ -270,7 +270,7 @@ static void test_R37_what_a_killed_daemon_left_loaded_is_flushed_at_the_next_sta
     esys_client_free(client);
     /* One that releases at once may have done it before it was killed. */
     assert_in_range(world_chip_handles(world, 0x80000000, handles, 4),
-                    world_variant() == WORLD_SHY ? 0 : 1, 1);
+                    world_variant() == WORLD_IDLE_AT_ONCE ? 0 : 1, 1);
     assert_true(world_start_daemon(world));
     world_kill_daemon(world);
     assert_int_equal(world_chip_handles(world, 0x80000000, handles, 4), 0);
@@ -302,7 +302,7 @@ static void test_an_idle_chip_is_left_empty_and_its_clients_go_on(void **state)
     struct release release = {.world = world};
     uint32_t handle;
 
-    suite_leave_out_of(WORLD_KEEPING, "this daemon never leaves an idle chip empty");
+    suite_leave_out_of(WORLD_NEVER_IDLE, "this daemon never leaves an idle chip empty");
     client = esys_client_new();
     assert_non_null(client);
     release.saves = 2;

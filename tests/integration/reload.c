@@ -177,8 +177,8 @@ static void test_R74_the_quiet_time_changes(void **state)
     struct esys_client *client;
     ESYS_TR key;
 
-    suite_leave_out_of(WORLD_SHY, "this daemon's command line says the quiet time");
-    suite_leave_out_of(WORLD_KEEPING, "this daemon's command line says the quiet time");
+    suite_leave_out_of(WORLD_IDLE_AT_ONCE, "this daemon's command line says the quiet time");
+    suite_leave_out_of(WORLD_NEVER_IDLE, "this daemon's command line says the quiet time");
     reload(world, "[Daemon]\nidle-release=never\n");
     client = esys_client_new();
     assert_non_null(client);

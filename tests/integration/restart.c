@@ -102,7 +102,7 @@ static void test_R37_a_killed_daemons_sessions_go_and_a_neighbours_stay(void **s
     assert_int_equal(chip_sessions(world, handles, 16), SESSIONS + 1);
     /* One that releases at once may have done it before it was killed. */
     assert_in_range(world_chip_handles(world, 0x80000000, handles, 16),
-                    world_variant() == WORLD_SHY ? 0 : 1, 1);
+                    world_variant() == WORLD_IDLE_AT_ONCE ? 0 : 1, 1);
 
     assert_true(world_start_daemon(world));
     world_kill_daemon(world);
@@ -219,7 +219,7 @@ static void worker_end(struct worker *worker)
  * once costs it more, and not always as many. */
 static bool is_step(unsigned nth, unsigned length, bool reached)
 {
-    if (world_variant() == WORLD_SHY)
+    if (world_variant() == WORLD_IDLE_AT_ONCE)
         return reached;
     assert_true(reached || nth > length);
     return nth <= length;

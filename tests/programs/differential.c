@@ -101,7 +101,7 @@ static const struct differential_case {
 /* What cannot be the same on a chip with fewer slots; see world.h. */
 static const struct {
     const char *function, *reason;
-} not_narrow[] = {
+} not_on_two_slots[] = {
     {"case_capabilities", "the chip tells how many slots it has"},
     {"case_audit", "a command names three sessions"},
     {"case_audit_digest", "a command names three sessions"},
@@ -213,9 +213,9 @@ static void run_case(void **state)
     bool good = true;
     unsigned differ = 0;
 
-    for (size_t i = 0; i < COUNT(not_narrow); i++)
-        if (strcmp(not_narrow[i].function, c->function) == 0)
-            suite_leave_out_of(WORLD_NARROW, not_narrow[i].reason);
+    for (size_t i = 0; i < COUNT(not_on_two_slots); i++)
+        if (strcmp(not_on_two_slots[i].function, c->function) == 0)
+            suite_leave_out_of(WORLD_TWO_SLOTS, not_on_two_slots[i].reason);
     for (size_t i = 0; i < COUNT(arrangements); i++) {
         transcripts[i] = transcript_of(&arrangements[i], c);
         good = good && transcripts[i];

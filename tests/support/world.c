@@ -39,9 +39,9 @@ static const struct {
     const char *name, *option, *tcti;
 } variants[] = {
     [WORLD_USUAL] = {.name = ""},
-    [WORLD_SHY] = {.name = "shy", .option = "--idle-release=0"},
-    [WORLD_KEEPING] = {.name = "keeping", .option = "--idle-release=never"},
-    [WORLD_NARROW] = {.name = "narrow", .tcti = ",fewer=1"},
+    [WORLD_IDLE_AT_ONCE] = {.name = "idle-at-once", .option = "--idle-release=0"},
+    [WORLD_NEVER_IDLE] = {.name = "never-idle", .option = "--idle-release=never"},
+    [WORLD_TWO_SLOTS] = {.name = "two-slots", .tcti = ",fewer=1"},
 };
 
 /* False for a value that is no variant. */
@@ -49,7 +49,7 @@ static bool find_variant(enum world_variant *variant)
 {
     const char *name = world_env("TABRMD_TEST_VARIANT", "");
 
-    for (*variant = WORLD_USUAL; *variant <= WORLD_NARROW; ++*variant)
+    for (*variant = WORLD_USUAL; *variant <= WORLD_TWO_SLOTS; ++*variant)
         if (strcmp(variants[*variant].name, name) == 0)
             return true;
     *variant = WORLD_USUAL;
@@ -71,7 +71,7 @@ const char *world_variant_option(void)
 
 unsigned world_slots(void)
 {
-    return world_variant() == WORLD_NARROW ? WORLD_SLOTS - 1 : WORLD_SLOTS;
+    return world_variant() == WORLD_TWO_SLOTS ? WORLD_SLOTS - 1 : WORLD_SLOTS;
 }
 
 char *world_path(const struct world *world, const char *name)
@@ -347,11 +347,11 @@ static bool configure_tcti(struct world *world)
     char *counts = world_path(world, "counts"), *refused = world_path(world, "refused");
     GString *conf = g_string_new(world_env("TABRMD_TEST_COUNTING", TEST_COUNTING));
     bool usual = world->setup.daemon || world->setup.all_slots;
-    const char *narrow = usual ? NULL : variants[world_variant()].tcti;
+    const char *fewer = usual ? NULL : variants[world_variant()].tcti;
     bool neighbour = world->setup.neighbour;
 
     g_string_append_printf(conf, ":server=%s/server,ctrl=%s/ctrl,counts=%s,faults=%s/faults%s",
-                           world->dir, world->dir, counts, world->dir, narrow ? narrow : "");
+                           world->dir, world->dir, counts, world->dir, fewer ? fewer : "");
     if (neighbour)
         g_string_append_printf(conf, ",wants=%s,neighbour=%s", world->setup.neighbour, refused);
     if (world->setup.tcti)
@@ -384,7 +384,8 @@ struct world *world_new(const struct world_setup *setup)
     enum world_variant variant;
 
     if (!find_variant(&variant)) {
-        fprintf(stderr, "world: TABRMD_TEST_VARIANT=%s: there are shy, keeping and narrow\n",
+        fprintf(stderr,
+                "world: TABRMD_TEST_VARIANT=%s: there are idle-at-once, never-idle and two-slots\n",
                 world_env("TABRMD_TEST_VARIANT", ""));
         g_free(world);
         return NULL;

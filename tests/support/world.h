@@ -12,11 +12,11 @@
  *   TABRMD_TEST_PEER_DAEMON  the packaged tpm2-abrmd
  *   TABRMD_TEST_PEER_LIBDIR  the directory with the packaged client library
  *   TABRMD_TEST_VARIANT      how the daemon under test is run, or on what, in all worlds:
- *                            `shy` releases what is loaded as soon as no command waits
- *                            (--idle-release=0), `keeping` never does (--idle-release=never), and
- *                            `narrow` has a chip with an object slot and a session slot fewer
- *                            (slots.h); empty for what each test asks for. Another daemon than
- *                            the one under test is run as ever
+ *                            `idle-at-once` releases what is loaded as soon as no command waits
+ *                            (--idle-release=0), `never-idle` never does (--idle-release=never),
+ *                            and `two-slots` has a chip with an object slot and a session slot
+ *                            fewer (slots.h); empty for what each test asks for. Another daemon
+ *                            than the one under test is run as ever
  * Functions that return NULL or false have said on standard error why.
  */
 #pragma once
@@ -35,7 +35,7 @@
 /* For a daemon under test, so that it does not read what this machine's is told to be. */
 #define WORLD_NO_CONFIG "--config=/dev/null"
 
-enum world_variant { WORLD_USUAL, WORLD_SHY, WORLD_KEEPING, WORLD_NARROW };
+enum world_variant { WORLD_USUAL, WORLD_IDLE_AT_ONCE, WORLD_NEVER_IDLE, WORLD_TWO_SLOTS };
 
 /* Slots for objects, and as many for sessions, of swtpm. */
 #define WORLD_SLOTS 3
