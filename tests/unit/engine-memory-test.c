@@ -6,12 +6,12 @@
 #include "base/log.h"
 #include "engine-tcti.h"
 #include "engine-world.h"
-#include "errand.h"
 #include "libtpms-chip.h"
 #include "rm/chip.h"
 #include "rm/rc.h"
 #include "scarce.h"
 #include "wire/handle.h"
+#include "workload.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -98,15 +98,15 @@ static void discard(struct engine_world *world)
 static void work_as(struct engine_world *world, int client, uint8_t tag)
 {
     struct engine_tcti *tcti = engine_tcti_new(world, client);
-    struct errand errand;
+    struct workload workload;
 
-    errand_init(&errand, tcti->esys, tag);
-    errand_begin(&errand);
-    errand_use(&errand);
-    errand_move(&errand);
-    errand_end(&errand);
-    errand_expect_unhindered(&errand);
-    errand_clear(&errand);
+    workload_init(&workload, tcti->esys, tag);
+    workload_begin(&workload);
+    workload_use(&workload);
+    workload_move(&workload);
+    workload_end(&workload);
+    workload_expect_unhindered(&workload);
+    workload_clear(&workload);
     engine_tcti_free(tcti);
 }
 
@@ -328,27 +328,27 @@ static bool spend_day(unsigned nth, bool lasting)
 {
     struct engine_world *world = prepare();
     struct engine_tcti *old, *guest;
-    struct errand before, during;
+    struct workload before, during;
     unsigned gone = 0, refused;
 
     engine_world_start(world);
     engine_world_connect(world, BYSTANDER, 1000);
     old = engine_tcti_new(world, BYSTANDER);
-    errand_init(&before, old->esys, 1);
-    errand_begin(&before);
-    errand_use(&before);
+    workload_init(&before, old->esys, 1);
+    workload_begin(&before);
+    workload_use(&before);
 
     scarce_begin(SCARCE_MEMORY, nth, lasting);
     visit(world);
     request(world);
     if (come(world, GUEST, 2000)) {
         guest = engine_tcti_new(world, GUEST);
-        errand_init(&during, guest->esys, 2);
-        errand_begin(&during);
-        errand_use(&during);
-        errand_move(&during);
-        errand_end(&during);
-        errand_clear(&during);
+        workload_init(&during, guest->esys, 2);
+        workload_begin(&during);
+        workload_use(&during);
+        workload_move(&during);
+        workload_end(&during);
+        workload_clear(&during);
         engine_tcti_free(guest);
         engine_world_disconnect(world, GUEST);
         engine_world_await_number(world, &world->gone, ++gone);
@@ -366,11 +366,11 @@ static bool spend_day(unsigned nth, bool lasting)
     engine_world_disconnect(world, VISITOR);
     assert_false(engine_world_flag(world, &world->failed));
     expect_open(world);
-    errand_use(&before);
-    errand_move(&before);
-    errand_end(&before);
-    errand_expect_unhindered(&before);
-    errand_clear(&before);
+    workload_use(&before);
+    workload_move(&before);
+    workload_end(&before);
+    workload_expect_unhindered(&before);
+    workload_clear(&before);
     engine_tcti_free(old);
     finish(world);
     return refused > 0;
@@ -402,17 +402,17 @@ static void test_R37_R42_no_memory_to_end(void **state)
 {
     struct engine_world *world = prepare();
     struct engine_tcti *tcti;
-    struct errand errand;
+    struct workload workload;
     TPMS_CONTEXT *saved = NULL;
 
     (void)state;
     engine_world_start(world);
     engine_world_connect(world, GUEST, 2000);
     tcti = engine_tcti_new(world, GUEST);
-    errand_init(&errand, tcti->esys, 2);
-    errand_begin(&errand);
-    errand_use(&errand);
-    assert_int_equal(Esys_ContextSave(tcti->esys, errand.sessions[0], &saved), TSS2_RC_SUCCESS);
+    workload_init(&workload, tcti->esys, 2);
+    workload_begin(&workload);
+    workload_use(&workload);
+    assert_int_equal(Esys_ContextSave(tcti->esys, workload.sessions[0], &saved), TSS2_RC_SUCCESS);
     Esys_Free(saved);
     assert_false(chip_is_empty());
     scarce_begin(SCARCE_MEMORY, 1, true);
@@ -421,7 +421,7 @@ static void test_R37_R42_no_memory_to_end(void **state)
     scarce_end();
     assert_int_equal(engine_world_number(world, &world->gone), 1);
     assert_true(chip_is_empty());
-    errand_clear(&errand);
+    workload_clear(&workload);
     engine_tcti_free(tcti);
     finish(world);
 }

@@ -3,11 +3,11 @@
  * The resource manager with each of its allocations refused in turn, over libtpms. The files of
  * the manager are compiled once more for this, with seams.h.
  */
-#include "errand.h"
 #include "esys-jobs.h"
 #include "rm-world.h"
 #include "scarce.h"
 #include "wire/handle.h"
+#include "workload.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -76,44 +76,44 @@ static void step_idle(struct rm_world *world)
 /* A day with the memory short from request `nth` on; false when the day took fewer. */
 static bool spend_day(struct rm_world *world, unsigned nth, bool lasting)
 {
-    struct errand bystander, client;
+    struct workload bystander, client;
     long held = scarce_held();
     unsigned refused;
 
-    errand_init(&bystander, rm_world_connect(world, BYSTANDER, 1000), 1);
-    errand_init(&client, rm_world_connect(world, CLIENT, 2000), 2);
-    errand_begin(&bystander);
-    errand_use(&bystander);
+    workload_init(&bystander, rm_world_connect(world, BYSTANDER, 1000), 1);
+    workload_init(&client, rm_world_connect(world, CLIENT, 2000), 2);
+    workload_begin(&bystander);
+    workload_use(&bystander);
 
     scarce_begin(SCARCE_MEMORY, nth, lasting);
     come_and_go(world);
-    errand_begin(&client);
-    errand_use(&client);
-    errand_move(&client);
+    workload_begin(&client);
+    workload_use(&client);
+    workload_move(&client);
     step_idle(world);
-    errand_end(&client);
+    workload_end(&client);
     step_idle(world);
-    errand_use(&client);
+    workload_use(&client);
     refused = scarce_end();
 
     /* Who was there before has all that it had, and goes on with it. */
-    errand_use(&bystander);
-    errand_move(&bystander);
-    errand_end(&bystander);
-    errand_expect_unhindered(&bystander);
+    workload_use(&bystander);
+    workload_move(&bystander);
+    workload_end(&bystander);
+    workload_expect_unhindered(&bystander);
     /* So does the other one, from what it could get. */
     client.refused = 0;
-    errand_begin(&client);
-    errand_use(&client);
-    errand_move(&client);
-    errand_end(&client);
-    errand_expect_unhindered(&client);
+    workload_begin(&client);
+    workload_use(&client);
+    workload_move(&client);
+    workload_end(&client);
+    workload_expect_unhindered(&client);
     /* Chip time for others: it is left empty. */
     rm_world_idle(world, true);
     assert_int_equal(rm_world_in_chip(world, HANDLE_TRANSIENT_FIRST), 0);
     assert_int_equal(rm_world_in_chip(world, HANDLE_LOADED_SESSIONS), 0);
-    errand_clear(&client);
-    errand_clear(&bystander);
+    workload_clear(&client);
+    workload_clear(&bystander);
     /* All that the manager has of clients that went is one answer that it keeps, and the user that
      * it is charged to. */
     expect_nothing_left(world);
