@@ -19,7 +19,7 @@ soak_job job_policy;
 /* policies.c: connections that come and go and leave what they have. */
 soak_job job_churn;
 
-/* rude.c: bytes with no sense, half commands, answers that nobody reads, commands that are
+/* hostile.c: bytes with no sense, half commands, answers that nobody reads, commands that are
  * canceled. */
 soak_job job_garbage;
 soak_job job_half;

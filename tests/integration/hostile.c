@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Twenty clients at work beside rude ones: one that sends garbage without pause, one that stalled
- * in the middle of a header, one that never reads. Each answer that the twenty get is checked, and
- * what the rude ones cost is counted below the daemon: they get no more of the chip than they ask
- * for, and who does not take an answer is given no further one.
+ * Twenty clients at work beside hostile clients: one that sends garbage without pause, one that
+ * stalled in the middle of a header, one that never reads. Each answer that the twenty get is
+ * checked, and what the hostile clients cost is counted below the daemon: they get no more of the
+ * chip than they ask for, and who does not take an answer is given no further one.
  *
  * With a number for an argument it goes on for so many seconds, else for a few rounds.
  */
@@ -217,7 +217,7 @@ static void settle(struct raw_client *deaf, struct worker *workers)
     }
 }
 
-static void test_R11_twenty_at_work_do_not_notice_the_rude_ones(void **state)
+static void test_R11_twenty_at_work_do_not_notice_the_hostile_ones(void **state)
 {
     struct world *world = *state;
     struct garbage garbage = {.world = world, .raw = raw_client_new(world), .seed = 20240229};
@@ -262,7 +262,7 @@ static void test_R11_twenty_at_work_do_not_notice_the_rude_ones(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        suite_usual_test(test_R11_twenty_at_work_do_not_notice_the_rude_ones),
+        suite_usual_test(test_R11_twenty_at_work_do_not_notice_the_hostile_ones),
     };
 
     seconds = argc > 1 ? g_ascii_strtoll(argv[1], NULL, 10) : 0;
