@@ -2,9 +2,9 @@
 /* As seams-heap.h, with descriptors, threads and the clock too. */
 #pragma once
 
+#include "fake-clock.h"
 #include "scarce-kernel.h"
 #include "seams-heap.h"
-#include "warp.h"
 
 #include <fcntl.h>
 #include <sys/eventfd.h>
@@ -19,4 +19,4 @@
 #define open(...)                                scarce_openat(AT_FDCWD, __VA_ARGS__)
 #define openat(...)                              scarce_openat(__VA_ARGS__)
 #define pthread_create(thread, how, start, data) scarce_pthread_create(thread, how, start, data)
-#define clock_gettime(clock, now)                warp_clock_gettime(clock, now)
+#define clock_gettime(clock, now)                fake_clock_gettime(clock, now)

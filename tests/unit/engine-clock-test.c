@@ -8,10 +8,10 @@
 #include "engine-tcti.h"
 #include "engine-world.h"
 #include "esys-jobs.h"
+#include "fake-clock.h"
 #include "libtpms-chip.h"
 #include "rm/rc.h"
 #include "scarce.h"
-#include "warp.h"
 #include "wire/handle.h"
 
 #include <poll.h>
@@ -33,7 +33,7 @@ static const int64_t jumps[] = {10 * HOUR, -10 * HOUR, 60 * DAY, -60 * DAY};
 
 static int teardown(void **state)
 {
-    warp_reset();
+    fake_clock_reset();
     scarce_end();
     return engine_world_teardown(state);
 }
@@ -50,8 +50,8 @@ static void test_R61_clock_has_a_beginning_of_its_own(void **state)
     struct timespec now;
 
     (void)state;
-    warp_clock_gettime(CLOCK_MONOTONIC, &now);
-    assert_in_range(now.tv_sec, WARP_BEGINNING, WARP_BEGINNING + DAY / 1000);
+    fake_clock_gettime(CLOCK_MONOTONIC, &now);
+    assert_in_range(now.tv_sec, FAKE_CLOCK_BEGINNING, FAKE_CLOCK_BEGINNING + DAY / 1000);
 }
 
 /* The engine looks at the clock again when it is spoken to. */
@@ -74,7 +74,7 @@ static void test_R38_a_jump_in_a_command_starves_nobody(void **state)
 
         engine_world_put_random(world, 0, 1);
         engine_world_take(world, 1);
-        warp_jump(jumps[i]);
+        fake_clock_jump(jumps[i]);
         answer(world, 0);
         engine_world_put_random(world, 1, 3);
         engine_world_take(world, 3);
@@ -83,7 +83,7 @@ static void test_R38_a_jump_in_a_command_starves_nobody(void **state)
             assert_true(++others <= 20);
             engine_world_put_random(world, 1, 3);
             poke(world);
-            warp_jump(10000);
+            fake_clock_jump(10000);
             answer(world, 1);
             engine_chip_take(&world->chip);
         }
@@ -101,11 +101,11 @@ static void test_jumps_between_commands(void **state)
     engine_world_connect(world, 0, 1000);
     engine_world_connect(world, 1, 2000);
     for (size_t i = 0; i < JUMPS; i++) {
-        warp_jump(jumps[i]);
+        fake_clock_jump(jumps[i]);
         engine_world_expect_served(world, 0);
         engine_world_expect_served(world, 1);
     }
-    warp_stop();
+    fake_clock_stop();
     for (unsigned i = 0; i < 20; i++) {
         engine_world_put_random(world, 0, 1);
         engine_world_put_random(world, 1, 1);
@@ -127,11 +127,11 @@ static void test_R31_pause_over_a_jump(void **state)
     for (size_t i = 0; i < JUMPS; i++) {
         engine_world_put_random(world, 0, 1);
         engine_world_take(world, 1);
-        warp_stop();
+        fake_clock_stop();
         engine_chip_answer_code(&world->chip, TPM2_RC_RETRY);
         poke(world);
-        warp_jump(jumps[i]);
-        warp_go();
+        fake_clock_jump(jumps[i]);
+        fake_clock_go();
         engine_world_take(world, 1);
         answer(world, 0);
     }
@@ -145,7 +145,7 @@ static void stop_in_a_command(struct engine_world *world, int64_t jump)
     engine_world_take(world, 1);
     engine_stop(world->engine);
     poke(world);
-    warp_jump(jump);
+    fake_clock_jump(jump);
     assert_int_equal(engine_query(world->engine, world), 0);
     for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && !engine_world_flag(world, &world->stopped);
          i++)
@@ -177,7 +177,7 @@ static void test_R34_lost_tpm_comes_back_over_a_jump(void **state)
         engine_world_take(world, 1);
         engine_chip_break(&world->chip);
         assert_int_equal(engine_world_get(world, 0, HEADER_SIZE), RM_RC_FAILURE);
-        warp_jump(jumps[i]);
+        fake_clock_jump(jumps[i]);
         engine_chip_mend(&world->chip);
         for (unsigned k = 0; k < ENGINE_WORLD_MOMENTS && code != 0; k++) {
             engine_world_put_random(world, 0, 2);
@@ -207,7 +207,7 @@ static void test_R42_a_closed_door_neither_spins_nor_stays(void **state)
     for (size_t i = 0; i < JUMPS; i++) {
         unsigned accepts;
 
-        warp_stop();
+        fake_clock_stop();
         accepts = scarce_accepts();
         scarce_begin(i % 2 ? SCARCE_MEMORY : SCARCE_DESCRIPTORS, 1, true);
         engine_world_visit(world, 1);
@@ -220,8 +220,8 @@ static void test_R42_a_closed_door_neither_spins_nor_stays(void **state)
             engine_world_expect_served(world, 0);
         assert_in_range(scarce_accepts() - accepts, 0, 1);
         scarce_end();
-        warp_jump(jumps[i]);
-        warp_go();
+        fake_clock_jump(jumps[i]);
+        fake_clock_go();
         expect_let_in(world, 1);
     }
 }
@@ -235,7 +235,7 @@ static void test_signs_of_life_over_a_jump(void **state)
 
     engine_world_connect(world, 0, 1000);
     for (size_t i = 0; i < JUMPS; i++) {
-        warp_jump(jumps[i]);
+        fake_clock_jump(jumps[i]);
         alive = engine_alive(world->engine);
         for (unsigned k = 0; k < ENGINE_WORLD_MOMENTS && !alive; k++) {
             poll(NULL, 0, 5);
@@ -247,11 +247,11 @@ static void test_signs_of_life_over_a_jump(void **state)
     engine_world_put_random(world, 0, 1);
     engine_world_take(world, 1);
     engine_alive(world->engine);
-    warp_jump(ENGINE_LONGEST_MS / 2);
+    fake_clock_jump(ENGINE_LONGEST_MS / 2);
     assert_true(engine_alive(world->engine));
-    warp_jump(-HOUR);
+    fake_clock_jump(-HOUR);
     assert_true(engine_alive(world->engine));
-    warp_jump(2 * HOUR);
+    fake_clock_jump(2 * HOUR);
     assert_false(engine_alive(world->engine));
     answer(world, 0);
     for (unsigned k = 0; k < ENGINE_WORLD_MOMENTS && !alive; k++) {
@@ -270,7 +270,7 @@ static void test_sleep_over_a_jump(void **state)
         engine_world_expect_served(world, 0);
         engine_suspend(world->engine);
         engine_world_await_number(world, &world->suspended, 1 + (unsigned)i);
-        warp_jump(jumps[i]);
+        fake_clock_jump(jumps[i]);
         engine_world_put_random(world, 0, 1);
         poke(world);
         assert_false(engine_chip_has_command(&world->chip));
@@ -317,7 +317,7 @@ static void test_idle_release_over_a_jump(void **state)
     for (size_t i = 0; i < JUMPS; i++) {
         ESYS_TR key = job_signing_key(tcti->esys, ESYS_TR_RH_NULL, 1);
 
-        warp_jump(jumps[i]);
+        fake_clock_jump(jumps[i]);
         await_release(world, chip);
         assert_int_equal(job_sign(tcti->esys, key, ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
         assert_int_equal(Esys_FlushContext(tcti->esys, key), TSS2_RC_SUCCESS);
@@ -336,12 +336,12 @@ static void test_R42_clean_up_comes_when_memory_does(void **state)
     struct engine_tcti *tcti;
     ESYS_TR key;
 
-    warp_stop();
+    fake_clock_stop();
     world = releasing_world(chip);
     tcti = engine_tcti_new(world, 0);
     key = job_signing_key(tcti->esys, ESYS_TR_RH_NULL, 1);
     scarce_begin(SCARCE_MEMORY, 1, true);
-    warp_go();
+    fake_clock_go();
     for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && scarce_refused() == 0; i++)
         engine_world_pump(world);
     assert_true(scarce_refused() > 0 && holds_a_key(chip));

@@ -8,9 +8,9 @@
 #include "engine-world.h"
 #include "engine/openers.h"
 #include "esys-jobs.h"
+#include "fake-clock.h"
 #include "fake-sys.h"
 #include "libtpms-chip.h"
-#include "warp.h"
 #include "wire/handle.h"
 
 #include <fcntl.h>
@@ -43,7 +43,7 @@ static int setup(void **state)
 
     assert_non_null(street);
     setenv("TSS2_LOG", "all+NONE", 0);
-    warp_stop();
+    fake_clock_stop();
     fake_sys_init(&street->fake, 7);
     fake_sys_put(&street->fake, NODE, "");
     street->chip = libtpms_chip_new();
@@ -59,7 +59,7 @@ static int setup(void **state)
 static void start(struct street *street)
 {
     engine_world_start(street->world);
-    warp_jump(OPENERS_DOUBT_MS + 1);
+    fake_clock_jump(OPENERS_DOUBT_MS + 1);
     engine_world_connect(street->world, 0, 1000);
     street->tcti = engine_tcti_new(street->world, 0);
 }
@@ -74,7 +74,7 @@ static int teardown(void **state)
     libtpms_chip_free(street->chip);
     fake_sys_clear(&street->fake);
     free(street);
-    warp_reset();
+    fake_clock_reset();
     return 0;
 }
 
@@ -124,7 +124,7 @@ static void go_round(struct street *street)
 static void be_quiet(struct street *street, int64_t time)
 {
     go_round(street);
-    warp_jump(time);
+    fake_clock_jump(time);
     go_round(street);
 }
 
@@ -314,7 +314,7 @@ static void test_R64_who_may_be_there_finds_the_tpm_empty(void **state)
     struct street *street = *state;
 
     start(street);
-    warp_jump(-OPENERS_DOUBT_MS / 2);
+    fake_clock_jump(-OPENERS_DOUBT_MS / 2);
     make_key(street, 1);
     job_session(street->tcti->esys, false);
     be_quiet(street, QUIET);

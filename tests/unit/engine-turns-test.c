@@ -6,7 +6,7 @@
  */
 #include "base/log.h"
 #include "engine-world.h"
-#include "warp.h"
+#include "fake-clock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,14 +27,14 @@
 static int setup(void **state)
 {
     engine_world_setup(state);
-    warp_stop();
+    fake_clock_stop();
     engine_world_connect(*state, VICTIM, VICTIM_UID);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    warp_reset();
+    fake_clock_reset();
     return engine_world_teardown(state);
 }
 
@@ -74,7 +74,7 @@ static unsigned wait_of_victim(struct engine_world *world, unsigned most,
         turn(world, running(world));
         engine_chip_take(&world->chip);
     }
-    warp_jump(10);
+    fake_clock_jump(10);
     engine_chip_answer(&world->chip);
     assert_int_equal(engine_world_get(world, VICTIM, ENGINE_WORLD_ANSWER), 0);
     engine_chip_take(&world->chip);
@@ -87,7 +87,7 @@ static void expensive_turn_and_gone(struct engine_world *world, int client)
     engine_world_connect(world, client, CROWD_UID);
     engine_world_put_random(world, client, (uint16_t)client);
     poke(world);
-    warp_jump(250);
+    fake_clock_jump(250);
     engine_chip_answer(&world->chip);
 }
 
@@ -128,7 +128,7 @@ static void test_R58_connections_are_paid_for(void **state)
         int client = running(world);
 
         assert_in_range(others, 0, CONNECTIONS);
-        warp_jump(1);
+        fake_clock_jump(1);
         engine_chip_answer(&world->chip);
         assert_int_equal(engine_world_get(world, client, ENGINE_WORLD_ANSWER), 0);
         engine_chip_take(&world->chip);
@@ -196,7 +196,7 @@ static void victim_is_served(struct engine_world *world)
 {
     engine_world_put_random(world, VICTIM, VICTIM_MARK);
     engine_world_take(world, VICTIM_MARK);
-    warp_jump(1);
+    fake_clock_jump(1);
     engine_chip_answer(&world->chip);
     assert_int_equal(engine_world_get(world, VICTIM, ENGINE_WORLD_ANSWER), 0);
 }
@@ -228,7 +228,7 @@ static void test_R50_answers_from_the_books_are_paid_for(void **state)
         engine_chip_answer(&world->chip);
         engine_world_take(world, VICTIM_MARK);
         assert_in_range(answered(world, 1, PIPELINERS) / CONSTANT_SIZE, 0, 120);
-        warp_jump(1);
+        fake_clock_jump(1);
         engine_chip_answer(&world->chip);
         assert_int_equal(engine_world_get(world, VICTIM, ENGINE_WORLD_ANSWER), 0);
         engine_world_disconnect(world, PIPELINERS + 1);
@@ -292,12 +292,12 @@ static void test_R60_a_newcomer_is_judged_by_what_it_asks(void **state)
             engine_world_put_random(world, 5, 7);
         }
         poke(world);
-        warp_jump(90);
+        fake_clock_jump(90);
         engine_chip_answer(&world->chip);
         engine_chip_take(&world->chip);
         assert_int_equal(engine_chip_mark(&world->chip), newcomer ? 7 : 0);
         if (newcomer) {
-            warp_jump(10);
+            fake_clock_jump(10);
             engine_chip_answer(&world->chip);
             assert_int_equal(engine_world_get(world, 5, ENGINE_WORLD_ANSWER), 0);
             engine_world_disconnect(world, 5);
@@ -321,7 +321,7 @@ static int setup_socket(void **state, bool polls)
 
     engine_world_listen(world);
     engine_world_start(world);
-    warp_stop();
+    fake_clock_stop();
     engine_world_connect(world, VICTIM, VICTIM_UID);
     *state = world;
     return 0;

@@ -10,16 +10,16 @@
 #include <time.h>
 
 /* What the clock reads at first, seconds: more than any test jumps back. */
-#define WARP_BEGINNING INT64_C(100000000)
+#define FAKE_CLOCK_BEGINNING INT64_C(100000000)
 
 /* Moves the clock from where it is. */
-void warp_jump(int64_t milliseconds);
+void fake_clock_jump(int64_t milliseconds);
 
 /* Stops the clock where it is, and lets it go on from there. */
-void warp_stop(void);
-void warp_go(void);
+void fake_clock_stop(void);
+void fake_clock_go(void);
 
 /* Undoes all jumps and stops. */
-void warp_reset(void);
+void fake_clock_reset(void);
 
-int warp_clock_gettime(clockid_t clock, struct timespec *now);
+int fake_clock_gettime(clockid_t clock, struct timespec *now);
