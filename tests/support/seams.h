@@ -2,8 +2,8 @@
 /* As seams-heap.h, with descriptors, threads and the clock too. */
 #pragma once
 
+#include "alloc-fault-kernel.h"
 #include "fake-clock.h"
-#include "scarce-kernel.h"
 #include "seams-heap.h"
 
 #include <fcntl.h>
@@ -11,12 +11,13 @@
 #include <sys/mman.h>
 
 #define mmap(at, size, protection, flags, fd, from) \
-    scarce_mmap(at, size, protection, flags, fd, from)
-#define epoll_ctl(epoll, how, fd, event)         scarce_epoll_ctl(epoll, how, fd, event)
-#define epoll_create1(flags)                     scarce_epoll_create1(flags)
-#define eventfd(value, flags)                    scarce_eventfd(value, flags)
-#define accept4(fd, address, size, flags)        scarce_accept4(fd, address, size, flags)
-#define open(...)                                scarce_openat(AT_FDCWD, __VA_ARGS__)
-#define openat(...)                              scarce_openat(__VA_ARGS__)
-#define pthread_create(thread, how, start, data) scarce_pthread_create(thread, how, start, data)
-#define clock_gettime(clock, now)                fake_clock_gettime(clock, now)
+    alloc_fault_mmap(at, size, protection, flags, fd, from)
+#define epoll_ctl(epoll, how, fd, event)  alloc_fault_epoll_ctl(epoll, how, fd, event)
+#define epoll_create1(flags)              alloc_fault_epoll_create1(flags)
+#define eventfd(value, flags)             alloc_fault_eventfd(value, flags)
+#define accept4(fd, address, size, flags) alloc_fault_accept4(fd, address, size, flags)
+#define open(...)                         alloc_fault_openat(AT_FDCWD, __VA_ARGS__)
+#define openat(...)                       alloc_fault_openat(__VA_ARGS__)
+#define pthread_create(thread, how, start, data) \
+    alloc_fault_pthread_create(thread, how, start, data)
+#define clock_gettime(clock, now) fake_clock_gettime(clock, now)

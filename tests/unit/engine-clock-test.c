@@ -4,6 +4,7 @@
  * while, and as the monotonic clock must never do; and what it does when its time has come. The
  * engine is compiled once more for this, with seams.h.
  */
+#include "alloc-fault.h"
 #include "base/log.h"
 #include "engine-tcti.h"
 #include "engine-world.h"
@@ -11,7 +12,6 @@
 #include "fake-clock.h"
 #include "libtpms-chip.h"
 #include "rm/rc.h"
-#include "scarce.h"
 #include "wire/handle.h"
 
 #include <poll.h>
@@ -34,7 +34,7 @@ static const int64_t jumps[] = {10 * HOUR, -10 * HOUR, 60 * DAY, -60 * DAY};
 static int teardown(void **state)
 {
     fake_clock_reset();
-    scarce_end();
+    alloc_fault_end();
     return engine_world_teardown(state);
 }
 
@@ -208,18 +208,18 @@ static void test_R42_a_closed_door_neither_spins_nor_stays(void **state)
         unsigned accepts;
 
         fake_clock_stop();
-        accepts = scarce_accepts();
-        scarce_begin(i % 2 ? SCARCE_MEMORY : SCARCE_DESCRIPTORS, 1, true);
+        accepts = alloc_fault_accepts();
+        alloc_fault_begin(i % 2 ? ALLOC_FAULT_MEMORY : ALLOC_FAULT_DESCRIPTORS, 1, true);
         engine_world_visit(world, 1);
         engine_world_put_control(world, 1, CONTROL_FRAME_HELLO, 0);
-        for (unsigned k = 0; k < ENGINE_WORLD_MOMENTS && scarce_accepts() == accepts; k++)
+        for (unsigned k = 0; k < ENGINE_WORLD_MOMENTS && alloc_fault_accepts() == accepts; k++)
             engine_world_pump(world);
-        accepts = scarce_accepts();
+        accepts = alloc_fault_accepts();
         /* With a descriptor kept for it the newcomer is tried to be told so, once. */
         for (unsigned k = 0; k < 100; k++)
             engine_world_expect_served(world, 0);
-        assert_in_range(scarce_accepts() - accepts, 0, 1);
-        scarce_end();
+        assert_in_range(alloc_fault_accepts() - accepts, 0, 1);
+        alloc_fault_end();
         fake_clock_jump(jumps[i]);
         fake_clock_go();
         expect_let_in(world, 1);
@@ -340,12 +340,12 @@ static void test_R42_clean_up_comes_when_memory_does(void **state)
     world = releasing_world(chip);
     tcti = engine_tcti_new(world, 0);
     key = job_signing_key(tcti->esys, ESYS_TR_RH_NULL, 1);
-    scarce_begin(SCARCE_MEMORY, 1, true);
+    alloc_fault_begin(ALLOC_FAULT_MEMORY, 1, true);
     fake_clock_go();
-    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && scarce_refused() == 0; i++)
+    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && alloc_fault_refused() == 0; i++)
         engine_world_pump(world);
-    assert_true(scarce_refused() > 0 && holds_a_key(chip));
-    scarce_end();
+    assert_true(alloc_fault_refused() > 0 && holds_a_key(chip));
+    alloc_fault_end();
     await_release(world, chip);
     assert_int_equal(job_sign(tcti->esys, key, ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
     engine_tcti_free(tcti);

@@ -3,13 +3,13 @@
  * The engine while memory or descriptors are out, from its start to its end, over libtpms. The
  * engine and all below it are compiled once more for this, with seams.h.
  */
+#include "alloc-fault.h"
 #include "base/log.h"
 #include "engine-tcti.h"
 #include "engine-world.h"
 #include "libtpms-chip.h"
 #include "rm/chip.h"
 #include "rm/rc.h"
-#include "scarce.h"
 #include "wire/handle.h"
 #include "workload.h"
 
@@ -51,7 +51,7 @@ static struct engine_world *prepare(void)
 {
     struct engine_world *world = engine_world_new(true);
 
-    assert_int_equal(scarce_held(), 0);
+    assert_int_equal(alloc_fault_held(), 0);
     assert_true(chip_is_empty());
     world->chip.tpm = &chip->tpm;
     engine_world_listen(world);
@@ -80,7 +80,7 @@ static void finish(struct engine_world *world)
     strcpy(dir, world->dir);
     engine_world_teardown((void **)&world);
     clear_directory(dir);
-    assert_int_equal(scarce_held(), 0);
+    assert_int_equal(alloc_fault_held(), 0);
     assert_true(chip_is_empty());
 }
 
@@ -92,7 +92,7 @@ static void discard(struct engine_world *world)
     engine_chip_clear(&world->chip);
     pthread_mutex_destroy(&world->lock);
     free(world);
-    assert_int_equal(scarce_held(), 0);
+    assert_int_equal(alloc_fault_held(), 0);
 }
 
 static void work_as(struct engine_world *world, int client, uint8_t tag)
@@ -124,19 +124,19 @@ static void expect_open(struct engine_world *world)
 }
 
 /* Starts the engine with request `nth` refused; false when the start took fewer. */
-static bool start(enum scarce_kind kind, unsigned nth, bool lasting)
+static bool start(enum alloc_fault_kind kind, unsigned nth, bool lasting)
 {
     struct engine_world *world = prepare();
     struct engine_events events = engine_world_events(world);
     unsigned refused;
 
-    scarce_begin(kind, nth, lasting);
+    alloc_fault_begin(kind, nth, lasting);
     world->engine = engine_new(&world->config, &events, world->listener);
     if (!world->engine) {
-        assert_int_equal(errno, kind == SCARCE_DESCRIPTORS ? EMFILE
-                                : errno == EAGAIN          ? EAGAIN
-                                                           : ENOMEM);
-        scarce_end();
+        assert_int_equal(errno, kind == ALLOC_FAULT_DESCRIPTORS ? EMFILE
+                                : errno == EAGAIN               ? EAGAIN
+                                                                : ENOMEM);
+        alloc_fault_end();
         discard(world);
         return true;
     }
@@ -145,7 +145,7 @@ static bool start(enum scarce_kind kind, unsigned nth, bool lasting)
                          && !engine_world_flag(world, &world->ready);
          i++)
         engine_world_pump(world);
-    refused = scarce_end();
+    refused = alloc_fault_end();
     if (engine_world_flag(world, &world->ready))
         expect_open(world);
     else
@@ -155,7 +155,7 @@ static bool start(enum scarce_kind kind, unsigned nth, bool lasting)
     return refused > 0;
 }
 
-static void start_all(enum scarce_kind kind, unsigned least)
+static void start_all(enum alloc_fault_kind kind, unsigned least)
 {
     for (unsigned lasting = 0; lasting < 2; lasting++) {
         unsigned nth = 1;
@@ -169,13 +169,13 @@ static void start_all(enum scarce_kind kind, unsigned least)
 static void test_R42_no_memory_to_start(void **state)
 {
     (void)state;
-    start_all(SCARCE_MEMORY, 10);
+    start_all(ALLOC_FAULT_MEMORY, 10);
 }
 
 static void test_R42_no_descriptors_to_start(void **state)
 {
     (void)state;
-    start_all(SCARCE_DESCRIPTORS, 4);
+    start_all(ALLOC_FAULT_DESCRIPTORS, 4);
 }
 
 /* A listening socket that cannot be made leaves nothing behind that looks like one. */
@@ -190,15 +190,15 @@ static void test_R42_no_memory_for_the_listening_socket(void **state)
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof(path), "%s/socket", dir);
     do {
-        scarce_begin(SCARCE_MEMORY, ++nth, false);
+        alloc_fault_begin(ALLOC_FAULT_MEMORY, ++nth, false);
         listener = listener_new(path, "root", &fault, text);
-        scarce_end();
+        alloc_fault_end();
         if (listener)
             break;
         assert_int_equal(fault, LISTENER_RESOURCES);
         assert_non_null(strstr(text, path));
         assert_int_equal(access(path, F_OK), -1);
-        assert_int_equal(scarce_held(), 0);
+        assert_int_equal(alloc_fault_held(), 0);
     } while (nth < MANY);
     assert_in_range(nth, 3, MANY);
     listener_free(listener);
@@ -338,7 +338,7 @@ static bool spend_day(unsigned nth, bool lasting)
     workload_begin(&before);
     workload_use(&before);
 
-    scarce_begin(SCARCE_MEMORY, nth, lasting);
+    alloc_fault_begin(ALLOC_FAULT_MEMORY, nth, lasting);
     visit(world);
     request(world);
     if (come(world, GUEST, 2000)) {
@@ -361,7 +361,7 @@ static bool spend_day(unsigned nth, bool lasting)
     engine_suspend(world->engine);
     engine_world_await_number(world, &world->suspended, 1);
     engine_resume(world->engine);
-    refused = scarce_end();
+    refused = alloc_fault_end();
 
     engine_world_disconnect(world, VISITOR);
     assert_false(engine_world_flag(world, &world->failed));
@@ -415,10 +415,10 @@ static void test_R37_R42_no_memory_to_end(void **state)
     assert_int_equal(Esys_ContextSave(tcti->esys, workload.sessions[0], &saved), TSS2_RC_SUCCESS);
     Esys_Free(saved);
     assert_false(chip_is_empty());
-    scarce_begin(SCARCE_MEMORY, 1, true);
+    alloc_fault_begin(ALLOC_FAULT_MEMORY, 1, true);
     engine_stop(world->engine);
     engine_world_await_flag(world, &world->stopped);
-    scarce_end();
+    alloc_fault_end();
     assert_int_equal(engine_world_number(world, &world->gone), 1);
     assert_true(chip_is_empty());
     workload_clear(&workload);

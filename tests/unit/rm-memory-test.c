@@ -3,9 +3,9 @@
  * The resource manager with each of its allocations refused in turn, over libtpms. The files of
  * the manager are compiled once more for this, with seams.h.
  */
+#include "alloc-fault.h"
 #include "esys-jobs.h"
 #include "rm-world.h"
-#include "scarce.h"
 #include "wire/handle.h"
 #include "workload.h"
 
@@ -31,7 +31,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     rm_world_free(*state);
-    assert_int_equal(scarce_held(), 0);
+    assert_int_equal(alloc_fault_held(), 0);
     return 0;
 }
 
@@ -48,7 +48,7 @@ static void expect_nothing_left(struct rm_world *world)
 static void renew(struct rm_world *world)
 {
     rm_free(world->rm);
-    assert_int_equal(scarce_held(), 0);
+    assert_int_equal(alloc_fault_held(), 0);
     world->rm = rm_new(&world->chip->tpm, &world->facts, &rm_world_limits);
     assert_non_null(world->rm);
 }
@@ -77,7 +77,7 @@ static void step_idle(struct rm_world *world)
 static bool spend_day(struct rm_world *world, unsigned nth, bool lasting)
 {
     struct workload bystander, client;
-    long held = scarce_held();
+    long held = alloc_fault_held();
     unsigned refused;
 
     workload_init(&bystander, rm_world_connect(world, BYSTANDER, 1000), 1);
@@ -85,7 +85,7 @@ static bool spend_day(struct rm_world *world, unsigned nth, bool lasting)
     workload_begin(&bystander);
     workload_use(&bystander);
 
-    scarce_begin(SCARCE_MEMORY, nth, lasting);
+    alloc_fault_begin(ALLOC_FAULT_MEMORY, nth, lasting);
     come_and_go(world);
     workload_begin(&client);
     workload_use(&client);
@@ -94,7 +94,7 @@ static bool spend_day(struct rm_world *world, unsigned nth, bool lasting)
     workload_end(&client);
     step_idle(world);
     workload_use(&client);
-    refused = scarce_end();
+    refused = alloc_fault_end();
 
     /* Who was there before has all that it had, and goes on with it. */
     workload_use(&bystander);
@@ -117,7 +117,7 @@ static bool spend_day(struct rm_world *world, unsigned nth, bool lasting)
     /* All that the manager has of clients that went is one answer that it keeps, and the user that
      * it is charged to. */
     expect_nothing_left(world);
-    assert_in_range(scarce_held(), held, held + 2);
+    assert_in_range(alloc_fault_held(), held, held + 2);
     return refused > 0;
 }
 
@@ -146,35 +146,35 @@ static void test_R42_all_allocations_refused_from_one_on(void **state)
 static void test_R42_no_memory_for_a_manager(void **state)
 {
     struct rm_world *world = *state;
-    long before = scarce_held();
+    long before = alloc_fault_held();
     struct rm *rm;
     unsigned nth = 0;
 
     do {
-        scarce_begin(SCARCE_MEMORY, ++nth, false);
+        alloc_fault_begin(ALLOC_FAULT_MEMORY, ++nth, false);
         rm = rm_new(&world->chip->tpm, &world->facts, &rm_world_limits);
-        assert_true(rm || scarce_held() == before);
-    } while (scarce_end() > 0 && !rm);
+        assert_true(rm || alloc_fault_held() == before);
+    } while (alloc_fault_end() > 0 && !rm);
     assert_in_range(nth, 2, 20);
     rm_free(rm);
-    assert_int_equal(scarce_held(), before);
+    assert_int_equal(alloc_fault_held(), before);
 }
 
 static void test_R42_no_memory_for_a_client(void **state)
 {
     struct rm_world *world = *state;
-    long before = scarce_held();
+    long before = alloc_fault_held();
     struct rm_client *client;
     unsigned nth = 0;
 
     do {
-        scarce_begin(SCARCE_MEMORY, ++nth, false);
+        alloc_fault_begin(ALLOC_FAULT_MEMORY, ++nth, false);
         client = rm_client_new(world->rm, 1000, 1000);
-        assert_true(client || scarce_held() == before);
-    } while (scarce_end() > 0 && !client);
+        assert_true(client || alloc_fault_held() == before);
+    } while (alloc_fault_end() > 0 && !client);
     assert_in_range(nth, 2, 20);
     rm_client_free(client);
-    assert_int_equal(scarce_held(), before);
+    assert_int_equal(alloc_fault_held(), before);
 }
 
 /* There is no memory to make the reserve's room with, the chip has room all the same, and the
@@ -193,9 +193,9 @@ static void test_R42_command_fails_for_its_own_reason(void **state)
     for (uint8_t i = 0; i + 1u < world->facts.object_slots; i++)
         assert_int_not_equal(job_signing_key(esys, ESYS_TR_RH_OWNER, i), ESYS_TR_NONE);
     /* The first request is for the object that the command makes. */
-    scarce_begin(SCARCE_MEMORY, 2, true);
+    alloc_fault_begin(ALLOC_FAULT_MEMORY, 2, true);
     code = rm_world_send(world, CLIENT, create_primary, sizeof(create_primary), NULL, NULL);
-    assert_int_not_equal(scarce_end(), 0);
+    assert_int_not_equal(alloc_fault_end(), 0);
     assert_int_equal(code, TPM2_RC_BAD_AUTH + TPM2_RC_S + TPM2_RC_1);
     expect_nothing_left(world);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "scarce.h"
+#include "alloc-fault.h"
 
-#include "scarce-kernel.h"
+#include "alloc-fault-kernel.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 static struct {
     pthread_mutex_t lock;
     bool set, lasting;
-    enum scarce_kind kind;
+    enum alloc_fault_kind kind;
     unsigned left; /* requests until the refused one */
     unsigned refused;
 } shortage = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -24,7 +24,7 @@ static struct {
 static atomic_long held;
 static atomic_uint accepts;
 
-void scarce_begin(enum scarce_kind kind, unsigned nth, bool lasting)
+void alloc_fault_begin(enum alloc_fault_kind kind, unsigned nth, bool lasting)
 {
     pthread_mutex_lock(&shortage.lock);
     shortage.set = true;
@@ -35,7 +35,7 @@ void scarce_begin(enum scarce_kind kind, unsigned nth, bool lasting)
     pthread_mutex_unlock(&shortage.lock);
 }
 
-unsigned scarce_refused(void)
+unsigned alloc_fault_refused(void)
 {
     unsigned refused;
 
@@ -45,26 +45,26 @@ unsigned scarce_refused(void)
     return refused;
 }
 
-unsigned scarce_end(void)
+unsigned alloc_fault_end(void)
 {
     pthread_mutex_lock(&shortage.lock);
     shortage.set = false;
     pthread_mutex_unlock(&shortage.lock);
-    return scarce_refused();
+    return alloc_fault_refused();
 }
 
-long scarce_held(void)
+long alloc_fault_held(void)
 {
     return atomic_load(&held);
 }
 
-unsigned scarce_accepts(void)
+unsigned alloc_fault_accepts(void)
 {
     return atomic_load(&accepts);
 }
 
 /* Whether this request is refused; with errno then. */
-static bool refuse(enum scarce_kind kind)
+static bool refuse(enum alloc_fault_kind kind)
 {
     bool refused = false;
 
@@ -78,7 +78,7 @@ static bool refuse(enum scarce_kind kind)
     }
     pthread_mutex_unlock(&shortage.lock);
     if (refused)
-        errno = kind == SCARCE_MEMORY ? ENOMEM : EMFILE;
+        errno = kind == ALLOC_FAULT_MEMORY ? ENOMEM : EMFILE;
     return refused;
 }
 
@@ -89,33 +89,33 @@ static void *note(void *block)
     return block;
 }
 
-void *scarce_malloc(size_t size)
+void *alloc_fault_malloc(size_t size)
 {
-    return refuse(SCARCE_MEMORY) ? NULL : note(malloc(size));
+    return refuse(ALLOC_FAULT_MEMORY) ? NULL : note(malloc(size));
 }
 
-void *scarce_calloc(size_t count, size_t size)
+void *alloc_fault_calloc(size_t count, size_t size)
 {
-    return refuse(SCARCE_MEMORY) ? NULL : note(calloc(count, size));
+    return refuse(ALLOC_FAULT_MEMORY) ? NULL : note(calloc(count, size));
 }
 
-void *scarce_realloc(void *old, size_t size)
+void *alloc_fault_realloc(void *old, size_t size)
 {
-    void *block = refuse(SCARCE_MEMORY) ? NULL : realloc(old, size);
+    void *block = refuse(ALLOC_FAULT_MEMORY) ? NULL : realloc(old, size);
 
     return old ? block : note(block);
 }
 
-void *scarce_reallocarray(void *old, size_t count, size_t size)
+void *alloc_fault_reallocarray(void *old, size_t count, size_t size)
 {
-    void *block = refuse(SCARCE_MEMORY) ? NULL : reallocarray(old, count, size);
+    void *block = refuse(ALLOC_FAULT_MEMORY) ? NULL : reallocarray(old, count, size);
 
     return old ? block : note(block);
 }
 
-char *scarce_strdup(const char *text)
+char *alloc_fault_strdup(const char *text)
 {
-    return refuse(SCARCE_MEMORY) ? NULL : note(strdup(text));
+    return refuse(ALLOC_FAULT_MEMORY) ? NULL : note(strdup(text));
 }
 
 /* What is looked for in blocks that are freed. */
@@ -126,7 +126,7 @@ static struct {
     unsigned found;
 } watched = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-unsigned scarce_watch(const void *bytes, size_t size)
+unsigned alloc_fault_watch(const void *bytes, size_t size)
 {
     unsigned found;
 
@@ -147,7 +147,7 @@ static void look_into(void *block)
     pthread_mutex_unlock(&watched.lock);
 }
 
-void scarce_free(void *block)
+void alloc_fault_free(void *block)
 {
     if (block) {
         atomic_fetch_sub(&held, 1);
@@ -156,35 +156,37 @@ void scarce_free(void *block)
     free(block);
 }
 
-void *scarce_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
+void *alloc_fault_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
 {
-    return refuse(SCARCE_MEMORY) ? MAP_FAILED : mmap(at, size, protection, flags, fd, offset);
+    return refuse(ALLOC_FAULT_MEMORY) ? MAP_FAILED : mmap(at, size, protection, flags, fd, offset);
 }
 
 /* Of the operations only adding takes memory. */
-int scarce_epoll_ctl(int epoll_fd, int how, int fd, struct epoll_event *event)
+int alloc_fault_epoll_ctl(int epoll_fd, int how, int fd, struct epoll_event *event)
 {
-    return how == EPOLL_CTL_ADD && refuse(SCARCE_MEMORY) ? -1 : epoll_ctl(epoll_fd, how, fd, event);
+    return how == EPOLL_CTL_ADD && refuse(ALLOC_FAULT_MEMORY) ? -1
+                                                              : epoll_ctl(epoll_fd, how, fd, event);
 }
 
-int scarce_epoll_create1(int flags)
+int alloc_fault_epoll_create1(int flags)
 {
-    return refuse(SCARCE_DESCRIPTORS) ? -1 : epoll_create1(flags);
+    return refuse(ALLOC_FAULT_DESCRIPTORS) ? -1 : epoll_create1(flags);
 }
 
-int scarce_eventfd(unsigned value, int flags)
+int alloc_fault_eventfd(unsigned value, int flags)
 {
-    return refuse(SCARCE_DESCRIPTORS) ? -1 : eventfd(value, flags);
+    return refuse(ALLOC_FAULT_DESCRIPTORS) ? -1 : eventfd(value, flags);
 }
 
-int scarce_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
+int alloc_fault_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
 {
     atomic_fetch_add(&accepts, 1);
-    return refuse(SCARCE_MEMORY) || refuse(SCARCE_DESCRIPTORS) ? -1
-                                                               : accept4(fd, address, size, flags);
+    return refuse(ALLOC_FAULT_MEMORY) || refuse(ALLOC_FAULT_DESCRIPTORS)
+               ? -1
+               : accept4(fd, address, size, flags);
 }
 
-int scarce_openat(int directory, const char *path, int flags, ...)
+int alloc_fault_openat(int directory, const char *path, int flags, ...)
 {
     mode_t mode = 0;
 
@@ -195,11 +197,11 @@ int scarce_openat(int directory, const char *path, int flags, ...)
         mode = va_arg(arguments, mode_t);
         va_end(arguments);
     }
-    return refuse(SCARCE_DESCRIPTORS) ? -1 : openat(directory, path, flags, mode);
+    return refuse(ALLOC_FAULT_DESCRIPTORS) ? -1 : openat(directory, path, flags, mode);
 }
 
-int scarce_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*start)(void *), void *data)
+int alloc_fault_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                               void *(*start)(void *), void *data)
 {
-    return refuse(SCARCE_MEMORY) ? EAGAIN : pthread_create(thread, attributes, start, data);
+    return refuse(ALLOC_FAULT_MEMORY) ? EAGAIN : pthread_create(thread, attributes, start, data);
 }

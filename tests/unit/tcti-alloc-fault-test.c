@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The TCTI while memory or descriptors are out, and what it leaves in memory. It is compiled once
  * more for this, with seams.h. */
-#include "scarce.h"
+#include "alloc-fault.h"
 #include "tcti-bench.h"
 
 #include <dirent.h>
@@ -45,28 +45,28 @@ static void test_an_answer_that_is_discarded_is_wiped(void **state)
 {
     struct bench *bench = *state;
 
-    scarce_watch(secret, sizeof(secret));
+    alloc_fault_watch(secret, sizeof(secret));
     answer_too_long(bench);
     assert_int_equal(bench_transact(bench, 0), -EMSGSIZE);
-    assert_int_equal(scarce_watch(NULL, 0), 0);
+    assert_int_equal(alloc_fault_watch(NULL, 0), 0);
 }
 
 /* Without memory for an answer that is too long it stays where it is, and the transport ends. */
 static void test_R42_no_memory_to_discard_an_answer(void **state)
 {
     struct bench *bench = *state;
-    long held = scarce_held();
+    long held = alloc_fault_held();
 
     answer_too_long(bench);
-    scarce_begin(SCARCE_MEMORY, 1, false);
+    alloc_fault_begin(ALLOC_FAULT_MEMORY, 1, false);
     assert_int_equal(bench_transact(bench, 0), -ENOMEM);
-    assert_int_equal(scarce_end(), 1);
+    assert_int_equal(alloc_fault_end(), 1);
     assert_false(tcti_is_open(bench->tcti));
-    assert_int_equal(scarce_held(), held);
+    assert_int_equal(alloc_fault_held(), held);
 }
 
 /* Each request of opening is refused in turn; nothing is left of it. */
-static void expect_openings(struct bench *bench, enum scarce_kind kind)
+static void expect_openings(struct bench *bench, enum alloc_fault_kind kind)
 {
     unsigned nth = 1, open = count_descriptors();
 
@@ -74,9 +74,9 @@ static void expect_openings(struct bench *bench, enum scarce_kind kind)
         uint32_t rc;
 
         assert_true(nth < MANY);
-        scarce_begin(kind, nth, false);
+        alloc_fault_begin(kind, nth, false);
         rc = tcti_open(bench->tcti, bench->chip.conf);
-        if (scarce_end() == 0) {
+        if (alloc_fault_end() == 0) {
             assert_int_equal(rc, TSS2_RC_SUCCESS);
             break;
         }
@@ -94,41 +94,41 @@ static void test_R42_openings_without_memory_or_descriptors(void **state)
 {
     struct bench *bench = *state;
 
-    expect_openings(bench, SCARCE_MEMORY);
-    expect_openings(bench, SCARCE_DESCRIPTORS);
+    expect_openings(bench, ALLOC_FAULT_MEMORY);
+    expect_openings(bench, ALLOC_FAULT_DESCRIPTORS);
 }
 
-static void expect_none_made(enum scarce_kind kind)
+static void expect_none_made(enum alloc_fault_kind kind)
 {
     static const struct tcti_waiter nothing = {.fd = -1};
     unsigned nth = 1, before = count_descriptors();
-    long held = scarce_held();
+    long held = alloc_fault_held();
 
     for (;; nth++) {
         struct tcti *tcti;
 
         assert_true(nth < MANY);
-        scarce_begin(kind, nth, false);
+        alloc_fault_begin(kind, nth, false);
         tcti = tcti_new(&nothing);
-        if (scarce_end() == 0) {
+        if (alloc_fault_end() == 0) {
             assert_non_null(tcti);
             tcti_free(tcti);
             break;
         }
         assert_null(tcti);
-        assert_int_equal(scarce_held(), held);
+        assert_int_equal(alloc_fault_held(), held);
         assert_int_equal(count_descriptors(), before);
     }
     assert_true(nth > 1);
-    assert_int_equal(scarce_held(), held);
+    assert_int_equal(alloc_fault_held(), held);
     assert_int_equal(count_descriptors(), before);
 }
 
 static void test_R42_no_memory_or_descriptor_for_a_tcti(void **state)
 {
     (void)state;
-    expect_none_made(SCARCE_MEMORY);
-    expect_none_made(SCARCE_DESCRIPTORS);
+    expect_none_made(ALLOC_FAULT_MEMORY);
+    expect_none_made(ALLOC_FAULT_DESCRIPTORS);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
@@ -142,5 +142,5 @@ int main(void)
         TEST(test_an_answer_that_is_discarded_is_wiped),
     };
 
-    return cmocka_run_group_tests_name("tcti-scarce", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("tcti-alloc-fault", tests, NULL, NULL);
 }
