@@ -274,9 +274,9 @@ void client_bill(struct client *client)
     scheduler_bill(client->set->scheduler, &client->turn, CLIENT_COST_MIN);
 }
 
-enum rm_warmth client_warmth(const struct scheduler_client *turn)
+enum rm_affinity client_affinity(const struct scheduler_client *turn)
 {
-    return rm_client_warmth(list_entry(turn, const struct client, turn)->rm);
+    return rm_client_affinity(list_entry(turn, const struct client, turn)->rm);
 }
 
 struct client *client_of_turn(struct scheduler_client *turn)

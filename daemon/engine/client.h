@@ -135,7 +135,7 @@ void client_queue(struct client *client);
 void client_bill(struct client *client);
 
 /* What the client's next command will likely find in the chip; for the scheduler. */
-enum rm_warmth client_warmth(const struct scheduler_client *turn);
+enum rm_affinity client_affinity(const struct scheduler_client *turn);
 
 /* The client whose place in the order of service this is. */
 struct client *client_of_turn(struct scheduler_client *turn);

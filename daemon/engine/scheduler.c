@@ -8,11 +8,11 @@
 /* More than any turn costs, and far from the end of the numbers. */
 #define SCHEDULER_COST_MAX ((uint64_t)INT64_MAX / 64)
 
-void scheduler_init(struct scheduler *scheduler, scheduler_warmth_fn *warmth)
+void scheduler_init(struct scheduler *scheduler, scheduler_affinity_fn *affinity_of)
 {
     *scheduler = (struct scheduler){
         .fair.users.before = scheduler_user_before,
-        .affinity.warmth = warmth,
+        .affinity.affinity_of = affinity_of,
     };
     list_init(&scheduler->users);
     list_init(&scheduler->express.users);
@@ -212,14 +212,14 @@ static struct scheduler_client *scheduler_pick_affinity(const struct scheduler *
     const struct scheduler_affinity *lane = &scheduler->affinity;
     struct scheduler_client *best = NULL;
 
-    if (lane->warmth(head) != RM_WARMTH_COLD)
+    if (lane->affinity_of(head) != RM_AFFINITY_WOULD_EVICT)
         return NULL;
     for (unsigned i = 0; i < SCHEDULER_RECENT; i++) {
         struct scheduler_client *client = lane->recent[i];
 
         if (client && scheduler_may_lead(scheduler, client, head)
             && (!best || client->virtual_time < best->virtual_time)
-            && lane->warmth(client) == RM_WARMTH_WARM)
+            && lane->affinity_of(client) == RM_AFFINITY_RESIDENT)
             best = client;
     }
     return best;

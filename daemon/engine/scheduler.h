@@ -68,7 +68,7 @@ struct scheduler_user;
 struct scheduler_client;
 
 /* What the client's next command will likely find in the chip. */
-typedef enum rm_warmth scheduler_warmth_fn(const struct scheduler_client *client);
+typedef enum rm_affinity scheduler_affinity_fn(const struct scheduler_client *client);
 
 enum scheduler_lane {
     SCHEDULER_FAIR,
@@ -95,7 +95,7 @@ struct scheduler_express {
 };
 
 struct scheduler_affinity {
-    scheduler_warmth_fn *warmth;
+    scheduler_affinity_fn *affinity_of;
     uint64_t used;                                     /* time used in the lane so far */
     struct scheduler_client *recent[SCHEDULER_RECENT]; /* the last one served first */
 };
@@ -134,7 +134,7 @@ struct scheduler_client {
     uint64_t affinity_before; /* time used in the affinity lane when it began to wait */
 };
 
-void scheduler_init(struct scheduler *scheduler, scheduler_warmth_fn *warmth);
+void scheduler_init(struct scheduler *scheduler, scheduler_affinity_fn *affinity_of);
 
 /* Frees the users' records; all clients must have been removed. */
 void scheduler_clear(struct scheduler *scheduler);

@@ -250,7 +250,7 @@ int server_init(struct server *server, const struct server_config *config,
     int error;
 
     *server = (struct server){.events = *events};
-    scheduler_init(&server->scheduler, client_warmth);
+    scheduler_init(&server->scheduler, client_affinity);
     clients_init(&server->clients, &server->loop, &server->scheduler, &server->newcomers.admission);
     acceptor_init(&server->acceptor, &server->loop, NULL, newcomers_accept, &server->newcomers);
     error = newcomers_init(&server->newcomers, &server->loop, &server->clients, &config->newcomers,

@@ -122,14 +122,14 @@ void rm_client_set_locality(struct rm_client *client, uint8_t locality)
     client->locality = locality;
 }
 
-enum rm_warmth rm_client_warmth(const struct rm_client *client)
+enum rm_affinity rm_client_affinity(const struct rm_client *client)
 {
     unsigned objects_out = 0, sessions_out = 0;
     const struct last_needs *last;
     const struct rm *rm;
 
     if (!client || client->last.count == 0)
-        return RM_WARMTH_NONE;
+        return RM_AFFINITY_NEUTRAL;
     rm = client->rm;
     last = &client->last;
     for (unsigned i = 0; i < last->count; i++) {
@@ -145,14 +145,14 @@ enum rm_warmth rm_client_warmth(const struct rm_client *client)
         }
     }
     if (objects_out + sessions_out == 0)
-        return RM_WARMTH_WARM;
+        return RM_AFFINITY_RESIDENT;
     objects_out += last->made_objects;
     sessions_out += last->made_sessions;
     if (rm->objects_loaded + objects_out > capacity_object_slots(rm)
         || rm->objects_loaded + objects_out + last->scratch_objects > rm->chip.object_slots
         || rm->sessions_loaded + sessions_out > capacity_session_slots(rm))
-        return RM_WARMTH_COLD;
-    return RM_WARMTH_NONE;
+        return RM_AFFINITY_WOULD_EVICT;
+    return RM_AFFINITY_NEUTRAL;
 }
 
 /* Keeps a user's abandoned sessions within the limit: the one saved longest ago goes. */

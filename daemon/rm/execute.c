@@ -77,7 +77,7 @@ static uint32_t find_named(struct rm_client *client, const struct command *comma
     return TPM2_RC_SUCCESS;
 }
 
-/* Keeps what a command named, for rm_client_warmth(). */
+/* Keeps what a command named, for rm_client_affinity(). */
 static void note_named(struct rm_client *client, const struct command *command,
                        const struct command_needs *needs)
 {

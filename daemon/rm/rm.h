@@ -80,15 +80,15 @@ void rm_client_free(struct rm_client *client);
 void rm_client_set_locality(struct rm_client *client, uint8_t locality);
 
 /* What a client's next command is likely to find in the chip, if it is like the last one. */
-enum rm_warmth {
-    RM_WARMTH_NONE, /* nothing has to leave the chip for it, and it gains nothing by being next */
-    RM_WARMTH_WARM, /* what it names is there, and may leave for others' commands */
-    RM_WARMTH_COLD, /* what it names is not, and takes the place of something else */
+enum rm_affinity {
+    RM_AFFINITY_NEUTRAL,     /* what it names needs no room, or finds free slots */
+    RM_AFFINITY_RESIDENT,    /* what it names is in the chip, and may leave for others' commands */
+    RM_AFFINITY_WOULD_EVICT, /* what it names is not, and something else leaves for it */
 };
 
 /* A guess, for the order of service; O(sessions in the books). NULL, which is a client without
  * commands so far, names nothing. */
-enum rm_warmth rm_client_warmth(const struct rm_client *client);
+enum rm_affinity rm_client_affinity(const struct rm_client *client);
 
 /*
  * Runs one command of a client: `size` bytes at `command`, HEADER_SIZE at the least, changed in

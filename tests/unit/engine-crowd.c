@@ -19,7 +19,7 @@
 void crowd_init(struct crowd *crowd, size_t capacity)
 {
     assert_int_equal(loop_init(&crowd->loop), 0);
-    scheduler_init(&crowd->scheduler, client_warmth);
+    scheduler_init(&crowd->scheduler, client_affinity);
     assert_int_equal(admission_init(&crowd->admission, 0, 0), 0);
     admission_set_open(&crowd->admission, true);
     clients_init(&crowd->clients, &crowd->loop, &crowd->scheduler, &crowd->admission);

@@ -190,8 +190,8 @@ static void test_R38_the_bound_of_the_affinity_lane(void **state)
     steps_add(1, 1001);
     steps_ask(1, MS);
     steps_expect_fair(1, 0);
-    steps[1].warmth = RM_WARMTH_WARM;
-    steps[0].warmth = RM_WARMTH_COLD;
+    steps[1].affinity = RM_AFFINITY_RESIDENT;
+    steps[0].affinity = RM_AFFINITY_WOULD_EVICT;
     steps_ask(0, 200 * MS);
     steps_ask(1, 100 * MS);
     steps_expect_affinity(1, 100 * MS);
@@ -225,8 +225,8 @@ static void test_R38_the_lead_of_a_user(void **state)
         steps_add(1, 1001);
         steps_ask(1, 0);
         steps_expect_fair(1, 30 * MS + lead + over);
-        steps[1].warmth = RM_WARMTH_WARM;
-        steps[0].warmth = RM_WARMTH_COLD;
+        steps[1].affinity = RM_AFFINITY_RESIDENT;
+        steps[0].affinity = RM_AFFINITY_WOULD_EVICT;
         steps_ask(0, 30 * MS);
         steps_ask(1, 30 * MS);
         steps_expect(over ? 0 : 1, over ? SCHEDULER_FAIR : SCHEDULER_AFFINITY, 0);
@@ -246,8 +246,8 @@ static void test_R38_the_lead_of_a_client(void **state)
         steps_add(1, 1000);
         steps_ask(1, 0);
         steps_expect_fair(1, 30 * MS + lead + over);
-        steps[1].warmth = RM_WARMTH_WARM;
-        steps[0].warmth = RM_WARMTH_COLD;
+        steps[1].affinity = RM_AFFINITY_RESIDENT;
+        steps[0].affinity = RM_AFFINITY_WOULD_EVICT;
         steps_ask(0, 30 * MS);
         steps_ask(1, 30 * MS);
         steps_expect(over ? 0 : 1, over ? SCHEDULER_FAIR : SCHEDULER_AFFINITY, 0);
@@ -266,15 +266,15 @@ static void test_R38_who_passes_in_the_affinity_lane(void **state)
         steps_add(i, 1000 + i);
         steps_ask(i, 0);
         steps_expect_fair(i, (6 - i) * MS);
-        steps[i].warmth = RM_WARMTH_WARM;
+        steps[i].affinity = RM_AFFINITY_RESIDENT;
     }
-    steps[0].warmth = RM_WARMTH_COLD;
-    steps[4].warmth = RM_WARMTH_NONE;
+    steps[0].affinity = RM_AFFINITY_WOULD_EVICT;
+    steps[4].affinity = RM_AFFINITY_NEUTRAL;
     for (unsigned i = 0; i < 5; i++)
         steps_ask(i, 10 * MS);
     steps_expect_affinity(3, 10 * MS);
     steps_expect_affinity(2, 10 * MS);
-    steps[0].warmth = RM_WARMTH_NONE;
+    steps[0].affinity = RM_AFFINITY_NEUTRAL;
     steps_expect_fair(0, 10 * MS);
     steps_expect_fair(4, 10 * MS);
     steps_expect_fair(1, 10 * MS);
@@ -291,8 +291,8 @@ static void test_R38_who_does_not_pass_in_the_affinity_lane(void **state)
     steps_ask(2, 0);
     steps_expect_fair(1, 0);
     steps_expect_fair(2, 0);
-    steps[1].warmth = steps[2].warmth = RM_WARMTH_WARM;
-    steps[0].warmth = RM_WARMTH_COLD;
+    steps[1].affinity = steps[2].affinity = RM_AFFINITY_RESIDENT;
+    steps[0].affinity = RM_AFFINITY_WOULD_EVICT;
     steps_ask(0, 10 * MS);
     steps_ask(1, 10 * MS);
     steps_expect_fair(0, 10 * MS);

@@ -36,7 +36,7 @@ static void begin(struct arrivals *arrivals, const struct newcomers_config *conf
 {
     log_threshold = LOG_LEVEL_SILENT;
     assert_int_equal(loop_init(&arrivals->loop), 0);
-    scheduler_init(&arrivals->scheduler, client_warmth);
+    scheduler_init(&arrivals->scheduler, client_affinity);
     clients_init(&arrivals->clients, &arrivals->loop, &arrivals->scheduler,
                  &arrivals->newcomers.admission);
     assert_true(clients_set_capacity(&arrivals->clients, 256));

@@ -321,7 +321,7 @@ static void test_R64_who_may_be_there_finds_the_tpm_empty(void **state)
     await(street, 0, 0);
 }
 
-/* What is loaded may not stay over what is left free, however warm. */
+/* What is loaded may not stay over what is left free, however soon it is used again. */
 static void test_R64_warm_things_are_bounded_by_the_reserve(void **state)
 {
     struct street *street = *state;

@@ -44,40 +44,40 @@ static uint32_t one_out(struct rm_script *script)
     return handle;
 }
 
-static void test_R38_warmth_of_objects(void **state)
+static void test_R38_affinity_of_objects(void **state)
 {
     struct rm_script *script = *state;
     struct rm_client *client = script->clients[0];
     uint32_t out = one_out(script);
 
     client->last = (struct last_needs){.handles = {out}, .count = 1};
-    assert_int_equal(rm_client_warmth(client), RM_WARMTH_NONE);
+    assert_int_equal(rm_client_affinity(client), RM_AFFINITY_NEUTRAL);
     /* One slot is free: not for two, whatever the second one is. */
     client->last.made_objects = 1;
-    assert_int_equal(rm_client_warmth(client), RM_WARMTH_COLD);
+    assert_int_equal(rm_client_affinity(client), RM_AFFINITY_WOULD_EVICT);
     client->last.made_objects = 0;
     client->last.scratch_objects = 1;
-    assert_int_equal(rm_client_warmth(client), RM_WARMTH_COLD);
+    assert_int_equal(rm_client_affinity(client), RM_AFFINITY_WOULD_EVICT);
     client->last.scratch_objects = 0;
     rm_set_reserve(script->rm, &(struct rm_reserve){.objects = 1});
-    assert_int_equal(rm_client_warmth(client), RM_WARMTH_COLD);
+    assert_int_equal(rm_client_affinity(client), RM_AFFINITY_WOULD_EVICT);
     /* What runs may take the reserve. */
     script->rm->chip.object_slots = 4;
     client->last.scratch_objects = 1;
-    assert_int_equal(rm_client_warmth(client), RM_WARMTH_NONE);
-    /* What is there is warm, whatever else is made; what is gone counts for nothing. */
+    assert_int_equal(rm_client_affinity(client), RM_AFFINITY_NEUTRAL);
+    /* What is there is resident, whatever else is made; what is gone counts for nothing. */
     client->last = (struct last_needs){.handles = {OBJECT(1)}, .count = 1, .made_objects = 9};
-    assert_int_equal(rm_client_warmth(client), RM_WARMTH_WARM);
+    assert_int_equal(rm_client_affinity(client), RM_AFFINITY_RESIDENT);
     client->last.handles[0] = OBJECT(77);
-    assert_int_equal(rm_client_warmth(client), RM_WARMTH_WARM);
+    assert_int_equal(rm_client_affinity(client), RM_AFFINITY_RESIDENT);
     client->last.count = 0;
-    assert_int_equal(rm_client_warmth(client), RM_WARMTH_NONE);
+    assert_int_equal(rm_client_affinity(client), RM_AFFINITY_NEUTRAL);
     /* As much as a command can name. */
     client->last.count = sizeof(client->last.handles) / sizeof(client->last.handles[0]);
-    assert_int_equal(rm_client_warmth(client), RM_WARMTH_WARM);
+    assert_int_equal(rm_client_affinity(client), RM_AFFINITY_RESIDENT);
 }
 
-static void test_R38_warmth_of_sessions(void **state)
+static void test_R38_affinity_of_sessions(void **state)
 {
     struct rm_script *script = *state;
     struct rm_client *client = script->clients[0];
@@ -90,17 +90,17 @@ static void test_R38_warmth_of_sessions(void **state)
     rm_script_start(script, 0, SESSION(3));
     rm_script_end(script);
     client->last = (struct last_needs){.handles = {SESSION(1)}, .count = 1};
-    assert_int_equal(rm_client_warmth(client), RM_WARMTH_NONE);
+    assert_int_equal(rm_client_affinity(client), RM_AFFINITY_NEUTRAL);
     client->last.made_sessions = 1;
-    assert_int_equal(rm_client_warmth(client), RM_WARMTH_COLD);
+    assert_int_equal(rm_client_affinity(client), RM_AFFINITY_WOULD_EVICT);
     client->last.made_sessions = 0;
     rm_set_reserve(script->rm, &(struct rm_reserve){.sessions = 1});
-    assert_int_equal(rm_client_warmth(client), RM_WARMTH_COLD);
+    assert_int_equal(rm_client_affinity(client), RM_AFFINITY_WOULD_EVICT);
     client->last.handles[0] = SESSION(2);
-    assert_int_equal(rm_client_warmth(client), RM_WARMTH_WARM);
+    assert_int_equal(rm_client_affinity(client), RM_AFFINITY_RESIDENT);
     /* One of another client is none. */
     script->clients[1]->last = (struct last_needs){.handles = {SESSION(1)}, .count = 1};
-    assert_int_equal(rm_client_warmth(script->clients[1]), RM_WARMTH_WARM);
+    assert_int_equal(rm_client_affinity(script->clients[1]), RM_AFFINITY_RESIDENT);
 }
 
 /* What a command named is what the next one will likely name. */
@@ -351,8 +351,8 @@ int main(void)
         TEST(test_R08_what_closed_connections_leave),
         TEST(test_R16_limits_are_told_once),
         TEST(test_R38_commands_are_remembered),
-        TEST(test_R38_warmth_of_objects),
-        TEST(test_R38_warmth_of_sessions),
+        TEST(test_R38_affinity_of_objects),
+        TEST(test_R38_affinity_of_sessions),
         TEST(test_R41_limits_of_users),
         TEST(test_R54_shares_of_sessions),
         TEST(test_handles_that_are_taken_back),

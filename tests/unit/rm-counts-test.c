@@ -278,31 +278,31 @@ static void test_audited_commands_reach_the_chip(void **state)
 }
 
 /* The hint for the order of service: what the client's next command finds in the chip. */
-static void test_warmth_is_what_the_next_command_finds(void **state)
+static void test_affinity_is_what_the_next_command_finds(void **state)
 {
     struct rm_world *world = *state;
     ESYS_CONTEXT *esys = world->clients[0].esys, *other;
     const struct rm_client *one = world->clients[0].client;
     ESYS_TR key = job_signing_key(esys, ESYS_TR_RH_OWNER, 1), session = job_session(esys, false);
 
-    assert_int_equal(rm_client_warmth(NULL), RM_WARMTH_NONE);
-    assert_int_equal(rm_client_warmth(one), RM_WARMTH_NONE);
+    assert_int_equal(rm_client_affinity(NULL), RM_AFFINITY_NEUTRAL);
+    assert_int_equal(rm_client_affinity(one), RM_AFFINITY_NEUTRAL);
     assert_int_equal(job_sign(esys, key, session), TSS2_RC_SUCCESS);
-    assert_int_equal(rm_client_warmth(one), RM_WARMTH_WARM);
+    assert_int_equal(rm_client_affinity(one), RM_AFFINITY_RESIDENT);
     other = rm_world_connect(world, 1, 1001);
     for (uint8_t i = 2; i < 5; i++)
         job_signing_key(other, ESYS_TR_RH_OWNER, i);
-    assert_int_equal(rm_client_warmth(one), RM_WARMTH_COLD);
+    assert_int_equal(rm_client_affinity(one), RM_AFFINITY_WOULD_EVICT);
     /* The chip is empty: nothing has to make room. */
     rm_world_idle(world, true);
-    assert_int_equal(rm_client_warmth(one), RM_WARMTH_NONE);
+    assert_int_equal(rm_client_affinity(one), RM_AFFINITY_NEUTRAL);
     assert_int_equal(job_sign(esys, key, session), TSS2_RC_SUCCESS);
     for (unsigned i = 0; i < 3; i++)
         job_session(other, false);
-    assert_int_equal(rm_client_warmth(one), RM_WARMTH_COLD);
+    assert_int_equal(rm_client_affinity(one), RM_AFFINITY_WOULD_EVICT);
     assert_int_equal(Esys_FlushContext(esys, session), TSS2_RC_SUCCESS);
     assert_int_equal(job_sign(esys, key, ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
-    assert_int_equal(rm_client_warmth(one), RM_WARMTH_WARM);
+    assert_int_equal(rm_client_affinity(one), RM_AFFINITY_RESIDENT);
 }
 
 int main(void)
@@ -329,7 +329,7 @@ int main(void)
                                         rm_world_teardown),
         cmocka_unit_test_setup_teardown(test_saved_context_loads_without_the_chip, setup,
                                         rm_world_teardown),
-        cmocka_unit_test_setup_teardown(test_warmth_is_what_the_next_command_finds, setup,
+        cmocka_unit_test_setup_teardown(test_affinity_is_what_the_next_command_finds, setup,
                                         rm_world_teardown),
     };
 

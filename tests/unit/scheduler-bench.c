@@ -21,13 +21,13 @@ static bool loaded(const struct bench *bench, const struct load *load)
     return false;
 }
 
-static enum rm_warmth warmth(const struct scheduler_client *turn)
+static enum rm_affinity affinity_of(const struct scheduler_client *turn)
 {
     const struct load *load = list_entry(turn, const struct load, turn);
 
     if (!load->keyed)
-        return RM_WARMTH_NONE;
-    return loaded(asked, load) ? RM_WARMTH_WARM : RM_WARMTH_COLD;
+        return RM_AFFINITY_NEUTRAL;
+    return loaded(asked, load) ? RM_AFFINITY_RESIDENT : RM_AFFINITY_WOULD_EVICT;
 }
 
 /* Brings the client's key into the chip. What that costs. */
@@ -49,7 +49,7 @@ static uint64_t bring(struct bench *bench, struct load *load)
 void bench_init(struct bench *bench, unsigned count)
 {
     memset(bench, 0, sizeof(*bench));
-    scheduler_init(&bench->scheduler, warmth);
+    scheduler_init(&bench->scheduler, affinity_of);
     bench->loads = calloc(count, sizeof(*bench->loads));
     assert_non_null(bench->loads);
     bench->count = count;

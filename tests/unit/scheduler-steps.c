@@ -11,15 +11,15 @@
 struct scheduler steps_scheduler;
 struct steps_client steps[12];
 
-static enum rm_warmth warmth_of(const struct scheduler_client *turn)
+static enum rm_affinity affinity_of(const struct scheduler_client *turn)
 {
-    return list_entry(turn, struct steps_client, turn)->warmth;
+    return list_entry(turn, struct steps_client, turn)->affinity;
 }
 
 int steps_setup(void **state)
 {
     (void)state;
-    scheduler_init(&steps_scheduler, warmth_of);
+    scheduler_init(&steps_scheduler, affinity_of);
     memset(steps, 0, sizeof(steps));
     return 0;
 }
@@ -38,7 +38,7 @@ void steps_add_as(unsigned index, uint32_t uid, enum scheduler_priority priority
     struct scheduler_user *record = scheduler_user_new();
 
     assert_non_null(record);
-    steps[index].warmth = RM_WARMTH_NONE;
+    steps[index].affinity = RM_AFFINITY_NEUTRAL;
     scheduler_add(&steps_scheduler, &steps[index].turn, uid, priority, record);
 }
 

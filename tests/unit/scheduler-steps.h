@@ -12,7 +12,7 @@
 /* A client, and what it would find in the chip. */
 struct steps_client {
     struct scheduler_client turn;
-    enum rm_warmth warmth;
+    enum rm_affinity affinity;
 };
 
 extern struct scheduler steps_scheduler;

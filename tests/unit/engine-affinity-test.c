@@ -8,10 +8,10 @@
 
 #include <cmocka.h>
 
-static enum rm_warmth all_the_same(const struct scheduler_client *turn)
+static enum rm_affinity all_the_same(const struct scheduler_client *turn)
 {
     (void)turn;
-    return RM_WARMTH_NONE;
+    return RM_AFFINITY_NEUTRAL;
 }
 
 struct crowd {
@@ -29,7 +29,7 @@ static struct crowd crowd_run(unsigned count, bool users, uint64_t cost, bool st
 
     bench_init(&bench, count + 1);
     if (strict)
-        bench.scheduler.affinity.warmth = all_the_same;
+        bench.scheduler.affinity.affinity_of = all_the_same;
     for (unsigned i = 0; i <= count; i++) {
         bench_add(&bench, i, users ? 1000 + i : 1000, i ? cost : cost + SWAP);
         bench.loads[i].keyed = i != 0;
@@ -54,8 +54,8 @@ static struct crowd crowd_run(unsigned count, bool users, uint64_t cost, bool st
 }
 
 /* More clients than slots, each with its own key: keys serve more than once while they are there,
- * where that lengthens nobody's wait by much more than the patience allows. */
-static void test_R38_warm_clients_go_first_within_a_bound(void **state)
+ * where that lengthens nobody's wait by much more than the bound of the lane allows. */
+static void test_R38_clients_whose_keys_are_resident_go_first_within_a_bound(void **state)
 {
     static const struct {
         unsigned count, swaps_per_100;
@@ -68,11 +68,11 @@ static void test_R38_warm_clients_go_first_within_a_bound(void **state)
             unsigned count = cases[i].count;
             uint64_t cost = cases[i].cost;
             struct crowd strict = crowd_run(count, users, cost, true);
-            struct crowd warm = crowd_run(count, users, cost, false);
+            struct crowd lane = crowd_run(count, users, cost, false);
 
             assert_int_equal(strict.swaps_per_100, 100);
-            assert_in_range(warm.swaps_per_100, 0, cases[i].swaps_per_100);
-            assert_true(warm.longest <= strict.longest + 100 * MS + 2 * (cost + SWAP));
+            assert_in_range(lane.swaps_per_100, 0, cases[i].swaps_per_100);
+            assert_true(lane.longest <= strict.longest + 100 * MS + 2 * (cost + SWAP));
         }
     }
 }
@@ -110,7 +110,7 @@ static void test_R63_clients_with_sessions_sign_in_groups(void **state)
 }
 
 /* One whose key never leaves does not use that against one whose key is never there. */
-static void test_R38_being_warm_is_no_privilege(void **state)
+static void test_R38_resident_keys_are_no_privilege(void **state)
 {
     struct bench bench;
 
@@ -129,8 +129,8 @@ static void test_R38_being_warm_is_no_privilege(void **state)
     bench_clear(&bench);
 }
 
-/* Being warm does not lift a low priority above a higher one. */
-static void test_R38_low_priority_passes_nobody_by_being_warm(void **state)
+/* Resident keys do not lift a low priority above a higher one. */
+static void test_R38_low_priority_passes_nobody_by_resident_keys(void **state)
 {
     struct bench bench;
 
@@ -152,10 +152,10 @@ static void test_R38_low_priority_passes_nobody_by_being_warm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_R38_warm_clients_go_first_within_a_bound),
+        cmocka_unit_test(test_R38_clients_whose_keys_are_resident_go_first_within_a_bound),
         cmocka_unit_test(test_R63_clients_with_sessions_sign_in_groups),
-        cmocka_unit_test(test_R38_being_warm_is_no_privilege),
-        cmocka_unit_test(test_R38_low_priority_passes_nobody_by_being_warm),
+        cmocka_unit_test(test_R38_resident_keys_are_no_privilege),
+        cmocka_unit_test(test_R38_low_priority_passes_nobody_by_resident_keys),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
