@@ -8,7 +8,7 @@
 #define IDLE_LONG_QUIET_MS 5000
 
 /* Pause before clean-up is tried again that had no memory. */
-#define IDLE_STARVED_MS 250
+#define IDLE_NO_MEMORY_MS 250
 
 static void idle_quiet_over(struct timer *timer)
 {
@@ -27,22 +27,22 @@ static void idle_wait(struct idle *idle, int pause)
     loop_arm(idle->loop, &idle->quiet, pause);
 }
 
-void idle_touch(struct idle *idle)
+void idle_arm(struct idle *idle)
 {
-    idle->warm = false;
+    idle->kept_loaded = false;
     idle_wait(idle, idle->release_ms < 0 ? IDLE_QUIET_MS : idle->release_ms);
 }
 
 void idle_set_release(struct idle *idle, int release_ms)
 {
     idle->release_ms = release_ms;
-    idle_touch(idle);
+    idle_arm(idle);
 }
 
 void idle_make_way(struct idle *idle)
 {
-    if (idle->warm)
-        idle_touch(idle);
+    if (idle->kept_loaded)
+        idle_arm(idle);
 }
 
 /* How far clean-up goes now. */
@@ -52,7 +52,7 @@ static enum rm_idle_goal idle_goal(const struct idle *idle, bool suspending, boo
         return RM_IDLE_EMPTY;
     if (idle->release_ms == IDLE_NEVER)
         return RM_IDLE_TIDY;
-    return idle->warm || others ? RM_IDLE_EMPTY : RM_IDLE_SAVE;
+    return idle->kept_loaded || others ? RM_IDLE_EMPTY : RM_IDLE_SAVE;
 }
 
 static bool idle_serves(const struct rm *rm)
@@ -74,10 +74,10 @@ enum idle_progress idle_step(struct idle *idle, struct rm *rm, bool suspending, 
         idle->due = false;
     if (idle->due || timer_is_armed(&idle->quiet))
         return IDLE_MORE;
-    idle->warm = goal == RM_IDLE_SAVE && result != RM_IDLE_NO_MEMORY;
+    idle->kept_loaded = goal == RM_IDLE_SAVE && result != RM_IDLE_NO_MEMORY;
     if (result == RM_IDLE_NO_MEMORY)
-        idle_wait(idle, IDLE_STARVED_MS);
-    else if (idle->warm && idle->sleep_untold)
+        idle_wait(idle, IDLE_NO_MEMORY_MS);
+    else if (idle->kept_loaded && idle->sleep_untold)
         idle_wait(idle, IDLE_LONG_QUIET_MS);
     return result == RM_IDLE_NO_MEMORY ? IDLE_NO_MEMORY : IDLE_CLEAN;
 }

@@ -18,7 +18,7 @@ struct idle {
     int release_ms;    /* quiet time after which the TPM is left empty, or one of the above */
     bool sleep_untold; /* the machine may sleep without a word */
     bool due;          /* the quiet time is over, and there may be something to clean up */
-    bool warm;         /* it was cleaned up, and what may be used again is still in the TPM */
+    bool kept_loaded;  /* it was cleaned up, and what may be used again is still in the TPM */
 };
 
 /* How far a clean-up has come. */
@@ -34,7 +34,7 @@ void idle_init(struct idle *idle, struct loop *loop, int release_ms, bool sleep_
 void idle_set_release(struct idle *idle, int release_ms);
 
 /* Something happened that may leave the TPM with things to clean up: the quiet time begins. */
-void idle_touch(struct idle *idle);
+void idle_arm(struct idle *idle);
 
 /* Somebody else may want the TPM: what was left in it for want of others leaves, once it has been
  * quiet. */

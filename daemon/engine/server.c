@@ -146,7 +146,7 @@ void server_reap(struct server *server)
 
     while (clients_reap(&server->clients, &end)) {
         if (end.heard)
-            idle_touch(&server->managed.idle);
+            idle_arm(&server->managed.idle);
         if (end.origin != CLIENT_FROM_BUS)
             continue;
         if (end.opened && !end.heard)
@@ -177,7 +177,7 @@ static void server_serve(struct server *server)
         server_prepare(server, client);
     dispatch_run(&server->dispatch, server->managed.rm);
     server_settle(server);
-    idle_touch(&server->managed.idle);
+    idle_arm(&server->managed.idle);
     dispatch_end(&server->dispatch);
 }
 

@@ -61,17 +61,17 @@ static void test_it_is_due_after_the_quiet_time(void **state)
     struct night *night = *state;
 
     idle_init(&night->idle, &night->loop, HOUR_MS, false);
-    idle_touch(&night->idle);
+    idle_arm(&night->idle);
     loop_run(&night->loop, 0, 1);
     assert_false(night->idle.due);
     timer_disarm(&night->idle.quiet);
     idle_init(&night->idle, &night->loop, 0, false);
-    idle_touch(&night->idle);
+    idle_arm(&night->idle);
     loop_run(&night->loop, -1, 1);
     assert_true(night->idle.due);
     /* Something happens again: the quiet time begins anew. */
     night->idle.release_ms = HOUR_MS;
-    idle_touch(&night->idle);
+    idle_arm(&night->idle);
     assert_false(night->idle.due);
     loop_run(&night->loop, 0, 1);
     assert_false(night->idle.due);
@@ -87,10 +87,10 @@ static void test_quiet_times(void **state)
 
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         idle_init(&night->idle, &night->loop, cases[i].release_ms, false);
-        night->idle.warm = true;
-        idle_touch(&night->idle);
+        night->idle.kept_loaded = true;
+        idle_arm(&night->idle);
         assert_int_equal(night->idle.quiet.pause, cases[i].pause);
-        assert_false(night->idle.warm);
+        assert_false(night->idle.kept_loaded);
         timer_disarm(&night->idle.quiet);
     }
 }
@@ -108,7 +108,7 @@ static void test_what_may_be_used_again_is_saved_and_stays(void **state)
     assert_int_equal(libtpms_chip_count(night->world->chip, TPM2_CC_ContextSave), 1);
     assert_int_equal(libtpms_chip_count(night->world->chip, TPM2_CC_FlushContext), 0);
     assert_int_equal(keys_in_chip(night), 1);
-    assert_true(night->idle.warm);
+    assert_true(night->idle.kept_loaded);
     assert_false(night->idle.due);
     assert_false(timer_is_armed(&night->idle.quiet));
 }
@@ -119,7 +119,7 @@ static void test_others_find_it_empty(void **state)
 
     assert_int_equal(clean_up(night, false, true), IDLE_CLEAN);
     assert_int_equal(keys_in_chip(night), 0);
-    assert_false(night->idle.warm);
+    assert_false(night->idle.kept_loaded);
 }
 
 /* What was left for want of others leaves when there are some. */
@@ -143,7 +143,7 @@ static void test_policy_of_the_configuration(void **state)
     idle_init(&night->idle, &night->loop, IDLE_NEVER, false);
     assert_int_equal(clean_up(night, false, true), IDLE_CLEAN);
     assert_int_equal(keys_in_chip(night), 1);
-    assert_false(night->idle.warm);
+    assert_false(night->idle.kept_loaded);
     idle_init(&night->idle, &night->loop, HOUR_MS, false);
     assert_int_equal(clean_up(night, false, false), IDLE_CLEAN);
     assert_int_equal(keys_in_chip(night), 0);
@@ -184,7 +184,7 @@ static void test_untold_sleep_is_reckoned_with(void **state)
 static void touch(void *data, const uint8_t *command)
 {
     (void)command;
-    idle_touch(data);
+    idle_arm(data);
 }
 
 /* A client that came while the TPM worked: the clean-up waits for a quiet time again. */

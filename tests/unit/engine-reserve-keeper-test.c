@@ -120,13 +120,13 @@ static void test_way_is_made_for_who_comes(void **state)
 
     reserve_keeper_meet(&house->keeper, house->world->rm);
     calm(house);
-    house->idle.warm = true;
+    house->idle.kept_loaded = true;
     reserve_keeper_look(&house->keeper);
     assert_false(timer_is_armed(&house->idle.quiet));
     fd = open_node(house);
     reserve_keeper_look(&house->keeper);
     assert_true(timer_is_armed(&house->idle.quiet));
-    assert_false(house->idle.warm);
+    assert_false(house->idle.kept_loaded);
     close(fd);
 }
 
