@@ -44,7 +44,7 @@ static void neighbours_watch_device(struct neighbours *neighbours, int64_t now)
     neighbours_name(neighbours, name);
     snprintf(path, sizeof(path), "%s/%s", neighbours->dev, name);
     watch = inotify_add_watch(neighbours->fd, path, NEIGHBOURS_DEVICE_EVENTS);
-    neighbours->unseen = watch < 0 ? errno : 0;
+    neighbours->watch_error = watch < 0 ? errno : 0;
     if (watch == neighbours->device)
         return;
     if (neighbours->device != NEIGHBOURS_NO_WATCH)
@@ -57,7 +57,7 @@ static void neighbours_watch(struct neighbours *neighbours, int64_t now)
 {
     neighbours->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (neighbours->fd < 0) {
-        neighbours->unseen = errno;
+        neighbours->watch_error = errno;
         return;
     }
     neighbours->folder =
@@ -69,11 +69,11 @@ void neighbours_meet(struct neighbours *neighbours, int64_t now)
 {
     neighbours_leave(neighbours);
     neighbours->shared = kernel_find(&neighbours->tpm, neighbours->sys);
-    neighbours->unseen = 0;
+    neighbours->watch_error = 0;
     if (!neighbours->shared || !neighbours->tpm.has_manager)
         return;
     if (neighbours->tpm.number < 0)
-        neighbours->unseen = ENODEV;
+        neighbours->watch_error = ENODEV;
     else
         neighbours_watch(neighbours, now);
     openers_begin(&neighbours->openers, now);
@@ -132,15 +132,15 @@ struct reserve_view neighbours_view(const struct neighbours *neighbours, int64_t
         .kernel_sessions = neighbours->tpm.keeps_sessions,
         .trusted_keys = neighbours->tpm.trusted_keys,
         .open = neighbours->tpm.has_manager
-                && (neighbours->unseen || openers_any(&neighbours->openers, now)),
-        .unseen = neighbours->unseen,
+                && (neighbours->watch_error || openers_any(&neighbours->openers, now)),
+        .watch_error = neighbours->watch_error,
     };
 }
 
 void neighbours_lose(struct neighbours *neighbours, int error)
 {
     neighbours_leave(neighbours);
-    neighbours->unseen = error;
+    neighbours->watch_error = error;
 }
 
 void neighbours_leave(struct neighbours *neighbours)

@@ -17,7 +17,7 @@ struct neighbours {
     bool shared;        /* `tpm` is the one that is open */
     int fd;             /* readable when something was seen; -1 where there is nothing to see */
     int device, folder; /* watches of /dev/tpmrmN, and of /dev, where the node may be replaced */
-    int unseen;         /* errno: why it cannot be seen who has the device open */
+    int watch_error;    /* errno: why it cannot be seen who has the device open */
     struct openers openers;
 };
 

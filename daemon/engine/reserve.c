@@ -40,12 +40,12 @@ static void reserve_describe_shared(const struct reserve_rule *rule,
     struct reserve_view without = *view;
     struct rm_reserve least;
 
-    without.open = view->unseen != 0;
+    without.open = view->watch_error != 0;
     least = reserve_get(rule, &without);
-    if (view->unseen)
+    if (view->watch_error)
         RESERVE_SAY("the kernel shares the TPM: slots for %u objects and %u sessions stay free, as "
                     "it cannot be seen who has its resource manager open (%s)",
-                    least.objects, least.sessions, strerror(view->unseen));
+                    least.objects, least.sessions, strerror(view->watch_error));
     else
         RESERVE_SAY("the kernel shares the TPM%s: slots for %u objects and %u sessions stay free, "
                     "for 2 and 2 while a program has its resource manager open",

@@ -32,7 +32,7 @@ struct reserve_view {
     bool kernel_sessions; /* the kernel keeps sessions of its own */
     bool trusted_keys;    /* or has trusted keys */
     bool open;            /* somebody has its resource manager's device open, or may have */
-    int unseen;           /* errno: why it cannot be seen who has; 0: it can */
+    int watch_error;      /* errno: why it cannot be seen who has; 0: it can */
 };
 
 /* The most slots of a kind that can be ordered. */

@@ -80,7 +80,7 @@ static void test_R64_unshared_chip_has_no_neighbours(void **state)
     view = neighbours_view(&street->neighbours, START);
     assert_int_equal(street->neighbours.fd, -1);
     assert_false(view.shared || view.open || view.kernel_sessions || view.trusted_keys);
-    assert_int_equal(view.unseen, 0);
+    assert_int_equal(view.watch_error, 0);
 }
 
 static void test_R64_kernel_without_a_manager_lets_nobody_in(void **state)
@@ -95,7 +95,7 @@ static void test_R64_kernel_without_a_manager_lets_nobody_in(void **state)
     neighbours_meet(&street->neighbours, START);
     view = neighbours_view(&street->neighbours, START);
     assert_true(view.shared && view.kernel_sessions);
-    assert_false(view.open || view.unseen);
+    assert_false(view.open || view.watch_error);
 }
 
 static void test_R64_openers_come_and_go(void **state)
@@ -196,16 +196,16 @@ static void test_R64_absent_node_is_waited_for(void **state)
     fake_sys_remove(&street->fake, NODE);
     neighbours_meet(&street->neighbours, START);
     assert_true(is_open(street, LATER));
-    assert_int_equal(neighbours_view(&street->neighbours, LATER).unseen, ENOENT);
+    assert_int_equal(neighbours_view(&street->neighbours, LATER).watch_error, ENOENT);
     fake_sys_put(&street->fake, NODE, "");
     assert_true(is_open(street, LATER));
-    assert_int_equal(neighbours_view(&street->neighbours, LATER).unseen, 0);
+    assert_int_equal(neighbours_view(&street->neighbours, LATER).watch_error, 0);
     assert_false(is_open(street, LATER + OPENERS_DOUBT_MS));
     /* And once more. */
     fake_sys_remove(&street->fake, NODE);
     assert_true(is_open(street, LATER + OPENERS_DOUBT_MS));
     assert_true(is_open(street, LATER + 10 * OPENERS_DOUBT_MS));
-    assert_int_equal(neighbours_view(&street->neighbours, LATER).unseen, ENOENT);
+    assert_int_equal(neighbours_view(&street->neighbours, LATER).watch_error, ENOENT);
 }
 
 static void test_R64_missed_events_are_in_doubt(void **state)
@@ -241,7 +241,7 @@ static void test_R64_neighbours_are_met_anew(void **state)
     assert_false(is_open(street, LATER + OPENERS_DOUBT_MS));
     neighbours_lose(&street->neighbours, EMFILE);
     assert_true(is_open(street, LATER + OPENERS_DOUBT_MS));
-    assert_int_equal(neighbours_view(&street->neighbours, LATER).unseen, EMFILE);
+    assert_int_equal(neighbours_view(&street->neighbours, LATER).watch_error, EMFILE);
 }
 
 #define STREET_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

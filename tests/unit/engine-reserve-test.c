@@ -89,7 +89,7 @@ static void test_R65_it_is_said_what_stays_free_and_why(void **state)
     expect_words(&automatic, &view, "2 objects and 1 sessions", "sessions of its own");
     view.open = true;
     expect_words(&automatic, &view, "2 objects and 1 sessions", "2 and 2 while");
-    view.unseen = EACCES;
+    view.watch_error = EACCES;
     expect_words(&automatic, &view, "2 objects and 2 sessions", "Permission denied");
 }
 
