@@ -198,7 +198,7 @@ static bool callers_make_room(struct callers *callers, const GQueue *queue)
 }
 
 /* Consumes the call. */
-static void callers_line_up(struct callers *callers, GQueue *queue, struct caller_call *call)
+static void callers_queue(struct callers *callers, GQueue *queue, struct caller_call *call)
 {
     if (queue->length < CALLERS_WAITING && callers_make_room(callers, queue)) {
         g_queue_push_tail(queue, call);
@@ -216,7 +216,7 @@ static void callers_serve(struct callers *callers, uint32_t uid, struct caller_c
     if (user->at_work < CALLERS_AT_WORK)
         callers_put_to_work(callers, user, call);
     else
-        callers_line_up(callers, &user->waiting, call);
+        callers_queue(callers, &user->waiting, call);
     callers_go_on(callers, user);
 }
 
@@ -310,11 +310,11 @@ void callers_call(struct callers *callers, const struct message *message, const 
         return;
     }
     if (sender) {
-        callers_line_up(callers, &sender->waiting, call);
+        callers_queue(callers, &sender->waiting, call);
         return;
     }
     sender = callers_ask(callers, message->sender, now_ms);
-    callers_line_up(callers, &sender->waiting, call);
+    callers_queue(callers, &sender->waiting, call);
     if (g_queue_is_empty(&sender->waiting))
         callers_give_up(callers, sender, CALLERS_BUSY);
     else

@@ -176,8 +176,8 @@ static gboolean frontend_is_due(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-static void frontend_line_up(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
-                             uint32_t uid)
+static void frontend_queue(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
+                           uint32_t uid)
 {
     struct frontend_call *call = g_new(struct frontend_call, 1);
 
@@ -208,7 +208,7 @@ static gboolean frontend_handle_create(TabrmdTctiTabrmd *skeleton,
 
     (void)skeleton;
     if (bus_caller(frontend->bus, invocation, &uid))
-        frontend_line_up(frontend, invocation, uid);
+        frontend_queue(frontend, invocation, uid);
     else
         frontend_refuse(invocation, NAMES_ERROR_INTERNAL,
                         "tabrmd is no more on the bus that this call came from: try again");

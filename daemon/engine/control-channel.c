@@ -6,7 +6,7 @@
 #include <tss2/tss2_tcti.h>
 
 /* Control frames of one client that are carried out in a row; the others wait for its turn. */
-#define CONTROL_CHANNEL_ROW 8
+#define CONTROL_CHANNEL_BATCH 8
 
 /* Control frames of all clients, and looks for them, that are carried out between two commands, or
  * before the TPM's answer is looked for again. */
@@ -91,7 +91,7 @@ unsigned control_channel_scan(const struct control_channel *channel, struct clie
         client_close(client);
         return 0;
     }
-    most = most < CONTROL_CHANNEL_ROW ? most : CONTROL_CHANNEL_ROW;
+    most = most < CONTROL_CHANNEL_BATCH ? most : CONTROL_CHANNEL_BATCH;
     for (done = 0; done < most && control_channel_listens(client); done++) {
         place = client_io_take_control(&client->io, client->set->capacity,
                                        client->command == CLIENT_COMMAND_NONE, frame, &size);

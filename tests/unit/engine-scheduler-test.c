@@ -116,7 +116,7 @@ static void test_R38_light_clients_do_not_starve_a_heavy_one(void **state)
 static void test_R38_rest_is_no_savings_account(void **state)
 {
     struct bench bench;
-    unsigned row = 0;
+    unsigned turns = 0;
 
     (void)state;
     bench_init(&bench, 2);
@@ -128,8 +128,8 @@ static void test_R38_rest_is_no_savings_account(void **state)
         assert_int_equal(bench_step(&bench), 0);
     scheduler_ready(&bench.scheduler, &bench.loads[1].turn);
     while (bench_step(&bench) == 1)
-        row++;
-    assert_in_range(row, 1, 4);
+        turns++;
+    assert_in_range(turns, 1, 4);
     bench_clear(&bench);
 }
 
