@@ -63,7 +63,7 @@ static void check_things(struct model *model)
         if (thing->state == THING_DEAD)
             continue;
         if (thing_is_session(thing)) {
-            /* While the books are suspect it may be there or not. */
+            /* While the books are in doubt it may be there or not. */
             if (thing->unsure && !session_of(model, thing))
                 continue;
             check_session(model, thing);
@@ -118,11 +118,11 @@ static bool may_ask_chip(struct model *model)
 /* A reset that the manager has seen has taken all that it takes. */
 static void check_reset(struct model *model)
 {
-    if (!model->reset_unseen || model->rm->books_in_doubt || !model_chip_is_started(model))
+    if (!model->reset_not_started || model->rm->books_in_doubt || !model_chip_is_started(model))
         return;
     if (model->exclusive_since)
         model_ask_reference(model);
-    model->reset_unseen = false;
+    model->reset_not_started = false;
     /* A fault may have kept from the manager which kind of reset it was. */
     if (model->watch.hit) {
         for (uint32_t i = 1; i <= model->context_count; i++)

@@ -135,7 +135,7 @@ static void load(struct model *model, unsigned client, const struct saved_contex
         return;
     if (context->traits.kind != KIND_SESSION) {
         model_add(model, client, call.number, &context->traits)->unsure =
-            context->unsure || model->reset_unseen;
+            context->unsure || model->reset_not_started;
         return;
     }
     if (session->state != THING_SAVED)

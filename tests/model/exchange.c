@@ -14,10 +14,10 @@
 
 /* What is known about a command when the manager has answered. */
 enum verdict {
-    VERDICT_COMPARE, /* the reference must say the same */
-    VERDICT_NOTHING, /* it was not run, and nothing may have changed */
-    VERDICT_UNSEEN,  /* the chip ran it, and a fault kept the answer from the client */
-    VERDICT_LENIENT, /* the manager said yes by its books, which do not know yet of a reset */
+    VERDICT_COMPARE,     /* the reference must say the same */
+    VERDICT_NOTHING,     /* it was not run, and nothing may have changed */
+    VERDICT_ANSWER_LOST, /* the chip ran it, and a fault kept the answer from the client */
+    VERDICT_LENIENT,     /* the manager said yes by its books, which do not know yet of a reset */
 };
 
 /* The reserve is free again after each command, where nothing went wrong. */
@@ -152,7 +152,7 @@ static bool is_about_the_unsure(const struct model *model, const struct call *ca
     const struct thing *thing =
         call->names_parameter ? call->parameter.thing : call->handles[0].thing;
 
-    return call->loads ? call->loads->unsure || model->reset_unseen : thing && thing->unsure;
+    return call->loads ? call->loads->unsure || model->reset_not_started : thing && thing->unsure;
 }
 
 /* What the client had, it has lost, and does not know yet. */
@@ -177,7 +177,7 @@ static enum verdict judge(struct model *model, unsigned client, const struct cal
     if (!watch->hit || code == TPM2_RC_SUCCESS || (watch->ran && watch->answered))
         return VERDICT_COMPARE;
     if (watch->ran)
-        return VERDICT_UNSEEN;
+        return VERDICT_ANSWER_LOST;
     return is_tolerable(model, code) ? VERDICT_NOTHING : VERDICT_COMPARE;
 }
 
@@ -337,16 +337,16 @@ static bool is_context_command(uint32_t code)
 }
 
 /* A command has ended the thing. When its answer was lost the manager has to find out. */
-static void learn_end(struct model *model, struct thing *thing, bool unseen)
+static void learn_end(struct model *model, struct thing *thing, bool answer_lost)
 {
-    if (unseen)
+    if (answer_lost)
         thing->unsure = thing->ended = true;
     else
         model_kill(model, thing);
 }
 
 /* New nonces, and sessions that ended. */
-static void learn_sessions(struct model *model, const struct call *call, bool unseen)
+static void learn_sessions(struct model *model, const struct call *call, bool answer_lost)
 {
     size_t at = HEADER_SIZE + (call->makes ? 4 : 0);
 
@@ -364,7 +364,7 @@ static void learn_sessions(struct model *model, const struct call *call, bool un
             if (call->auths[i].authorizes && session->facts.type == TPM2_SE_POLICY)
                 reset_policy(&session->facts);
             if (!(attributes & TPMA_SESSION_CONTINUESESSION))
-                learn_end(model, session, unseen);
+                learn_end(model, session, answer_lost);
         }
         at += 3 + nonce_size;
         at += 2 + load_be16(model->response + at);
@@ -375,24 +375,24 @@ static void learn_sessions(struct model *model, const struct call *call, bool un
     }
 }
 
-static void learn(struct model *model, const struct call *call, bool unseen)
+static void learn(struct model *model, const struct call *call, bool answer_lost)
 {
-    learn_sessions(model, call, unseen);
+    learn_sessions(model, call, answer_lost);
     if (call->consumes && call->handles[call->consumed].thing)
-        learn_end(model, call->handles[call->consumed].thing, unseen);
+        learn_end(model, call->handles[call->consumed].thing, answer_lost);
     switch (call->code) {
     case TPM2_CC_Clear:
     case TPM2_CC_ChangeEPS:
     case TPM2_CC_ChangePPS:
     case TPM2_CC_HierarchyControl:
-        model_ask_who_lives(model, unseen || model->watch.hit);
-        for (uint32_t i = 1; i <= model->context_count && unseen; i++)
+        model_ask_who_lives(model, answer_lost || model->watch.hit);
+        for (uint32_t i = 1; i <= model->context_count && answer_lost; i++)
             model->contexts[i].unsure = true;
         break;
     default:
         break;
     }
-    if (unseen && call->makes && !(call->loads && call->loads->traits.kind == KIND_SESSION))
+    if (answer_lost && call->makes && !(call->loads && call->loads->traits.kind == KIND_SESSION))
         model_forget(model, &model->things[call->number]);
 }
 
@@ -460,18 +460,18 @@ static bool follow(struct model *model, unsigned client, const struct call *call
     reference = ask_reference(model, call);
     if (verdict == VERDICT_LENIENT && reference != TPM2_RC_SUCCESS)
         return learn_lenient(model, call);
-    if (verdict != VERDICT_UNSEEN)
+    if (verdict != VERDICT_ANSWER_LOST)
         compare(model, call, code, reference);
     if (reference != TPM2_RC_SUCCESS)
         return false;
-    if (verdict == VERDICT_UNSEEN) {
+    if (verdict == VERDICT_ANSWER_LOST) {
         memcpy(model->response, model->other, model->other_size);
         model->response_size = model->other_size;
     }
     if (!model->watch.ran && !is_context_command(call->code))
         model_end_exclusive(model);
-    learn(model, call, verdict == VERDICT_UNSEEN);
-    return verdict != VERDICT_UNSEEN;
+    learn(model, call, verdict == VERDICT_ANSWER_LOST);
+    return verdict != VERDICT_ANSWER_LOST;
 }
 
 bool exchange_run(struct model *model, unsigned client, struct call *call)

@@ -317,7 +317,7 @@ void model_power_cycle(struct model *model)
     libtpms_chip_power_cycle(model->chip);
     if (reference_ask(model->reference, &request, model->other) == 0)
         model_fail(model, "the reference does not start");
-    model->reset_unseen = true;
+    model->reset_not_started = true;
     model->exclusive_since = 0;
     for (uint32_t i = 1; i <= model->thing_count; i++) {
         /* What was in doubt may have ended before. */

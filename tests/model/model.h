@@ -170,8 +170,8 @@ struct model {
     uint32_t material_count;
     struct traits persistent[MODEL_PERSISTENT]; /* the key that was last put there */
     uint32_t saves;
-    uint64_t exchanges; /* commands so far */
-    bool reset_unseen;  /* the chip was reset and not started since: the manager may not know */
+    uint64_t exchanges;     /* commands so far */
+    bool reset_not_started; /* the chip was reset and not started since: the manager may not know */
     unsigned exclusive_since; /* a step: an audit session is exclusive since then; 0: none is */
 
     uint8_t response[REFERENCE_BYTES]; /* the manager's last answer */
