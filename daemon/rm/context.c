@@ -55,7 +55,7 @@ static size_t save_session(struct rm_client *client, uint32_t handle, bool audit
 {
     struct rm *rm = client->rm;
     struct session *session = session_find_usable(rm, client, handle);
-    unsigned patience = room_patience(rm);
+    unsigned retries = room_retries(rm);
     uint32_t code = TPM2_RC_SUCCESS;
     struct blob held = {0};
 
@@ -67,7 +67,7 @@ static size_t save_session(struct rm_client *client, uint32_t handle, bool audit
         code = residency_bring_session(rm, session);
     while (code == TPM2_RC_SUCCESS && session->loaded) {
         code = context_transfer_save_session(rm, session);
-        if (code != TPM2_RC_SUCCESS && patience-- > 0 && room_relieve(rm, &code))
+        if (code != TPM2_RC_SUCCESS && retries-- > 0 && room_relieve(rm, &code))
             code = TPM2_RC_SUCCESS;
     }
     session->pinned = false;

@@ -203,7 +203,7 @@ static uint32_t send(struct rm_client *client, const struct command *command,
                      const struct command_needs *needs, uint8_t *response, size_t *size)
 {
     struct rm *rm = client->rm;
-    unsigned patience = room_patience(rm);
+    unsigned retries = room_retries(rm);
     uint32_t code, refusal;
 
     patch_handles(command, needs);
@@ -213,7 +213,7 @@ static uint32_t send(struct rm_client *client, const struct command *command,
 
         code = rm_transact(rm, client->locality, command->bytes, command->size, response, size);
         refusal = code;
-        if (code == TPM2_RC_SUCCESS || patience-- == 0 || !room_relieve(rm, &code)) {
+        if (code == TPM2_RC_SUCCESS || retries-- == 0 || !room_relieve(rm, &code)) {
             if (code != refusal)
                 *size = response_build_code(response, code);
             return refusal;

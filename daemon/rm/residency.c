@@ -43,12 +43,12 @@ void needs_end(struct command_needs *needs)
 /* Loads one thing, making room for as long as the chip asks for it. */
 static uint32_t bring_object(struct rm *rm, struct object *object)
 {
-    unsigned patience = room_patience(rm);
+    unsigned retries = room_retries(rm);
     uint32_t code;
 
     do {
         code = context_transfer_load_object(rm, object);
-    } while (code != TPM2_RC_SUCCESS && patience-- > 0 && room_relieve(rm, &code));
+    } while (code != TPM2_RC_SUCCESS && retries-- > 0 && room_relieve(rm, &code));
     return code;
 }
 
@@ -62,14 +62,14 @@ static void make_session_room(struct rm *rm, uint32_t stay)
 
 uint32_t residency_bring_session(struct rm *rm, struct session *session)
 {
-    unsigned patience = room_patience(rm);
+    unsigned retries = room_retries(rm);
     uint32_t code;
 
     make_session_room(rm, 1);
     /* Room may have been made by a refresh of this very session, which can leave it loaded. */
     while (!session->loaded) {
         code = context_transfer_load_session(rm, session);
-        if (code != TPM2_RC_SUCCESS && (patience-- == 0 || !room_relieve(rm, &code)))
+        if (code != TPM2_RC_SUCCESS && (retries-- == 0 || !room_relieve(rm, &code)))
             return code;
     }
     return TPM2_RC_SUCCESS;

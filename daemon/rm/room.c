@@ -183,7 +183,7 @@ bool room_relieve(struct rm *rm, uint32_t *code)
     return made == TPM2_RC_SUCCESS;
 }
 
-unsigned room_patience(const struct rm *rm)
+unsigned room_retries(const struct rm *rm)
 {
     return rm->objects_loaded + rm->session_count + 1;
 }

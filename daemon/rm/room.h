@@ -44,4 +44,4 @@ bool room_relieve(struct rm *rm, uint32_t *code);
 
 /* How often one command may be refused for room before its refusal is handed on: once for each
  * thing that could leave. */
-unsigned room_patience(const struct rm *rm);
+unsigned room_retries(const struct rm *rm);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One command to the TPM and its answer. All that is sent goes through here, whether there is a
- * manager already or not: patience with a busy TPM, the check that the answer is a response, and
- * the count of what was sent. What an answer tells of the TPM is noted above (transact.h).
+ * manager already or not: repetitions while the TPM is busy, the check that the answer is a
+ * response, and the count of what was sent. What an answer tells of the TPM is noted above
+ * (transact.h).
  */
 #pragma once
 

@@ -33,7 +33,7 @@ static bool backoff(struct rm_tpm *tpm, unsigned attempt)
 
     script->backoffs++;
     assert_int_equal(attempt, script->backoffs);
-    return attempt <= script->patience;
+    return attempt <= script->most_backoffs;
 }
 
 void chip_script_init(struct chip_script *script)

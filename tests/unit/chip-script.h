@@ -29,8 +29,8 @@ struct chip_script {
     struct rm_tpm tpm;
     struct exchange exchanges[CHIP_SCRIPT_MOST];
     unsigned count, done;
-    const uint32_t *watch;       /* or NULL */
-    unsigned backoffs, patience; /* calls of backoff(), and how many of them it agrees to */
+    const uint32_t *watch;            /* or NULL */
+    unsigned backoffs, most_backoffs; /* calls of backoff(), and how many of them it agrees to */
 };
 
 /* Makes an empty script. */

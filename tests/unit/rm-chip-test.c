@@ -287,7 +287,7 @@ static void test_a_busy_chip_is_asked_again(void **state)
     struct chip_script *script = *state;
     int64_t detail = 0;
 
-    script->patience = 3;
+    script->most_backoffs = 3;
     expect_startup(script, TPM2_RC_RETRY);
     expect_startup(script, TPM2_RC_YIELDED);
     expect_startup(script, TPM2_RC_TESTING);
@@ -296,7 +296,7 @@ static void test_a_busy_chip_is_asked_again(void **state)
     assert_int_equal(script->backoffs, 3);
     chip_script_end(script);
 
-    script->patience = 1;
+    script->most_backoffs = 1;
     expect_startup(script, TPM2_RC_RETRY);
     expect_startup(script, TPM2_RC_TESTING);
     assert_int_equal(chip_startup(&script->tpm, &detail), CHIP_ERROR_CODE);

@@ -85,7 +85,7 @@ static void test_R31_busy_chip(void **state)
 {
     struct rm_script *script = *state;
 
-    script->chip.patience = 3;
+    script->chip.most_backoffs = 3;
     expect_random(script, TPM2_RC_RETRY);
     expect_random(script, TPM2_RC_YIELDED);
     expect_random(script, TPM2_RC_TESTING);
@@ -95,7 +95,7 @@ static void test_R31_busy_chip(void **state)
     assert_true(rm_stats(script->rm)->chip_commands == 4);
     rm_script_end(script);
 
-    script->chip.patience = 1;
+    script->chip.most_backoffs = 1;
     expect_random(script, TPM2_RC_RETRY);
     expect_random(script, TPM2_RC_TESTING);
     assert_int_equal(random_of(script), TPM2_RC_TESTING);

@@ -139,7 +139,7 @@ static void test_R14_chip_that_lacks_memory_gets_all_of_it(void **state)
 
 /* A chip that wants ever more room than there is gets no more tries than there are things in it,
  * and one. */
-static void test_R14_patience_ends(void **state)
+static void test_R14_retries_end(void **state)
 {
     struct rm_script *script = *state;
 
@@ -147,7 +147,7 @@ static void test_R14_patience_ends(void **state)
         rm_script_start(script, 0, SESSION(i));
     rm_script_save(script, 0, SESSION(1), SAVED(1, 20));
     rm_script_save(script, 0, SESSION(2), SAVED(2, 21));
-    assert_int_equal(room_patience(script->rm), 3);
+    assert_int_equal(room_retries(script->rm), 3);
     for (uint64_t i = 0; i < 4; i++) {
         uint32_t n = 1 + (uint32_t)(i % 2);
 
@@ -436,7 +436,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_R14_chip_says_what_it_lacks),
         TEST(test_R14_chip_that_lacks_memory_gets_all_of_it),
-        TEST(test_R14_patience_ends),
+        TEST(test_R14_retries_end),
         TEST(test_R20_room_for_a_persistent_key_is_made_first),
         TEST(test_R20_slots_for_what_a_command_makes_are_not_learned),
         TEST(test_R20_slots_that_a_command_works_in_are_learned),
