@@ -28,7 +28,7 @@
 #define DAEMON_STOP_SECONDS (ENGINE_STOP_MS / 1000 + 10)
 
 /* How long a connection waits for the user database, milliseconds. */
-#define DAEMON_PATIENCE_MS 2000
+#define DAEMON_ACCOUNT_TIMEOUT_MS 2000
 
 struct daemon {
     struct options *options;
@@ -202,7 +202,7 @@ static struct accounts_config daemon_accounts(const struct daemon *daemon)
         .lookup = membership_lookup,
         .list = membership_list,
         .group = (gid_t)-1,
-        .patience_ms = DAEMON_PATIENCE_MS,
+        .timeout_ms = DAEMON_ACCOUNT_TIMEOUT_MS,
     };
 
     if (daemon->options->guests_apart)

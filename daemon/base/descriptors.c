@@ -19,8 +19,8 @@
 #endif
 
 /* How long the thread that closes descriptors is kept by one of them: a signal ends the wait. */
-#define DESCRIPTORS_PATIENCE_NS 200000
-#define DESCRIPTORS_SIGNAL      SIGURG
+#define DESCRIPTORS_CLOSE_NS 200000
+#define DESCRIPTORS_SIGNAL   SIGURG
 
 struct descriptor {
     struct list link;
@@ -123,7 +123,7 @@ static void descriptors_prepare(void)
 /* Interrupts this thread again and again, as one signal may come just before the wait. */
 static bool descriptors_begin_interrupts(timer_t *timer)
 {
-    const struct timespec pause = {.tv_nsec = DESCRIPTORS_PATIENCE_NS};
+    const struct timespec pause = {.tv_nsec = DESCRIPTORS_CLOSE_NS};
     const struct itimerspec times = {pause, pause};
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = DESCRIPTORS_SIGNAL};
 

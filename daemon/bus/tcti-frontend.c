@@ -23,7 +23,7 @@ struct frontend_connection {
 
 /* How long a call waits for other connections to be confirmed, in milliseconds. Many programs that
  * connect at once are confirmed within a moment. */
-#define FRONTEND_PATIENCE_MS 3000
+#define FRONTEND_TIMEOUT_MS 3000
 
 /* A call of CreateConnection. */
 struct frontend_call {
@@ -182,7 +182,7 @@ static void frontend_queue(struct tcti_frontend *frontend, GDBusMethodInvocation
     struct frontend_call *call = g_new(struct frontend_call, 1);
 
     *call = (struct frontend_call){invocation, uid,
-                                   g_get_monotonic_time() + FRONTEND_PATIENCE_MS * 1000};
+                                   g_get_monotonic_time() + FRONTEND_TIMEOUT_MS * 1000};
     g_queue_push_tail(&frontend->waiting, call);
     frontend_go_on(frontend);
 }

@@ -37,7 +37,7 @@ struct accounts_config {
     accounts_lookup_fn *lookup; /* NULL: each user has an account of its own */
     accounts_list_fn *list;     /* NULL: nobody is asked for at the start */
     gid_t group;
-    int patience_ms; /* how long a connection waits for the database to say whose it is */
+    int timeout_ms; /* how long a connection waits for the database to say whose it is */
 };
 
 /*

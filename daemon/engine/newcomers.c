@@ -35,9 +35,9 @@ static bool newcomers_copy_named(struct newcomers *newcomers, const struct newco
 }
 
 /* Milliseconds for which the client may wait for its account to be known. */
-static int newcomers_patience_left(const struct newcomers *newcomers, const struct client *client)
+static int newcomers_time_left(const struct newcomers *newcomers, const struct client *client)
 {
-    return clock_left(client->doubted_since + newcomers->patience_ms, newcomers->patience_ms);
+    return clock_left(client->doubted_since + newcomers->timeout_ms, newcomers->timeout_ms);
 }
 
 /* Lets a client go that was not served yet. */
@@ -55,7 +55,7 @@ static bool newcomers_find_account(struct newcomers *newcomers, struct client *c
     bool known = accounts_find(newcomers->accounts, client->uid, clock_now(), &client->account);
     int error;
 
-    if (!known && newcomers_patience_left(newcomers, client) > 0)
+    if (!known && newcomers_time_left(newcomers, client) > 0)
         return false;
     if (!known)
         log_limited(LOG_LEVEL_WARNING, LOG_KIND_ACCOUNT, account_unknown(client->uid),
@@ -85,13 +85,13 @@ static bool newcomers_serve(struct newcomers *newcomers, struct client *client)
 }
 
 /* Looks after the clients that have waited for too long; the oldest waits no longer than others. */
-static void newcomers_patience_over(struct timer *timer)
+static void newcomers_timed_out(struct timer *timer)
 {
-    struct newcomers *newcomers = list_entry(timer, struct newcomers, patience);
+    struct newcomers *newcomers = list_entry(timer, struct newcomers, timeout);
 
     while (!list_empty(&newcomers->doubtful)) {
         struct client *oldest = list_entry(newcomers->doubtful.next, struct client, link);
-        int left = newcomers_patience_left(newcomers, oldest);
+        int left = newcomers_time_left(newcomers, oldest);
 
         if (left > 0) {
             loop_arm(newcomers->loop, timer, left);
@@ -107,9 +107,9 @@ int newcomers_init(struct newcomers *newcomers, struct loop *loop, struct client
     int error;
 
     *newcomers = (struct newcomers){
-        .loop = loop, .clients = clients, .patience_ms = config->accounts.patience_ms};
+        .loop = loop, .clients = clients, .timeout_ms = config->accounts.timeout_ms};
     list_init(&newcomers->doubtful);
-    timer_init(&newcomers->patience, newcomers_patience_over);
+    timer_init(&newcomers->timeout, newcomers_timed_out);
     error = admission_init(&newcomers->admission, config->max_connections,
                            config->max_connections_per_user);
     if (error)
@@ -180,8 +180,8 @@ void newcomers_welcome(struct newcomers *newcomers, struct client *client)
     if (newcomers_serve(newcomers, client))
         return;
     list_insert_before(&newcomers->doubtful, &client->link);
-    if (!timer_is_armed(&newcomers->patience))
-        loop_arm(newcomers->loop, &newcomers->patience, newcomers->patience_ms);
+    if (!timer_is_armed(&newcomers->timeout))
+        loop_arm(newcomers->loop, &newcomers->timeout, newcomers->timeout_ms);
 }
 
 int newcomers_accept(void *data, uint32_t uid, int fd)
@@ -212,5 +212,5 @@ void newcomers_close(struct newcomers *newcomers)
     admission_set_open(&newcomers->admission, false);
     list_for_each (it, &newcomers->doubtful)
         newcomers_turn_away(list_entry(it, struct client, link));
-    timer_disarm(&newcomers->patience);
+    timer_disarm(&newcomers->timeout);
 }

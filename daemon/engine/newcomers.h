@@ -22,9 +22,9 @@ struct newcomers {
     struct accounts *accounts;
     uint32_t *named; /* the users of high priority, then those of low */
     unsigned high_count, low_count;
-    int patience_ms;       /* of a client whose account is not known yet */
-    struct list doubtful;  /* such clients, the oldest first */
-    struct timer patience; /* that of the oldest */
+    int timeout_ms;       /* of a client whose account is not known yet */
+    struct list doubtful; /* such clients, the oldest first */
+    struct timer timeout; /* that of the oldest */
 };
 
 /*

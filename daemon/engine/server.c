@@ -8,13 +8,12 @@
 #include <tss2/tss2_tcti.h>
 
 /* How long after server_stop() the running command is left alone before it is canceled. */
-#define SERVER_STOP_PATIENCE_MS 10000
+#define SERVER_CANCEL_MS 10000
 
 /* When the running command is to be canceled, as the engine stops; milliseconds from now. */
 static int server_cancel_left(const struct server *server)
 {
-    return clock_left(server->stop_at - server->stop_ms + SERVER_STOP_PATIENCE_MS,
-                      SERVER_STOP_PATIENCE_MS);
+    return clock_left(server->stop_at - server->stop_ms + SERVER_CANCEL_MS, SERVER_CANCEL_MS);
 }
 
 /* Both functions run inside of a TPM command. Each call does a bounded part of what there is to do,

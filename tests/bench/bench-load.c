@@ -62,7 +62,7 @@ static bool load_receive(int fd)
  * out few. False when it hands none out. */
 static bool load_connect(struct load *load)
 {
-    static const struct timeval patience = {.tv_sec = LOAD_TIMEOUT / 1000};
+    static const struct timeval timeout = {.tv_sec = LOAD_TIMEOUT / 1000};
     struct epoll_event event = {.events = EPOLLIN};
     GUnixFDList *list = NULL;
     GVariant *reply = g_dbus_connection_call_with_unix_fd_list_sync(
@@ -79,9 +79,8 @@ static bool load_connect(struct load *load)
     event.data.u32 = load->count;
     flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0
-        || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0
-        || !load_send(fd) || !load_receive(fd)
-        || epoll_ctl(load->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+        || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 || !load_send(fd)
+        || !load_receive(fd) || epoll_ctl(load->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
         return false;
     load->fds[load->count++] = fd;
     return true;

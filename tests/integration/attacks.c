@@ -38,7 +38,7 @@
 #define NEWCOMERS   60
 
 /* For an answer that nothing should hold up. */
-static int patience_ms = 60000;
+static int timeout_ms = 60000;
 static bool on_peer;
 
 static const uint8_t get_random[] = {0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x7B, 0, 8};
@@ -49,8 +49,7 @@ static bool is_served(struct raw_client *raw)
     struct pollfd answer = {.fd = raw->fd, .events = POLLIN};
     uint8_t bytes[64];
 
-    return raw_client_send(raw, get_random, sizeof(get_random))
-           && poll(&answer, 1, patience_ms) == 1
+    return raw_client_send(raw, get_random, sizeof(get_random)) && poll(&answer, 1, timeout_ms) == 1
            && raw_client_receive(raw, bytes, sizeof(bytes)) >= HEADER_SIZE
            && header_load(bytes).code == TPM2_RC_SUCCESS;
 }
@@ -375,7 +374,7 @@ static bool gets_its_own(TSS2_TCTI_CONTEXT *tcti, uint8_t bytes)
         size_t size = sizeof(response);
 
         if (Tss2_Tcti_Transmit(tcti, sizeof(command), command) != TSS2_RC_SUCCESS
-            || Tss2_Tcti_Receive(tcti, &size, response, patience_ms) != TSS2_RC_SUCCESS
+            || Tss2_Tcti_Receive(tcti, &size, response, timeout_ms) != TSS2_RC_SUCCESS
             || size != HEADER_SIZE + 2 + (size_t)bytes)
             return false;
     }
@@ -468,7 +467,7 @@ int main(int argc, char **argv)
     char names[ATTACKS][96];
 
     on_peer = argc > 1 && strcmp(argv[1], "--peer") == 0;
-    patience_ms = on_peer ? 3000 : patience_ms;
+    timeout_ms = on_peer ? 3000 : timeout_ms;
     for (size_t i = 0; i < ATTACKS; i++) {
         snprintf(names[i], sizeof(names[i]), "%s", attacks[i].name);
         /* What the peer cannot says nothing about a requirement of ours. */

@@ -289,7 +289,7 @@ static void test_R37_SIGTERM_at_every_step_leaves_no_orphan(void **state)
     }
 }
 
-/* Longer than the daemon's patience with a command that runs when it is told to end. */
+/* Longer than the daemon leaves a command alone that runs when it is told to end. */
 static void test_R37_SIGTERM_does_not_wait_for_a_command_without_end(void **state)
 {
     struct world *world = *state;

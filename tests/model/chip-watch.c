@@ -10,7 +10,7 @@
 #include <tss2/tss2_tpm2_types.h>
 
 /* Tries of a command that the TPM is too busy for. */
-#define PATIENCE 3
+#define MOST_BACKOFFS 3
 
 /* Commands that the manager sends of its own accord. */
 static bool may_be_own(uint32_t code)
@@ -158,7 +158,7 @@ static int transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *command
 static bool backoff(struct rm_tpm *tpm, unsigned attempt)
 {
     (void)tpm;
-    return attempt <= PATIENCE;
+    return attempt <= MOST_BACKOFFS;
 }
 
 void chip_watch_init(struct chip_watch *watch, struct libtpms_chip *chip)

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 /* How long a passing fault may last, and the pause before a call is made again. */
-#define PATIENCE_MS 90000
-#define PAUSE_MS    40
+#define TIMEOUT_MS 90000
+#define PAUSE_MS   40
 
 #define RC_FAILURE        0xB0101
 #define RC_SESSION_MEMORY (TSS2_RESMGR_RC_LAYER + TPM2_RC_SESSION_MEMORY)
@@ -187,8 +187,8 @@ bool soak_again(struct soak *soak, const char *call, uint32_t rc)
     soak->unanswered |= failure;
     if (soak->since == 0)
         soak->since = now_ms();
-    if (now_ms() - soak->since > PATIENCE_MS)
-        soak_wrong(soak, "%.120s still gives 0x%X after %d s", call, rc, PATIENCE_MS / 1000);
+    if (now_ms() - soak->since > TIMEOUT_MS)
+        soak_wrong(soak, "%.120s still gives 0x%X after %d s", call, rc, TIMEOUT_MS / 1000);
     soak_pause(soak, PAUSE_MS);
     return true;
 }

@@ -18,7 +18,7 @@
 #define OBJECT_PATH "/com/intel/tss2/Tabrmd/Tcti"
 #define INTERFACE   "com.intel.tss2.TctiTabrmd"
 
-#define PATIENCE_MS  180000
+#define TIMEOUT_MS   180000
 #define HEAD_SIZE    16
 #define BODY_SIZE_AT 4
 #define SERIAL_AT    8
@@ -99,7 +99,7 @@ static bool receive(int fd, uint8_t *bytes, size_t size)
 {
     for (size_t got = 0; got < size;) {
         struct pollfd input = {.fd = fd, .events = POLLIN};
-        ssize_t n = poll(&input, 1, PATIENCE_MS) == 1 ? recv(fd, bytes + got, size - got, 0) : -1;
+        ssize_t n = poll(&input, 1, TIMEOUT_MS) == 1 ? recv(fd, bytes + got, size - got, 0) : -1;
 
         if (n <= 0)
             return false;

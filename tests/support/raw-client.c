@@ -13,7 +13,7 @@
 #include <tss2/tss2_tpm2_types.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 60000
+#define TIMEOUT_MS  60000
 #define BUS_NAME    "com.intel.tss2.Tabrmd"
 #define OBJECT_PATH "/com/intel/tss2/Tabrmd/Tcti"
 #define INTERFACE   "com.intel.tss2.TctiTabrmd"
@@ -44,7 +44,7 @@ struct raw_client *raw_client_new(struct world *world)
     if (raw->bus)
         reply = g_dbus_connection_call_with_unix_fd_list_sync(
             raw->bus, BUS_NAME, OBJECT_PATH, INTERFACE, "CreateConnection", NULL,
-            G_VARIANT_TYPE("(t)"), G_DBUS_CALL_FLAGS_NONE, PATIENCE_MS, NULL, &list, NULL, &error);
+            G_VARIANT_TYPE("(t)"), G_DBUS_CALL_FLAGS_NONE, TIMEOUT_MS, NULL, &list, NULL, &error);
     if (reply) {
         g_variant_get(reply, "(t)", &raw->id);
         g_variant_unref(reply);
@@ -93,7 +93,7 @@ static bool wait_for(struct raw_client *raw, short events)
     int ready;
 
     do
-        ready = poll(&pollfd, 1, PATIENCE_MS);
+        ready = poll(&pollfd, 1, TIMEOUT_MS);
     while (ready < 0 && errno == EINTR);
     return ready > 0;
 }
@@ -199,7 +199,7 @@ bool raw_client_call(struct raw_client *raw, const char *method, GVariant *argum
     GError *failure = NULL;
     GVariant *reply = g_dbus_connection_call_sync(
         raw->bus, BUS_NAME, OBJECT_PATH, INTERFACE, method, arguments, G_VARIANT_TYPE("(u)"),
-        G_DBUS_CALL_FLAGS_NONE, PATIENCE_MS, NULL, &failure);
+        G_DBUS_CALL_FLAGS_NONE, TIMEOUT_MS, NULL, &failure);
 
     *error = NULL;
     if (!reply) {

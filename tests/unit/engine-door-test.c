@@ -20,14 +20,14 @@
 /* Strangers that come all at once: more than are let in. */
 #define CROWD 200
 
-static int start_world(void **state, int patience_ms)
+static int start_world(void **state, int timeout_ms)
 {
     struct engine_world *world = engine_world_new(true);
 
     user_database_reset(true);
     world->config.max_connections = 16; /* 4 are root's */
     world->config.accounts = user_database_config;
-    world->config.accounts.patience_ms = patience_ms;
+    world->config.accounts.timeout_ms = timeout_ms;
     engine_world_start(world);
     *state = world;
     return 0;
@@ -35,7 +35,7 @@ static int start_world(void **state, int patience_ms)
 
 static int world_of_guests(void **state)
 {
-    return start_world(state, user_database_config.patience_ms);
+    return start_world(state, user_database_config.timeout_ms);
 }
 
 /* One that waits for no answer for long. */

@@ -61,7 +61,7 @@ static int setup(void **state)
         .low_count = 1,
     };
 
-    config.accounts.patience_ms = HOUR_MS;
+    config.accounts.timeout_ms = HOUR_MS;
     user_database_reset(false);
     begin(&arrivals, &config);
     newcomers_open(&arrivals.newcomers);
@@ -169,27 +169,27 @@ static void test_unknown_user_waits_for_the_database(void **state)
     newcomers_welcome(&arrivals->newcomers, client);
     newcomers_settle(&arrivals->newcomers);
     assert_int_equal(client->state, CLIENT_ADMITTED);
-    assert_true(timer_is_armed(&arrivals->newcomers.patience));
+    assert_true(timer_is_armed(&arrivals->newcomers.timeout));
     settle(arrivals, client);
     assert_int_equal(client->state, CLIENT_OPEN);
     assert_int_equal(client->account, 1000);
 }
 
-static void test_patience_ends(void **state)
+static void test_timeout_ends(void **state)
 {
     struct arrivals *arrivals = *state;
     struct client *client = admit(arrivals, 1000);
 
-    arrivals->newcomers.patience_ms = 1;
+    arrivals->newcomers.timeout_ms = 1;
     newcomers_welcome(&arrivals->newcomers, client);
     for (unsigned i = 0; i < 20000 && client->state == CLIENT_ADMITTED; i++)
         loop_run(&arrivals->loop, -1, 1);
     assert_int_equal(client->state, CLIENT_OPEN);
-    assert_false(timer_is_armed(&arrivals->newcomers.patience));
+    assert_false(timer_is_armed(&arrivals->newcomers.timeout));
 }
 
 /* One that came later has all of its time. */
-static void test_patience_is_each_ones_own(void **state)
+static void test_timeout_is_each_ones_own(void **state)
 {
     struct arrivals *arrivals = *state;
     struct newcomers *newcomers = &arrivals->newcomers;
@@ -199,13 +199,13 @@ static void test_patience_is_each_ones_own(void **state)
     second = admit(arrivals, 1002);
     newcomers_welcome(newcomers, second);
     first->doubted_since -= HOUR_MS;
-    timer_disarm(&newcomers->patience);
-    newcomers->patience.due(&newcomers->patience);
+    timer_disarm(&newcomers->timeout);
+    newcomers->timeout.due(&newcomers->timeout);
     assert_int_equal(first->state, CLIENT_OPEN);
     assert_int_equal(first->account, ACCOUNT_GUESTS);
     assert_int_equal(second->state, CLIENT_ADMITTED);
-    assert_true(timer_is_armed(&newcomers->patience));
-    assert_in_range(newcomers->patience.pause, 1, HOUR_MS);
+    assert_true(timer_is_armed(&newcomers->timeout));
+    assert_in_range(newcomers->timeout.pause, 1, HOUR_MS);
 }
 
 static void test_limits_are_those_of_the_account(void **state)
@@ -241,7 +241,7 @@ static void test_closed_to_all_who_wait(void **state)
 
     assert_int_equal(newcomers_accept(&arrivals->newcomers, 1000, arrive(arrivals)), 0);
     newcomers_close(&arrivals->newcomers);
-    assert_false(timer_is_armed(&arrivals->newcomers.patience));
+    assert_false(timer_is_armed(&arrivals->newcomers.timeout));
     reap(arrivals);
     assert_int_equal(recv(arrivals->end, reply, sizeof(reply), MSG_WAITALL),
                      CONTROL_FRAME_REPLY_SIZE);
@@ -256,8 +256,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         NEWCOMERS_TEST(test_known_user_is_served_at_once),
         NEWCOMERS_TEST(test_unknown_user_waits_for_the_database),
-        NEWCOMERS_TEST(test_patience_ends),
-        NEWCOMERS_TEST(test_patience_is_each_ones_own),
+        NEWCOMERS_TEST(test_timeout_ends),
+        NEWCOMERS_TEST(test_timeout_is_each_ones_own),
         NEWCOMERS_TEST(test_limits_are_those_of_the_account),
         NEWCOMERS_TEST(test_account_without_room_turns_away),
         NEWCOMERS_TEST(test_closed_to_all_who_wait),

@@ -21,7 +21,7 @@
 #define LINES 20000
 
 /* A call that does not return is ended with the test. */
-#define PATIENCE 60
+#define TIMEOUT_S 60
 
 static void write_lines(int fd)
 {
@@ -30,7 +30,7 @@ static void write_lines(int fd)
     fflush(stdout);
     real = dup(STDOUT_FILENO);
     assert_true(dup2(fd, STDOUT_FILENO) >= 0);
-    alarm(PATIENCE);
+    alarm(TIMEOUT_S);
     for (int i = 0; i < LINES; i++)
         log_error("line %d", i);
     alarm(0);
@@ -92,7 +92,7 @@ static void test_syslog_away_full_and_back(void **state)
     assert_non_null(mkdtemp(dir));
     assert_int_equal(chdir(dir), 0);
     log_open(LOG_SINK_SYSLOG, LOG_LEVEL_INFO);
-    alarm(PATIENCE);
+    alarm(TIMEOUT_S);
     log_error("nobody is there");
     for (unsigned round = 0; round < 2; round++) {
         fd = listen_for_syslog();

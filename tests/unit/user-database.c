@@ -98,4 +98,4 @@ void user_database_reset(bool open)
 }
 
 const struct accounts_config user_database_config = {
-    .lookup = user_database_ask, .group = 7, .patience_ms = 60000};
+    .lookup = user_database_ask, .group = 7, .timeout_ms = 60000};
