@@ -29,9 +29,9 @@ struct porch {
     struct acceptor acceptor;
     unsigned accepted;
     uint32_t uid;
-    int answer;         /* to newcomers */
-    bool closes;        /* with the first one */
-    int visitors[MANY]; /* their own ends */
+    int answer;        /* to newcomers */
+    bool closes;       /* with the first one */
+    int clients[MANY]; /* their own ends */
 };
 
 /* What the kernel says to the next calls for a newcomer, before it is asked: an errno, or ALWAYS
@@ -103,12 +103,12 @@ static int reach(struct porch *porch, unsigned index)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     strcpy(address.sun_path, porch->path);
-    porch->visitors[index] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(porch->visitors[index] >= 0);
-    return connect(porch->visitors[index], (const struct sockaddr *)&address, sizeof(address));
+    porch->clients[index] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(porch->clients[index] >= 0);
+    return connect(porch->clients[index], (const struct sockaddr *)&address, sizeof(address));
 }
 
-static void visit(struct porch *porch, unsigned index)
+static void connect_client(struct porch *porch, unsigned index)
 {
     assert_int_equal(reach(porch, index), 0);
 }
@@ -117,16 +117,16 @@ static void test_newcomers_are_told_of_once_it_is_open(void **state)
 {
     struct porch *porch = *state;
 
-    visit(porch, 0);
-    visit(porch, 1);
+    connect_client(porch, 0);
+    connect_client(porch, 1);
     loop_run(&porch->loop, 0, 1);
     assert_int_equal(porch->accepted, 0);
     assert_int_equal(acceptor_open(&porch->acceptor), 0);
     loop_run(&porch->loop, -1, 1);
     assert_int_equal(porch->accepted, 2);
     assert_int_equal(porch->uid, geteuid());
-    close(porch->visitors[0]);
-    close(porch->visitors[1]);
+    close(porch->clients[0]);
+    close(porch->clients[1]);
 }
 
 static void test_refused_newcomer_is_told_so(void **state)
@@ -136,13 +136,13 @@ static void test_refused_newcomer_is_told_so(void **state)
 
     assert_int_equal(acceptor_open(&porch->acceptor), 0);
     porch->answer = -EUSERS;
-    visit(porch, 0);
+    connect_client(porch, 0);
     loop_run(&porch->loop, -1, 1);
-    assert_int_equal(recv(porch->visitors[0], reply, sizeof(reply), MSG_WAITALL),
+    assert_int_equal(recv(porch->clients[0], reply, sizeof(reply), MSG_WAITALL),
                      CONTROL_FRAME_REPLY_SIZE);
     assert_true(control_frame_is(reply));
     assert_int_equal(load_be32(reply + HEADER_SIZE), TSS2_TCTI_RC_NO_CONNECTION);
-    close(porch->visitors[0]);
+    close(porch->clients[0]);
 }
 
 static void test_it_may_be_closed_by_a_newcomer(void **state)
@@ -151,13 +151,13 @@ static void test_it_may_be_closed_by_a_newcomer(void **state)
 
     assert_int_equal(acceptor_open(&porch->acceptor), 0);
     porch->closes = true;
-    visit(porch, 0);
-    visit(porch, 1);
+    connect_client(porch, 0);
+    connect_client(porch, 1);
     loop_run(&porch->loop, -1, 1);
     assert_int_equal(porch->accepted, 1);
     assert_int_equal(reach(porch, 2), -1);
     for (unsigned i = 0; i < 3; i++)
-        close(porch->visitors[i]);
+        close(porch->clients[i]);
 }
 
 static unsigned count_fds(void)
@@ -180,13 +180,13 @@ static void test_R11_who_connects_to_hang_up_is_passed_over(void **state)
 
     assert_int_equal(acceptor_open(&porch->acceptor), 0);
     for (unsigned i = 0; i < MANY; i++) {
-        visit(porch, i);
-        close(porch->visitors[i]);
+        connect_client(porch, i);
+        close(porch->clients[i]);
     }
-    visit(porch, 0);
+    connect_client(porch, 0);
     loop_run(&porch->loop, -1, 1);
     assert_in_range(porch->accepted, 2, MANY / 2);
-    close(porch->visitors[0]);
+    close(porch->clients[0]);
     assert_int_equal(count_fds(), fds);
 }
 
@@ -197,7 +197,7 @@ static void test_R42_pause_while_what_it_takes_is_out(void **state)
     struct rlimit before, none;
 
     assert_int_equal(acceptor_open(&porch->acceptor), 0);
-    visit(porch, 0);
+    connect_client(porch, 0);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     none = before;
     none.rlim_cur = 0;
@@ -209,7 +209,7 @@ static void test_R42_pause_while_what_it_takes_is_out(void **state)
     assert_true(porch->acceptor.warned);
     assert_int_equal(porch->acceptor.watch.mask, 0);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    visit(porch, 1);
+    connect_client(porch, 1);
     /* The deadline, and what waits for it. */
     loop_run(&porch->loop, -1, 1);
     assert_false(timer_is_armed(&porch->acceptor.pause));
@@ -217,8 +217,8 @@ static void test_R42_pause_while_what_it_takes_is_out(void **state)
     loop_run(&porch->loop, -1, 1);
     assert_in_range(porch->accepted, 1, 2);
     assert_false(porch->acceptor.warned);
-    close(porch->visitors[0]);
-    close(porch->visitors[1]);
+    close(porch->clients[0]);
+    close(porch->clients[1]);
 }
 
 /* How often the queue is looked at: until it is empty, or enough. */
@@ -228,13 +228,13 @@ static void test_R58_the_queue_is_looked_at_no_more_than_it_takes(void **state)
     struct porch *porch = *state;
 
     assert_int_equal(acceptor_open(&porch->acceptor), 0);
-    visit(porch, 0);
-    visit(porch, 1);
+    connect_client(porch, 0);
+    connect_client(porch, 1);
     kernel_called = 0;
     loop_run(&porch->loop, -1, 1);
     assert_int_equal(porch->accepted, 2);
     assert_int_equal(kernel_called, 3);
-    visit(porch, 2);
+    connect_client(porch, 2);
     kernel_called = 0;
     kernel_says = always;
     loop_run(&porch->loop, -1, 1);
@@ -245,7 +245,7 @@ static void test_R58_the_queue_is_looked_at_no_more_than_it_takes(void **state)
     loop_run(&porch->loop, -1, 1);
     assert_int_equal(porch->accepted, 2 + 16 + 1);
     for (unsigned i = 0; i < 3; i++)
-        close(porch->visitors[i]);
+        close(porch->clients[i]);
 }
 
 /* One that could not be let in and was told so holds up nobody; an error of another kind does. */
@@ -256,18 +256,18 @@ static void test_R42_errors_of_the_queue(void **state)
 
     assert_int_equal(acceptor_open(&porch->acceptor), 0);
     for (unsigned i = 0; i < 4; i++)
-        visit(porch, i);
+        connect_client(porch, i);
     kernel_says = full;
     loop_run(&porch->loop, -1, 1);
     assert_int_equal(porch->accepted, 3);
     assert_false(timer_is_armed(&porch->acceptor.pause));
     for (unsigned i = 4; i < 6; i++)
-        visit(porch, i);
+        connect_client(porch, i);
     kernel_says = system_full;
     loop_run(&porch->loop, -1, 1);
     assert_int_equal(porch->accepted, 4);
     assert_false(timer_is_armed(&porch->acceptor.pause));
-    visit(porch, 6);
+    connect_client(porch, 6);
     kernel_says = broken;
     kernel_called = 0;
     loop_run(&porch->loop, -1, 1);
@@ -278,7 +278,7 @@ static void test_R42_errors_of_the_queue(void **state)
     assert_false(timer_is_armed(&porch->acceptor.pause));
     kernel_says = NULL;
     for (unsigned i = 0; i < 7; i++)
-        close(porch->visitors[i]);
+        close(porch->clients[i]);
 }
 
 static void test_without_a_socket_it_is_open_and_idle(void **state)

@@ -210,7 +210,7 @@ static void test_R42_a_closed_door_neither_spins_nor_stays(void **state)
         fake_clock_stop();
         accepts = alloc_fault_accepts();
         alloc_fault_begin(i % 2 ? ALLOC_FAULT_MEMORY : ALLOC_FAULT_DESCRIPTORS, 1, true);
-        engine_world_visit(world, 1);
+        engine_world_connect_socket(world, 1);
         engine_world_put_control(world, 1, CONTROL_FRAME_HELLO, 0);
         for (unsigned k = 0; k < ENGINE_WORLD_MOMENTS && alloc_fault_accepts() == accepts; k++)
             engine_world_pump(world);

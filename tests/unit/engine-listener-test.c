@@ -209,7 +209,7 @@ static void test_live_socket_stays(void **state)
 
     assert_non_null(listener);
     expect_fault(place->path, LISTENER_TAKEN, "--socket");
-    /* The knock at its door. */
+    /* What the second listener left: its attempt to connect. */
     fd = listener_accept(listener, &uid);
     assert_true(fd >= 0);
     close(fd);

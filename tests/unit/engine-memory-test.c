@@ -31,7 +31,7 @@
 #define MANY 10000
 
 /* Places of clients. */
-enum { BYSTANDER, VISITOR, GUEST, IDLER, NEWCOMER };
+enum { BYSTANDER, SOCKET_CLIENT, GUEST, IDLER, NEWCOMER };
 
 /* Commands of a client that does not read. */
 #define UNREAD 40
@@ -113,7 +113,7 @@ static void work_as(struct engine_world *world, int client, uint8_t tag)
 /* A newcomer over each way in is served with all that there is. */
 static void expect_open(struct engine_world *world)
 {
-    engine_world_visit(world, NEWCOMER);
+    engine_world_connect_socket(world, NEWCOMER);
     engine_world_put_control(world, NEWCOMER, CONTROL_FRAME_HELLO, 0);
     assert_int_equal(engine_world_get_control(world, NEWCOMER, CONTROL_FRAME_HELLO), 0);
     work_as(world, NEWCOMER, 3);
@@ -243,30 +243,30 @@ static void put(struct engine_world *world, int client, const uint8_t *bytes, si
 
 /* Comes through the listening socket, with a hello, a command in two parts, two at once, and one
  * with its cancel. */
-static void visit(struct engine_world *world)
+static void run_socket_client(struct engine_world *world)
 {
     uint8_t bytes[2 * ENGINE_CHIP_RANDOM];
     size_t size;
 
-    engine_world_visit(world, VISITOR);
+    engine_world_connect_socket(world, SOCKET_CLIENT);
     size = control_frame_request_store(bytes, CONTROL_FRAME_HELLO, 0);
-    put(world, VISITOR, bytes, size);
-    if (!await_answer(world, VISITOR) || !take_answer(world, VISITOR))
+    put(world, SOCKET_CLIENT, bytes, size);
+    if (!await_answer(world, SOCKET_CLIENT) || !take_answer(world, SOCKET_CLIENT))
         return;
     engine_chip_random(bytes, 8);
-    put(world, VISITOR, bytes, 5);
+    put(world, SOCKET_CLIENT, bytes, 5);
     engine_world_pump(world);
-    put(world, VISITOR, bytes + 5, ENGINE_CHIP_RANDOM - 5);
-    if (!take_answer(world, VISITOR))
+    put(world, SOCKET_CLIENT, bytes + 5, ENGINE_CHIP_RANDOM - 5);
+    if (!take_answer(world, SOCKET_CLIENT))
         return;
     engine_chip_random(bytes + ENGINE_CHIP_RANDOM, 8);
-    put(world, VISITOR, bytes, sizeof(bytes));
-    if (!take_answer(world, VISITOR) || !take_answer(world, VISITOR))
+    put(world, SOCKET_CLIENT, bytes, sizeof(bytes));
+    if (!take_answer(world, SOCKET_CLIENT) || !take_answer(world, SOCKET_CLIENT))
         return;
     size = control_frame_request_store(bytes + ENGINE_CHIP_RANDOM, CONTROL_FRAME_CANCEL, 0);
-    put(world, VISITOR, bytes, ENGINE_CHIP_RANDOM + size);
-    if (take_answer(world, VISITOR))
-        take_answer(world, VISITOR);
+    put(world, SOCKET_CLIENT, bytes, ENGINE_CHIP_RANDOM + size);
+    if (take_answer(world, SOCKET_CLIENT))
+        take_answer(world, SOCKET_CLIENT);
 }
 
 /* Requests of the main thread: refused at once, or answered. */
@@ -339,7 +339,7 @@ static bool spend_day(unsigned nth, bool lasting)
     workload_use(&before);
 
     alloc_fault_begin(ALLOC_FAULT_MEMORY, nth, lasting);
-    visit(world);
+    run_socket_client(world);
     request(world);
     if (come(world, GUEST, 2000)) {
         guest = engine_tcti_new(world, GUEST);
@@ -363,7 +363,7 @@ static bool spend_day(unsigned nth, bool lasting)
     engine_resume(world->engine);
     refused = alloc_fault_end();
 
-    engine_world_disconnect(world, VISITOR);
+    engine_world_disconnect(world, SOCKET_CLIENT);
     assert_false(engine_world_flag(world, &world->failed));
     expect_open(world);
     workload_use(&before);

@@ -42,7 +42,7 @@ static void test_commands_come_through_the_socket(void **state)
     struct engine_world *world = *state;
 
     for (int i = 0; i < ENGINE_WORLD_CLIENTS; i++)
-        engine_world_visit(world, i);
+        engine_world_connect_socket(world, i);
     for (int i = 0; i < ENGINE_WORLD_CLIENTS; i += 2)
         assert_int_equal(ask(world, i, HELLO, 0), 0);
     for (int round = 0; round < 3; round++)
@@ -62,13 +62,13 @@ static void test_R38_hello_is_answered_while_a_command_runs(void **state)
     struct engine_world *world = *state;
     uint8_t frame[CONTROL_FRAME_MAX_REQUEST];
 
-    engine_world_visit(world, 0);
-    engine_world_visit(world, 1);
+    engine_world_connect_socket(world, 0);
+    engine_world_connect_socket(world, 1);
     engine_world_put_random(world, 0, 1);
     engine_world_take(world, 1);
     assert_int_equal(ask(world, 1, HELLO, 0), 0);
     assert_int_equal(ask(world, 0, HELLO, 0), 0);
-    engine_world_visit(world, 2);
+    engine_world_connect_socket(world, 2);
     control_frame_request_store(frame, CONTROL_FRAME_HELLO, 0);
     for (int i = 0; i < HEADER_SIZE; i++)
         engine_world_put(world, 2, frame + i, 1);
@@ -82,7 +82,7 @@ static void test_R38_hello_before_another_command_is_answered_during_it(void **s
     struct engine_world *world = *state;
 
     for (int i = 0; i < 4; i++)
-        engine_world_visit(world, i);
+        engine_world_connect_socket(world, i);
     engine_world_put_random(world, 0, 1);
     engine_world_take(world, 1);
     /* Both wait, and one has asked something; whoever goes first, it is answered. */
@@ -103,8 +103,8 @@ static void test_R39_cancel_over_the_socket(void **state)
 {
     struct engine_world *world = *state;
 
-    engine_world_visit(world, 0);
-    engine_world_visit(world, 1);
+    engine_world_connect_socket(world, 0);
+    engine_world_connect_socket(world, 1);
     assert_int_equal(ask(world, 0, CANCEL, 0), TSS2_TCTI_RC_BAD_SEQUENCE);
     engine_world_put_random(world, 0, 1);
     engine_world_take(world, 1);
@@ -132,7 +132,7 @@ static void test_R39_cancel_right_behind_its_command(void **state)
     struct engine_world *world = *state;
     uint8_t bytes[ENGINE_CHIP_RANDOM + HEADER_SIZE];
 
-    engine_world_visit(world, 0);
+    engine_world_connect_socket(world, 0);
     engine_chip_random(bytes, 7);
     control_frame_request_store(bytes + ENGINE_CHIP_RANDOM, CONTROL_FRAME_CANCEL, 0);
     engine_world_put(world, 0, bytes, sizeof(bytes));
@@ -149,8 +149,8 @@ static void test_R40_locality_over_the_socket(void **state)
     bool root = geteuid() == 0;
     uint32_t allowed = root ? 0 : TSS2_TCTI_RC_NOT_PERMITTED;
 
-    engine_world_visit(world, 0);
-    engine_world_visit(world, 1);
+    engine_world_connect_socket(world, 0);
+    engine_world_connect_socket(world, 1);
     assert_int_equal(ask(world, 0, LOCALITY, 0), 0);
     assert_int_equal(ask(world, 0, LOCALITY, 3), TSS2_TCTI_RC_NOT_PERMITTED);
     assert_int_equal(ask(world, 0, LOCALITY, 32), TSS2_TCTI_RC_NOT_PERMITTED);
@@ -178,7 +178,7 @@ static void test_R12_control_frames_of_a_wrong_size(void **state)
     struct engine_world *world = *state;
     uint8_t frame[CONTROL_FRAME_MAX_REQUEST] = {0};
 
-    engine_world_visit(world, 0);
+    engine_world_connect_socket(world, 0);
     header_store(frame, CONTROL_FRAME_TAG, CONTROL_FRAME_MAX_REQUEST, HELLO);
     engine_world_put(world, 0, frame, CONTROL_FRAME_MAX_REQUEST);
     assert_int_equal(engine_world_get_control(world, 0, HELLO), TSS2_TCTI_RC_BAD_VALUE);
@@ -190,7 +190,7 @@ static void test_R12_control_frames_of_a_wrong_size(void **state)
     assert_int_equal(engine_world_get_control(world, 0, 77), TSS2_TCTI_RC_NOT_IMPLEMENTED);
     engine_world_expect_served(world, 0);
     for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++) {
-        engine_world_visit(world, 1);
+        engine_world_connect_socket(world, 1);
         header_store(frame, CONTROL_FRAME_TAG, fatal[i], HELLO);
         engine_world_put(world, 1, frame, HEADER_SIZE);
         assert_int_equal(engine_world_get(world, 1, HEADER_SIZE), RM_RC_COMMAND_SIZE);
@@ -218,7 +218,7 @@ static void test_R10_any_bytes_through_the_socket(void **state)
     uint8_t bytes[120];
     unsigned seed = 7;
 
-    engine_world_visit(world, 0);
+    engine_world_connect_socket(world, 0);
     for (int i = 0; i < 300; i++) {
         size_t size = 1 + (size_t)rand_r(&seed) % sizeof(bytes);
 
@@ -227,7 +227,7 @@ static void test_R10_any_bytes_through_the_socket(void **state)
         for (size_t k = 0; k + HEADER_SIZE <= size; k += 10 + (size_t)rand_r(&seed) % 3)
             header_store(bytes + k, rand_r(&seed) % 3 ? CONTROL_FRAME_TAG : TPM2_ST_NO_SESSIONS,
                          10 + (uint32_t)rand_r(&seed) % 3, (uint32_t)rand_r(&seed) % 4);
-        engine_world_visit(world, 1);
+        engine_world_connect_socket(world, 1);
         engine_world_put(world, 1, bytes, size);
         if (i % 3)
             engine_world_pump(world);
@@ -249,8 +249,8 @@ static void test_R11_requests_that_are_not_read_delay_nobody(void **state)
     uint8_t frame[CONTROL_FRAME_MAX_REQUEST];
     unsigned sent = 0;
 
-    engine_world_visit(world, 0);
-    engine_world_visit(world, 1);
+    engine_world_connect_socket(world, 0);
+    engine_world_connect_socket(world, 1);
     control_frame_request_store(frame, CONTROL_FRAME_HELLO, 0);
     for (unsigned round = 0; round < 20; round++) {
         while (send(world->clients[0], frame, HEADER_SIZE, MSG_DONTWAIT | MSG_NOSIGNAL)
@@ -298,13 +298,13 @@ static void test_R41_R42_limits_of_connections(void **state)
     assert_int_equal(connect_as(world, 9, 1000, NULL), -EDQUOT);
     assert_non_null(strstr(admission_text(-EDQUOT), "--max-connections-per-user"));
     assert_int_equal(connect_as(world, 4, 1001, &peer[3]), 0);
-    engine_world_visit(world, 0);
+    engine_world_connect_socket(world, 0);
     assert_int_equal(ask(world, 0, HELLO, 0), 0);
     assert_int_equal(connect_as(world, 5, 0, &peer[4]), 0);
     /* All are taken, over both ways in. */
     assert_int_equal(connect_as(world, 9, 1002, NULL), -EUSERS);
     assert_non_null(strstr(admission_text(-EUSERS), "--max-connections"));
-    engine_world_visit(world, 1);
+    engine_world_connect_socket(world, 1);
     expect_turned_away(world, 1);
     engine_world_expect_served(world, 0);
     /* One that goes makes room for one. */
@@ -339,7 +339,7 @@ static void test_R42_descriptors_out(void **state)
     int fds[256], waiting[3];
     unsigned count;
 
-    engine_world_visit(world, 0);
+    engine_world_connect_socket(world, 0);
     engine_world_expect_served(world, 0);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     few = (struct rlimit){128, before.rlim_max};
@@ -360,7 +360,7 @@ static void test_R42_descriptors_out(void **state)
         if (fds[--count] >= 0)
             close(fds[count]);
     setrlimit(RLIMIT_NOFILE, &before);
-    engine_world_visit(world, 4);
+    engine_world_connect_socket(world, 4);
     engine_world_expect_served(world, 4);
 }
 
@@ -368,7 +368,7 @@ static void test_R37_stop_closes_the_door_first(void **state)
 {
     struct engine_world *world = *state;
 
-    engine_world_visit(world, 0);
+    engine_world_connect_socket(world, 0);
     engine_world_put_random(world, 0, 1);
     engine_world_take(world, 1);
     engine_stop(world->engine);

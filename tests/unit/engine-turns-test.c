@@ -210,7 +210,7 @@ static void test_R50_answers_from_the_books_are_paid_for(void **state)
     size_t size;
 
     for (int i = 1; i <= PIPELINERS; i++)
-        engine_world_visit(world, i);
+        engine_world_connect_socket(world, i);
     put_capability(world, 1, TPM2_CAP_ALGS);
     engine_world_await_answer(world, 1);
     assert_int_equal(engine_world_get_any(world, 1, &size), TPM2_RC_SUCCESS);
@@ -247,7 +247,7 @@ static void test_R51_canceled_commands_are_bounded_and_paid_for(void **state)
 
     engine_world_connect(world, PIPELINERS + 1, 3000);
     for (int i = 1; i <= PIPELINERS; i++)
-        engine_world_visit(world, i);
+        engine_world_connect_socket(world, i);
     engine_world_expect_served(world, VICTIM);
     for (int i = 1; i <= PIPELINERS; i++) {
         engine_world_put_control(world, i, CONTROL_FRAME_HELLO, 0);

@@ -271,7 +271,7 @@ void engine_world_reach(struct engine_world *world, int client)
         connect(world->clients[client], (const struct sockaddr *)&address, sizeof(address)), 0);
 }
 
-void engine_world_visit(struct engine_world *world, int client)
+void engine_world_connect_socket(struct engine_world *world, int client)
 {
     world->clients[client] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(world->clients[client] >= 0);

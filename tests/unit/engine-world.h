@@ -63,7 +63,7 @@ void engine_world_take(struct engine_world *world, uint16_t mark);
 /* Clients. */
 void engine_world_connect(struct engine_world *world, int client, uint32_t uid);
 /* Through the listening socket, without a hello; with a new descriptor or the one that it has. */
-void engine_world_visit(struct engine_world *world, int client);
+void engine_world_connect_socket(struct engine_world *world, int client);
 void engine_world_reach(struct engine_world *world, int client);
 void engine_world_put_control(struct engine_world *world, int client, uint32_t operation,
                               uint8_t locality);

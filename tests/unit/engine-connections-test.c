@@ -233,7 +233,7 @@ static void test_R53_the_end_waits_for_no_database(void **state)
         engine_world_expect_end(world, i);
 }
 
-static int world_with_a_door(void **state)
+static int world_with_a_listener(void **state)
 {
     struct engine_world *world = engine_world_new(false);
 
@@ -257,10 +257,10 @@ static void test_R58_who_connects_in_a_loop_holds_up_nobody(void **state)
     engine_world_take(world, 1);
     /* The engine waits for the TPM, which takes its time. */
     for (unsigned i = 0; i < LISTENER_BACKLOG - 1; i++) {
-        engine_world_visit(world, 1);
+        engine_world_connect_socket(world, 1);
         engine_world_disconnect(world, 1);
     }
-    engine_world_visit(world, 1);
+    engine_world_connect_socket(world, 1);
     engine_world_put_control(world, 1, CONTROL_FRAME_HELLO, 0);
     while (!engine_world_has_answer(world, 1, 0) && turns < 80) {
         engine_chip_answer(&world->chip);
@@ -280,7 +280,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_R58_who_connects_in_a_loop_holds_up_nobody,
-                                        world_with_a_door, engine_world_teardown),
+                                        world_with_a_listener, engine_world_teardown),
         WORLD_TEST(test_R53_guests_share_what_is_one_users),
         cmocka_unit_test_setup_teardown(test_R53_a_database_that_hangs_holds_up_nobody,
                                         world_in_a_hurry, world_of_guests_end),
@@ -294,5 +294,5 @@ int main(void)
     };
 
     log_threshold = LOG_LEVEL_SILENT;
-    return cmocka_run_group_tests_name("engine-door", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("engine-connections", tests, NULL, NULL);
 }
