@@ -109,7 +109,7 @@ static void ledger_file_explain(const struct ledger_file *file, const char *dir,
                     dir, file->name, strerror(-error));
 }
 
-struct ledger_file *ledger_file_open(const char *dir, const char *use)
+struct ledger_file *ledger_file_open(const char *dir, const char *owner)
 {
     struct ledger_file *file = calloc(1, sizeof(*file));
     int error = 0;
@@ -117,7 +117,7 @@ struct ledger_file *ledger_file_open(const char *dir, const char *use)
     if (!file)
         return NULL;
     file->dir_fd = file->fd = -1;
-    snprintf(file->name, sizeof(file->name), "sessions-%016" PRIx64, ledger_file_hash(use));
+    snprintf(file->name, sizeof(file->name), "sessions-%016" PRIx64, ledger_file_hash(owner));
     if (dir)
         error = ledger_file_attach(file, dir);
     else

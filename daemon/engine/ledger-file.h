@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The ledger of our sessions in the TPM, as a mapped file in the runtime directory: what a killed
- * daemon wrote to it, the next one reads. The file belongs to one use of one TPM, which its name
+ * daemon wrote to it, the next one reads. The file belongs to one daemon of one TPM, which its name
  * tells, and is locked for as long as a daemon has it. Where no file can be had the ledger is plain
  * memory: the daemon works all the same, and cleans up after itself unless it is killed.
  */
@@ -12,10 +12,10 @@
 struct ledger_file;
 
 /*
- * The ledger of `use`, any string that tells apart what must not share one, in the directory `dir`,
- * NULL for none. Logs why there is no file. NULL when memory is out.
+ * The ledger of `owner`, any string that tells apart those who must not share one, in the directory
+ * `dir`, NULL for none. Logs why there is no file. NULL when memory is out.
  */
-struct ledger_file *ledger_file_open(const char *dir, const char *use);
+struct ledger_file *ledger_file_open(const char *dir, const char *owner);
 
 /* The ledger. After ledger_file_open() it has what a former daemon left, or is not valid. */
 struct ledger *ledger_file_ledger(struct ledger_file *file);

@@ -84,13 +84,13 @@ void tpm_link_clear(struct tpm_link *link)
 static bool tpm_link_open_ledger(struct tpm_link *link)
 {
     size_t size = strlen(link->config.conf) + strlen(link->config.name) + 2;
-    char *use = malloc(size);
+    char *owner = malloc(size);
 
-    if (!use)
+    if (!owner)
         return false;
-    snprintf(use, size, "%s\n%s", link->config.conf, link->config.name);
-    link->ledger = ledger_file_open(link->config.runtime_dir, use);
-    free(use);
+    snprintf(owner, size, "%s\n%s", link->config.conf, link->config.name);
+    link->ledger = ledger_file_open(link->config.runtime_dir, owner);
+    free(owner);
     return link->ledger != NULL;
 }
 

@@ -4,7 +4,7 @@
 
 #include "rm/state.h"
 
-/* The chip loaded the object to `physical`. The context of a sequence is spent by that. Another
+/* The chip loaded the object to `physical`. The context of a sequence is used up by that. Another
  * object that we thought to be there cannot be: it has left its slot, or is lost. False when the
  * running command names that other one: the chip contradicts itself. */
 bool object_lifecycle_loaded(struct rm *rm, struct object *object, uint32_t physical);

@@ -131,7 +131,7 @@ void session_apply(struct rm *rm, struct session *session, enum session_event ev
     session->state = (enum session_state)transitions[session->state][event];
     switch (session->state) {
     case SESSION_ACTIVE:
-        /* The client's copy is spent by its load, or it never had one. */
+        /* The client's copy is used up by its load, or it never had one. */
         blob_clear(&session->held);
         return;
     case SESSION_CLIENT_SAVED:

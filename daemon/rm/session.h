@@ -75,7 +75,7 @@ bool session_take_context(struct rm *rm, struct session *session, struct blob *c
 /* Says whether it is in a slot; nothing else changes. */
 void session_set_loaded(struct rm *rm, struct session *session, bool loaded);
 
-/* The chip loaded the session: its context is spent. */
+/* The chip loaded the session, whose context is used up by that. */
 void session_loaded(struct rm *rm, struct session *session);
 
 /* Whether the client owns the session, or a closed connection of the same user left it. */
