@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Processes that share a connection, and a daemon's end whose answers tell whose they are. Helpers
- * fail the running test, but for those that return a bool, which are for children.
+ * fail the running test, or end the child that calls them; those that return a bool do neither.
  */
 #pragma once
 

@@ -16,7 +16,6 @@
 static struct fake_daemon daemon_;
 static struct canned_bus bus;
 
-/* An assertion that fails in the process would go on in the test's own place. */
 static void in_a_process(void (*use)(void))
 {
     pid_t child = children_start();
