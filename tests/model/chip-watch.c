@@ -6,6 +6,7 @@
 #include "wire/header.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <tss2/tss2_tpm2_types.h>
 
@@ -122,6 +123,8 @@ static int transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *command
         watch->unheard =
             fault == CHIP_WATCH_DOWN || fault == CHIP_WATCH_LOST || fault == CHIP_WATCH_CUT;
     }
+    if (fault == CHIP_WATCH_ABORT)
+        abort();
     if (fault == CHIP_WATCH_CODE)
         return answer_code(response, response_size, watch->code);
     if (fault == CHIP_WATCH_LIE)

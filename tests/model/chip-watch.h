@@ -17,6 +17,7 @@ enum chip_watch_fault {
     /* What no chip does, to see that it is noticed: */
     CHIP_WATCH_LIE,   /* says that it ran a FlushContext and did not */
     CHIP_WATCH_ALTER, /* turns a bit of its answer over */
+    CHIP_WATCH_ABORT, /* ends the process, as an assertion does */
 };
 
 struct chip_watch {

@@ -61,10 +61,11 @@ static uint32_t execute(struct model *model, unsigned client, const uint8_t *com
 
 uint32_t exchange_raw(struct model *model, unsigned client, const uint8_t *command, size_t size)
 {
-    uint32_t code = execute(model, client, command, size);
+    uint32_t code = size >= HEADER_SIZE ? header_load(command).code : 0;
 
-    model_trace(model, "client %u: %zu bytes, code 0x%x -> 0x%x", client, size,
-                size >= HEADER_SIZE ? header_load(command).code : 0, code);
+    model_trace(model, "client %u: %zu bytes, code 0x%x", client, size, code);
+    code = execute(model, client, command, size);
+    model_trace(model, "    -> 0x%x", code);
     return code;
 }
 
@@ -417,7 +418,7 @@ static void lose_named(struct model *model, const struct call *call)
         lose(model, call->auths[i].session);
 }
 
-static void trace(struct model *model, unsigned client, const struct call *call, uint32_t code)
+static void trace_call(struct model *model, unsigned client, const struct call *call)
 {
     char text[256];
     size_t at = 0;
@@ -437,7 +438,12 @@ static void trace(struct model *model, unsigned client, const struct call *call,
         at += (size_t)snprintf(text + at, sizeof(text) - at, " context %u cut %u flip %u",
                                call->loads->number, call->cut, call->flip);
     text[at] = '\0';
-    model_trace(model, "client %u: %s%s -> 0x%x", client, call->what, text, code);
+    model_trace(model, "client %u: %s%s", client, call->what, text);
+}
+
+static void trace_answer(struct model *model, const struct call *call, uint32_t code)
+{
+    model_trace(model, "    -> 0x%x", code);
     if (model->watch.hit)
         model_trace(model, "    fault %d (0x%x) on a command 0x%x", (int)model->watch.fault,
                     model->watch.code, model->watch.hit_code);
@@ -483,8 +489,9 @@ bool exchange_run(struct model *model, unsigned client, struct call *call)
 
     if (call->makes && !call->number)
         call->number = model_next(model);
+    trace_call(model, client, call);
     code = execute(model, client, command, size);
-    trace(model, client, call, code);
+    trace_answer(model, call, code);
     check_slots(model, call, before);
     done = follow(model, client, call, code);
     lose_named(model, call);

@@ -233,11 +233,34 @@ static bool notices(const struct options *options, enum chip_watch_fault sabotag
     return noticed;
 }
 
+/* Whether a program that an assertion ends has told of each command before, the last one too. */
+static bool traces_death(const struct options *options)
+{
+    struct program program = program_of(options, 1);
+    FILE *output = tmpfile();
+    struct outcome outcome;
+    char line[512] = "";
+    bool told;
+
+    if (!output)
+        return false;
+    program.sabotage = CHIP_WATCH_ABORT;
+    program.trace = true;
+    outcome = runner_run(&program, fileno(output));
+    rewind(output);
+    while (fgets(line, sizeof(line), output))
+        continue;
+    told = WIFSIGNALED(outcome.status) && WTERMSIG(outcome.status) == SIGABRT
+           && strstr(line, "client ") != NULL;
+    fclose(output);
+    return told;
+}
+
 int main(int argc, char **argv)
 {
     static struct options options = {.programs = 500, .steps_each = 200, .first = 1};
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    bool passed, lie, altered;
+    bool passed, lie, altered, traced;
 
     options.jobs = processors > 0 ? (unsigned)processors : 1;
     read_options(&options, argc, argv);
@@ -250,7 +273,7 @@ int main(int argc, char **argv)
         printf("%s\n", passed ? "passed" : "failed");
         return passed ? 0 : 1;
     }
-    printf("1..3\n");
+    printf("1..4\n");
     fflush(stdout);
     passed = run_all(&options);
     printf("%sok 1 - model_%u_programs\n", passed ? "" : "not ", options.programs);
@@ -259,5 +282,7 @@ int main(int argc, char **argv)
     printf("%sok 2 - model_notices_a_chip_that_lies\n", lie ? "" : "not ");
     altered = notices(&options, CHIP_WATCH_ALTER);
     printf("%sok 3 - model_notices_an_altered_answer\n", altered ? "" : "not ");
-    return passed && lie && altered ? 0 : 1;
+    traced = traces_death(&options);
+    printf("%sok 4 - model_traces_what_an_assertion_ends\n", traced ? "" : "not ");
+    return passed && lie && altered && traced ? 0 : 1;
 }

@@ -49,6 +49,8 @@ void model_trace(struct model *model, const char *format, ...)
     vprintf(format, arguments);
     va_end(arguments);
     printf("\n");
+    /* The next command may be the one in which the process dies. */
+    fflush(stdout);
 }
 
 bool thing_is_session(const struct thing *thing)
