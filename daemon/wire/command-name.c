@@ -2,11 +2,23 @@
 #include "wire/command-name.h"
 
 #include <stddef.h>
+#include <string.h>
 #include <tss2/tss2_tpm2_types.h>
 
 #define NAME(command) [TPM2_CC_##command - TPM2_CC_FIRST] = #command
 
-/* What tpm2-tss knows. MAC and MAC_Start have the codes of HMAC and HMAC_Start. */
+/* Commands of the TPM 2.0 Library that not every tpm2-tss knows yet. */
+#define LATER(code, command) [(code)-TPM2_CC_FIRST] = #command
+
+/* What has the code of something else. */
+static const struct {
+    const char *name;
+    uint32_t code;
+} other_names[] = {
+    {"MAC", TPM2_CC_HMAC},
+    {"MAC_Start", TPM2_CC_HMAC_Start},
+};
+
 static const char *const command_names[] = {
     NAME(NV_UndefineSpaceSpecial),
     NAME(EvictControl),
@@ -125,14 +137,52 @@ static const char *const command_names[] = {
     NAME(Policy_AC_SendSelect),
     NAME(CertifyX509),
     NAME(ACT_SetTimeout),
+    LATER(0x199, ECC_Encrypt),
+    LATER(0x19A, ECC_Decrypt),
+    LATER(0x19B, PolicyCapability),
+    LATER(0x19C, PolicyParameters),
+    LATER(0x19D, NV_DefineSpace2),
+    LATER(0x19E, NV_ReadPublic2),
+    LATER(0x19F, SetCapability),
+    LATER(0x1A0, ReadOnlyControl),
+    LATER(0x1A1, PolicyTransportSPDM),
 };
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 const char *command_name(uint32_t code)
 {
     /* What lies below the first one wraps around. */
     uint32_t index = code - TPM2_CC_FIRST;
-    const char *name =
-        index < sizeof(command_names) / sizeof(command_names[0]) ? command_names[index] : NULL;
+    const char *name = index < COUNT(command_names) ? command_names[index] : NULL;
 
     return name ? name : "(unknown)";
+}
+
+uint32_t command_name_find(const char *name)
+{
+    static const char prefix[] = "TPM2_";
+
+    if (strncmp(name, prefix, sizeof(prefix) - 1) == 0)
+        name += sizeof(prefix) - 1;
+    for (uint32_t i = 0; i < COUNT(command_names); i++) {
+        if (command_names[i] && strcmp(command_names[i], name) == 0)
+            return TPM2_CC_FIRST + i;
+    }
+    for (size_t i = 0; i < COUNT(other_names); i++) {
+        if (strcmp(other_names[i].name, name) == 0)
+            return other_names[i].code;
+    }
+    return 0;
+}
+
+const char *command_name_next(uint32_t *code)
+{
+    if (*code < TPM2_CC_FIRST)
+        *code = TPM2_CC_FIRST - 1;
+    while (++*code - TPM2_CC_FIRST < COUNT(command_names)) {
+        if (command_names[*code - TPM2_CC_FIRST])
+            return command_names[*code - TPM2_CC_FIRST];
+    }
+    return NULL;
 }
