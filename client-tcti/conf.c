@@ -3,6 +3,7 @@
 #include "conf.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 struct conf_value {
@@ -79,19 +80,39 @@ static const char *conf_set_socket(struct conf *conf, struct conf_value value)
     return NULL;
 }
 
+static const char *conf_set_tpm(struct conf *conf, struct conf_value value)
+{
+    if (!tpm_name_is_good(value.text, value.length))
+        return "tpm is no name of a TPM such as tpm1: up to 32 letters and digits, a letter first";
+    snprintf(conf->bus_name, sizeof(conf->bus_name), TPM_NAME_BUS ".%.*s", (int)value.length,
+             value.text);
+    snprintf(conf->socket, sizeof(conf->socket), TPM_NAME_DIRECTORY "-%.*s/" TPM_NAME_SOCKET,
+             (int)value.length, value.text);
+    return NULL;
+}
+
+enum conf_key { CONF_BUS_NAME, CONF_BUS_TYPE, CONF_SOCKET_PATH, CONF_TPM, CONF_KEYS };
+
+#define CONF_KEY(key) (1U << (key))
+
 static const struct {
     const char *key;
     enum conf_transport transport; /* that the key asks for */
+    unsigned excludes;             /* CONF_KEY()s that it does not go with */
     const char *(*set)(struct conf *conf, struct conf_value value);
-} conf_keys[] = {
-    {"bus_name", CONF_DBUS, conf_set_bus_name},
-    {"bus_type", CONF_DBUS, conf_set_bus_type},
-    {"socket", CONF_SOCKET, conf_set_socket},
+} conf_keys[CONF_KEYS] = {
+    [CONF_BUS_NAME] = {"bus_name", CONF_DBUS, CONF_KEY(CONF_SOCKET_PATH) | CONF_KEY(CONF_TPM),
+                       conf_set_bus_name},
+    [CONF_BUS_TYPE] = {"bus_type", CONF_DBUS, CONF_KEY(CONF_SOCKET_PATH), conf_set_bus_type},
+    [CONF_SOCKET_PATH] = {"socket", CONF_SOCKET,
+                          CONF_KEY(CONF_BUS_NAME) | CONF_KEY(CONF_BUS_TYPE) | CONF_KEY(CONF_TPM),
+                          conf_set_socket},
+    [CONF_TPM] = {"tpm", CONF_DEFAULT, CONF_KEY(CONF_BUS_NAME) | CONF_KEY(CONF_SOCKET_PATH),
+                  conf_set_tpm},
 };
 
-#define CONF_KEYS (sizeof(conf_keys) / sizeof(conf_keys[0]))
-
-static const char *conf_item(struct conf *conf, bool seen[CONF_KEYS], struct conf_value item)
+/* `seen` has the CONF_KEY()s of items before. */
+static const char *conf_item(struct conf *conf, unsigned *seen, struct conf_value item)
 {
     const char *equals = memchr(item.text, '=', item.length);
     struct conf_value key, value;
@@ -104,21 +125,22 @@ static const char *conf_item(struct conf *conf, bool seen[CONF_KEYS], struct con
     for (i = 0; i < CONF_KEYS && !conf_value_is(key, conf_keys[i].key); i++)
         ;
     if (i == CONF_KEYS)
-        return "a key is none of bus_name, bus_type, socket";
-    if (seen[i])
+        return "a key is none of bus_name, bus_type, socket, tpm";
+    if (*seen & CONF_KEY(i))
         return "a key comes twice";
     if (value.length == 0)
         return "a key has no value";
-    if (conf->transport != CONF_DEFAULT && conf->transport != conf_keys[i].transport)
-        return "socket does not go with bus_name or bus_type";
-    seen[i] = true;
-    conf->transport = conf_keys[i].transport;
+    if (*seen & conf_keys[i].excludes)
+        return "socket does not go with another key, nor tpm with bus_name";
+    *seen |= CONF_KEY(i);
+    if (conf_keys[i].transport != CONF_DEFAULT)
+        conf->transport = conf_keys[i].transport;
     return conf_keys[i].set(conf, value);
 }
 
 const char *conf_parse(struct conf *conf, const char *text)
 {
-    bool seen[CONF_KEYS] = {false};
+    unsigned seen = 0;
     struct conf_value item;
     const char *wrong;
 
@@ -130,7 +152,7 @@ const char *conf_parse(struct conf *conf, const char *text)
     for (;;) {
         item = (struct conf_value){text, strcspn(text, ",")};
         if (item.length > 0) {
-            wrong = conf_item(conf, seen, item);
+            wrong = conf_item(conf, &seen, item);
             if (wrong != NULL)
                 return wrong;
         }

@@ -5,21 +5,24 @@
  *   bus_name=NAME             the daemon's name on the bus
  *   bus_type=system|session   the bus
  *   socket=PATH               the daemon's listening socket instead of a bus
+ *   tpm=NAME                  the daemon of that TPM: its socket and its name on the bus
  *
- * No key comes twice, no value is empty, and socket does not go with the others. Items with nothing
- * in them are skipped, so "bus_type=session," is good.
+ * No key comes twice, no value is empty, socket does not go with the others, and tpm does not go
+ * with bus_name. Items with nothing in them are skipped, so "bus_type=session," is good.
  */
 #pragma once
 
 #include <stddef.h>
 
-#define CONF_DEFAULT_BUS_NAME "com.intel.tss2.Tabrmd"
-#define CONF_DEFAULT_SOCKET   "/run/tabrmd/tcti.sock"
+#include "wire/tpm-name.h"
+
+#define CONF_DEFAULT_BUS_NAME TPM_NAME_BUS
+#define CONF_DEFAULT_SOCKET   TPM_NAME_DIRECTORY "/" TPM_NAME_SOCKET
 #define CONF_BUS_NAME_MAX     255 /* D-Bus specification, "Valid Names" */
 #define CONF_PATH_MAX         107 /* what sun_path of a Unix socket address takes */
 
 enum conf_transport {
-    CONF_DEFAULT, /* the default socket if somebody listens there, else D-Bus */
+    CONF_DEFAULT, /* the socket if somebody listens there, else D-Bus */
     CONF_SOCKET,
     CONF_DBUS,
 };

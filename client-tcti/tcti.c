@@ -340,7 +340,7 @@ static const TSS2_TCTI_INFO tcti_info = {
     .name = "tcti-tabrmd",
     .description = "TCTI for the TPM access broker and resource manager tabrmd",
     .config_help = "Comma separated items: bus_name=NAME and bus_type=system|session, or "
-                   "socket=PATH. Empty: the usual socket, else the system bus.",
+                   "socket=PATH, or tpm=NAME. Empty: the usual socket, else the system bus.",
     .init = Tss2_Tcti_Tabrmd_Init,
 };
 

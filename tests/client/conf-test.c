@@ -14,6 +14,7 @@
 #define NAME_255 "a." NAME_50 NAME_50 NAME_50 NAME_50 NAME_50 "abc"
 #define NAME_50  "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwx"
 #define PATH_107 "/" NAME_50 NAME_50 "abcdef"
+#define TPM_32   "abcdefghijklmnopqrstuvwxyz012345"
 
 static const struct {
     const char *text;
@@ -39,6 +40,14 @@ static const struct {
     {"socket=/x", CONF_SOCKET, CONF_BUS_SYSTEM, NULL, "/x"},
     {"socket=/with=equals", CONF_SOCKET, CONF_BUS_SYSTEM, NULL, "/with=equals"},
     {"socket=" PATH_107, CONF_SOCKET, CONF_BUS_SYSTEM, NULL, PATH_107},
+    {"tpm=tpm1", CONF_DEFAULT, CONF_BUS_SYSTEM, "com.intel.tss2.Tabrmd.tpm1",
+     "/run/tabrmd-tpm1/tcti.sock"},
+    {",tpm=Az09,", CONF_DEFAULT, CONF_BUS_SYSTEM, "com.intel.tss2.Tabrmd.Az09",
+     "/run/tabrmd-Az09/tcti.sock"},
+    {"tpm=" TPM_32, CONF_DEFAULT, CONF_BUS_SYSTEM, "com.intel.tss2.Tabrmd." TPM_32,
+     "/run/tabrmd-" TPM_32 "/tcti.sock"},
+    {"tpm=tpm1,bus_type=session", CONF_DBUS, CONF_BUS_SESSION, "com.intel.tss2.Tabrmd.tpm1", NULL},
+    {"bus_type=system,tpm=tpm1", CONF_DBUS, CONF_BUS_SYSTEM, "com.intel.tss2.Tabrmd.tpm1", NULL},
 };
 
 static const char *const bad[] = {
@@ -84,6 +93,31 @@ static const char *const bad[] = {
     "bus_name=:",
     "bus_name=:1",
     "bus_name=" NAME_255 "x",
+    "tpm=",
+    "tpm=1",
+    "tpm=0tpm",
+    "tpm=tpm 1",
+    "tpm=tpm-1",
+    "tpm=tpm_1",
+    "tpm=tpm.1",
+    "tpm=tpm1/",
+    "tpm=/dev/tpm1",
+    "tpm=.",
+    "tpm=..",
+    "tpm=../tabrmd",
+    "tpm=@",
+    "tpm=[",
+    "tpm=`",
+    "tpm={",
+    "tpm=a/",
+    "tpm=a:",
+    "tpm=tpm\xc3\xa9",
+    "tpm=" TPM_32 "6",
+    "tpm=tpm1,tpm=tpm1",
+    "tpm=tpm1,bus_name=a.b",
+    "bus_name=a.b,tpm=tpm1",
+    "tpm=tpm1,socket=/x",
+    "socket=/x,tpm=tpm1",
 };
 
 static void test_good_confs(void **state)

@@ -8,19 +8,24 @@
 
 #include <string.h>
 
-/* Writes a string that asks for what `conf` holds. */
+/* Writes a string that asks for what `conf` holds. Where it names a TPM, both the name on the bus
+ * and the socket are of that TPM. */
 static void write_conf(const struct conf *conf, char *out, size_t size)
 {
+    bool tpm = conf->transport != CONF_SOCKET && strcmp(conf->socket, CONF_DEFAULT_SOCKET) != 0;
+    const char *key = tpm ? "tpm" : "bus_name";
+    const char *value = conf->bus_name + (tpm ? strlen(TPM_NAME_BUS ".") : 0);
+
     switch (conf->transport) {
     case CONF_DEFAULT:
-        snprintf(out, size, "%s", "");
+        snprintf(out, size, "%s%s", tpm ? "tpm=" : "", tpm ? value : "");
         break;
     case CONF_SOCKET:
         snprintf(out, size, "socket=%s", conf->socket);
         break;
     case CONF_DBUS:
-        snprintf(out, size, "bus_type=%s,bus_name=%s",
-                 conf->bus == CONF_BUS_SYSTEM ? "system" : "session", conf->bus_name);
+        snprintf(out, size, "bus_type=%s,%s=%s",
+                 conf->bus == CONF_BUS_SYSTEM ? "system" : "session", key, value);
         break;
     }
 }
