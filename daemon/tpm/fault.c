@@ -69,6 +69,18 @@ bool tpm_fault_may_open(const char *conf)
     return !path || fault_probe(path, true) != ENOTTY;
 }
 
+/* The number of /dev/tpmN, of which the kernel has a /dev/tpmrmN; "0" for other names. */
+static const char *fault_number(const char *path)
+{
+    static const char prefix[] = "/dev/tpm";
+    const char *number = path + sizeof(prefix) - 1;
+
+    if (strncmp(path, prefix, sizeof(prefix) - 1) != 0 || !*number
+        || number[strspn(number, "0123456789")] != '\0')
+        return "0";
+    return number;
+}
+
 static bool fault_is_absence(int error)
 {
     return error == ENOENT || error == ENODEV || error == ENXIO || error == ENOTDIR;
@@ -91,8 +103,8 @@ static enum tpm_fault fault_device(const char *path, int error, char text[TPM_FA
         return TPM_FAULT_DENIED;
     case EBUSY:
         FAULT_SAY("the TPM %s is in use by another program: stop it (\"fuser -v %s\" names it), "
-                  "or use /dev/tpmrm0 with --tcti",
-                  path, path);
+                  "or use /dev/tpmrm%s with --tcti",
+                  path, path, fault_number(path));
         return TPM_FAULT_BUSY;
     case ENOTTY:
         FAULT_SAY("%s is not a device: name the TPM with --tcti=device:PATH", path);
