@@ -119,6 +119,11 @@ const struct option_entry option_table[OPTION_COUNT] = {
                            .letter = 'o',
                            .standard = "no",
                            .help = "Run although started as root"},
+    [OPTION_TPM] = {.name = "tpm",
+                    .argument = "NAME",
+                    .no_key = true,
+                    .help = "Serve /dev/NAME beside daemons of other TPMs: bus name and "
+                            "configuration are NAME's"},
     [OPTION_CONFIG] = {.name = "config",
                        .argument = "FILE",
                        .no_key = true,

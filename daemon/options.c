@@ -3,6 +3,7 @@
 
 #include "command-line.h"
 #include "engine/engine.h"
+#include "instance.h"
 
 #include <gio/gio.h>
 #include <pwd.h>
@@ -289,12 +290,12 @@ static void options_take(struct options_reader *reader, struct options *options)
 static unsigned options_read_files(struct options_reader *reader, const struct conf_places *places)
 {
     const char *file = options_value(reader, OPTION_CONFIG);
-    struct conf_places own = {file, places ? places->vendor : NULL};
+    g_autofree char *usual = places ? instance_file(&reader->settings, places->file) : NULL;
+    struct conf_places own = {file ? file : usual, places ? places->vendor : NULL};
 
-    if (options_yes(reader, OPTION_VERSION) || (!file && !places))
+    if (options_yes(reader, OPTION_VERSION) || !own.file)
         return 0;
-    return conf_files_read(file ? &own : places, file != NULL, &reader->settings,
-                           &reader->findings);
+    return conf_files_read(&own, file != NULL, &reader->settings, &reader->findings);
 }
 
 /* The values with what was found at their head, as comments. */
@@ -358,7 +359,8 @@ enum options_result options_parse(struct options *options, int argc, char *const
 
     *options = (struct options){0};
     settings_init(&reader.settings);
-    if (command_line_read(&reader.settings, &reader.findings, argc, argv))
+    if (command_line_read(&reader.settings, &reader.findings, argc, argv)
+        && instance_settle(&reader.settings, &reader.findings))
         result = options_read(&reader, options, places, text);
     else
         *text = g_strdup(reader.findings.command_line);

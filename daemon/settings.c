@@ -22,8 +22,15 @@ void settings_init(struct settings *settings)
 
 void settings_clear(struct settings *settings)
 {
-    for (enum option_id id = 0; id < OPTION_COUNT; id++)
+    for (enum option_id id = 0; id < OPTION_COUNT; id++) {
         settings_put(&settings->of[id], NULL, SETTINGS_DEFAULT, NULL);
+        g_clear_pointer(&settings->standard[id], g_free);
+    }
+}
+
+static const char *settings_standard(const struct settings *settings, enum option_id id)
+{
+    return settings->standard[id] ? settings->standard[id] : option_table[id].standard;
 }
 
 void settings_set(struct settings *settings, enum option_id id, const char *value,
@@ -36,7 +43,14 @@ void settings_set(struct settings *settings, enum option_id id, const char *valu
 void settings_reset(struct settings *settings, enum option_id id, enum settings_origin origin)
 {
     if (settings->of[id].origin <= origin)
-        settings_put(&settings->of[id], option_table[id].standard, SETTINGS_DEFAULT, NULL);
+        settings_put(&settings->of[id], settings_standard(settings, id), SETTINGS_DEFAULT, NULL);
+}
+
+void settings_set_standard(struct settings *settings, enum option_id id, const char *value)
+{
+    g_free(settings->standard[id]);
+    settings->standard[id] = g_strdup(value);
+    settings_reset(settings, id, SETTINGS_DEFAULT);
 }
 
 void settings_move(struct settings *settings, enum option_id id, struct settings *from)
@@ -52,13 +66,13 @@ bool settings_given(const struct settings *settings, enum option_id id)
     return settings->of[id].origin != SETTINGS_DEFAULT;
 }
 
-static const char *settings_place(const struct setting *setting)
+static const char *settings_place(const struct settings *settings, enum option_id id)
 {
-    switch (setting->origin) {
+    switch (settings->of[id].origin) {
     case SETTINGS_DEFAULT:
-        return "default";
+        return settings->standard[id] ? "default of --tpm" : "default";
     case SETTINGS_FILE:
-        return setting->place;
+        return settings->of[id].place;
     case SETTINGS_COMMAND_LINE:
         return "command line";
     }
@@ -71,7 +85,7 @@ char *settings_show(const struct settings *settings)
 
     for (enum option_id id = 0; id < OPTION_COUNT; id++) {
         const struct setting *setting = &settings->of[id];
-        g_autofree char *comment = g_strdup_printf(" %s", settings_place(setting));
+        g_autofree char *comment = g_strdup_printf(" %s", settings_place(settings, id));
 
         if (option_table[id].no_key)
             continue;

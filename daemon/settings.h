@@ -19,6 +19,7 @@ struct setting {
 
 struct settings {
     struct setting of[OPTION_COUNT];
+    char *standard[OPTION_COUNT]; /* defaults that are others than the table's; NULL: it has none */
 };
 
 /* Each option at its default. */
@@ -29,6 +30,9 @@ void settings_clear(struct settings *settings);
  * NULL. */
 void settings_set(struct settings *settings, enum option_id id, const char *value,
                   enum settings_origin origin, const char *place);
+
+/* Has an option another default than the table's: the copy of a value. */
+void settings_set_standard(struct settings *settings, enum option_id id, const char *value);
 
 /* Takes back what files, or anybody weaker than `origin`, said of an option. */
 void settings_reset(struct settings *settings, enum option_id id, enum settings_origin origin);

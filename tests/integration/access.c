@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who may use the TPM, tried with users of the machine: the socket's file, and the policy file for
- * the system bus, which stands in the rules of the world's own bus.
+ * Who may use the TPM, tried with users of the machine: the socket's file, and the policy files for
+ * the system bus, which stand in the rules of the world's own bus.
  */
 #include "served.h"
+#include "shell.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -86,23 +87,25 @@ static enum entry call_as(const struct world *world, const char *user, const cha
     return entry;
 }
 
-static enum entry use_as(const struct world *world, const char *user)
+static enum entry use_as(const struct world *world, const char *user, const char *name)
 {
-    static const char *const words[] = {"--dest=" BUS_NAME, "/com/intel/tss2/Tabrmd/Tcti",
-                                        "com.intel.tss2.TctiTabrmd.CreateConnection", NULL};
+    g_autofree char *destination = g_strconcat("--dest=", name, NULL);
+    const char *words[] = {destination, "/com/intel/tss2/Tabrmd/Tcti",
+                           "com.intel.tss2.TctiTabrmd.CreateConnection", NULL};
 
     return call_as(world, user, words);
 }
 
 /* Stands in line for the name, which the daemon has already. */
-static enum entry own_as(const struct world *world, const char *user)
+static enum entry own_as(const struct world *world, const char *user, const char *name)
 {
-    static const char *const words[] = {"--dest=org.freedesktop.DBus",
-                                        "/org/freedesktop/DBus",
-                                        "org.freedesktop.DBus.RequestName",
-                                        "string:" BUS_NAME,
-                                        "uint32:0",
-                                        NULL};
+    g_autofree char *wanted = g_strconcat("string:", name, NULL);
+    const char *words[] = {"--dest=org.freedesktop.DBus",
+                           "/org/freedesktop/DBus",
+                           "org.freedesktop.DBus.RequestName",
+                           wanted,
+                           "uint32:0",
+                           NULL};
 
     return call_as(world, user, words);
 }
@@ -171,6 +174,25 @@ static void policy_element(GMarkupParseContext *context, const char *element, co
     }
 }
 
+/* What a policy file says is all of this, in this order. */
+static void expect_policy(const char *path, const char *const *expected, size_t count)
+{
+    struct policy policy = {.rules = g_ptr_array_new_with_free_func(g_free)};
+    GMarkupParser parser = {.start_element = policy_element};
+    GMarkupParseContext *context = g_markup_parse_context_new(&parser, 0, &policy, NULL);
+    char *text;
+
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    assert_true(g_markup_parse_context_parse(context, text, -1, NULL));
+    assert_true(g_markup_parse_context_end_parse(context, NULL));
+    assert_int_equal(policy.rules->len, count);
+    for (size_t i = 0; i < policy.rules->len; i++)
+        assert_string_equal(policy.rules->pdata[i], expected[i]);
+    g_markup_parse_context_free(context);
+    g_ptr_array_free(policy.rules, TRUE);
+    g_free(text);
+}
+
 static void test_R44_the_policy_file_allows_root_and_the_group_only(void **state)
 {
     static const char *const expected[] = {
@@ -188,62 +210,116 @@ static void test_R44_the_policy_file_allows_root_and_the_group_only(void **state
         "allow group=tss send_destination=" BUS_NAME,
         "allow group=tss receive_sender=" BUS_NAME,
     };
-    struct policy policy = {.rules = g_ptr_array_new_with_free_func(g_free)};
-    GMarkupParser parser = {.start_element = policy_element};
-    GMarkupParseContext *context = g_markup_parse_context_new(&parser, 0, &policy, NULL);
-    char *text;
 
     (void)state;
-    assert_true(g_file_get_contents(TEST_BUS_POLICY, &text, NULL, NULL));
-    assert_true(g_markup_parse_context_parse(context, text, -1, NULL));
-    assert_true(g_markup_parse_context_end_parse(context, NULL));
-    assert_int_equal(policy.rules->len, sizeof(expected) / sizeof(expected[0]));
-    for (size_t i = 0; i < policy.rules->len; i++)
-        assert_string_equal(policy.rules->pdata[i], expected[i]);
-    g_markup_parse_context_free(context);
-    g_ptr_array_free(policy.rules, TRUE);
-    g_free(text);
+    expect_policy(TEST_BUS_POLICY ".conf", expected, sizeof(expected) / sizeof(expected[0]));
 }
 
-/* The world's bus with the rules of a system bus, which denies what is not allowed, and those of
- * the policy file. */
-static char *system_rules(void)
+static void test_R85_the_policy_file_of_further_tpms_allows_no_others(void **state)
 {
-    char *text = NULL, *rules, *from, *to;
+    static const char *const expected[] = {
+        "allow user=tss own_prefix=" BUS_NAME,
+        "allow user=root own_prefix=" BUS_NAME,
+        "allow user=root send_destination_prefix=" BUS_NAME,
+        "allow group=tss send_destination_prefix=" BUS_NAME,
+    };
 
-    assert_true(g_file_get_contents(TEST_BUS_POLICY, &text, NULL, NULL));
+    (void)state;
+    expect_policy(TEST_BUS_POLICY "-tpms.conf", expected, sizeof(expected) / sizeof(expected[0]));
+}
+
+/* What stands in a policy file, to be freed with g_free(). */
+static char *policy_text(const char *path)
+{
+    char *text = NULL, *from, *to, *policy;
+
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
     from = strstr(text, "<busconfig>");
     to = strstr(text, "</busconfig>");
     assert_non_null(from);
     assert_non_null(to);
     *to = '\0';
-    rules = g_strdup_printf("<allow user='*'/><deny own='*'/><deny send_type='method_call'/>"
-                            "<allow send_destination='org.freedesktop.DBus'/></policy>%s"
-                            "<policy context='default'>",
-                            from + strlen("<busconfig>"));
+    policy = g_strdup(from + strlen("<busconfig>"));
     g_free(text);
-    return rules;
+    return policy;
+}
+
+/* The world's bus with the rules of a system bus, which denies what is not allowed, and those of
+ * the policy file; and of that for further TPMs. */
+static char *system_rules(bool tpms)
+{
+    g_autofree char *policy = policy_text(TEST_BUS_POLICY ".conf");
+    g_autofree char *of_tpms = tpms ? policy_text(TEST_BUS_POLICY "-tpms.conf") : g_strdup("");
+
+    return g_strdup_printf("<allow user='*'/><deny own='*'/><deny send_type='method_call'/>"
+                           "<allow send_destination='org.freedesktop.DBus'/></policy>%s%s"
+                           "<policy context='default'>",
+                           policy, of_tpms);
+}
+
+/* The daemon has the name, and runs as this user. */
+static void expect_root_and_group(const struct world *world, const char *name)
+{
+    assert_int_equal(use_as(world, "root", name), ENTRY_OPEN);
+    assert_int_equal(use_as(world, "tss", name), ENTRY_OPEN);
+    assert_int_equal(use_as(world, "nobody", name), ENTRY_DENIED);
+    assert_int_equal(own_as(world, "tss", name), ENTRY_OPEN);
+    assert_int_equal(own_as(world, "nobody", name), ENTRY_DENIED);
+}
+
+/* A world with that bus, with a daemon unless it is one for further TPMs; NULL where there is
+ * nobody to try it with. */
+static struct world *system_world(bool tpms)
+{
+    struct world *world;
+    char *rules;
+
+    if (geteuid() != 0 || !getgrnam("tss") || !getpwnam("tss"))
+        return NULL;
+    rules = system_rules(tpms);
+    world = world_new(&(struct world_setup){.bus_rules = rules, .no_daemon = tpms});
+    assert_non_null(world);
+    assert_int_equal(chmod(world->dir, 0711), 0);
+    g_free(rules);
+    return world;
 }
 
 static void test_R44_the_bus_is_for_root_and_the_group(void **state)
 {
-    char *rules;
-    struct world *world;
+    struct world *world = system_world(false);
 
     (void)state;
-    if (geteuid() != 0 || !getgrnam("tss") || !getpwnam("tss"))
+    if (!world)
         skip();
-    rules = system_rules();
-    world = world_new(&(struct world_setup){.bus_rules = rules});
-    assert_non_null(world);
-    assert_int_equal(chmod(world->dir, 0711), 0);
-    assert_int_equal(use_as(world, "root"), ENTRY_OPEN);
-    assert_int_equal(use_as(world, "tss"), ENTRY_OPEN);
-    assert_int_equal(use_as(world, "nobody"), ENTRY_DENIED);
-    assert_int_equal(own_as(world, "tss"), ENTRY_OPEN);
-    assert_int_equal(own_as(world, "nobody"), ENTRY_DENIED);
+    expect_root_and_group(world, BUS_NAME);
     assert_true(world_free(world));
-    g_free(rules);
+}
+
+static bool tpm1_serves(void *world)
+{
+    return world_name_owned(world, BUS_NAME ".tpm1");
+}
+
+static void test_R85_the_bus_of_another_tpm_is_for_root_and_the_group(void **state)
+{
+    struct world *world = system_world(true);
+    g_autofree char *tcti = world ? g_strconcat("--tcti=", world->tcti, NULL) : NULL;
+    const char *args[] = {"--session", "--allow-root", "--tpm=tpm1", tcti, NULL};
+    struct shell *daemon;
+
+    (void)state;
+    if (!world)
+        skip();
+    daemon = shell_start_daemon(world, args, NULL);
+    assert_non_null(daemon);
+    assert_true(world_poll(tpm1_serves, world, WORLD_START_MS));
+    expect_root_and_group(world, BUS_NAME ".tpm1");
+    /* What begins alike is somebody else's. */
+    assert_int_equal(own_as(world, "tss", BUS_NAME "tpm1"), ENTRY_DENIED);
+    process_signal(&daemon->process, SIGTERM);
+    assert_int_equal(shell_finish(daemon), 0);
+    shell_free(daemon);
+    assert_true(world_free(world));
 }
 
 /* GetStatus as a user sees it: the number behind a key. */
@@ -277,16 +353,11 @@ static unsigned long status_as(const struct world *world, const char *user, cons
 static void test_R56_members_see_counts_rounded(void **state)
 {
     struct raw_client *clients[3];
-    struct world *world;
-    char *rules;
+    struct world *world = system_world(false);
 
     (void)state;
-    if (geteuid() != 0 || !getgrnam("tss") || !getpwnam("tss"))
+    if (!world)
         skip();
-    rules = system_rules();
-    world = world_new(&(struct world_setup){.bus_rules = rules});
-    assert_non_null(world);
-    assert_int_equal(chmod(world->dir, 0711), 0);
     for (unsigned i = 0; i < 3; i++) {
         clients[i] = raw_client_new(world);
         assert_non_null(clients[i]);
@@ -300,7 +371,6 @@ static void test_R56_members_see_counts_rounded(void **state)
     for (unsigned i = 0; i < 3; i++)
         raw_client_free(clients[i]);
     assert_true(world_free(world));
-    g_free(rules);
 }
 
 int main(void)
@@ -310,6 +380,8 @@ int main(void)
         served_test(test_R44_the_socket_is_for_root_and_the_group),
         cmocka_unit_test(test_R44_the_policy_file_allows_root_and_the_group_only),
         cmocka_unit_test(test_R44_the_bus_is_for_root_and_the_group),
+        cmocka_unit_test(test_R85_the_policy_file_of_further_tpms_allows_no_others),
+        cmocka_unit_test(test_R85_the_bus_of_another_tpm_is_for_root_and_the_group),
         cmocka_unit_test(test_R56_members_see_counts_rounded),
     };
 

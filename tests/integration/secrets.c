@@ -144,21 +144,39 @@ static void test_R43_no_core_is_dumped(void **state)
 }
 
 /* systemd's own judgement of the unit, which counts in tenths. */
-static void test_R43_the_unit_exposes_little(void **state)
+/* Of a template the instance is a link to it. */
+static void expect_little_exposed(const char *unit)
 {
-    static const char command[] =
-        "systemd-analyze security --offline=true --threshold=15 '" TEST_UNIT "'";
+    g_autofree char *command =
+        g_strdup_printf("systemd-analyze security --offline=true --threshold=15 '%s'", unit);
     gchar *out = NULL, *err = NULL;
     GError *error = NULL;
     gint status;
 
-    (void)state;
     if (!g_spawn_command_line_sync(command, &out, &err, &status, &error))
         fail_msg("%s: install the package systemd", error->message);
     if (status != 0)
         fail_msg("%s%s", out, err);
     g_free(out);
     g_free(err);
+}
+
+static void test_R43_the_unit_exposes_little(void **state)
+{
+    (void)state;
+    expect_little_exposed(TEST_UNITS "/tabrmd.service");
+}
+
+static void test_R43_the_unit_of_another_tpm_exposes_little(void **state)
+{
+    g_autofree char *directory = g_dir_make_tmp("tabrmd-unit.XXXXXX", NULL);
+    g_autofree char *unit = g_strconcat(directory, "/tabrmd@tpm1.service", NULL);
+
+    (void)state;
+    assert_int_equal(symlink(TEST_UNITS "/tabrmd@.service", unit), 0);
+    expect_little_exposed(unit);
+    assert_int_equal(unlink(unit), 0);
+    assert_int_equal(rmdir(directory), 0);
 }
 
 int main(void)
@@ -169,6 +187,7 @@ int main(void)
                                         suite_end_world),
         suite_test(test_R43_no_core_is_dumped),
         cmocka_unit_test(test_R43_the_unit_exposes_little),
+        cmocka_unit_test(test_R43_the_unit_of_another_tpm_exposes_little),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

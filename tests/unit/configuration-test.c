@@ -84,6 +84,16 @@ static void put(struct tree *tree, const char *name, const char *text)
     assert_true(g_file_set_contents(path, text, -1, NULL));
 }
 
+/* The same of "10.conf" in a directory that need not be there. */
+static void put_below(struct tree *tree, const char *directory, const char *text)
+{
+    g_autofree char *path = g_build_filename(tree->dir, directory, NULL);
+    g_autofree char *name = g_build_filename(directory, "10.conf", NULL);
+
+    assert_int_equal(g_mkdir_with_parents(path, 0700), 0);
+    put(tree, name, text);
+}
+
 static enum options_result parse(struct tree *tree, const char *const *words)
 {
     char *argv[MAX_WORDS + 2] = {(char *)(uintptr_t) "tabrmd"};
@@ -189,6 +199,80 @@ static void test_R71_another_file_has_its_own_drop_ins(void **state)
 }
 
 /* Each line of a file, and what is said of it; all at once, in order. */
+static void test_R85_a_tpm_has_its_own_defaults_and_files(void **state)
+{
+    struct tree *tree = *state;
+
+    put(tree, "etc/tabrmd.conf", "[Daemon]\nmax-sessions=3\n");
+    put(tree, "etc/tabrmd.conf.d/10.conf", "[Daemon]\nmax-connections=3\n");
+    assert_int_equal(PARSE(tree, "--tpm=tpm1"), OPTIONS_RUN);
+    assert_string_equal(tree->options.tcti, "device:/dev/tpm1");
+    assert_string_equal(tree->options.bus_name, "com.intel.tss2.Tabrmd.tpm1");
+    assert_int_equal(tree->options.limits.max_sessions, 16);
+    assert_int_equal(tree->options.limits.max_connections, 1024);
+    put(tree, "etc/tpm1.conf", "[Daemon]\nmax-sessions=5\ntcti=\n");
+    put_below(tree, "etc/tpm1.conf.d", "[Daemon]\ndbus-name=a.b\n");
+    put_below(tree, "lib/tpm1.conf.d", "[Daemon]\nmax-transients=7\n");
+    assert_int_equal(PARSE(tree, "--tpm=tpm1", "--max-connections=9"), OPTIONS_RUN);
+    assert_null(tree->text);
+    assert_int_equal(tree->options.limits.max_sessions, 5);
+    assert_int_equal(tree->options.limits.max_connections, 9);
+    assert_string_equal(tree->options.bus_name, "a.b");
+    /* A drop-in of the administrator hides the vendor's of its name. */
+    assert_int_equal(tree->options.limits.max_transients, 64);
+    /* A value that is taken back is that of this TPM. */
+    assert_string_equal(tree->options.tcti, "device:/dev/tpm1");
+    assert_int_equal(PARSE(tree, "--tpm=tpm1", "--dbus-name=c.d", "--tcti=device:/dev/x"),
+                     OPTIONS_RUN);
+    assert_string_equal(tree->options.bus_name, "c.d");
+    assert_string_equal(tree->options.tcti, "device:/dev/x");
+}
+
+static void test_R85_a_tpm_with_a_file_that_is_named(void **state)
+{
+    struct tree *tree = *state;
+    g_autofree char *path = g_build_filename(tree->dir, "other.conf", NULL);
+    g_autofree char *config = g_strconcat("--config=", path, NULL);
+
+    put(tree, "etc/tpm1.conf", "[Daemon]\nmax-sessions=5\n");
+    put(tree, "other.conf", "[Daemon]\nmax-sessions=6\n");
+    assert_int_equal(PARSE(tree, "--tpm=tpm1", config), OPTIONS_RUN);
+    assert_int_equal(tree->options.limits.max_sessions, 6);
+    assert_string_equal(tree->options.tcti, "device:/dev/tpm1");
+}
+
+static void test_R85_what_the_name_of_a_tpm_says_is_shown(void **state)
+{
+    struct tree *tree = *state;
+
+    assert_int_equal(PARSE(tree, "--show-config", "--tpm=tpm1"), OPTIONS_PRINT);
+    assert_non_null(strstr(tree->text, "# default of --tpm\ntcti=device:/dev/tpm1\n"));
+    assert_non_null(
+        strstr(tree->text, "# default of --tpm\ndbus-name=com.intel.tss2.Tabrmd.tpm1\n"));
+    assert_non_null(strstr(tree->text, "# default\nmax-sessions=16\n"));
+}
+
+static void test_R85_what_is_no_name_of_a_tpm_is_refused(void **state)
+{
+    static const char *const names[] = {
+        "",          ".",     "..",          "../tpm1",
+        "/dev/tpm1", "tpm1/", "tpm 1",       "tpm-1",
+        "tpm.1",     "1tpm",  "0",           "tpm_1",
+        "tabrmd",    "tpm%i", "tpm\xc3\xa9", "abcdefghijklmnopqrstuvwxyz0123456",
+    };
+    struct tree *tree = *state;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        g_autofree char *option = g_strconcat("--tpm=", names[i], NULL);
+        g_autofree char *quoted = g_strdup_printf("not \"%s\"", names[i]);
+
+        assert_int_equal(PARSE(tree, option), OPTIONS_BAD);
+        assert_non_null(strstr(tree->text, "--tpm takes the name of a TPM such as tpm1"));
+        assert_true(g_str_has_suffix(tree->text, quoted));
+    }
+    assert_int_equal(PARSE(tree, "--tpm=abcdefghijklmnopqrstuvwxyz012345"), OPTIONS_RUN);
+}
+
 static void test_R72_all_findings_are_told_with_file_line_and_key(void **state)
 {
     static const struct {
@@ -291,6 +375,10 @@ int main(void)
         tree_test(test_R71_a_link_to_dev_null_masks),
         tree_test(test_R71_an_empty_value_is_the_default),
         tree_test(test_R71_another_file_has_its_own_drop_ins),
+        tree_test(test_R85_a_tpm_has_its_own_defaults_and_files),
+        tree_test(test_R85_a_tpm_with_a_file_that_is_named),
+        tree_test(test_R85_what_the_name_of_a_tpm_says_is_shown),
+        tree_test(test_R85_what_is_no_name_of_a_tpm_is_refused),
         tree_test(test_R72_all_findings_are_told_with_file_line_and_key),
         tree_test(test_R72_what_cannot_be_read_is_a_finding),
         tree_test(test_R72_help_and_version_need_no_good_file),
