@@ -3,9 +3,9 @@
 #include "engine/acceptor.h"
 
 #include "base/log.h"
+#include "descriptor-count.h"
 #include "wire/control-frame.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -160,23 +160,11 @@ static void test_it_may_be_closed_by_a_newcomer(void **state)
         close(porch->clients[i]);
 }
 
-static unsigned count_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
-}
-
 /* Of many that come and go at once most are passed over. */
 static void test_R11_who_connects_to_hang_up_is_passed_over(void **state)
 {
     struct porch *porch = *state;
-    unsigned fds = count_fds();
+    unsigned fds = descriptor_count();
 
     assert_int_equal(acceptor_open(&porch->acceptor), 0);
     for (unsigned i = 0; i < MANY; i++) {
@@ -187,7 +175,7 @@ static void test_R11_who_connects_to_hang_up_is_passed_over(void **state)
     loop_run(&porch->loop, -1, 1);
     assert_in_range(porch->accepted, 2, MANY / 2);
     close(porch->clients[0]);
-    assert_int_equal(count_fds(), fds);
+    assert_int_equal(descriptor_count(), fds);
 }
 
 /* While descriptors are out newcomers wait in the kernel's queue, which wakes nobody. */

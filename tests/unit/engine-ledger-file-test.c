@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The file of the record of sessions: its name, and what may stand or happen in its place. */
 #include "base/log.h"
+#include "descriptor-count.h"
 #include "engine/ledger-file.h"
 
 #include <dirent.h>
@@ -113,23 +114,11 @@ static void test_R37_name_of_a_record(void **state)
     }
 }
 
-static unsigned count_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
-}
-
 /* Another daemon that ends removes its record, maybe at a bad moment. */
 static void test_R37_record_that_is_removed_meanwhile(void **state)
 {
     struct place *place = *state;
-    unsigned fds = count_fds();
+    unsigned fds = descriptor_count();
     struct ledger_file *file;
     char path[512];
 
@@ -142,10 +131,10 @@ static void test_R37_record_that_is_removed_meanwhile(void **state)
         assert_int_equal(removals, 0);
         /* In the end there is one that outlives the process, or it is given up. */
         assert_int_equal(only_file(place, path, sizeof(path)), often < 10);
-        assert_int_equal(count_fds(), often < 10 ? fds + 2 : fds);
+        assert_int_equal(descriptor_count(), often < 10 ? fds + 2 : fds);
         ledger_clear(ledger_file_ledger(file));
         ledger_file_close(file);
-        assert_int_equal(count_fds(), fds);
+        assert_int_equal(descriptor_count(), fds);
     }
 }
 
@@ -153,7 +142,7 @@ static void test_R37_record_that_is_removed_meanwhile(void **state)
 static void test_R37_record_of_another_kind(void **state)
 {
     struct place *place = *state;
-    unsigned fds = count_fds();
+    unsigned fds = descriptor_count();
     struct ledger_file *file;
     char path[512];
     struct stat status;
@@ -163,7 +152,7 @@ static void test_R37_record_of_another_kind(void **state)
     ledger_file_close(file);
     assert_int_equal(mkfifo(path, 0600), 0);
     ledger_add(open_ledger(place, "here", &file), 0x02000000);
-    assert_int_equal(count_fds(), fds);
+    assert_int_equal(descriptor_count(), fds);
     ledger_file_close(file);
     assert_int_equal(stat(path, &status), 0);
     assert_true(S_ISFIFO(status.st_mode));
@@ -175,7 +164,7 @@ static void test_R37_record_of_another_kind(void **state)
     ledger_file_close(file);
     assert_int_equal(chown(path, 65534, (gid_t)-1), 0);
     assert_false(ledger_is_valid(open_ledger(place, "here", &file)));
-    assert_int_equal(count_fds(), fds);
+    assert_int_equal(descriptor_count(), fds);
     ledger_file_close(file);
     assert_int_equal(access(path, F_OK), 0);
 }
@@ -183,7 +172,7 @@ static void test_R37_record_of_another_kind(void **state)
 static void test_R37_record_on_a_full_disk(void **state)
 {
     struct place *place = *state;
-    unsigned fds = count_fds();
+    unsigned fds = descriptor_count();
     struct ledger_file *file;
 
     disk_error = ENOSPC;
@@ -191,7 +180,7 @@ static void test_R37_record_on_a_full_disk(void **state)
     disk_error = 0;
     ledger_add(ledger_file_ledger(file), 0x02000000);
     assert_int_equal(ledger_file_ledger(file)->sessions[0], 0x02000000);
-    assert_int_equal(count_fds(), fds);
+    assert_int_equal(descriptor_count(), fds);
     ledger_file_close(file);
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The listening socket where something is out, full or forbidden; and that nothing is left open. */
 #include "base/log.h"
+#include "descriptor-count.h"
 #include "engine/listener.h"
 #include "wire/control-frame.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -41,18 +41,6 @@ struct place {
     unsigned fds; /* that were open before */
 };
 
-static unsigned count_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
-}
-
 static int setup(void **state)
 {
     static struct place place;
@@ -60,7 +48,7 @@ static int setup(void **state)
     strcpy(place.dir, "/tmp/tabrmd-listener.XXXXXX");
     assert_non_null(mkdtemp(place.dir));
     snprintf(place.path, sizeof(place.path), "%s/socket", place.dir);
-    place.fds = count_fds();
+    place.fds = descriptor_count();
     *state = &place;
     return 0;
 }
@@ -71,7 +59,7 @@ static int teardown(void **state)
 
     unlink(place->path);
     assert_int_equal(rmdir(place->dir), 0);
-    assert_int_equal(count_fds(), place->fds);
+    assert_int_equal(descriptor_count(), place->fds);
     return 0;
 }
 

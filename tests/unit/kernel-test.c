@@ -2,10 +2,10 @@
 /* What sysfs tells of the TPM that a process has open. */
 #include "tpm/kernel.h"
 
+#include "descriptor-count.h"
 #include "fake-sys.h"
 #include "tpm/fault.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -193,31 +193,19 @@ static void test_R63_names_make_no_tpm(void **state)
     fake_sys_clear(&other);
 }
 
-static unsigned count_descriptors(void)
-{
-    DIR *directory = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    assert_non_null(directory);
-    while (readdir(directory))
-        count++;
-    closedir(directory);
-    return count;
-}
-
 /* Without an open standard input the number of a descriptor may be 0, which is none of an error. */
 static void test_R65_descriptors_are_closed_whatever_their_number(void **state)
 {
     struct fake_sys *fake = *state;
     struct kernel_tpm tpm;
     int input = dup(0);
-    unsigned before = count_descriptors();
+    unsigned before = descriptor_count();
 
     assert_true(input >= 0);
     fake_sys_put(fake, "class/tpm/tpm7/pcr-sha256/0", "0000");
     assert_true(kernel_find(&tpm, fake->path));
     assert_false(kernel_disabled(fake->path, FAKE_SYS_DEVICE));
-    assert_int_equal(count_descriptors(), before);
+    assert_int_equal(descriptor_count(), before);
     assert_int_equal(close(0), 0);
     errno = ENXIO;
     assert_false(kernel_disabled(fake->path, FAKE_SYS_DEVICE));

@@ -2,9 +2,9 @@
 /* The TCTI while memory or descriptors are out, and what it leaves in memory. It is compiled once
  * more for this, with seams.h. */
 #include "alloc-fault.h"
+#include "descriptor-count.h"
 #include "tcti-bench.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,18 +19,6 @@
 #define MANY 100
 
 static const char secret[] = "what the TPM says to one client";
-
-static unsigned count_descriptors(void)
-{
-    DIR *directory = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    assert_non_null(directory);
-    while (readdir(directory))
-        count++;
-    closedir(directory);
-    return count;
-}
 
 /* An answer that does not fit, with the secret at its end. */
 static void answer_too_long(struct bench *bench)
@@ -68,7 +56,7 @@ static void test_R42_no_memory_to_discard_an_answer(void **state)
 /* Each request of opening is refused in turn; nothing is left of it. */
 static void expect_openings(struct bench *bench, enum alloc_fault_kind kind)
 {
-    unsigned nth = 1, open = count_descriptors();
+    unsigned nth = 1, open = descriptor_count();
 
     for (;; nth++) {
         uint32_t rc;
@@ -82,12 +70,12 @@ static void expect_openings(struct bench *bench, enum alloc_fault_kind kind)
         }
         assert_int_equal(rc, TSS2_TCTI_RC_MEMORY);
         assert_false(tcti_is_open(bench->tcti));
-        assert_true(count_descriptors() < open);
+        assert_true(descriptor_count() < open);
     }
     assert_true(nth > 1);
     assert_true(tcti_is_open(bench->tcti));
     assert_false(tcti_blocks(bench->tcti));
-    assert_int_equal(count_descriptors(), open);
+    assert_int_equal(descriptor_count(), open);
 }
 
 static void test_R42_openings_without_memory_or_descriptors(void **state)
@@ -101,7 +89,7 @@ static void test_R42_openings_without_memory_or_descriptors(void **state)
 static void expect_none_made(enum alloc_fault_kind kind)
 {
     static const struct tcti_waiter nothing = {.fd = -1};
-    unsigned nth = 1, before = count_descriptors();
+    unsigned nth = 1, before = descriptor_count();
     long held = alloc_fault_held();
 
     for (;; nth++) {
@@ -117,11 +105,11 @@ static void expect_none_made(enum alloc_fault_kind kind)
         }
         assert_null(tcti);
         assert_int_equal(alloc_fault_held(), held);
-        assert_int_equal(count_descriptors(), before);
+        assert_int_equal(descriptor_count(), before);
     }
     assert_true(nth > 1);
     assert_int_equal(alloc_fault_held(), held);
-    assert_int_equal(count_descriptors(), before);
+    assert_int_equal(descriptor_count(), before);
 }
 
 static void test_R42_no_memory_or_descriptor_for_a_tcti(void **state)

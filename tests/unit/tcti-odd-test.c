@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* TCTIs that do what they may do, and that few do; and what is seen of one from outside. */
+#include "descriptor-count.h"
 #include "rm/chip.h"
 #include "rm/rc.h"
 #include "tcti-bench.h"
 #include "wire/header.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -314,24 +314,12 @@ static void test_a_waiter_on_descriptor_0(void **state)
     close(input);
 }
 
-static unsigned count_descriptors(void)
-{
-    DIR *directory = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    assert_non_null(directory);
-    while (readdir(directory))
-        count++;
-    closedir(directory);
-    return count;
-}
-
 static void test_no_descriptor_is_left_behind(void **state)
 {
     static const struct tcti_waiter nothing = {.fd = -1};
     struct bench *bench = *state;
     int input = dup(0);
-    unsigned before = count_descriptors() - 1, open;
+    unsigned before = descriptor_count() - 1, open;
     struct tcti *tcti;
 
     /* 0 is a descriptor like others. */
@@ -340,19 +328,19 @@ static void test_no_descriptor_is_left_behind(void **state)
     tcti = tcti_new(&nothing);
     assert_non_null(tcti);
     assert_int_equal(tcti_open(tcti, bench->chip.conf), TSS2_RC_SUCCESS);
-    open = count_descriptors();
+    open = descriptor_count();
     /* Once more, in the place of the first. */
     assert_int_equal(tcti_open(tcti, bench->chip.conf), TSS2_RC_SUCCESS);
-    assert_int_equal(count_descriptors(), open);
+    assert_int_equal(descriptor_count(), open);
     assert_int_not_equal(tcti_open(tcti, "nonsense:x"), TSS2_RC_SUCCESS);
     assert_false(tcti_is_open(tcti));
-    assert_int_equal(count_descriptors(), open - 1);
+    assert_int_equal(descriptor_count(), open - 1);
     tcti_free(tcti);
-    assert_int_equal(count_descriptors(), before);
+    assert_int_equal(descriptor_count(), before);
     tcti = tcti_new(&nothing);
     assert_int_equal(fcntl(0, F_GETFD), FD_CLOEXEC);
     tcti_free(tcti);
-    assert_int_equal(count_descriptors(), before);
+    assert_int_equal(descriptor_count(), before);
     assert_int_equal(dup2(input, 0), 0);
     close(input);
 }

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The descriptors of this process, for tests that none is left behind. */
+#pragma once
+
+/* How many are open, and a few more that are always the same: `.`, `..` and the one by which it
+ * looks. */
+unsigned descriptor_count(void);
