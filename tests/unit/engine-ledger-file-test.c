@@ -2,16 +2,14 @@
 /* The file of the record of sessions: its name, and what may stand or happen in its place. */
 #include "base/log.h"
 #include "descriptor-count.h"
-#include "engine/ledger-file.h"
+#include "ledger-place.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -39,75 +37,23 @@ int posix_fallocate(int fd, off_t offset, off_t size)
 {
     return disk_error != 0 ? disk_error : ftruncate(fd, offset + size) < 0 ? errno : 0;
 }
-struct place {
-    char dir[32];
-};
-
-static int setup(void **state)
-{
-    struct place *place = calloc(1, sizeof(*place));
-
-    assert_non_null(place);
-    strcpy(place->dir, "/tmp/tabrmd-ledger.XXXXXX");
-    assert_non_null(mkdtemp(place->dir));
-    *state = place;
-    return 0;
-}
-
-/* The path of the only file in the directory; false when there is none. */
-static bool only_file(const struct place *place, char *path, size_t size)
-{
-    DIR *dir = opendir(place->dir);
-    struct dirent *entry;
-    unsigned count = 0;
-
-    assert_non_null(dir);
-    while ((entry = readdir(dir)))
-        if (entry->d_name[0] != '.') {
-            snprintf(path, size, "%s/%s", place->dir, entry->d_name);
-            count++;
-        }
-    closedir(dir);
-    assert_true(count <= 1);
-    return count == 1;
-}
-
-static int teardown(void **state)
-{
-    struct place *place = *state;
-    char path[512];
-
-    if (only_file(place, path, sizeof(path)))
-        unlink(path);
-    assert_int_equal(rmdir(place->dir), 0);
-    free(place);
-    return 0;
-}
-
-static struct ledger *open_ledger(const struct place *place, const char *use,
-                                  struct ledger_file **file)
-{
-    *file = ledger_file_open(place->dir, use);
-    assert_non_null(*file);
-    return ledger_file_ledger(*file);
-}
 
 static void test_R37_name_of_a_record(void **state)
 {
     static const struct {
-        const char *use, *name;
+        const char *owner, *name;
     } cases[] = {
         {"", "sessions-cbf29ce484222325"},
         {"a", "sessions-af63dc4c8601ec8c"},
         {"foobar", "sessions-85944171f73967e8"},
     };
-    struct place *place = *state;
+    struct ledger_place *place = *state;
     struct ledger_file *file;
     char path[512], *name;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        open_ledger(place, cases[i].use, &file);
-        assert_true(only_file(place, path, sizeof(path)));
+        ledger_place_open(place, cases[i].owner, &file);
+        assert_true(ledger_place_file(place, path, sizeof(path)));
         name = strrchr(path, '/') + 1;
         assert_string_equal(name, cases[i].name);
         ledger_file_close(file);
@@ -117,20 +63,20 @@ static void test_R37_name_of_a_record(void **state)
 /* Another daemon that ends removes its record, maybe at a bad moment. */
 static void test_R37_record_that_is_removed_meanwhile(void **state)
 {
-    struct place *place = *state;
+    struct ledger_place *place = *state;
     unsigned fds = descriptor_count();
     struct ledger_file *file;
     char path[512];
 
     for (unsigned often = 0; often <= 10; often++) {
-        open_ledger(place, "here", &file);
-        assert_true(only_file(place, removed_path, sizeof(removed_path)));
+        ledger_place_open(place, "here", &file);
+        assert_true(ledger_place_file(place, removed_path, sizeof(removed_path)));
         ledger_file_close(file);
         removals = often;
-        ledger_add(open_ledger(place, "here", &file), 0x02000000);
+        ledger_add(ledger_place_open(place, "here", &file), 0x02000000);
         assert_int_equal(removals, 0);
         /* In the end there is one that outlives the process, or it is given up. */
-        assert_int_equal(only_file(place, path, sizeof(path)), often < 10);
+        assert_int_equal(ledger_place_file(place, path, sizeof(path)), often < 10);
         assert_int_equal(descriptor_count(), often < 10 ? fds + 2 : fds);
         ledger_clear(ledger_file_ledger(file));
         ledger_file_close(file);
@@ -141,17 +87,17 @@ static void test_R37_record_that_is_removed_meanwhile(void **state)
 /* What cannot be the record of this daemon is left as it is. */
 static void test_R37_record_of_another_kind(void **state)
 {
-    struct place *place = *state;
+    struct ledger_place *place = *state;
     unsigned fds = descriptor_count();
     struct ledger_file *file;
     char path[512];
     struct stat status;
 
-    open_ledger(place, "here", &file);
-    assert_true(only_file(place, path, sizeof(path)));
+    ledger_place_open(place, "here", &file);
+    assert_true(ledger_place_file(place, path, sizeof(path)));
     ledger_file_close(file);
     assert_int_equal(mkfifo(path, 0600), 0);
-    ledger_add(open_ledger(place, "here", &file), 0x02000000);
+    ledger_add(ledger_place_open(place, "here", &file), 0x02000000);
     assert_int_equal(descriptor_count(), fds);
     ledger_file_close(file);
     assert_int_equal(stat(path, &status), 0);
@@ -159,11 +105,11 @@ static void test_R37_record_of_another_kind(void **state)
     unlink(path);
     if (geteuid() != 0)
         return;
-    ledger_clear(open_ledger(place, "here", &file));
+    ledger_clear(ledger_place_open(place, "here", &file));
     ledger_add(ledger_file_ledger(file), 0x02000000);
     ledger_file_close(file);
     assert_int_equal(chown(path, 65534, (gid_t)-1), 0);
-    assert_false(ledger_is_valid(open_ledger(place, "here", &file)));
+    assert_false(ledger_is_valid(ledger_place_open(place, "here", &file)));
     assert_int_equal(descriptor_count(), fds);
     ledger_file_close(file);
     assert_int_equal(access(path, F_OK), 0);
@@ -171,12 +117,12 @@ static void test_R37_record_of_another_kind(void **state)
 
 static void test_R37_record_on_a_full_disk(void **state)
 {
-    struct place *place = *state;
+    struct ledger_place *place = *state;
     unsigned fds = descriptor_count();
     struct ledger_file *file;
 
     disk_error = ENOSPC;
-    ledger_clear(open_ledger(place, "here", &file));
+    ledger_clear(ledger_place_open(place, "here", &file));
     disk_error = 0;
     ledger_add(ledger_file_ledger(file), 0x02000000);
     assert_int_equal(ledger_file_ledger(file)->sessions[0], 0x02000000);
@@ -187,10 +133,14 @@ static void test_R37_record_on_a_full_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_R37_name_of_a_record, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_R37_record_that_is_removed_meanwhile, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_R37_record_of_another_kind, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_R37_record_on_a_full_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_R37_name_of_a_record, ledger_place_setup,
+                                        ledger_place_teardown),
+        cmocka_unit_test_setup_teardown(test_R37_record_that_is_removed_meanwhile,
+                                        ledger_place_setup, ledger_place_teardown),
+        cmocka_unit_test_setup_teardown(test_R37_record_of_another_kind, ledger_place_setup,
+                                        ledger_place_teardown),
+        cmocka_unit_test_setup_teardown(test_R37_record_on_a_full_disk, ledger_place_setup,
+                                        ledger_place_teardown),
     };
 
     /* Standard output is the test protocol's. */

@@ -3,9 +3,8 @@
  * it. */
 #include "base/log.h"
 #include "engine-world.h"
-#include "engine/ledger-file.h"
+#include "ledger-place.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -22,69 +21,16 @@
 
 #include <cmocka.h>
 
-struct place {
-    char dir[32];
-};
-
-static int setup(void **state)
-{
-    struct place *place = calloc(1, sizeof(*place));
-
-    assert_non_null(place);
-    strcpy(place->dir, "/tmp/tabrmd-ledger.XXXXXX");
-    assert_non_null(mkdtemp(place->dir));
-    *state = place;
-    return 0;
-}
-
-/* The path of the only file in the directory; false when there is none. */
-static bool only_file(const struct place *place, char *path, size_t size)
-{
-    DIR *dir = opendir(place->dir);
-    struct dirent *entry;
-    unsigned count = 0;
-
-    assert_non_null(dir);
-    while ((entry = readdir(dir)))
-        if (entry->d_name[0] != '.') {
-            snprintf(path, size, "%s/%s", place->dir, entry->d_name);
-            count++;
-        }
-    closedir(dir);
-    assert_true(count <= 1);
-    return count == 1;
-}
-
-static int teardown(void **state)
-{
-    struct place *place = *state;
-    char path[512];
-
-    if (only_file(place, path, sizeof(path)))
-        unlink(path);
-    assert_int_equal(rmdir(place->dir), 0);
-    free(place);
-    return 0;
-}
-
-static struct ledger *open_ledger(const struct place *place, const char *use,
-                                  struct ledger_file **file)
-{
-    *file = ledger_file_open(place->dir, use);
-    assert_non_null(*file);
-    return ledger_file_ledger(*file);
-}
-
 /* A daemon of its own, which is killed in the middle of its life. */
-static void live_and_die(const struct place *place, const char *use, const uint32_t *sessions,
-                         unsigned count, bool starting)
+static void live_and_die(const struct ledger_place *place, const char *owner,
+                         const uint32_t *sessions, unsigned count, bool starting)
 {
     pid_t child = fork();
     int status;
 
     assert_true(child >= 0);
     if (child == 0) {
-        struct ledger_file *file = ledger_file_open(place->dir, use);
+        struct ledger_file *file = ledger_file_open(place->dir, owner);
         struct ledger *ledger = file ? ledger_file_ledger(file) : NULL;
 
         if (ledger) {
@@ -102,72 +48,72 @@ static void live_and_die(const struct place *place, const char *use, const uint3
 static void test_R37_record_outlives_the_process(void **state)
 {
     static const uint32_t sessions[] = {0x02000000, 0x03000007};
-    struct place *place = *state;
+    struct ledger_place *place = *state;
     struct ledger_file *file;
     struct ledger *ledger;
     char path[512];
 
     live_and_die(place, "here", sessions, 2, true);
-    ledger = open_ledger(place, "here", &file);
+    ledger = ledger_place_open(place, "here", &file);
     assert_true(ledger_is_valid(ledger));
     assert_int_equal(ledger->starting, 1);
     assert_memory_equal(ledger->sessions, sessions, sizeof(sessions));
     /* Closed as it is, it stays; cleared, it goes. */
     ledger_file_close(file);
-    assert_true(only_file(place, path, sizeof(path)));
-    ledger = open_ledger(place, "here", &file);
+    assert_true(ledger_place_file(place, path, sizeof(path)));
+    ledger = ledger_place_open(place, "here", &file);
     assert_memory_equal(ledger->sessions, sessions, sizeof(sessions));
     ledger_clear(ledger);
     ledger_file_close(file);
-    assert_false(only_file(place, path, sizeof(path)));
+    assert_false(ledger_place_file(place, path, sizeof(path)));
 }
 
-static void test_R37_other_uses_have_other_records(void **state)
+static void test_R37_other_owners_have_other_records(void **state)
 {
     static const uint32_t session = 0x02000000;
-    struct place *place = *state;
+    struct ledger_place *place = *state;
     struct ledger_file *file;
 
     live_and_die(place, "here", &session, 1, false);
-    assert_false(ledger_is_valid(open_ledger(place, "there", &file)));
+    assert_false(ledger_is_valid(ledger_place_open(place, "there", &file)));
     ledger_file_close(file);
 }
 
 static void test_R37_record_is_of_one_daemon(void **state)
 {
-    struct place *place = *state;
+    struct ledger_place *place = *state;
     struct ledger_file *file, *other;
-    struct ledger *ledger = open_ledger(place, "here", &file);
+    struct ledger *ledger = ledger_place_open(place, "here", &file);
 
     ledger_clear(ledger);
     ledger_add(ledger, 0x02000000);
     /* The other one has a ledger too, but none that outlives it. */
-    assert_false(ledger_is_valid(open_ledger(place, "here", &other)));
+    assert_false(ledger_is_valid(ledger_place_open(place, "here", &other)));
     ledger_clear(ledger_file_ledger(other));
     ledger_file_close(other);
     assert_int_equal(ledger->sessions[0], 0x02000000);
     ledger_file_close(file);
-    ledger = open_ledger(place, "here", &file);
+    ledger = ledger_place_open(place, "here", &file);
     assert_int_equal(ledger->sessions[0], 0x02000000);
     ledger_file_close(file);
 }
 
 static void test_R37_record_is_private(void **state)
 {
-    struct place *place = *state;
+    struct ledger_place *place = *state;
     struct ledger_file *file;
     char path[512], target[64];
     struct stat status;
 
-    ledger_clear(open_ledger(place, "here", &file));
-    assert_true(only_file(place, path, sizeof(path)));
+    ledger_clear(ledger_place_open(place, "here", &file));
+    assert_true(ledger_place_file(place, path, sizeof(path)));
     assert_int_equal(stat(path, &status), 0);
     assert_int_equal(status.st_mode, S_IFREG | 0600);
     ledger_file_close(file);
     /* A link is not followed, whoever made it. */
     snprintf(target, sizeof(target), "%s-target", place->dir);
     assert_int_equal(symlink(target, path), 0);
-    ledger_clear(open_ledger(place, "here", &file));
+    ledger_clear(ledger_place_open(place, "here", &file));
     ledger_add(ledger_file_ledger(file), 1);
     ledger_file_close(file);
     assert_int_equal(access(target, F_OK), -1);
@@ -176,12 +122,12 @@ static void test_R37_record_is_private(void **state)
 static void test_R37_torn_files_say_nothing(void **state)
 {
     static const size_t sizes[] = {0, 1, 100, sizeof(struct ledger) + 1};
-    struct place *place = *state;
+    struct ledger_place *place = *state;
     struct ledger_file *file;
     char path[512];
 
-    ledger_clear(open_ledger(place, "here", &file));
-    assert_true(only_file(place, path, sizeof(path)));
+    ledger_clear(ledger_place_open(place, "here", &file));
+    assert_true(ledger_place_file(place, path, sizeof(path)));
     ledger_file_close(file);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         uint8_t *bytes = malloc(sizeof(struct ledger) + 1);
@@ -193,7 +139,7 @@ static void test_R37_torn_files_say_nothing(void **state)
         assert_int_equal(write(fd, bytes, sizes[i]), sizes[i]);
         close(fd);
         free(bytes);
-        assert_false(ledger_is_valid(open_ledger(place, "here", &file)));
+        assert_false(ledger_is_valid(ledger_place_open(place, "here", &file)));
         ledger_file_close(file);
     }
 }
@@ -213,7 +159,7 @@ static void test_no_directory_is_no_failure(void **state)
 }
 
 /* Starts an engine over what a killed one left, and notes the handles that it flushes. */
-static unsigned start_and_note(struct engine_world *world, const struct place *place,
+static unsigned start_and_note(struct engine_world *world, const struct ledger_place *place,
                                uint32_t *flushed, unsigned max)
 {
     struct engine_events events = engine_world_events(world);
@@ -239,32 +185,37 @@ static unsigned start_and_note(struct engine_world *world, const struct place *p
 static void test_R37_next_daemon_flushes_what_is_recorded(void **state)
 {
     static const uint32_t sessions[] = {0x02000001, 0x03000002};
-    struct place *place = *state;
+    struct ledger_place *place = *state;
     struct engine_world *world = engine_world_new(true);
     void *world_state = world;
     uint32_t flushed[4];
-    char use[600], path[512];
+    char owner[600], path[512];
 
-    snprintf(use, sizeof(use), "%s\n%s", world->config.tcti, world->config.name);
-    live_and_die(place, use, sessions, 2, false);
+    snprintf(owner, sizeof(owner), "%s\n%s", world->config.tcti, world->config.name);
+    live_and_die(place, owner, sessions, 2, false);
     assert_int_equal(start_and_note(world, place, flushed, 4), 2);
     assert_memory_equal(flushed, sessions, sizeof(sessions));
-    assert_true(only_file(place, path, sizeof(path)));
+    assert_true(ledger_place_file(place, path, sizeof(path)));
     engine_world_teardown(&world_state);
-    assert_false(only_file(place, path, sizeof(path)));
+    assert_false(ledger_place_file(place, path, sizeof(path)));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_R37_record_outlives_the_process, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_R37_other_uses_have_other_records, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_R37_record_is_of_one_daemon, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_R37_record_is_private, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_R37_torn_files_say_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_R37_record_outlives_the_process, ledger_place_setup,
+                                        ledger_place_teardown),
+        cmocka_unit_test_setup_teardown(test_R37_other_owners_have_other_records,
+                                        ledger_place_setup, ledger_place_teardown),
+        cmocka_unit_test_setup_teardown(test_R37_record_is_of_one_daemon, ledger_place_setup,
+                                        ledger_place_teardown),
+        cmocka_unit_test_setup_teardown(test_R37_record_is_private, ledger_place_setup,
+                                        ledger_place_teardown),
+        cmocka_unit_test_setup_teardown(test_R37_torn_files_say_nothing, ledger_place_setup,
+                                        ledger_place_teardown),
         cmocka_unit_test(test_no_directory_is_no_failure),
-        cmocka_unit_test_setup_teardown(test_R37_next_daemon_flushes_what_is_recorded, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(test_R37_next_daemon_flushes_what_is_recorded,
+                                        ledger_place_setup, ledger_place_teardown),
     };
 
     /* Standard output is the test protocol's. */
