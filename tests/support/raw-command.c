@@ -48,3 +48,21 @@ uint32_t raw_send_session(struct rm_world *world, unsigned client, uint32_t sess
     store_be16(command + 23, 8);
     return rm_world_send(world, client, command, sizeof(command), NULL, NULL);
 }
+
+uint32_t raw_start_session(struct rm_world *world, unsigned client, uint8_t type, uint32_t *handle)
+{
+    uint8_t command[43] = {0}, response[4096];
+    uint32_t code;
+
+    header_store(command, TPM2_ST_NO_SESSIONS, sizeof(command), TPM2_CC_StartAuthSession);
+    store_be32(command + 10, TPM2_RH_NULL);
+    store_be32(command + 14, TPM2_RH_NULL);
+    store_be16(command + 18, 16); /* nonce of zeros; no salt */
+    command[38] = type;
+    store_be16(command + 39, TPM2_ALG_NULL);
+    store_be16(command + 41, TPM2_ALG_SHA256);
+    code = rm_world_send(world, client, command, sizeof(command), response, NULL);
+    if (code == TPM2_RC_SUCCESS)
+        *handle = load_be32(response + 10);
+    return code;
+}

@@ -17,3 +17,7 @@ size_t raw_save(struct rm_world *world, unsigned client, uint32_t handle, uint8_
 /* Sends TPM2_GetRandom(8) with one session of no nonce, no HMAC and the given attributes. */
 uint32_t raw_send_session(struct rm_world *world, unsigned client, uint32_t session,
                           uint8_t attributes);
+
+/* Sends TPM2_StartAuthSession without any secret, of this type (TPM2_SE_...), which is cheap enough
+ * for many. */
+uint32_t raw_start_session(struct rm_world *world, unsigned client, uint8_t type, uint32_t *handle);

@@ -22,25 +22,6 @@
 /* Sessions of the chip, TPM_PT_ACTIVE_SESSIONS_MAX of libtpms. */
 #define CHIP_SESSIONS 64
 
-/* TPM2_StartAuthSession without any secret, as bytes. */
-static uint32_t start_session(struct rm_world *world, unsigned client, uint32_t *handle)
-{
-    uint8_t command[43] = {0}, response[4096];
-    uint32_t code;
-
-    header_store(command, TPM2_ST_NO_SESSIONS, sizeof(command), TPM2_CC_StartAuthSession);
-    store_be32(command + 10, TPM2_RH_NULL);
-    store_be32(command + 14, TPM2_RH_NULL);
-    store_be16(command + 18, 16); /* nonce of zeros; no salt */
-    command[38] = TPM2_SE_POLICY;
-    store_be16(command + 39, TPM2_ALG_NULL);
-    store_be16(command + 41, TPM2_ALG_SHA256);
-    code = rm_world_send(world, client, command, sizeof(command), response, NULL);
-    if (code == TPM2_RC_SUCCESS)
-        *handle = load_be32(response + 10);
-    return code;
-}
-
 static void make_world(void **state, const struct rm_limits *limits)
 {
     rm_world_teardown(state);
@@ -55,7 +36,7 @@ static size_t abandon(struct rm_world *world, uint32_t uid, uint8_t load[4096])
     size_t size;
 
     rm_world_connect(world, client, uid);
-    assert_int_equal(start_session(world, client, &handle), TPM2_RC_SUCCESS);
+    assert_int_equal(raw_start_session(world, client, TPM2_SE_POLICY, &handle), TPM2_RC_SUCCESS);
     size = raw_save(world, client, handle, load);
     rm_world_disconnect(world, client);
     return size;
@@ -85,7 +66,7 @@ static void test_R55_a_requester_gives_up_its_own_session_first(void **state)
     for (unsigned i = 0; i < 2; i++)
         own_sizes[i] = abandon(world, 1001, own[i]);
     for (unsigned i = 0; i < CHIP_SESSIONS - 2; i++)
-        assert_int_equal(start_session(world, 1, &handle), TPM2_RC_SUCCESS);
+        assert_int_equal(raw_start_session(world, 1, TPM2_SE_POLICY, &handle), TPM2_RC_SUCCESS);
     assert_false(loads(world, 1, own[0], own_sizes[0]));
     assert_true(loads(world, 1, own[1], own_sizes[1]));
     assert_true(loads(world, 0, victim, victim_size));
@@ -106,7 +87,7 @@ static void test_R55_else_the_heaviest_user_gives_one_up(void **state)
     for (unsigned i = 0; i < 2; i++)
         heavy_sizes[i] = abandon(world, 1001, heavy[i]);
     for (unsigned i = 0; i < CHIP_SESSIONS - 2; i++)
-        assert_int_equal(start_session(world, 2, &handle), TPM2_RC_SUCCESS);
+        assert_int_equal(raw_start_session(world, 2, TPM2_SE_POLICY, &handle), TPM2_RC_SUCCESS);
     assert_false(loads(world, 1, heavy[0], heavy_sizes[0]));
     assert_true(loads(world, 1, heavy[1], heavy_sizes[1]));
     assert_true(loads(world, 0, light, light_size));
@@ -159,7 +140,7 @@ static unsigned start_all(struct rm_world *world, unsigned client, uint32_t *cod
     unsigned count = 0;
     uint32_t handle;
 
-    while ((*code = start_session(world, client, &handle)) == TPM2_RC_SUCCESS)
+    while ((*code = raw_start_session(world, client, TPM2_SE_POLICY, &handle)) == TPM2_RC_SUCCESS)
         count++;
     return count;
 }
@@ -335,7 +316,7 @@ static void test_R62_a_lost_answer_ends_a_session_in_the_handle_area(void **stat
     struct rm_world *world = *state;
     uint32_t handle;
 
-    assert_int_equal(start_session(world, 0, &handle), TPM2_RC_SUCCESS);
+    assert_int_equal(raw_start_session(world, 0, TPM2_SE_POLICY, &handle), TPM2_RC_SUCCESS);
     lose_answer(world, CHIP_FAULT_LOST, TPM2_CC_PolicyAuthValue);
     assert_int_equal(raw_send_handle(world, 0, TPM2_CC_PolicyAuthValue, handle), RM_RC_FAILURE);
     assert_int_equal(raw_send_handle(world, 0, TPM2_CC_PolicyAuthValue, handle), RM_RC_HANDLE(0));

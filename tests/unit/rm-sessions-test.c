@@ -23,26 +23,6 @@ static uint32_t digest_of(struct rm_world *world, unsigned client, TPM2_HANDLE s
     return raw_send_handle(world, client, TPM2_CC_PolicyGetDigest, session);
 }
 
-/* TPM2_StartAuthSession without any secret, as bytes: cheap enough for many. */
-static uint32_t start_session(struct rm_world *world, unsigned client, uint8_t type,
-                              uint32_t *handle)
-{
-    uint8_t command[43] = {0}, response[4096];
-    uint32_t code;
-
-    header_store(command, TPM2_ST_NO_SESSIONS, sizeof(command), TPM2_CC_StartAuthSession);
-    store_be32(command + 10, TPM2_RH_NULL);
-    store_be32(command + 14, TPM2_RH_NULL);
-    store_be16(command + 18, 16); /* nonce of zeros; no salt */
-    command[38] = type;
-    store_be16(command + 39, TPM2_ALG_NULL);
-    store_be16(command + 41, TPM2_ALG_SHA256);
-    code = rm_world_send(world, client, command, sizeof(command), response, NULL);
-    if (code == TPM2_RC_SUCCESS)
-        *handle = load_be32(response + 10);
-    return code;
-}
-
 static void test_R22_all_session_handles_of_the_chip_serve(void **state)
 {
     struct rm_world *world = *state;
@@ -51,11 +31,11 @@ static void test_R22_all_session_handles_of_the_chip_serve(void **state)
     for (unsigned client = 1; client < 4; client++)
         rm_world_connect(world, client, 1000 + client);
     for (unsigned i = 0; i < 64; i++)
-        assert_int_equal(start_session(world, i / 16, TPM2_SE_POLICY, &handles[i]),
+        assert_int_equal(raw_start_session(world, i / 16, TPM2_SE_POLICY, &handles[i]),
                          TPM2_RC_SUCCESS);
     for (unsigned i = 0; i < 64; i++)
         assert_int_equal(digest_of(world, i / 16, handles[i]), TPM2_RC_SUCCESS);
-    assert_int_equal(start_session(world, 0, TPM2_SE_HMAC, &one_more), RM_RC_SESSION_MEMORY);
+    assert_int_equal(raw_start_session(world, 0, TPM2_SE_HMAC, &one_more), RM_RC_SESSION_MEMORY);
 }
 
 static void test_R22_limit_of_a_client_is_its_own(void **state)
@@ -70,9 +50,9 @@ static void test_R22_limit_of_a_client_is_its_own(void **state)
     rm_world_connect(world, 0, 1000);
     rm_world_connect(world, 1, 1001);
     for (unsigned i = 0; i < 64; i++)
-        assert_int_equal(start_session(world, 0, TPM2_SE_POLICY, &handles[i]), TPM2_RC_SUCCESS);
+        assert_int_equal(raw_start_session(world, 0, TPM2_SE_POLICY, &handles[i]), TPM2_RC_SUCCESS);
     /* Now the chip has no handle left: that is its own answer, and nobody loses anything. */
-    assert_int_equal(start_session(world, 1, TPM2_SE_POLICY, &handle), TPM2_RC_SESSION_HANDLES);
+    assert_int_equal(raw_start_session(world, 1, TPM2_SE_POLICY, &handle), TPM2_RC_SESSION_HANDLES);
     for (unsigned i = 0; i < 64; i++)
         assert_int_equal(digest_of(world, 0, handles[i]), TPM2_RC_SUCCESS);
 }
@@ -139,7 +119,7 @@ static void test_R25_saved_sessions_outlive_the_gap(void **state)
     size_t sizes[3];
 
     for (unsigned i = 0; i < 3; i++) {
-        assert_int_equal(start_session(world, 0, TPM2_SE_POLICY, &idle_handles[i]), 0);
+        assert_int_equal(raw_start_session(world, 0, TPM2_SE_POLICY, &idle_handles[i]), 0);
         sizes[i] = raw_save(world, 0, idle_handles[i], loads[i]);
     }
     rm_world_connect(world, 1, 1001);
@@ -147,7 +127,7 @@ static void test_R25_saved_sessions_outlive_the_gap(void **state)
         static uint8_t load[4096];
         size_t size;
 
-        assert_int_equal(start_session(world, 1, TPM2_SE_POLICY, &handle), TPM2_RC_SUCCESS);
+        assert_int_equal(raw_start_session(world, 1, TPM2_SE_POLICY, &handle), TPM2_RC_SUCCESS);
         size = raw_save(world, 1, handle, load);
         if (i % 3 == 0)
             assert_int_equal(raw_send_sized(world, 1, load, size), TPM2_RC_SUCCESS);
@@ -168,10 +148,10 @@ static void test_R25_gap_is_closed_on_demand(void **state)
     uint8_t load[4096], churn[4096];
     size_t size, churn_size;
 
-    assert_int_equal(start_session(world, 0, TPM2_SE_POLICY, &idle_handle), TPM2_RC_SUCCESS);
+    assert_int_equal(raw_start_session(world, 0, TPM2_SE_POLICY, &idle_handle), TPM2_RC_SUCCESS);
     size = raw_save(world, 0, idle_handle, load);
     rm_world_connect(world, 1, 1001);
-    assert_int_equal(start_session(world, 1, TPM2_SE_POLICY, &handle), TPM2_RC_SUCCESS);
+    assert_int_equal(raw_start_session(world, 1, TPM2_SE_POLICY, &handle), TPM2_RC_SUCCESS);
     /* No idle time at all: the chip has to say 0x901 sooner or later. */
     for (unsigned i = 0; i < 70000; i++) {
         churn_size = raw_save(world, 1, handle, churn);
@@ -194,15 +174,15 @@ static void test_R26_abandoned_sessions_make_room(void **state)
     *state = world = rm_world_new(&limits);
     rm_world_connect(world, 0, 1000);
     for (unsigned i = 0; i < 32; i++)
-        assert_int_equal(start_session(world, 0, TPM2_SE_POLICY, &live[i]), TPM2_RC_SUCCESS);
+        assert_int_equal(raw_start_session(world, 0, TPM2_SE_POLICY, &live[i]), TPM2_RC_SUCCESS);
     rm_world_connect(world, 1, 1001);
     for (unsigned i = 0; i < 32; i++) {
-        assert_int_equal(start_session(world, 1, TPM2_SE_POLICY, &handle), TPM2_RC_SUCCESS);
+        assert_int_equal(raw_start_session(world, 1, TPM2_SE_POLICY, &handle), TPM2_RC_SUCCESS);
         raw_save(world, 1, handle, load);
     }
     rm_world_disconnect(world, 1);
     for (unsigned i = 0; i < 32; i++)
-        assert_int_equal(start_session(world, 0, TPM2_SE_POLICY, &handle), TPM2_RC_SUCCESS);
+        assert_int_equal(raw_start_session(world, 0, TPM2_SE_POLICY, &handle), TPM2_RC_SUCCESS);
     for (unsigned i = 0; i < 32; i++)
         assert_int_equal(digest_of(world, 0, live[i]), TPM2_RC_SUCCESS);
 }
@@ -320,9 +300,9 @@ static void test_R28_lists_show_the_callers_own_in_order(void **state)
 
     rm_world_connect(world, 1, 1001);
     for (unsigned i = 0; i < 6; i++) {
-        assert_int_equal(start_session(world, 0, i % 2 ? TPM2_SE_HMAC : TPM2_SE_POLICY, &mine[i]),
-                         0);
-        assert_int_equal(start_session(world, 1, TPM2_SE_POLICY, &handles[0]), 0);
+        assert_int_equal(
+            raw_start_session(world, 0, i % 2 ? TPM2_SE_HMAC : TPM2_SE_POLICY, &mine[i]), 0);
+        assert_int_equal(raw_start_session(world, 1, TPM2_SE_POLICY, &handles[0]), 0);
     }
     raw_save(world, 0, mine[1], load);
     raw_save(world, 0, mine[4], load);
@@ -391,7 +371,7 @@ static void test_R29_variable_properties_are_the_callers(void **state)
 
     rm_world_connect(world, 1, 1001);
     for (unsigned i = 0; i < 5; i++)
-        assert_int_equal(start_session(world, 0, TPM2_SE_POLICY, &handle), TPM2_RC_SUCCESS);
+        assert_int_equal(raw_start_session(world, 0, TPM2_SE_POLICY, &handle), TPM2_RC_SUCCESS);
     raw_save(world, 0, handle, load);
     job_hash_sequence(world->clients[0].esys, "");
 
