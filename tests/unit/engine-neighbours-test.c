@@ -8,7 +8,6 @@
 #include "fake-sys.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,17 +48,6 @@ static int teardown(void **state)
     neighbours_leave(&street->neighbours);
     fake_sys_clear(&street->fake);
     return 0;
-}
-
-static int open_node(const struct street *street)
-{
-    char path[64];
-    int fd;
-
-    snprintf(path, sizeof(path), "%s/" NODE, street->fake.path);
-    fd = open(path, O_RDWR | O_CLOEXEC);
-    assert_true(fd >= 0);
-    return fd;
 }
 
 /* Whether somebody is there by what was seen up to `now`. */
@@ -106,9 +94,9 @@ static void test_R64_openers_come_and_go(void **state)
     neighbours_meet(&street->neighbours, START);
     assert_true(is_open(street, START));
     assert_false(is_open(street, START + OPENERS_DOUBT_MS));
-    one = open_node(street);
+    one = fake_sys_open(&street->fake, NODE);
     assert_true(is_open(street, LATER));
-    two = open_node(street);
+    two = fake_sys_open(&street->fake, NODE);
     assert_true(is_open(street, LATER));
     close(one);
     assert_true(is_open(street, LATER));
@@ -121,7 +109,7 @@ static void test_R64_openers_come_and_go(void **state)
 static void test_R64_who_was_there_before_is_seen_to_leave(void **state)
 {
     struct street *street = *state;
-    int fd = open_node(street);
+    int fd = fake_sys_open(&street->fake, NODE);
 
     neighbours_meet(&street->neighbours, START);
     assert_true(is_open(street, START));
@@ -138,8 +126,8 @@ static void test_R64_two_at_once_are_not_taken_for_one(void **state)
     int one, two;
 
     neighbours_meet(&street->neighbours, START);
-    one = open_node(street);
-    two = open_node(street);
+    one = fake_sys_open(&street->fake, NODE);
+    two = fake_sys_open(&street->fake, NODE);
     assert_true(is_open(street, LATER));
     close(one);
     assert_true(is_open(street, LATER));
@@ -159,10 +147,10 @@ static void test_R64_who_opens_twice_hides_nobody(void **state)
     int third;
 
     neighbours_meet(&street->neighbours, START);
-    third = open_node(street);
+    third = fake_sys_open(&street->fake, NODE);
     assert_true(is_open(street, LATER));
     for (unsigned round = 0; round < 3; round++) {
-        int one = open_node(street), two = open_node(street);
+        int one = fake_sys_open(&street->fake, NODE), two = fake_sys_open(&street->fake, NODE);
 
         assert_true(is_open(street, LATER + 1));
         close(one);
@@ -184,7 +172,7 @@ static void test_R64_replaced_node_is_watched(void **state)
     fake_sys_put(&street->fake, NODE, "");
     assert_true(is_open(street, LATER));
     assert_false(is_open(street, LATER + OPENERS_DOUBT_MS));
-    fd = open_node(street);
+    fd = fake_sys_open(&street->fake, NODE);
     assert_true(is_open(street, LATER + OPENERS_DOUBT_MS));
     close(fd);
 }
@@ -219,9 +207,9 @@ static void test_R64_missed_events_are_in_doubt(void **state)
     assert_int_equal(fscanf(file, "%u", &most), 1);
     fclose(file);
     neighbours_meet(&street->neighbours, START);
-    fd = open_node(street);
+    fd = fake_sys_open(&street->fake, NODE);
     for (unsigned i = 0; i < most / 2 + 2; i++)
-        close(open_node(street));
+        close(fake_sys_open(&street->fake, NODE));
     close(fd);
     for (unsigned i = 0; i < most / 16; i++)
         neighbours_look(&street->neighbours, LATER);

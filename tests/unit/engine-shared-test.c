@@ -13,7 +13,6 @@
 #include "libtpms-chip.h"
 #include "wire/handle.h"
 
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -76,17 +75,6 @@ static int teardown(void **state)
     free(street);
     fake_clock_reset();
     return 0;
-}
-
-static int come(const struct street *street)
-{
-    char path[64];
-    int fd;
-
-    snprintf(path, sizeof(path), "%s/" NODE, street->fake.path);
-    fd = open(path, O_RDWR | O_CLOEXEC);
-    assert_true(fd >= 0);
-    return fd;
 }
 
 static unsigned held(const struct street *street, uint32_t first)
@@ -188,7 +176,7 @@ static void test_R64_room_is_made_for_who_comes(void **state)
     }
     assert_int_equal(held(street, HANDLE_TRANSIENT_FIRST), 2);
     assert_int_equal(held(street, HANDLE_LOADED_SESSIONS), 2);
-    fd = come(street);
+    fd = fake_sys_open(&street->fake, NODE);
     await(street, 1, 1);
     close(fd);
 }
@@ -209,7 +197,7 @@ static void test_R64_room_is_made_before_the_next_command(void **state)
     engine_world_put_random(world, 1, 5);
     engine_world_take(world, 5);
     engine_world_put_random(world, 2, 6);
-    fd = come(street);
+    fd = fake_sys_open(&street->fake, NODE);
     engine_chip_answer(&world->chip);
     engine_chip_take(&world->chip);
     while (engine_chip_mark(&world->chip) != 6) {
@@ -266,7 +254,7 @@ static void test_R64_warm_things_leave_when_somebody_comes(void **state)
     int fd;
 
     expect_warm(street);
-    fd = come(street);
+    fd = fake_sys_open(&street->fake, NODE);
     be_quiet(street, 0);
     assert_int_equal(held(street, HANDLE_TRANSIENT_FIRST), 1);
     be_quiet(street, QUIET);

@@ -88,6 +88,17 @@ void fake_sys_remove(const struct fake_sys *fake, const char *name)
     assert_int_equal(remove(path), 0);
 }
 
+int fake_sys_open(const struct fake_sys *fake, const char *name)
+{
+    char path[256];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/%s", fake->path, name);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
+}
+
 /* A socket's file: to open it is an error, ENXIO. */
 void fake_sys_put_dead(const struct fake_sys *fake, const char *name)
 {

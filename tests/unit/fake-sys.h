@@ -26,6 +26,9 @@ void fake_sys_link(const struct fake_sys *fake, const char *target);
 /* Puts a file with this text, and the directories that lead there; or a directory, with NULL. */
 void fake_sys_put(const struct fake_sys *fake, const char *name, const char *text);
 
+/* Opens a file that was put there, for reading and writing. */
+int fake_sys_open(const struct fake_sys *fake, const char *name);
+
 /* Removes a file or an empty directory. */
 void fake_sys_remove(const struct fake_sys *fake, const char *name);
 
