@@ -36,8 +36,9 @@ static void drop_answer(struct answer *answer)
     answer->user = NULL;
 }
 
-/* Whether answer `a` leaves before `b` for one of `user`: it is of the user that has more, of the
- * requester's own where these are as many, or the older one of the same user. */
+/* Whether answer `a` leaves before answer `b`, when `user` needs the room: the answer of the user
+ * with more answers leaves first; of users with as many, that of `user`; of one user, the older
+ * answer. */
 static bool leaves_before(const struct answer *a, const struct answer *b,
                           const struct rm_user *user)
 {

@@ -2,11 +2,12 @@
 /*
  * Answers that cannot change, given again without the chip: fixed properties, algorithms, commands
  * and curves (TPM2_GetCapability), and the public area of a transient object (TPM2_ReadPublic).
- * Only for commands without sessions, whose answers bear no HMAC; never for a command that the
- * TPM audits; and none is kept past a reset of the chip or a change of its firmware.
+ * Only commands without sessions are answered so, as the answers to others bear an HMAC, and no
+ * command that the TPM audits. No answer is kept past a reset of the chip or a change of its
+ * firmware.
  *
- * Whoever asks is given what is kept. It is charged to the user who asked first, and when there is
- * no room for one more, the oldest of the user with the most goes.
+ * Every client is given a kept answer. The answer is charged to the user that asked first. When
+ * there is no room for another answer, the oldest answer of the user with the most leaves.
  */
 #pragma once
 

@@ -45,14 +45,14 @@ static void list_objects(struct listing *listing, const struct handles *handles,
         listing_add(listing, handles->entries[i].handle);
 }
 
-/* Whether who it belongs to knows it as saved. */
+/* Whether the owner of the session knows the session as saved. */
 static bool is_saved(const struct session *session)
 {
     return session->state == SESSION_CLIENT_SAVED || session->state == SESSION_ABANDONED;
 }
 
-/* The client's session with the least index that is `index` or more, of those that it knows as
- * saved, or of those that it knows as loaded. */
+/* The client's session with the least index from `index` on, among the sessions that the client
+ * knows as saved (`saved`), or among those that it knows as loaded. */
 static const struct session *next_session(const struct rm_client *client, bool saved,
                                           uint32_t index)
 {
@@ -84,8 +84,8 @@ static void list_sessions(struct listing *listing, const struct rm_client *clien
     }
 }
 
-/* Whether the chip's own answer would tell of what all clients hold: which objects and sessions
- * there are, or how many. */
+/* Whether the chip's own answer would tell which objects and sessions all clients hold, or how
+ * many. */
 static bool tells_of_all(uint32_t capability, uint32_t property, uint32_t count)
 {
     switch (capability) {

@@ -89,8 +89,8 @@ static void learn_property(struct chip *chip, uint32_t property, uint32_t value)
     case TPM2_PT_MAX_RESPONSE_SIZE:
         chip->max_response = value;
         return;
-    /* The chip is empty: what it can take now is what it can take at all. An estimate of one only
-     * says "not full", so it never lowers what the minimum promises. */
+    /* The chip is empty, so the count of objects that fit now is the count of its slots. Some chips
+     * always estimate 1, which means "not full": the estimate never lowers the minimum. */
     case TPM2_PT_HR_TRANSIENT_AVAIL:
         if (value > chip->object_slots)
             chip->object_slots = value;
@@ -284,7 +284,7 @@ enum chip_error chip_flush_recorded(struct rm_tpm *tpm, const struct ledger *led
             continue;
         size = command_build_flush_context(command, ledger->sessions[i]);
         error = ask(tpm, command, size, response, &size, detail);
-        /* One that the chip does not have is flushed already. */
+        /* A session that the chip does not have is flushed already. */
         if (error != CHIP_OK && error != CHIP_ERROR_CODE)
             return error;
         *flushed += error == CHIP_OK;

@@ -48,7 +48,7 @@ bool chip_learn_clock(struct chip *chip, const uint8_t *response, size_t size);
 enum chip_error chip_flush_leftovers(struct rm_tpm *tpm, bool sessions, unsigned *flushed,
                                      int64_t *detail);
 
-/* Flushes the sessions that a daemon which did not end well left in its ledger. When it was about
- * to start one, all loaded sessions go: other users of the chip leave none loaded. */
+/* Flushes the sessions in the ledger of a daemon that was killed. If that daemon was starting a
+ * session, all loaded sessions are flushed: other users of the chip leave none loaded. */
 enum chip_error chip_flush_recorded(struct rm_tpm *tpm, const struct ledger *ledger,
                                     unsigned *flushed, int64_t *detail);

@@ -59,8 +59,8 @@ uint32_t client_check_objects(struct rm_client *client)
     return RM_RC_OBJECT_MEMORY;
 }
 
-/* Whether the user has its share of the chip's sessions. Those of closed connections do not count:
- * they are given up when another session is wanted. */
+/* Whether the user has its share of the chip's sessions. Abandoned sessions do not count: they are
+ * given up when another session is wanted. */
 static bool has_share_of_sessions(const struct rm_client *client)
 {
     const struct rm *rm = client->rm;

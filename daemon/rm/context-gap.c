@@ -25,8 +25,8 @@ uint32_t context_gap_refresh(struct rm *rm)
     if (session->state == SESSION_DOOMED)
         return context_transfer_flush_session(rm, session);
     code = context_transfer_load_session(rm, session);
-    /* Should the chip refuse to save it, then it is loaded, which is fine for one that its owner
-     * uses. Of one that a client has saved we keep `held`: it is evicted like any other later. */
+    /* If the chip refuses to save the session, the session stays loaded, and is evicted later like
+     * any other. Of a session that its client has saved, `held` is kept. */
     return code == TPM2_RC_SUCCESS ? context_transfer_save_session(rm, session) : code;
 }
 
@@ -34,8 +34,8 @@ bool context_gap_refresh_is_due(struct rm *rm)
 {
     const struct session *session = oldest_saved(rm);
 
-    /* What was saved since the last client command was refreshed just now: however odd the chip's
-     * numbers are, each session is refreshed once while it is idle. */
+    /* A session that was saved since the last client command was refreshed just now. So each
+     * session is refreshed once while the chip is idle, however odd the chip's numbers are. */
     return session && session->saved_at != rm->clock && rm->newest_sequence > session->sequence
            && rm->newest_sequence - session->sequence > rm->chip.context_gap / 2;
 }

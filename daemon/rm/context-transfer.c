@@ -62,7 +62,7 @@ static uint32_t load(struct rm *rm, const struct blob *context, uint32_t *handle
     return TPM2_RC_SUCCESS;
 }
 
-/* TPM2_FlushContext. A handle that the chip does not know (any more) is what was wanted. */
+/* TPM2_FlushContext. A handle that the chip does not know counts as flushed. */
 static uint32_t flush(struct rm *rm, uint32_t handle)
 {
     size_t size;

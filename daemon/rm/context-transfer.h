@@ -11,10 +11,11 @@
 /* Saves a loaded object; it stays loaded, and its context is `saved` from then on. */
 uint32_t context_transfer_save_object(struct rm *rm, struct object *object);
 
-/* Loads an object from `saved`. An immutable one keeps its context, a sequence loses it. */
+/* Loads an object from `saved`. An immutable object keeps its context, a sequence object loses it.
+ */
 uint32_t context_transfer_load_object(struct rm *rm, struct object *object);
 
-/* Takes a loaded object out of its slot. One without a valid context is lost by that. */
+/* Takes a loaded object out of its slot. An object without a valid context is lost by that. */
 uint32_t context_transfer_flush_object(struct rm *rm, struct object *object);
 
 /* Saves a loaded session, which leaves its slot by that. */

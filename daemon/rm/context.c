@@ -24,14 +24,15 @@ static size_t answer_handle(uint8_t *response, uint32_t handle)
     return response_build_success(response, HEADER_SIZE + 4);
 }
 
-/* The chip extends its audit digest by the command (Part 1, "Command Audit"), so it must get it. */
+/* The chip extends its audit digest by the command (Part 1, "Command Audit"), so the chip must get
+ * the command. */
 static bool is_audited(const struct rm *rm, const struct command *command)
 {
     return rm->chip.audited[command->table_index];
 }
 
-/* An object's context is a copy, and a valid one that is there will do. (That of a sequence is
- * dropped by each use, so what is there is valid.) */
+/* An object's context is a copy, so a valid context that is there is given to the client. Each use
+ * of a sequence object drops its context, so that a context that is there is valid. */
 static size_t save_object(struct rm_client *client, uint32_t handle, bool audited,
                           uint8_t *response)
 {
@@ -62,7 +63,7 @@ static size_t save_session(struct rm_client *client, uint32_t handle, bool audit
     if (!session || session->handle != handle)
         return response_build_code(response, RM_RC_HANDLE(0));
     session->pinned = true;
-    /* Bytes that were loaded once are never good again: another saving makes others. */
+    /* Bytes that were loaded once are never good again, so a new context is made. */
     if (!session->loaded && (session->context_used_up || audited))
         code = residency_bring_session(rm, session);
     while (code == TPM2_RC_SUCCESS && session->loaded) {
@@ -73,7 +74,7 @@ static size_t save_session(struct rm_client *client, uint32_t handle, bool audit
     session->pinned = false;
     if (code != TPM2_RC_SUCCESS)
         return response_build_code(response, code);
-    /* It is out of its slot now; without memory for the client's copy it stays the owner's. */
+    /* The session is out of its slot now. Without memory for the client's copy it stays active. */
     if (!blob_set(&held, session->saved.bytes, session->saved.size))
         return response_build_code(response, RM_RC_MEMORY);
     session_apply(rm, session, SESSION_EVENT_CLIENT_SAVE);
@@ -93,9 +94,8 @@ size_t context_save(struct rm_client *client, const struct command *command, uin
     return save_object(client, handle, audited, response);
 }
 
-/* Only a context that a client was given, and that was not loaded since, loads: the chip would
- * refuse anything else, but the bytes must not get that far, because a session that is live
- * elsewhere has to stay so. */
+/* Loads a context that a client was given and that was not loaded since. Other bytes do not go to
+ * the chip: it would refuse them, but a session that is loaded there has to stay loaded. */
 static size_t load_session(struct rm_client *client, const uint8_t *bytes, size_t size,
                            uint8_t *response)
 {
@@ -134,7 +134,8 @@ size_t context_load(struct rm_client *client, const struct command *command, uin
     return answer_handle(response, handles_add(&client->handles, object));
 }
 
-/* Has the chip flush an object of the client. Who else has a handle for it keeps its context. */
+/* Has the chip flush an object of the client. Other clients with a handle for the object keep its
+ * context. */
 static uint32_t flush_object_in_chip(struct rm *rm, struct object *object)
 {
     uint32_t code = residency_bring_object(rm, object, RM_RC_PARAMETER_HANDLE);
@@ -157,7 +158,7 @@ static uint32_t flush_object(struct rm_client *client, uint32_t handle, bool aud
     return code;
 }
 
-/* By either type of handle: for this the chip, too, looks at the low 24 bits only. */
+/* Takes both types of session handles: the chip, too, looks at the low 24 bits only. */
 static uint32_t flush_session(struct rm_client *client, uint32_t handle, bool audited)
 {
     struct session *session = session_find(client->rm, handle);

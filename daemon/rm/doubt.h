@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Doubt about what the chip holds: it may have what the books do not, or not what they say. */
+/* Doubt about what the chip holds: the chip may have something that is not in the books, or lack
+ * something that is. */
 #pragma once
 
 struct rm;

@@ -9,8 +9,9 @@
 /* A miss counts this many 1024ths less with each use: half after 32 uses. */
 #define MISS_DECAY 22
 
-/* Frequencies within the factor ALIKE_MORE / ALIKE_LESS are alike. Of things alike the last used
- * leaves: things that are used in a circle longer than the slots are alike, and so some stay. */
+/* Frequencies within the factor ALIKE_MORE / ALIKE_LESS are alike. Of records with alike
+ * frequencies the most recently used one leaves. So a part of a circle of keys stays that has more
+ * keys than there are slots. */
 #define ALIKE_MORE 8
 #define ALIKE_LESS 5
 
@@ -69,7 +70,7 @@ void eviction_forget(struct eviction *eviction, struct eviction_record *record)
         drop_ghost(eviction, i, record);
 }
 
-/* What the policy's rule would put out of its ghost list. */
+/* The record that the policy would evict from its ghost list. */
 static struct eviction_record *ghost_victim(struct eviction *eviction, enum eviction_policy policy,
                                             uint64_t now)
 {

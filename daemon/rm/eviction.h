@@ -21,14 +21,14 @@
 
 enum eviction_policy { EVICTION_RECENCY, EVICTION_FREQUENCY, EVICTION_POLICIES };
 
-/* What is remembered of one object or session, in the chip or not; embedded in it. */
+/* The uses of one object or session, in the chip or not; embedded in the object or session. */
 struct eviction_record {
     uint32_t frequency;                   /* uses in 1/65536, of which old ones count less */
     uint64_t last_use;                    /* rm->clock */
     struct list ghost[EVICTION_POLICIES]; /* in the policy's ghost list, or in none */
 };
 
-/* What is remembered of the policies, for one kind of slots. */
+/* The policies of one kind of slots: their ghost lists and misses. */
 struct eviction {
     struct {
         struct list ghosts;
@@ -40,11 +40,11 @@ struct eviction {
 void eviction_init(struct eviction *eviction);
 void eviction_record_init(struct eviction_record *record);
 
-/* Forgets a thing that is about to be freed. */
+/* Forgets an object or session that is about to be freed. */
 void eviction_forget(struct eviction *eviction, struct eviction_record *record);
 
-/* A command uses the thing, or made it, at time `now`; `slots` is how many of its kind there are
- * room for. */
+/* A command uses the object or session, or made it, at time `now`. `slots` is the number of slots
+ * of its kind. */
 void eviction_note_use(struct eviction *eviction, struct eviction_record *record, uint32_t slots,
                        uint64_t now);
 

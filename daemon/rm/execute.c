@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One client command, from its bytes to its answer, in six steps: parse(), resolve(),
- * make_resident(), send(), learn() and answer(), which stand here in this order. What the books
- * can tell is answered after the first (run()).
+ * make_resident(), send(), learn() and answer(), which stand here in this order. Commands that the
+ * books can answer are answered after parse() (run()).
  */
 #include "rm/answer-cache.h"
 #include "rm/capability.h"
@@ -62,7 +62,7 @@ static uint32_t find_named(struct rm_client *client, const struct command *comma
                 return RM_RC_HANDLE(i);
             needs_add_session(needs, session, RM_RC_HANDLE(i));
         } else if (handle_is_persistent(handle)) {
-            /* The chip copies it into a slot for as long as the command runs. */
+            /* The chip copies a persistent object into a slot for as long as the command runs. */
             needs->scratch_objects++;
         }
     }
@@ -145,7 +145,7 @@ static uint32_t resolve(struct rm_client *client, const struct command *command,
     return TPM2_RC_SUCCESS;
 }
 
-/* Brings all that into the chip, where it stays until needs_end(). */
+/* Brings into the chip what the command needs, where that stays until needs_end(). */
 static uint32_t make_resident(struct rm *rm, struct command_needs *needs)
 {
     needs_begin(rm, needs);
@@ -161,10 +161,11 @@ static uint32_t prepare(struct rm_client *client, const struct command *command,
 }
 
 /*
- * Both steps, and then the books are in order. When a command of our own went wrong on the way, the
- * chip is asked about it before the client's command is sent: what that names may not be what we
- * think, and the questions would end the exclusiveness of an audit session that it begins. Books
- * that are in doubt from the start are those of a TPM in failure mode (books_are_in_order()).
+ * resolve() and make_resident(); then the books are in order. When a command of the manager goes
+ * wrong on the way, the chip is asked about it before the client's command is sent, for two
+ * reasons: the client's command may name something else than the books say, and questions after it
+ * would end the exclusiveness of an audit session that it begins. Only the books of a TPM in
+ * failure mode are in doubt from the start (books_are_in_order()).
  */
 static uint32_t prepare_surely(struct rm_client *client, const struct command *command,
                                struct command_needs *needs, struct command_result *result)
@@ -197,8 +198,8 @@ static void patch_handles(const struct command *command, const struct command_ne
     }
 }
 
-/* Sends the command, and again for as long as the chip wants room that we can make. What the chip
- * said last, RM_RC_FAILURE when that was lost. */
+/* Sends the command, and again for as long as the chip asks for room and room can be made. The
+ * chip's last response code; RM_RC_FAILURE when its answer was lost. */
 static uint32_t send(struct rm_client *client, const struct command *command,
                      const struct command_needs *needs, uint8_t *response, size_t *size)
 {
@@ -218,8 +219,8 @@ static uint32_t send(struct rm_client *client, const struct command *command,
                 *size = response_build_code(response, code);
             return refusal;
         }
-        /* A command that makes no object and still wants a slot works in one: next time it gets
-         * that before it is sent. */
+        /* A command that makes no object and still asks for a slot needs a scratch slot: the next
+         * time room for that is made before the command is sent. */
         if (code == TPM2_RC_OBJECT_MEMORY && had_room
             && !command_attributes_response_handle(command->attributes))
             rm->needs_scratch_slot[command->table_index] = true;
@@ -263,7 +264,8 @@ static bool adopt_object(struct rm_client *client, const struct command *command
     return true;
 }
 
-/* Enters what the chip made into the books. False when it is not what it should be. */
+/* Enters the object or session that the chip made into the books. False when the answer does not
+ * tell of one. */
 static bool adopt_result(struct rm_client *client, const struct command *command,
                          struct response *response, struct command_result *result)
 {
@@ -281,7 +283,8 @@ static bool adopt_result(struct rm_client *client, const struct command *command
     return true;
 }
 
-/* A success takes objects of a command that flushes them, and sessions that were to end with it. */
+/* After a success: removes the objects that the command flushes, and the sessions that end with the
+ * command. */
 static void remove_ended(struct rm_client *client, const struct command *command,
                          const struct response *response)
 {
@@ -302,7 +305,7 @@ static void remove_ended(struct rm_client *client, const struct command *command
 
         if (!object)
             continue;
-        /* Held over both: each of them may give up the last that there is of it. */
+        /* The reference is held over both calls, as each of them may drop the last reference. */
         object_reference(object);
         handles_remove(rm, &client->handles, command->handles[i]);
         if (object->physical != OBJECT_NOT_LOADED)
@@ -311,7 +314,7 @@ static void remove_ended(struct rm_client *client, const struct command *command
     }
 }
 
-/* Enters into the books what the chip says. False when that is not what it should be. */
+/* Enters the chip's answer into the books. False when the answer is not one to this command. */
 static bool learn(struct rm_client *client, const struct command *command,
                   struct command_result *result, struct response *response)
 {
@@ -326,7 +329,7 @@ static bool learn(struct rm_client *client, const struct command *command,
     return true;
 }
 
-/* Makes of the chip's response the client's, and keeps one that cannot change. */
+/* Makes the client's response of the chip's, and keeps a response that cannot change. */
 static void answer(struct rm_client *client, const struct command *command,
                    struct response *response)
 {
@@ -338,7 +341,7 @@ static void answer(struct rm_client *client, const struct command *command,
     answer_cache_learn(client, command, response);
 }
 
-/* The last three steps. Gives the size of the response. */
+/* send(), learn() and answer(). Gives the size of the response. */
 static size_t carry_out(struct rm_client *client, const struct command *command,
                         struct command_needs *needs, struct command_result *result, uint8_t *bytes)
 {
@@ -383,7 +386,7 @@ static size_t forward(struct rm_client *client, const struct command *command, u
     return size;
 }
 
-/* Answers from the books, where they tell what is asked for; else the chip does. */
+/* Answers from the books where that is possible, else has the chip run the command. */
 static size_t run(struct rm_client *client, const struct command *command, uint8_t *response)
 {
     size_t size = 0;
@@ -407,8 +410,8 @@ static size_t run(struct rm_client *client, const struct command *command, uint8
     return size ? size : forward(client, command, response);
 }
 
-/* The chip's answer says that our books are wrong. True when they were put right, so that the
- * command, which the chip has not run, is worth another look. */
+/* The chip's answer says that the books are wrong, and that the command was not run. True when the
+ * books were put right, so that the command can be tried again. */
 static bool put_right(struct rm *rm, const struct command *command, uint32_t code)
 {
     if (code == TPM2_RC_INITIALIZE)
@@ -419,7 +422,7 @@ static bool put_right(struct rm *rm, const struct command *command, uint32_t cod
     return resync_doubt(rm);
 }
 
-/* The chip decides what to say to a tag that is none; it gets nothing else to see. */
+/* The chip gets the header alone and decides what to answer to a bad tag. */
 static size_t forward_bad_tag(struct rm_client *client, const struct command *command,
                               uint8_t *response)
 {
@@ -432,9 +435,9 @@ static size_t forward_bad_tag(struct rm_client *client, const struct command *co
 }
 
 /*
- * Whether what the books say of the chip holds, so that a handle of theirs is what it was; the chip
- * is asked when that is in doubt. In failure mode it does not tell, but has answers to two commands
- * that name nothing (Part 1, "Failure Mode").
+ * Whether the books agree with the chip, so that a physical handle in them is good; the chip is
+ * asked when they are in doubt. In failure mode the chip does not tell, but it answers two
+ * commands, which name nothing (Part 1, "Failure Mode").
  */
 static bool books_are_in_order(struct rm *rm, const struct command *command)
 {

@@ -47,7 +47,7 @@ uint32_t handles_add(struct handles *handles, struct object *object)
 {
     uint32_t handle, position;
 
-    /* Fewer handles than 2^24 are live: the reserved array would not fit into memory before. */
+    /* Fewer than 2^24 handles are live, as the reserved array would not fit into memory. */
     assert(handles->count < handles->capacity && handles->count <= HANDLE_INDEX_MASK);
     do {
         handle = HANDLE_TRANSIENT_FIRST + handles->next;

@@ -2,7 +2,7 @@
 /*
  * The virtual transient handles of one client: a sorted array of handle and object. Handles are
  * given out in a circle through 0x80000000 to 0x80FFFFFF, so that a handle which was just flushed
- * does not soon mean another object; one that is live is never given out again.
+ * does not soon mean another object. A live handle is never given out again.
  */
 #pragma once
 
@@ -39,5 +39,5 @@ void handles_remove_object(struct rm *rm, struct handles *handles, const struct 
 /* The position of the first handle that is `handle` or greater. */
 uint32_t handles_position(const struct handles *handles, uint32_t handle);
 
-/* Takes back all of them and frees the array, which is then empty. */
+/* Takes back all handles and frees the array, which is empty then. */
 void handles_clear(struct rm *rm, struct handles *handles);

@@ -43,19 +43,20 @@ struct object *object_new(struct rm *rm);
 /* Forgets the object; sends nothing. Its references must be gone. NULL is fine. */
 void object_free(struct rm *rm, struct object *object);
 
-/* Says where the object is in the chip; OBJECT_NOT_LOADED takes it out of the count. */
+/* Sets the chip's handle of the object. OBJECT_NOT_LOADED takes the object out of
+ * rm->objects_loaded. */
 void object_set_physical(struct rm *rm, struct object *object, uint32_t physical);
 
-/* Takes the context that the TPM made of this object, or that it made this object from. What the
- * context says of itself (sequence object or not, hierarchy) is learned. `context` is emptied.
- * False when it is no well-formed object context, or longer than a response; then nothing
+/* Takes the context that the TPM made of this object, or that the TPM loaded this object from. The
+ * context tells whether the object is a sequence object, and its hierarchy. `context` is emptied.
+ * False when `context` is no well-formed object context, or longer than a response; then nothing
  * changed but `context`. */
 bool object_take_context(struct rm *rm, struct object *object, struct blob *context);
 
 /* The live object whose context is exactly these bytes, or NULL. */
 struct object *object_find_content(struct rm *rm, const uint8_t *bytes, size_t size);
 
-/* A handle was given to, or taken from, a client. The last one taken frees an object that is not
- * in the chip; one that is there becomes an orphan. */
+/* A handle was given to a client, or taken from it. When the last handle is taken, an object that
+ * is not in the chip is freed, and an object in the chip becomes an orphan. */
 void object_reference(struct object *object);
 void object_unreference(struct rm *rm, struct object *object);

@@ -9,7 +9,8 @@
 #include "rm/room.h"
 #include "rm/transact.h"
 
-/* Of a format-one response code: the number, without what it refers to (Part 2, clause 6.6). */
+/* The number of a format-one response code, without the handle, session or parameter that the code
+ * refers to (Part 2, clause 6.6). */
 #define RC_NUMBER_MASK 0x3F
 #define RC_TPM_LIMIT   0x1000 /* codes of other layers start above */
 
@@ -40,7 +41,7 @@ void needs_end(struct command_needs *needs)
         needs->sessions[i]->pinned = false;
 }
 
-/* Loads one thing, making room for as long as the chip asks for it. */
+/* Loads an object, and makes room for as long as the chip asks for room. */
 static uint32_t bring_object(struct rm *rm, struct object *object)
 {
     unsigned retries = room_retries(rm);
@@ -75,8 +76,8 @@ uint32_t residency_bring_session(struct rm *rm, struct session *session)
     return TPM2_RC_SUCCESS;
 }
 
-/* The chip says that the context is not one of its own (any more): a reset, changed seeds, or a
- * hierarchy that is off. */
+/* Whether the code says that the context is not, or no longer, the chip's: after a reset, with
+ * changed seeds, or with its hierarchy off. */
 static bool is_dead_context(uint32_t code)
 {
     uint32_t base = code & (TPM2_RC_FMT1 | RC_NUMBER_MASK);
@@ -86,7 +87,8 @@ static bool is_dead_context(uint32_t code)
                || base == TPM2_RC_HIERARCHY);
 }
 
-/* The object of handle `i`, unless that is no object's, or an earlier handle names it, too. */
+/* The object of handle `i`. NULL when the handle is no object's, or when an earlier handle names
+ * the same object. */
 static struct object *object_at(const struct command_needs *needs, unsigned i)
 {
     for (unsigned j = 0; j < i; j++) {
@@ -130,9 +132,9 @@ static void make_object_room(struct rm *rm, uint32_t stay, uint32_t scratch)
         ;
 }
 
-/* The command takes `over` slots of the reserve with objects that stay. As many of those that it
- * names get their contexts saved, so that they can leave after it by a mere flush. The context of a
- * sequence object would be dead by then. */
+/* The command takes `over` slots of the reserve with objects that stay. As many of the objects that
+ * it names have their contexts saved, so that they can leave after the command by a mere flush. A
+ * sequence object is not saved: the command will change it. */
 static void save_ahead(struct rm *rm, const struct command_needs *needs, uint32_t over)
 {
     for (unsigned i = 0; i < COMMAND_MAX_HANDLES && over > 0; i++) {
@@ -147,7 +149,8 @@ static void save_ahead(struct rm *rm, const struct command_needs *needs, uint32_
     }
 }
 
-/* An object whose context the chip disowns is lost, and `needs` names nothing any more. */
+/* Loads the objects that the command names. An object whose context the chip disowns is lost, and
+ * `needs` is empty then. */
 static uint32_t require_objects(struct rm *rm, struct command_needs *needs)
 {
     uint32_t stay = count_loads(needs) + needs->made_objects, code;
@@ -210,7 +213,8 @@ static uint32_t require_sessions(struct rm *rm, struct command_needs *needs)
     return TPM2_RC_SUCCESS;
 }
 
-/* The chip tracks so many sessions; others have their part of them. */
+/* Makes room for a session that the command makes, among those that the chip tracks for the
+ * manager. */
 static uint32_t require_active_session(struct rm *rm, const struct command_needs *needs)
 {
     uint32_t code;
@@ -250,7 +254,7 @@ bool residency_has_reserve(const struct rm *rm)
            && rm->sessions_loaded <= capacity_session_slots(rm);
 }
 
-/* Saves an object that has no context, or has one that has leave. */
+/* Saves an object that has a handle and no context; evicts any other object. */
 static uint32_t step_out(struct rm *rm, struct object *object, enum trace_reason reason)
 {
     if (blob_empty(&object->saved) && object->references > 0)
@@ -289,7 +293,7 @@ static enum rm_idle_result result_of(uint32_t code)
     return code == RM_RC_MEMORY ? RM_IDLE_NO_MEMORY : RM_IDLE_DONE;
 }
 
-/* One object that idle time is for. */
+/* One step of clean-up among the objects. */
 static enum rm_idle_result idle_object(struct rm *rm, enum rm_idle_goal goal)
 {
     struct object *object = room_choose_object(rm);
@@ -300,11 +304,12 @@ static enum rm_idle_result idle_object(struct rm *rm, enum rm_idle_goal goal)
     return object ? result_of(context_transfer_save_object(rm, object)) : RM_IDLE_DONE;
 }
 
-/* One session of the same. */
+/* One step of clean-up among the sessions. */
 static enum rm_idle_result idle_session(struct rm *rm, enum rm_idle_goal goal)
 {
     if (context_gap_refresh_is_due(rm)) {
-        /* The session that is refreshed takes a slot meanwhile, which is not the reserve's. */
+        /* The session that is refreshed takes a slot meanwhile, which must not be one of the
+         * reserve. */
         if (rm->sessions_loaded >= capacity_session_slots(rm)
             && room_make_session(rm, TRACE_FOR_REFRESH) == TPM2_RC_SUCCESS)
             return RM_IDLE_MORE;

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The chip's slots as a cache of what the clients hold. Nothing leaves a slot before the slot is
- * needed, and nothing is loaded before a command names it.
+ * needed, and nothing is loaded before a command names it. The slots are counted, so that room is
+ * made before the chip must refuse. The chip has the last word, because persistent objects, running
+ * commands and other users of the chip take slots too.
  *
- * The slots are counted, so that room is made before the chip must refuse; but the chip has the
- * last word, because persistent objects, commands at work and other users of it take slots too.
- *
- * Between commands a reserve of slots is free for the chip's other users. Room for what a command
- * loads and makes is therefore made before it is loaded or made. Where the command by itself needs
- * more than the rest, what has to leave after it has its context saved before it, so that the
- * reserve is there again after a mere flush.
+ * Between commands a reserve of slots is free for the chip's other users. So room for what a
+ * command loads and makes is made before the command. Where the command by itself needs slots of
+ * the reserve, the contexts of objects that have to leave after the command are saved before it:
+ * the reserve is free again after a mere flush.
  */
 #pragma once
 
@@ -45,7 +44,7 @@ uint32_t residency_bring_session(struct rm *rm, struct session *session);
 /* True when the reserve is free, by our own count. */
 bool residency_has_reserve(const struct rm *rm);
 
-/* One step towards that; see rm_settle(). */
+/* One step towards a free reserve; see rm_settle(). */
 bool residency_settle(struct rm *rm);
 
 /* One step of clean-up; see rm_idle(). */

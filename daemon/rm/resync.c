@@ -82,14 +82,14 @@ static bool hierarchy_is_hit(const struct command *command, uint32_t hierarchy)
     }
 }
 
-/* What the command does to an object with a context, whose hierarchy is known by that. */
+/* What the command does to an object with a context, which tells the hierarchy. */
 static void hit_saved_object(struct rm *rm, const struct command *command, struct object *object)
 {
     if (hierarchy_is_hit(command, object->hierarchy))
         object_lifecycle_lost(rm, object);
     else if (command->code == TPM2_CC_Clear && object->st_clear
              && object->physical != OBJECT_NOT_LOADED)
-        /* clearCount starts anew, which such a context may depend on; it is made again. */
+        /* clearCount starts anew, on which such a context may depend: the context is made again. */
         object_lifecycle_drop_context(rm, object);
 }
 
@@ -134,8 +134,8 @@ void resync_hierarchies(struct rm *rm, const struct command *command)
         rm->chip.reset_count = 0; /* Part 3, TPM2_Clear */
 }
 
-/* The chip may say something else the next time (Part 2, "TPM_RC Values": warnings), or it has not
- * said anything. */
+/* Whether the code is no answer to the question: a warning, after which the chip may say something
+ * else (Part 2, "TPM_RC Values"), or no answer at all. */
 static bool is_no_answer(uint32_t code)
 {
     return code == RM_RC_FAILURE || (code & (TPM2_RC_FMT1 | TPM2_RC_WARN)) == TPM2_RC_WARN;
@@ -176,19 +176,19 @@ static bool resync_objects(struct rm *rm, uint32_t *code)
     return true;
 }
 
-/* Puts one session where the chip has it. */
+/* Notes whether the chip has the session loaded, saved, or not at all. */
 static void resync_session(struct rm *rm, struct session *session, bool is_loaded, bool is_saved)
 {
     if (!is_loaded && !is_saved) {
         session_apply(rm, session, SESSION_EVENT_ENDED);
     } else if (session->loaded && !is_loaded) {
-        /* It was saved, and its only context was lost with the answer: all that is left to do is
-         * to flush it. */
+        /* The chip saved the session, and the answer with its only context was lost. The session
+         * can only be flushed. */
         session_set_loaded(rm, session, false);
         if (session_can(session, SESSION_EVENT_GIVE_UP))
             session_apply(rm, session, SESSION_EVENT_GIVE_UP);
     } else if (!session->loaded && is_loaded) {
-        /* It was loaded, and only the answer was lost. */
+        /* The chip loaded the session, and only the answer was lost. */
         session_loaded(rm, session);
     }
 }
@@ -230,7 +230,7 @@ static bool drop_dead_contexts(struct rm *rm, bool restarted)
     list_for_each (link, &rm->objects) {
         struct object *object = list_entry(link, struct object, link);
 
-        /* What is in the chip was made since then; its context is just made anew. */
+        /* An object in the chip was loaded since the reset, so only its context is dropped. */
         if (!blob_empty(&object->saved) && (all || (restarted && object->st_clear)))
             object_lifecycle_drop_context(rm, object);
     }
@@ -269,7 +269,7 @@ bool resync_all(struct rm *rm)
 {
     uint32_t code;
 
-    /* Cleared first: what goes wrong meanwhile makes it due again. */
+    /* Cleared first, so that a command that goes wrong meanwhile sets it again. */
     rm->books_in_doubt = false;
     if (resync_objects(rm, &code) && resync_sessions(rm, &code)) {
         if (!drop_dead_contexts(rm, false) || !drop_disabled(rm))
@@ -278,7 +278,7 @@ bool resync_all(struct rm *rm)
     }
     if (code == TPM2_RC_INITIALIZE)
         return resync_after_reset(rm);
-    /* A chip that has no such lists is taken at our word. */
+    /* For a chip without such lists the books are taken as right. */
     if (is_no_answer(code) || code == TPM2_RC_FAILURE)
         doubt_books(rm, "the TPM does not list what it holds");
     return !rm->books_in_doubt;

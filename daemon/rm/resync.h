@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bringing our books in line with the chip when a command took more than it named, when an answer
- * was lost, or when the chip was reset. What is there is asked of the chip itself.
+ * Brings the books in line with the chip when a command removed more than it named, when an answer
+ * was lost, or when the chip was reset. The chip itself is asked what it holds.
  */
 #pragma once
 
@@ -15,21 +15,22 @@
 void resync_hierarchies(struct rm *rm, const struct command *command);
 
 /*
- * Compares what we think is in the chip with what it lists. Objects and sessions of ours that it
- * does not have leave it in our books too; transient objects and loaded sessions that we do not
- * know are the remains of a lost answer and are flushed (other users of the chip leave none
- * loaded between commands). Returns false when the chip does not answer as it should; then it
- * is still due.
+ * Compares the books with what the chip lists. Objects and sessions of the books that the chip does
+ * not list have left it. Transient objects and loaded sessions that are not in the books were made
+ * by a command whose answer was lost, and are flushed (other users of the chip leave none loaded
+ * between commands). False when the chip does not answer as it should; the comparison is still due
+ * then.
  */
 bool resync_all(struct rm *rm);
 
-/* The same if the books are in doubt, which is how each doubt is settled. True when they are in
- * order then. */
+/* The same if the books are in doubt: every doubt is settled here. True when the books are in order
+ * then. */
 bool resync_doubt(struct rm *rm);
 
 /*
- * The chip said that it was reset: starts it, forgets what cannot have survived, and keeps the
- * contexts that may have, for the chip to judge when they are used. False when it does not start.
+ * The chip said that it was reset. Starts the chip, forgets what cannot have survived, and keeps
+ * contexts that may have: the chip judges them when they are used. False when the chip does not
+ * start.
  */
 bool resync_after_reset(struct rm *rm);
 

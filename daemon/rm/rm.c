@@ -57,7 +57,7 @@ void rm_free(struct rm *rm)
         object_set_physical(rm, object, OBJECT_NOT_LOADED);
         object_free(rm, object);
     }
-    /* What is still in the chip stays in the ledger. */
+    /* Sessions that are still in the chip stay in the ledger. */
     rm->ledger = NULL;
     list_for_each (link, &rm->sessions) {
         session_apply(rm, list_entry(link, struct session, link), SESSION_EVENT_ENDED);
@@ -104,7 +104,7 @@ enum rm_idle_result rm_idle(struct rm *rm, enum rm_idle_goal goal)
     if (rm->books_in_doubt)
         return resync_doubt(rm) ? RM_IDLE_MORE : RM_IDLE_DONE;
     result = residency_idle(rm, goal);
-    /* What a step finds wrong is put right by the next one. */
+    /* A doubt that this step raised is settled by the next step. */
     return rm->books_in_doubt && rm->condition != TPM_LOST ? RM_IDLE_MORE : result;
 }
 

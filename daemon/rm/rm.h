@@ -16,8 +16,8 @@
 struct rm;
 struct rm_client;
 
-/* What one client, or all connections of one user together, may hold. Of the totals per user 0
- * means that there is none. */
+/* What one client, or all connections of one user together, may hold. A total of 0 for a user is no
+ * limit. */
 struct rm_limits {
     uint32_t objects_per_client;
     uint32_t sessions_per_client;
@@ -29,8 +29,8 @@ struct rm_limits {
 
 /*
  * What is left free between commands for the chip's other users. No command of a client fails for
- * it: one that by itself needs more than the rest has the reserve for its own time (rm_settle()).
- * One slot of each kind is always the manager's.
+ * the reserve: a command that needs more slots than the others takes them from the reserve for as
+ * long as it runs (rm_settle()). One slot of each kind is always the manager's.
  */
 struct rm_reserve {
     uint32_t objects;  /* slots of loaded transient objects */
@@ -46,12 +46,12 @@ struct rm_stats {
 
 /*
  * A manager for a chip that was read by chip_read(). Copies `chip` and `limits`; borrows `tpm`,
- * which must outlive it. NULL when memory is out.
+ * which must outlive the manager. NULL when memory is out.
  */
 struct rm *rm_new(struct rm_tpm *tpm, const struct chip *chip, const struct rm_limits *limits);
 
-/* Other limits, which are copied. Who has more keeps it, and gets no more. Also from inside of
- * transact(). */
+/* Sets other limits, which are copied. A client or user above the new limits keeps what it has, and
+ * gets no more. Also from inside of transact(). */
 void rm_set_limits(struct rm *rm, const struct rm_limits *limits);
 
 /*
@@ -103,10 +103,10 @@ size_t rm_response_capacity(const struct rm *rm);
 size_t rm_command_capacity(const struct rm *rm);
 
 /*
- * One step towards the reserve's room, at most one chip command or one refresh of a session: what a
- * command took of the reserve, or what a larger reserve asks for, leaves the chip. To be repeated
- * right after each rm_execute() until it gives false: the room is there, or cannot be made.
- * rm_execute() starts with the same.
+ * One step towards a free reserve, at most one chip command or one refresh of a session. The slots
+ * that a command took of the reserve, or that a larger reserve needs, are made free. To be repeated
+ * right after each rm_execute() until it gives false: then the reserve is free, or cannot be made
+ * free. rm_execute() starts with the same.
  */
 bool rm_settle(struct rm *rm);
 

@@ -10,8 +10,7 @@ bool room_is_garbage(const struct object *object)
     return object->references == 0 && blob_empty(&object->saved);
 }
 
-/* The order in which kinds of objects leave: what nobody can name in any way, what nobody has a
- * handle for, all others. */
+/* The order in which kinds of objects leave: garbage, orphans, all others. */
 static int rank(const struct object *object)
 {
     if (object->references == 0)
@@ -144,7 +143,7 @@ uint32_t room_end_session(struct rm *rm)
     return context_transfer_flush_session(rm, session);
 }
 
-/* The chip does not say which kind of memory it wants. */
+/* The chip does not say whether memory for objects or for sessions is short. */
 static uint32_t make_any(struct rm *rm)
 {
     uint32_t of_object = room_make_object(rm, TRACE_FOR_CHIP), of_session;

@@ -9,7 +9,7 @@
 
 #define IMPOSSIBLE (-1)
 
-/* What becomes of a session. Rows: the state that it is in. */
+/* The next state of a session, by its state (the rows) and the event. */
 static const int8_t transitions[SESSION_GONE][SESSION_EVENT_ENDED + 1] = {
     [SESSION_ACTIVE] =
         {
@@ -98,7 +98,7 @@ void session_set_owner(struct session *session, struct rm_client *client)
     client->user->sessions++;
 }
 
-/* Its owner's connection closed; from now on the user is charged. */
+/* The connection of the session's owner closed: from now on the user is charged. */
 static void set_abandoned(struct session *session)
 {
     struct rm_user *user = user_reference(session->user);
@@ -172,7 +172,7 @@ bool session_take_context(struct rm *rm, struct session *session, struct blob *c
     session->saved_at = rm->clock;
     rm->newest_sequence = fields.sequence;
     session_set_loaded(rm, session, false);
-    /* At the end: the order of the list is the order of saving. */
+    /* The session goes to the end of the list, whose order is the order of saving. */
     list_remove(&session->link);
     list_insert_before(&rm->sessions, &session->link);
     return true;

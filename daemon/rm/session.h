@@ -3,11 +3,12 @@
  * An authorization session. Its handle is the TPM's own: session handles enter cpHash, so they
  * cannot be virtualized. 0x02...... and 0x03...... with the same low 24 bits are one session.
  *
- * Who has a session is one state; what may happen to it is one table (session.c). Where it is, is
- * `loaded` alone, whoever has it: a session context is good for one load only, so a session is
- * either in a slot or in a blob, never both.
- * `saved` is the context that the TPM accepts now. `held` are the bytes that a client got for it:
- * they differ from `saved` once the session was refreshed behind its back (see context-gap.h).
+ * The state of a session says who owns the session; the possible transitions are one table
+ * (session.c). The member `loaded` says where it is: a session context is good for one load only,
+ * so a session is either in a slot or in a blob, never both.
+ *
+ * `saved` is the context that the TPM accepts now. `held` are the bytes that a client got for the
+ * session: they differ from `saved` once the session was refreshed (see context-gap.h).
  */
 #pragma once
 
@@ -60,19 +61,21 @@ struct session *session_new(void);
 void session_start(struct rm *rm, struct session *session, uint32_t handle,
                    struct rm_client *owner);
 
-/* Moves the session to its next state, gives charges back, and frees one that is gone. The event
- * must be possible in its state: session_can() tells. */
+/* Moves the session to its next state, gives charges back, and frees a session that is gone. The
+ * event must be possible in the session's state: session_can() tells. */
 void session_apply(struct rm *rm, struct session *session, enum session_event event);
 bool session_can(const struct session *session, enum session_event event);
 
-/* Makes `client`, or with NULL nobody, the owner of a session, and has its user pay for it. */
+/* Makes `client` the owner of a session, or with NULL nobody, and charges the session to the
+ * client's user. */
 void session_set_owner(struct session *session, struct rm_client *client);
 
 /* Takes the context that the TPM just made of a loaded session, which leaves its slot by that.
- * False when it is no well-formed context of that session; `context` is emptied either way. */
+ * False when `context` is no well-formed context of that session; `context` is emptied either way.
+ */
 bool session_take_context(struct rm *rm, struct session *session, struct blob *context);
 
-/* Says whether it is in a slot; nothing else changes. */
+/* Sets whether the session is in a slot; nothing else changes. */
 void session_set_loaded(struct rm *rm, struct session *session, bool loaded);
 
 /* The chip loaded the session, whose context is used up by that. */
@@ -90,8 +93,9 @@ struct session *session_find_usable(struct rm *rm, const struct rm_client *clien
 /* The abandoned session of `user` that was saved longest ago, or NULL. */
 struct session *session_oldest_abandoned(struct rm *rm, const struct rm_user *user);
 
-/* The abandoned session that goes when the chip has no handle left for `user`, who may be NULL: of
- * its own, else of the user with the most sessions, the one that was saved longest ago; or NULL. */
+/* The abandoned session that is given up when the chip has no handle left for `user`, which may be
+ * NULL. It is the session that was saved longest ago of `user`, else of the user with the most
+ * sessions. NULL when there is none. */
 struct session *session_to_give_up(struct rm *rm, const struct rm_user *user);
 
 /* The session whose saved context a client was given as exactly these bytes, or NULL. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * All state of the resource manager, in plain data. Whoever includes this is part of the manager.
+ * All state of the resource manager, in plain data. A file that includes this header is part of the
+ * manager.
  */
 #pragma once
 
@@ -68,14 +69,13 @@ struct rm {
     size_t command_capacity, response_capacity;
 };
 
-/* Whether the client may have one more object, or session: 0, or the code for the client, when it
- * or its user has all that it may have. Then a line of the log says which limit that is, once for
- * each connection. */
+/* Whether the client may have one more object, or session: 0, or the code for the client when the
+ * client or its user has reached a limit. The log names the limit once for each connection. */
 uint32_t client_check_objects(struct rm_client *client);
 uint32_t client_check_sessions(struct rm_client *client);
 
-/* Transient objects and sessions that a command named, by the client's handles, and the slots that
- * it needed beside theirs (see struct command_needs). */
+/* The transient objects and sessions that a command named, by the client's handles, and the other
+ * slots that the command needed (see struct command_needs). */
 struct last_needs {
     uint32_t handles[COMMAND_MAX_HANDLES + COMMAND_MAX_SESSIONS];
     unsigned count, made_objects, made_sessions, scratch_objects;
@@ -95,7 +95,8 @@ struct rm_client {
 };
 
 /* The answer to a command that was sent is lost, so that nobody knows the nonces of the sessions
- * that it named, nor what went into the sequence objects: these end, and the client learns so by
- * its next use of them. Who goes on with a session whose nonces are wrong would be taken for one
- * who tries authorizations, and lock the TPM (Part 1, "Dictionary Attack Protection"). */
+ * that the command named, nor the state of the sequence objects. These sessions and sequence
+ * objects end, and the client learns that by its next use of them. A client that goes on with wrong
+ * nonces would be taken for an attacker who tries authorizations, and lock the TPM (Part 1,
+ * "Dictionary Attack Protection"). */
 void client_lose_named(struct rm_client *client, const struct command *command);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The TPM as the resource manager sees it: something that answers one command at a time. What
- * stands behind it - a TCTI, libtpms in the same process, a script - the manager does not know.
+ * The TPM as the resource manager sees it: an interface that answers one command at a time. The
+ * manager does not know whether a TCTI, libtpms in the same process or a script is behind the
+ * interface.
  */
 #pragma once
 
@@ -9,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the last answer told of the TPM. */
+/* The condition of the TPM by its last answer. */
 enum tpm_condition {
     TPM_SERVING,
     TPM_LOST,         /* there was no answer */
@@ -28,7 +29,8 @@ struct rm_tpm {
                     uint8_t *response, size_t capacity, size_t *response_size);
     /*
      * Waits before try number `attempt` (1, 2, ...) of a command that the TPM was too busy for
-     * (TPM_RC_RETRY, TPM_RC_YIELDED, TPM_RC_TESTING). False when it has been tried enough.
+     * (TPM_RC_RETRY, TPM_RC_YIELDED, TPM_RC_TESTING). False when the command is not to be tried
+     * again.
      */
     bool (*backoff)(struct rm_tpm *tpm, unsigned attempt);
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the manager does, for who looks on at log level debug: a line for each client command, for
- * each eviction, and for each doubt about what the chip holds. Handles, codes and counts only,
- * never a byte of a command, a response or a context. Below that level a command costs one
- * comparison and a few additions. Engine thread.
+ * The manager's lines of the log at level debug: one for each client command, for each eviction,
+ * and for each doubt about what the chip holds. They have handles, codes and counts only, never a
+ * byte of a command, a response or a context. Below that level a command costs one comparison and a
+ * few additions. Engine thread.
  */
 #pragma once
 
@@ -36,7 +36,8 @@ struct trace {
     uint32_t sent[TRACE_SENT_KINDS];
 };
 
-/* A command went to the chip so many times: `own` one of a client, else one of the manager. */
+/* A command went to the chip so many times: a client's own command (`own`), else a command of the
+ * manager. */
 void trace_sent(struct trace *trace, bool own, uint32_t command_code, unsigned times);
 
 /* The client's command with this code is answered with `response_code`. Clears `trace`. */

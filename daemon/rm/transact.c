@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-/* Whom what the chip does now is for; root, where it is for nobody. */
+/* The user whose command the chip works for; root when the chip works for nobody. */
 static uint32_t requester(const struct rm *rm)
 {
     return rm->requester ? rm->requester->uid : ACCOUNT_ROOT;
@@ -68,7 +68,7 @@ uint32_t rm_transact(struct rm *rm, uint8_t locality, const uint8_t *command, si
         return code;
     }
     note_answer(rm, command_code, code);
-    /* It was reset: nothing in it is what we think. */
+    /* The chip was reset: nothing in it is what the books say. */
     if (code == TPM2_RC_INITIALIZE && command_code != TPM2_CC_Startup)
         doubt_books(rm, "the TPM was reset");
     return code;

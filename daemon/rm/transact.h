@@ -17,9 +17,10 @@ uint32_t rm_transact(struct rm *rm, uint8_t locality, const uint8_t *command, si
 uint32_t rm_transact_own(struct rm *rm, size_t size, size_t *response_size);
 
 /*
- * Asks a TPM that was in failure mode whether it still is, with the one command that tells and that
- * it answers in that mode, too (Part 3, TPM2_GetTestResult). It may have been reset, and nobody who
- * comes have a command for it but such as need something loaded first. 0 when it works again, which
- * is noted; else the code that the TPM gave, TPM_RC_FAILURE if it gave that for its test result.
+ * Asks a TPM that was in failure mode whether it still is, by the command that tells and that the
+ * TPM answers in that mode too (Part 3, TPM2_GetTestResult). The TPM may have been reset meanwhile,
+ * and the clients may send only commands that need something loaded first. 0 when the TPM works
+ * again, which is noted; else the code that the TPM gave, or TPM_RC_FAILURE if that is its test
+ * result.
  */
 uint32_t rm_transact_ask_failed(struct rm *rm);

@@ -16,7 +16,7 @@ static bool is_response(const struct transaction *transaction)
            && header_load(transaction->response).size == transaction->response_size;
 }
 
-/* Only here the chip is spoken to. */
+/* The only place that sends to the chip. */
 static uint32_t send_once(struct transaction *transaction, struct rm_tpm *tpm)
 {
     transaction->sent++;

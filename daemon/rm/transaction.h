@@ -9,8 +9,8 @@
 
 #include "rm/tpm.h"
 
-/* `size` bytes of `command` go to the TPM, up to `capacity` bytes of answer to `response`; both are
- * borrowed. The rest is what became of it. */
+/* `size` bytes of `command` go to the TPM, up to `capacity` bytes of the answer to `response`; both
+ * are borrowed. The members below are the outcome. */
 struct transaction {
     uint8_t locality;
     const uint8_t *command;
@@ -25,8 +25,8 @@ struct transaction {
 };
 
 /*
- * Runs it and gives the answer's response code; RM_RC_FAILURE stands for no answer or one that is
- * no response, and is then also what the response buffer says. TPM_RC_RETRY, _YIELDED and _TESTING
- * are tried again for as long as rm_tpm.backoff() agrees.
+ * Sends the command and gives the answer's response code. RM_RC_FAILURE stands for no answer, or
+ * for an answer that is no response; the response buffer has the same code then. A command with the
+ * answer TPM_RC_RETRY, _YIELDED or _TESTING is sent again for as long as rm_tpm.backoff() agrees.
  */
 uint32_t transaction_run(struct transaction *transaction, struct rm_tpm *tpm);

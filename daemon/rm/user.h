@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What all connections of one user hold together, so that nobody gets more by connecting more
- * often. A user is known for as long as a client, a session or a kept answer is charged to it.
+ * The objects, sessions and kept answers of all connections of one user together, so that nobody
+ * gets more by more connections. A user is known for as long as a client, a session or a kept
+ * answer is charged to it.
  */
 #pragma once
 
@@ -21,7 +22,7 @@ struct rm_user {
     uint32_t answers;   /* that are kept (answer-cache.h) */
 };
 
-/* The user, who is referenced by that; NULL without memory. */
+/* The user, which gets one more reference; NULL without memory. */
 struct rm_user *user_get(struct rm *rm, uint32_t uid);
 
 /* Takes one more reference to a user; gives it back. NULL is fine. */
