@@ -73,7 +73,7 @@ static bool command_line_letters(struct words *words, const char *word)
     return true;
 }
 
-/* Behind a word of two dashes, and where no dash is, stand arguments, of which there are none. */
+/* A word without a dash, or behind `--`, is an argument, and the daemon takes none. */
 static bool command_line_argument(struct words *words, const char *word)
 {
     bool dashes = strcmp(word, "--") == 0;

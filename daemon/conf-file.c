@@ -83,8 +83,8 @@ static void conf_take_section(struct conf_reader *reader, const char *place, con
                      "there is no section [%s]; the nearest is [" OPTION_SECTION "]", name);
 }
 
-/* A line without the white space around it. What stands in a section that is not known is not
- * looked at. */
+/* Takes a line without the white space around it. Lines of a section that is not known are passed
+ * over. */
 static void conf_take_line(struct conf_reader *reader, const char *text)
 {
     bool heading = text[0] == '[';

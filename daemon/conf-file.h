@@ -12,6 +12,6 @@
 void conf_file_parse(const char *path, const char *text, size_t size, struct settings *settings,
                      struct findings *findings);
 
-/* Reads a file into the settings. What cannot be used is a finding, and so is a file that cannot be
- * read. */
+/* Reads a file into the settings. Each line that cannot be used is a finding, and so is a file that
+ * cannot be read. */
 void conf_file_read(const char *path, struct settings *settings, struct findings *findings);

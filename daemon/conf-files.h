@@ -15,7 +15,7 @@ struct conf_places {
     const char *vendor; /* the directory that has the vendor's NAME.d; NULL: there is none */
 };
 
-/* Reads them all; `wanted` has a main file that is not there be a finding. Gives how many were
+/* Reads all files. With `wanted` a main file that is not there is a finding. Gives how many were
  * read. */
 unsigned conf_files_read(const struct conf_places *places, bool wanted, struct settings *settings,
                          struct findings *findings);

@@ -51,8 +51,8 @@ struct daemon {
     bool silent;   /* it gave no sign of life, which was logged */
 };
 
-/* The end, with a reason that a person has to see: on standard error, and in the log when that is
- * somewhere else. */
+/* Writes the reason of the daemon's end to standard error, and to the log when that is somewhere
+ * else. */
 static void daemon_complain(const struct options *options, const char *text)
 {
     log_stderr(text);
@@ -144,7 +144,7 @@ static void daemon_engine_ready(struct daemon *daemon)
     bus_own(daemon->bus);
 }
 
-/* What was read again is in force, or stays as it was. */
+/* The configuration that was read again is in force, or all stays as it was. */
 static void daemon_reloaded(struct daemon *daemon)
 {
     if (daemon->ready && !daemon->stopping)
@@ -423,11 +423,11 @@ static int daemon_open_socket(struct daemon *daemon)
 static void daemon_teardown(struct daemon *daemon)
 {
     engine_free(daemon->engine);
-    /* What the engine said last, and the answers of the front ends to that. */
+    /* The engine's last events, and the answers of the front ends to them. */
     while (g_main_context_iteration(NULL, FALSE))
         ;
     sleep_free(daemon->sleep);
-    /* The bus still tells who leaves while the last answers are brought to it. */
+    /* The bus still tells of programs that leave while it gets the last answers. */
     g_clear_pointer(&daemon->tcti, tcti_frontend_free);
     manager_frontend_free(daemon->manager);
     bus_free(daemon->bus);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What is wrong with a configuration: all of it, a line each, which names the file, its line, the
- * key and the remedy. Of a command line the first one counts. Main thread.
+ * All that is wrong with a configuration: a line for each finding, which names the file, its line,
+ * the key and the remedy. Of a command line only the first finding is kept. Main thread.
  */
 #pragma once
 

@@ -48,8 +48,8 @@ static bool options_flag(struct options_reader *reader, enum option_id id)
     return is_yes;
 }
 
-/* A decimal number in the option's range, which is `value` for anything else, and when the option
- * has none; `or_else` is what else it takes. */
+/* The option's value as a decimal number in its range; `value` where the option has no such number.
+ * `or_else` names the other values that the option takes. */
 static unsigned options_number(struct options_reader *reader, enum option_id id, unsigned value,
                                const char *or_else)
 {
@@ -66,7 +66,7 @@ static unsigned options_number(struct options_reader *reader, enum option_id id,
     return value;
 }
 
-/* What follows for a limit of a user from that of a connection, where nobody said it. */
+/* A limit of a user that nobody set follows from the limit of a connection. */
 static void options_follow(struct options_reader *reader, enum option_id id, unsigned *value,
                            unsigned number)
 {
@@ -166,7 +166,7 @@ static bool options_user(const char *word, uint32_t *uid)
     return entry != NULL;
 }
 
-/* A user that a file names may come to be later, and is no reason not to start. */
+/* A user that a file names and that does not exist is a note: it may be made later. */
 static struct options_users options_users(struct options_reader *reader, enum option_id id)
 {
     static const char takes[] = "takes user names and numbers with commas between";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the daemon is told to be: by the command line, which takes what tpm2-abrmd takes and long
- * options of tabrmd's own, and by the configuration files. Main thread.
+ * The options of the daemon, from the command line and the configuration files. The command line
+ * takes all options of tpm2-abrmd, and long options of tabrmd's own. Main thread.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ struct options_users {
     unsigned count;
 };
 
-/* How many a client or a user may have. */
+/* How many connections, sessions and transient objects a client or a user may have. */
 struct options_limits {
     unsigned max_connections; /* in all */
     unsigned max_connections_per_user;

@@ -4,9 +4,9 @@
 
 #include <stdbool.h>
 
-/* What is in memory are secrets of the clients: nobody debugs it, no core of it is written. With
- * `debuggable`, for builds that are made for that, both stay as the system has them, and the log
- * says so. */
+/* The memory holds secrets of the clients: nobody may debug the process, and no core of it is
+ * written. With `debuggable`, for builds that are made for that, both stay as the system has them,
+ * and the log says so. */
 void process_harden(bool debuggable);
 
 /*

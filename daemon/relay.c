@@ -25,8 +25,8 @@ static void relay_parcel_free(gpointer data)
     g_free(parcel);
 }
 
-/* Engine thread. Always through a source of the main loop: g_main_context_invoke() would run the
- * function on this thread while the main loop is not running. */
+/* Engine thread. Each event goes through a source of the main loop: g_main_context_invoke() would
+ * run the function on this thread while the main loop is not running. */
 static void relay_send(struct relay *relay, const struct relay_event *event)
 {
     struct relay_parcel *parcel = g_new(struct relay_parcel, 1);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The configuration read again while the daemon runs, with the command line that it was started
- * with: what can change is taken over, what cannot is named in the log, and what is wrong leaves
- * all as it is. Main thread.
+ * Reads the configuration again while the daemon runs, with the command line that the daemon was
+ * started with. Options that can change are taken over, options that cannot are named in the log. A
+ * configuration that is wrong changes nothing. Main thread.
  */
 #pragma once
 

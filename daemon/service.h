@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the service manager gives and wants: a runtime directory, a listening socket, notifications,
- * a watchdog. These are protocols of environment variables (systemd.exec(5), sd_listen_fds(3),
- * sd_notify(3), sd_watchdog_enabled(3)) and need no library. Main thread.
+ * The service manager's protocols: a runtime directory, a listening socket, notifications, a
+ * watchdog. They are environment variables (systemd.exec(5), sd_listen_fds(3), sd_notify(3),
+ * sd_watchdog_enabled(3)) and need no library. Main thread.
  */
 #pragma once
 

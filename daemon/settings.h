@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The value of every option as text, and who said it: the command line, a line of a file, or
- * nobody. What is nearer to the person wins: the command line over files, and of files the one that
- * is read later. Main thread.
+ * The value of every option as text, and its origin: the command line, a line of a file, or nobody.
+ * The command line wins over files, and a file over those that are read before it. Main thread.
  */
 #pragma once
 

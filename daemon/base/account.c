@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* The last number before the guests' is the last block's. */
+/* The account of the last block is the number before ACCOUNT_GUESTS. */
 #define ACCOUNT_UNKNOWN_FIRST (ACCOUNT_GUESTS - ACCOUNT_BLOCK)
 
 uint32_t account_unknown(uint32_t uid)

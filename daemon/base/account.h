@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * An account is whom shares and limits are for: root, a user whom the system's user database knows
- * as one of those who may use the daemon, or all others together. Its number is the user's, or
- * ACCOUNT_GUESTS. What a user is permitted goes by its own number, never by the account's.
+ * as a member of the group that may use the daemon, or all other users together. Its number is the
+ * user's, or ACCOUNT_GUESTS. What a user is permitted goes by the user's own number, never by the
+ * account's.
  *
- * While the database was not asked yet, the users of a block of numbers count as one account. For
- * who has subordinate users (subuid(5)) is seen as any of them, and has one or a few blocks full.
+ * While the user database was not asked yet, the users of a block of numbers count as one account:
+ * a user with subordinate users (subuid(5)) is seen as any of them, and its subordinate users fill
+ * one or a few blocks.
  */
 #pragma once
 

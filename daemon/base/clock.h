@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Time: monotonic, which stands still while the machine sleeps. It may jump ahead when
- * the process was stopped; should it ever go back, nothing waits for it to catch up. Any thread.
+ * The monotonic clock, which stands still while the machine sleeps. It jumps ahead when the process
+ * was stopped. If it ever goes back, no deadline waits for it to catch up. Any thread.
  */
 #pragma once
 
@@ -11,6 +11,6 @@
 int64_t clock_now(void);
 uint64_t clock_now_ns(void);
 
-/* Milliseconds until `at`, which was set `pause` ahead at the most. 0 when it has come, and when it
- * is further away than that: then the clock went back. */
+/* Milliseconds until `at`, which was set at most `pause` ahead. 0 when `at` has come, or when it is
+ * further away than `pause`, because the clock went back. */
 int clock_left(int64_t at, int pause);

@@ -27,7 +27,7 @@ struct descriptor {
     int fd;
 };
 
-/* What is to be closed. The thread is there while there is something. */
+/* Descriptors that are to be closed, and whether the thread that closes them runs. */
 static struct {
     pthread_mutex_t lock;
     pthread_once_t once;
@@ -68,7 +68,7 @@ static bool descriptors_known_refused(int socket)
     return descriptors_option(socket, &passes) == 0 && !passes;
 }
 
-/* What was sent out of band would be dropped by a read that comes to it, without a word. */
+/* Bytes that were sent out of band stay in the stream, where a read would drop them otherwise. */
 bool descriptors_are_refused(int socket)
 {
     const int yes = 1;
@@ -79,8 +79,8 @@ bool descriptors_are_refused(int socket)
     return false;
 }
 
-/* A look finds descriptors, as it has no room for them, and closes none. What comes after the look
- * is not read. */
+/* A look (MSG_PEEK) tells of descriptors by MSG_CTRUNC, as it has no room for them, and closes
+ * none. Bytes that come after the look are not read. */
 ssize_t descriptors_receive(int socket, void *bytes, size_t size)
 {
     struct iovec part = {bytes, size};
@@ -96,7 +96,7 @@ ssize_t descriptors_receive(int socket, void *bytes, size_t size)
     return recv(socket, bytes, (size_t)count, MSG_DONTWAIT);
 }
 
-/* Once nobody can send more, a socket without bytes has no descriptors. */
+/* After shutdown() nobody can send more, and a socket without unread bytes has no descriptors. */
 void descriptors_end(int socket)
 {
     int unread = 0;
@@ -134,7 +134,7 @@ static bool descriptors_begin_interrupts(timer_t *timer)
     return true;
 }
 
-/* The next one, or NULL: then the thread is none any more. */
+/* The next descriptor to close; NULL when there is none, and the thread ends. */
 static struct descriptor *descriptors_take(void)
 {
     struct descriptor *next = NULL;
@@ -185,7 +185,7 @@ static bool descriptors_start(void)
     return true;
 }
 
-/* Where there is no memory for another way it is closed here. */
+/* Without memory the descriptor is closed by the caller's thread. */
 void descriptors_close(int fd)
 {
     struct descriptor *descriptor = calloc(1, sizeof(*descriptor));

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Descriptors that others pass over a Unix socket with their bytes (SCM_RIGHTS, unix(7)), for which
- * nobody here has a use. To close one is the danger: whoever closes the last descriptor of a socket
- * waits for as long as the one who made it wants (SO_LINGER, socket(7)), and the kernel closes also
- * what a receiver has no room for, and what is unread in a socket that is closed. So a thread that
- * others depend on closes none of them, in none of these ways.
+ * Descriptors that others pass over a Unix socket with their bytes (SCM_RIGHTS, unix(7)), and that
+ * tabrmd has no use for. Closing them is the danger: close() of the last descriptor of a socket
+ * waits for as long as the socket's maker wants (SO_LINGER, socket(7)). The kernel also closes
+ * descriptors that a receiver has no room for, and descriptors that are unread in a socket that is
+ * closed. So a thread that others depend on closes none of them, in none of these ways.
  */
 #pragma once
 
@@ -16,9 +16,9 @@
  * who connect to it. No effect before Linux 6.16. */
 void descriptors_refuse(int socket);
 
-/* Whether the kernel lets nobody pass descriptors to a connected stream socket, nor did since it
- * was connected; unless it was descriptors_refuse()d later. For others it is prepared for
- * descriptors_receive(). */
+/* Whether the kernel lets nobody pass descriptors to a connected stream socket, and did not since
+ * the socket was connected (descriptors_refuse() on its listening socket). A socket for which that
+ * is not so is prepared for descriptors_receive(). */
 bool descriptors_are_refused(int socket);
 
 /* As recv() of a stream socket with MSG_DONTWAIT; or nothing is received and errno is EPROTO:
@@ -26,8 +26,8 @@ bool descriptors_are_refused(int socket);
 ssize_t descriptors_receive(int socket, void *bytes, size_t size);
 
 /* Closes a stream socket, connected or listening, over which descriptors may have been passed; in
- * another thread if there may be some. Nobody else has it. */
+ * another thread if there may be unread ones. Nobody else has a descriptor of the socket. */
 void descriptors_end(int socket);
 
-/* Has another thread close a descriptor that was passed; whoever made it is not waited for. */
+/* Has another thread close a descriptor that was passed, so that the caller waits for nobody. */
 void descriptors_close(int fd);

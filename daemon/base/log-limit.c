@@ -6,7 +6,8 @@ static bool is_over(const struct log_limit_entry *entry, int64_t now)
     return now - entry->since >= LOG_LIMIT_MS || now < entry->since;
 }
 
-/* The entry for an account: its own, else a free one, else that of all further accounts. */
+/* The entry for an account: the account's own, else a free one, else the entry that all further
+ * accounts share. */
 static struct log_limit_entry *find(struct log_limit *limit, enum log_kind kind, uint32_t account,
                                     int64_t now)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Limits the log lines that clients can cause: of each kind LOG_LIMIT_LINES about one account in
- * LOG_LIMIT_MS, counted from the first of them. What is left out is counted. Of the accounts that
- * lines are about LOG_LIMIT_ACCOUNTS are known at a time, for each kind; further ones share one
+ * Limits the log lines that clients can cause: LOG_LIMIT_LINES of each kind about one account in
+ * LOG_LIMIT_MS, counted from the first line. Lines that are left out are counted.
+ * LOG_LIMIT_ACCOUNTS accounts are told apart at a time, for each kind; further accounts share one
  * limit. Plain data; log.h uses it under its lock.
  */
 #pragma once

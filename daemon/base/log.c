@@ -27,7 +27,8 @@
 #define LOG_SOCKET _PATH_LOG
 #endif
 
-/* One line at a time: the room that was found must still be there when the line is written. */
+/* One line is written at a time: the room that was found for a line must still be there when the
+ * line is written. */
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned long log_lost; /* lines since the last one that was written */
 static int log_socket = -1;
@@ -92,7 +93,8 @@ static bool log_connect(void)
            && connect(log_socket, (const struct sockaddr *)&address, sizeof(address)) == 0;
 }
 
-/* A syslog that was started anew has to be looked for; one that is busy does not take the line. */
+/* After a restart of syslog the socket has to be connected anew; a busy syslog does not take the
+ * line. */
 static bool log_to_syslog(const char *line, size_t size)
 {
     for (unsigned tries = 0; tries < 2; tries++) {
@@ -104,7 +106,7 @@ static bool log_to_syslog(const char *line, size_t size)
     return false;
 }
 
-/* What has room takes a whole line (pipe(7), PIPE_BUF). */
+/* A pipe that is writable takes a whole line (pipe(7), PIPE_BUF). */
 static bool log_to_stdout(const char *line, size_t size)
 {
     struct pollfd room = {STDOUT_FILENO, POLLOUT, 0};
@@ -158,7 +160,7 @@ __attribute__((format(printf, 1, 2))) static bool log_notice(const char *format,
     return taken;
 }
 
-/* One line, behind what has to be told before it. Under the lock. */
+/* Writes a line, behind the count of lines that were lost before it. Under the lock. */
 static void log_take(enum log_level level, const char *format, va_list arguments)
 {
     if (log_lost > 0

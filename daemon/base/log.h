@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The daemon's log: one line a message, to standard output or to syslog. Where standard output is
- * the journal's, which adds time and program itself, a line starts with its level instead, in the
- * form of sd-daemon(3).
+ * the journal's, which adds time and program itself, a line starts with its level, in the form of
+ * sd-daemon(3).
  *
  * No message ever carries bytes of a command or of a response, at any level: they hold secrets.
- * Safe from any thread once log_open() has returned. A sink that cannot take a line at once loses
- * it, and later says how many: neither a full disk nor a reader that sleeps may stop the TPM. Lines
- * that a client can cause at will have limits (base/log-limit.h); how many were left out stands in
- * front of the first line after the time that the limit is for. At level debug there is a line for
- * each command, and no limit.
+ * Safe from any thread once log_open() has returned. A line that the sink cannot take at once is
+ * lost, and a later line says how many were lost: neither a full disk nor a reader that sleeps may
+ * stop the TPM.
+ *
+ * Lines that a client can cause at will have limits (base/log-limit.h). The count of lines that
+ * were left out stands in front of the first line after the time span of the limit. At level debug
+ * there is a line for each command, and no limit.
  */
 #pragma once
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How a number of things that all accounts want, connections or sessions, is shared out while none
- * of them can be taken back. Some are kept for root. Of the rest an account may hold as many as it
- * leaves, so that each has at most half of what it found; and the last ones are only for accounts
- * that have none yet. So two accounts, or ten, cannot shut out the next.
+ * Shares out a number of connections, or of sessions, none of which can be taken back. Some are
+ * kept for root. An account may hold as many of the rest as it leaves, so that each account has at
+ * most half of what it found; and the last ones are only for accounts that have none yet. So two
+ * accounts, or ten, cannot shut out the next.
  */
 #pragma once
 
@@ -29,7 +29,7 @@ struct share share_of(unsigned total, unsigned for_root, unsigned for_newcomers)
 /* Whether root may have one more: as long as there is one. */
 bool share_has_for_root(const struct share *share, const struct share_holdings *held);
 
-/* Whether there is any thing left for an account other than root. */
+/* Whether any is left for an account other than root. */
 bool share_has_any(const struct share *share, const struct share_holdings *held);
 
 /* Whether an account other than root may have one more. */

@@ -15,7 +15,7 @@
 
 #define FAULT_SAY(...) snprintf(text, TPM_FAULT_TEXT, __VA_ARGS__)
 
-/* What the TCTI opens when no path is named: one of these that is there. */
+/* The device that the TCTI opens when no path is named: the first of these that is there. */
 static const char *fault_default_path(void)
 {
     static const char kernels[] = "/dev/tpm0", shared[] = "/dev/tpmrm0";
@@ -42,8 +42,8 @@ static const char *fault_device_path(const char *conf)
     return NULL;
 }
 
-/* The errno of opening a TPM's device node, 0 when it can be opened. With `look` it is not tried:
- * only whether there is a device counts. */
+/* The errno of opening a TPM's device node, 0 when it can be opened. With `look` the node is not
+ * opened: the answer says only whether there is a device. */
 static int fault_probe(const char *path, bool look)
 {
     struct stat node;

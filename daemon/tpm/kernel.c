@@ -94,7 +94,7 @@ static void kernel_read(struct kernel_tpm *tpm, const char *sys)
     tpm->trusted_keys = unknown || kernel_has_trusted_keys(sys);
 }
 
-/* The TCTI does not tell what it has open, and may have found it by itself. */
+/* The TCTI does not tell which device it has open, and may have chosen the device itself. */
 bool kernel_find(struct kernel_tpm *tpm, const char *sys)
 {
     DIR *directory = opendir(KERNEL_OWN_FDS);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the kernel does itself with a TPM that it drives, as sysfs tells. Others use the chip
- * through the kernel then: the kernel for itself, and programs by its resource manager /dev/tpmrmN.
+ * What sysfs tells of a TPM that the kernel drives. Such a chip has other users: the kernel itself,
+ * and programs on the kernel's resource manager /dev/tpmrmN.
  */
 #pragma once
 
@@ -17,12 +17,12 @@ struct kernel_tpm {
 };
 
 /*
- * The kernel's TPM whose /dev/tpmN this process has open, in *tpm; false when it has none. `sys` is
- * where sysfs is. What cannot be found out is taken for true, with a number of -1 where not even
- * the descriptors of the process can be listed.
+ * The kernel's TPM whose /dev/tpmN this process has open, in *tpm; false when it has none open.
+ * `sys` is where sysfs is. A property that cannot be found out is taken for true; `number` is -1
+ * where the descriptors of the process cannot be listed.
  */
 bool kernel_find(struct kernel_tpm *tpm, const char *sys);
 
-/* True when the device node `node` is there, and is one of /dev/tpmN, and the kernel has ended all
- * use of that TPM. Asks the TPM for a PCR if not. */
+/* True when the device node `node` is there, is one of /dev/tpmN, and the kernel has ended all use
+ * of that TPM. If the kernel has not, the TPM is asked for a PCR. */
 bool kernel_disabled(const char *sys, const char *node);

@@ -45,8 +45,9 @@ static struct tcti *tcti_of(struct rm_tpm *tpm)
 enum { TCTI_EVENT_WAITER, TCTI_EVENT_TPM };
 
 /*
- * Serves the waiter for `pause` milliseconds, or with -1 until the TPM has something. 1 when it
- * has, 0 when the pause is over, or a negative errno. Should the clock go back, the pause is over.
+ * Serves the waiter for `pause` milliseconds, or with -1 until the TPM has an answer. 1 when the
+ * TPM has an answer, 0 when the pause is over, or a negative errno. A clock that goes back ends the
+ * pause.
  */
 static int tcti_wait(struct tcti *tcti, int pause)
 {
@@ -82,8 +83,8 @@ static int tcti_wait(struct tcti *tcti, int pause)
     }
 }
 
-/* Takes an answer that is too long for its buffer off the transport, so that it does not stand in
- * for the answer to the next command. */
+/* Takes an answer that is too long for its buffer off the transport, so that the next command does
+ * not get it for an answer. */
 static int tcti_discard(struct tcti *tcti, size_t size)
 {
     uint8_t *bytes;
@@ -123,7 +124,7 @@ static int tcti_receive(struct tcti *tcti, uint8_t *response, size_t capacity, s
     }
 }
 
-/* Puts a locality in force. A TCTI that has but one has locality 0. */
+/* Puts a locality in force. A TCTI that cannot set localities has locality 0 alone. */
 static bool tcti_set_locality(struct tcti *tcti, uint8_t locality)
 {
     uint32_t rc;
@@ -165,14 +166,15 @@ static int tcti_transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *co
         return 0;
     }
     error = tcti_exchange(tcti, command, size, response, capacity, response_size);
-    /* Whatever else went wrong, an answer may still be on its way: only a new transport is sure to
-     * be at the start of one. */
+    /* After any other error the answer may still be on its way: only a new transport is sure to be
+     * at the start of an answer. */
     if (error && error != -EMSGSIZE)
         tcti_close(tcti);
     return error;
 }
 
-/* What the tries up to number `attempt` wait together, and the last of them in *last. */
+/* Milliseconds that the tries up to number `attempt` wait together; *last is the wait before try
+ * `attempt`. */
 static int tcti_backoff_total(unsigned attempt, int *last)
 {
     int total = 0;
@@ -199,9 +201,9 @@ static bool tcti_backoff(struct rm_tpm *tpm, unsigned attempt)
 }
 
 /* Watches the poll handles: 1, 0 when there are none that can be watched, or -1 when the kernel has
- * no memory for it. Their edges, not their levels: a TCTI's `events` may have POLLOUT,
- * which is always there, and asking /dev/tpm0 for its level while a command runs blocks until the
- * command is done. */
+ * no memory for that. The handles are watched for edges, for two reasons: a TCTI's `events` may
+ * have POLLOUT, which is always ready, and to ask /dev/tpm0 for its level while a command runs
+ * blocks until the command is done. */
 static int tcti_watch(struct tcti *tcti)
 {
     TSS2_TCTI_POLL_HANDLE handles[TCTI_MAX_HANDLES];
@@ -221,8 +223,8 @@ static int tcti_watch(struct tcti *tcti)
     return 1;
 }
 
-/* A fresh epoll set with the waiter's descriptor only: what a closed TCTI had in the old one may
- * be open elsewhere and would stay there. */
+/* A fresh epoll set with the waiter's descriptor only: the device of a closed TCTI would stay in
+ * the old set for as long as somebody else has it open. */
 static int tcti_reset_epoll(struct tcti *tcti)
 {
     struct epoll_event event = {EPOLLIN, {.u32 = TCTI_EVENT_WAITER}};

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A TSS2 TCTI behind the resource manager's abstract TPM (TCG TSS 2.0 TCTI Specification). While
- * the TPM works, the wait is for its poll handles and for a descriptor of the caller's, so that
- * the caller can go on with other things from inside of it. A TCTI without poll handles makes that
- * wait a plain blocking call. One thread.
+ * the TPM works, the thread waits for the TCTI's poll handles and for a descriptor of the caller's,
+ * so that the caller can serve others meanwhile. A TCTI without poll handles makes that wait a
+ * blocking call. One thread.
  */
 #pragma once
 

@@ -152,7 +152,7 @@ static const char *const command_names[] = {
 
 const char *command_name(uint32_t code)
 {
-    /* What lies below the first one wraps around. */
+    /* Codes below the first command's wrap around to large numbers. */
     uint32_t index = code - TPM2_CC_FIRST;
     const char *name = index < COUNT(command_names) ? command_names[index] : NULL;
 

@@ -12,7 +12,7 @@
 #define COMMAND_MAX_HANDLES  7 /* what three bits of TPMA_CC can say */
 #define COMMAND_MAX_SESSIONS 3
 
-/* TPM_RC values that command_parse() returns, in the TPM's own format, no layer added. */
+/* One entry of the authorization area. */
 struct command_session {
     uint32_t handle;
     uint8_t attributes; /* TPMA_SESSION */

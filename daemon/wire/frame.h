@@ -15,8 +15,8 @@ enum frame_state {
 };
 
 /*
- * Looks at the first `have` bytes of a stream whose commands have at most `max` bytes. *size is
- * the number of bytes of the command; as long as its size field is not there yet, it is what must
- * be there to go on.
+ * Looks at the first `have` bytes of a stream whose commands have at most `max` bytes. *size is the
+ * number of bytes of the command; while the size field is not there yet, the number of bytes up to
+ * the end of that field.
  */
 enum frame_state frame_look(const uint8_t *bytes, size_t have, size_t max, size_t *size);

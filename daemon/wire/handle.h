@@ -7,8 +7,8 @@
 
 #define HANDLE_INDEX_MASK UINT32_C(0x00FFFFFF)
 
-/* The first handle of a kind. For queries of the TPM's capabilities the sessions are split
- * otherwise than by their handles: 0x02...... lists all that are loaded, 0x03...... all saved. */
+/* The first handle of a kind. In queries of the TPM's capabilities 0x02...... lists all loaded
+ * sessions and 0x03...... all saved ones, whatever their handles are. */
 #define HANDLE_LOADED_SESSIONS UINT32_C(0x02000000)
 #define HANDLE_SAVED_SESSIONS  UINT32_C(0x03000000)
 #define HANDLE_TRANSIENT_FIRST UINT32_C(0x80000000)
