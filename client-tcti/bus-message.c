@@ -184,36 +184,31 @@ static bool bus_message_read_body(struct bus_value_reader *reader, struct bus_me
     return good && (type[1] != '\0' || reader->at == reader->end);
 }
 
-/* The sizes that stand in the fixed part, "Message Format". */
-static bool bus_message_sizes(const uint8_t *bytes, size_t *fields, size_t *body)
+/* The sizes that stand in the fixed part, "Message Format"; each fits 32 bits. */
+static bool bus_message_sizes(const uint8_t *bytes, uint64_t *fields, uint64_t *body)
 {
     struct bus_value_reader reader = {bytes, 4, BUS_MESSAGE_FIXED_SIZE, bytes[0] == 'B'};
-    uint64_t body_size, serial, fields_size;
+    uint64_t serial;
 
-    if ((bytes[0] != 'l' && bytes[0] != 'B') || bytes[1] == 0 || bytes[3] != VERSION
-        || !bus_value_integer(&reader, &body_size, 4) || !bus_value_integer(&reader, &serial, 4)
-        || !bus_value_integer(&reader, &fields_size, 4) || serial == 0
-        || body_size > BUS_MESSAGE_MAX || fields_size > BUS_MESSAGE_MAX)
-        return false;
-    *fields = (size_t)fields_size;
-    *body = (size_t)body_size;
-    return true;
+    return (bytes[0] == 'l' || bytes[0] == 'B') && bytes[1] != 0 && bytes[3] == VERSION
+           && bus_value_integer(&reader, body, 4) && bus_value_integer(&reader, &serial, 4)
+           && bus_value_integer(&reader, fields, 4) && serial != 0;
 }
 
 size_t bus_message_size(const uint8_t fixed[BUS_MESSAGE_FIXED_SIZE])
 {
-    size_t fields, body, size;
+    uint64_t fields, body, size;
 
     if (!bus_message_sizes(fixed, &fields, &body))
         return 0;
     size = BUS_MESSAGE_FIXED_SIZE + (fields + 7) / 8 * 8 + body;
-    return size <= BUS_MESSAGE_MAX ? size : 0;
+    return size <= BUS_MESSAGE_MAX ? (size_t)size : 0;
 }
 
 int bus_message_read(struct bus_message *message, const uint8_t *bytes, size_t size)
 {
     struct bus_value_reader reader = {bytes, BUS_MESSAGE_FIXED_SIZE, 0, false};
-    size_t fields, body;
+    uint64_t fields, body;
 
     if (size < BUS_MESSAGE_FIXED_SIZE || bus_message_size(bytes) != size
         || !bus_message_sizes(bytes, &fields, &body))
@@ -222,7 +217,7 @@ int bus_message_read(struct bus_message *message, const uint8_t *bytes, size_t s
     if (message->type != BUS_MESSAGE_METHOD_RETURN && message->type != BUS_MESSAGE_ERROR)
         return 0;
     reader.big = bytes[0] == 'B';
-    reader.end = BUS_MESSAGE_FIXED_SIZE + fields;
+    reader.end = BUS_MESSAGE_FIXED_SIZE + (size_t)fields;
     if (!bus_message_read_fields(&reader, message))
         return -EBADMSG;
     reader.end = size;

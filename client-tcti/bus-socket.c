@@ -109,39 +109,39 @@ static int bus_socket_hex(char c)
                                   : -1;
 }
 
-/* Undoes the %XX escapes of an address value. Returns its size, or -1. */
-static int bus_socket_unescape(char out[CONF_PATH_MAX + 1], const char *text, size_t length)
+/* Undoes the %XX escapes of an address value, which is not empty. Returns its size, or 0 where it
+ * is malformed or too long. */
+static size_t bus_socket_unescape(char out[CONF_PATH_MAX], const char *text, size_t length)
 {
     size_t i, size = 0;
     int high, low;
 
     for (i = 0; i < length; i++, size++) {
         if (size == CONF_PATH_MAX)
-            return -1;
+            return 0;
         out[size] = text[i];
         if (text[i] != '%')
             continue;
         if (length - i < 3)
-            return -1;
+            return 0;
         high = bus_socket_hex(text[i + 1]);
         low = bus_socket_hex(text[i + 2]);
         if (high < 0 || low < 0 || (high == 0 && low == 0))
-            return -1;
+            return 0;
         out[size] = (char)(high << 4 | low);
         i += 2;
     }
-    out[size] = '\0';
-    return (int)size;
+    return size;
 }
 
 /* Connects to `unix:path=…` or `unix:abstract=…`, the `length` bytes at `address`. */
 static int bus_socket_connect_one(const char *address, size_t length, int64_t deadline)
 {
     const char *end = address + length, *item, *next;
-    char path[CONF_PATH_MAX + 2];
-    int size;
+    char path[CONF_PATH_MAX + 1];
+    size_t size;
 
-    if (length < 5 || memcmp(address, "unix:", 5) != 0)
+    if (strncmp(address, "unix:", 5) != 0)
         return -EPROTONOSUPPORT;
     for (item = address + 5; item < end; item = next + (next < end)) {
         next = memchr(item, ',', (size_t)(end - item));
@@ -149,12 +149,12 @@ static int bus_socket_connect_one(const char *address, size_t length, int64_t de
             next = end;
         if (next - item > 5 && memcmp(item, "path=", 5) == 0) {
             size = bus_socket_unescape(path, item + 5, (size_t)(next - item) - 5);
-            return size < 0 ? -EINVAL : connect_socket(path, (size_t)size, deadline);
+            return size == 0 ? -EINVAL : connect_socket(path, size, deadline);
         }
         if (next - item > 9 && memcmp(item, "abstract=", 9) == 0) {
             path[0] = '\0';
             size = bus_socket_unescape(path + 1, item + 9, (size_t)(next - item) - 9);
-            return size < 0 ? -EINVAL : connect_socket(path, (size_t)size + 1, deadline);
+            return size == 0 ? -EINVAL : connect_socket(path, size + 1, deadline);
         }
     }
     return -EPROTONOSUPPORT;
@@ -196,7 +196,7 @@ static bool bus_socket_address(char *address, size_t size, enum conf_bus bus)
             return false;
         used = snprintf(address, size, "unix:path=%s/bus", runtime);
     }
-    return used >= 0 && (size_t)used < size;
+    return (size_t)used < size;
 }
 
 /* Reads what is there of the bus's lines to `answer`, a string of `*used` characters. */

@@ -18,7 +18,8 @@
 #define BUS_SOCKET_MAX_FDS 8
 
 /* What ends the authentication; the first message follows it. */
-#define BUS_SOCKET_BEGIN "BEGIN\r\n"
+#define BUS_SOCKET_BEGIN      "BEGIN\r\n"
+#define BUS_SOCKET_BEGIN_SIZE (sizeof(BUS_SOCKET_BEGIN) - 1)
 
 struct bus_socket_fds {
     size_t count;

@@ -31,13 +31,14 @@ static bool conf_is_digit(char c)
 static bool conf_is_bus_name(struct conf_value value)
 {
     bool unique = value.text[0] == ':', at_start = true;
-    size_t i, dots = 0;
+    bool dotted = false;
+    size_t i;
 
     for (i = unique; i < value.length; i++) {
         if (value.text[i] == '.') {
             if (at_start)
                 return false;
-            dots++;
+            dotted = true;
             at_start = true;
         } else if (conf_is_letter(value.text[i])
                    || (conf_is_digit(value.text[i]) && (unique || !at_start))) {
@@ -46,7 +47,7 @@ static bool conf_is_bus_name(struct conf_value value)
             return false;
         }
     }
-    return dots > 0 && !at_start;
+    return dotted && !at_start;
 }
 
 static const char *conf_set_bus_name(struct conf *conf, struct conf_value value)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <unistd.h>
 
 #include "bus-message.h"
@@ -97,8 +98,8 @@ static TSS2_RC connect_dbus_no_memory(char *why)
 static TSS2_RC connect_dbus_send(struct connect_dbus_peer *peer, struct bus_message_call *call,
                                  int64_t deadline, char *why)
 {
-    uint8_t bytes[sizeof(BUS_SOCKET_BEGIN) - 1 + BUS_MESSAGE_CALL_MAX] = BUS_SOCKET_BEGIN;
-    size_t begin = peer->serial == 0 ? sizeof(BUS_SOCKET_BEGIN) - 1 : 0, size;
+    uint8_t bytes[BUS_SOCKET_BEGIN_SIZE + BUS_MESSAGE_CALL_MAX] = BUS_SOCKET_BEGIN;
+    size_t begin = peer->serial == 0 ? BUS_SOCKET_BEGIN_SIZE : 0, size;
     int failed;
 
     /* A serial is never 0. */
@@ -236,7 +237,7 @@ static TSS2_RC connect_dbus_create(struct connect_dbus_peer *peer, int *fd, cons
     /* The id is a secret between this peer and that daemon: whoever takes the well-known name
      * after it does not get to see it. */
     peer->id = reply.number;
-    memcpy(peer->daemon, reply.sender, strlen(reply.sender) + 1);
+    snprintf(peer->daemon, sizeof(peer->daemon), "%s", reply.sender);
     *fd = fds.fds[0];
     return TSS2_RC_SUCCESS;
 }
@@ -245,8 +246,7 @@ void connect_dbus_share(struct connect_dbus_peer *peer, uint32_t serial, bool wh
 {
     if (!whole)
         connect_dbus_drop(peer);
-    if (serial > peer->serial)
-        peer->serial = serial;
+    peer->serial = MAX(peer->serial, serial);
 }
 
 bool connect_dbus_shared(const struct connect_dbus_peer *peer, uint32_t *serial)

@@ -23,7 +23,8 @@ static int connect_socket_bounded(int fd, const struct sockaddr_un *address, soc
         if (left == 0)
             return -ETIMEDOUT;
         wait = (struct timeval){left / 1000, left % 1000 * 1000};
-        if (left > 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) != 0)
+        if (deadline != DEADLINE_NEVER
+            && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) != 0)
             return -errno;
         if (connect(fd, (const struct sockaddr *)address, size) == 0)
             return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "connection.h"
 
-#include <fcntl.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "connect-socket.h"
 #include "deadline.h"
@@ -94,7 +94,7 @@ static TSS2_RC connection_open_dbus(struct connection *connection, const struct 
                                     int64_t deadline)
 {
     char why[CONNECT_DBUS_WHY] = "";
-    int fd = -1, flags;
+    int fd = -1, off = 0;
     TSS2_RC rc;
 
     rc = connect_dbus_open(&connection->peer, &fd, conf->bus, conf->bus_name, deadline, why);
@@ -105,9 +105,7 @@ static TSS2_RC connection_open_dbus(struct connection *connection, const struct 
     }
     stream_init(&connection->stream, fd, false);
     /* Waits without end are blocking reads. */
-    flags = fcntl(fd, F_GETFL);
-    if (flags >= 0 && (flags & O_NONBLOCK) != 0)
-        fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    ioctl(fd, FIONBIO, &off);
     return rc;
 }
 
@@ -309,6 +307,5 @@ void connection_close(struct connection *connection)
 {
     stream_close(&connection->stream);
     connect_dbus_close(connection->peer);
-    connection->peer = NULL;
     journal_close(&connection->journal);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/param.h>
 
 #include "deadline.h"
 #include "logger.h"
@@ -42,12 +43,11 @@ static int recover_take(struct journal *journal, int fd, size_t total)
 
     while (failed == 0 && journal->taken < total) {
         missing = total - journal->taken;
-        got = journal_receive(journal, fd, dropped,
-                              missing < sizeof(dropped) ? missing : sizeof(dropped), 0);
-        if (got == 0)
-            failed = -ECONNRESET;
-        else if (got < 0)
+        got = journal_receive(journal, fd, dropped, MIN(missing, sizeof(dropped)), 0);
+        if (got < 0)
             failed = recover_again(fd, POLLIN);
+        else if (got == 0)
+            failed = -ECONNRESET;
     }
     explicit_bzero(dropped, sizeof(dropped));
     return failed;

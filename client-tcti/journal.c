@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/param.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum journal_count_by {
-    BY_BEFORE, /* `before` */
-    BY_MOVED,  /* `before` and what the page's `moved` says */
-    BY_AFTER,  /* `after` */
+    BY_AFTER, /* `after` */
+    BY_MOVED, /* `before` and what the page's `moved` says */
 };
 
 /* The end of the private page. */
@@ -25,16 +25,15 @@ _Static_assert(offsetof(struct journal_page, moved) == 0, "moved is not behind t
 void journal_open(struct journal *journal)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t shared = (sizeof(struct journal_page) + page - 1) / page * page;
-    uint8_t *region =
-        mmap(NULL, page + shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    size_t size = page + sizeof(struct journal_page);
+    uint8_t *region = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     *journal = (struct journal){.region = NULL};
     if (region != MAP_FAILED
         && mmap(region, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
                 0)
                == MAP_FAILED) {
-        munmap(region, page + shared);
+        munmap(region, size);
         region = MAP_FAILED;
     }
     if (region == MAP_FAILED || madvise(region, page, MADV_WIPEONFORK) != 0)
@@ -42,7 +41,7 @@ void journal_open(struct journal *journal)
     if (region == MAP_FAILED)
         return;
     journal->region = region;
-    journal->region_size = page + shared;
+    journal->region_size = size;
     journal->page = (struct journal_page *)(void *)(region + page);
     journal->call = (struct journal_call *)(void *)(region + page - sizeof(struct journal_call));
     journal->call->mark = 1;
@@ -87,9 +86,9 @@ static void journal_store(struct journal *journal, enum journal_phase phase, siz
 
 enum journal_phase journal_phase(const struct journal *journal)
 {
-    uint32_t phase = journal->page->status & 0xFF;
+    uint32_t status = journal->page->status;
 
-    return phase <= JOURNAL_BROKEN ? (enum journal_phase)phase : JOURNAL_BROKEN;
+    return (enum journal_phase)MIN(status & 0xFF, JOURNAL_BROKEN);
 }
 
 unsigned journal_late_replies(const struct journal *journal)
@@ -99,24 +98,16 @@ unsigned journal_late_replies(const struct journal *journal)
 
 size_t journal_carried(const struct journal *journal, uint8_t carried[JOURNAL_CARRIED_MAX])
 {
-    size_t size = journal->page->status >> 8 & 0xFF;
+    uint32_t status = journal->page->status;
+    size_t size = MIN(status >> 8 & 0xFF, JOURNAL_CARRIED_MAX);
 
-    if (size > JOURNAL_CARRIED_MAX)
-        size = JOURNAL_CARRIED_MAX;
     memcpy(carried, journal->page->carried, size);
     return size;
 }
 
 static uint32_t journal_total(const struct journal *journal, const struct journal_count *count)
 {
-    switch (count->by) {
-    case BY_MOVED:
-        return count->before + journal->page->moved;
-    case BY_AFTER:
-        return count->after;
-    default:
-        return count->before;
-    }
+    return count->by == BY_MOVED ? count->before + journal->page->moved : count->after;
 }
 
 size_t journal_sent(const struct journal *journal)
@@ -129,7 +120,6 @@ static void journal_count_set(struct journal_count *count, uint32_t value)
     count->after = value;
     count->by = BY_AFTER;
     count->before = value;
-    count->by = BY_BEFORE;
 }
 
 void journal_take_over(struct journal *journal)
@@ -150,7 +140,7 @@ void journal_begin(struct journal *journal, enum journal_phase phase, const uint
 
     if (size <= JOURNAL_FRAME_MAX)
         memcpy(page->frame, frame, size);
-    page->size = size <= UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+    page->size = (uint32_t)size;
     journal_count_set(&page->sent, 0);
     journal_count_set(&page->taken, (uint32_t)carried);
     journal->taken = (uint32_t)carried;
@@ -165,12 +155,12 @@ void journal_answer_due(struct journal *journal)
     journal_store(journal,
                   journal_phase(journal) == JOURNAL_SENDING ? JOURNAL_RECEIVING : JOURNAL_AWAITING,
                   journal->page->status >> 8 & 0xFF, journal_late_replies(journal));
-    explicit_bzero(journal->page->frame, size <= JOURNAL_FRAME_MAX ? size : JOURNAL_FRAME_MAX);
+    explicit_bzero(journal->page->frame, MIN(size, JOURNAL_FRAME_MAX));
 }
 
 void journal_end(struct journal *journal, const uint8_t *carried, size_t size, unsigned late)
 {
-    size_t seen = journal->taken < JOURNAL_SEEN_MAX ? journal->taken : JOURNAL_SEEN_MAX;
+    size_t seen = MIN(journal->taken, JOURNAL_SEEN_MAX);
 
     if (size > JOURNAL_CARRIED_MAX || late > UINT16_MAX) {
         journal_break(journal);
@@ -202,7 +192,7 @@ static int journal_mover_receive(int fd, struct mmsghdr *message, int flags)
 {
     int moved = recvmmsg(fd, message, 1, flags, NULL);
 
-    return moved < 0 && errno == ECONNRESET ? recvmmsg(fd, message, 1, flags, NULL) : moved;
+    return moved == -1 && errno == ECONNRESET ? recvmmsg(fd, message, 1, flags, NULL) : moved;
 }
 
 /* Moves bytes with one system call that counts them. Returns their number, `size` at the most, or
@@ -221,16 +211,15 @@ static ssize_t journal_move(struct journal *journal, struct journal_count *count
     journal->call->message = (struct msghdr){.msg_iov = parts, .msg_iovlen = 2};
     done = mover(fd, (struct mmsghdr *)(void *)&journal->call->message, flags);
     journal_in_order();
-    moved = done > 0 ? page->moved : 0;
-    if (moved > size)
-        moved = (uint32_t)size;
+    moved = page->moved;
+    moved = done == 1 ? (uint32_t)MIN(moved, size) : 0;
     journal_count_set(count, count->before + moved);
     if (atomic_load_explicit(&page->takeovers, memory_order_relaxed) != journal->takeovers) {
         shutdown(fd, SHUT_RDWR);
         errno = ESTALE;
         return -1;
     }
-    return done > 0 ? (ssize_t)moved : -1;
+    return done == 1 ? (ssize_t)moved : -1;
 }
 
 ssize_t journal_send(struct journal *journal, int fd, const uint8_t *bytes, size_t size)
@@ -242,16 +231,16 @@ ssize_t journal_send(struct journal *journal, int fd, const uint8_t *bytes, size
 
 ssize_t journal_receive(struct journal *journal, int fd, uint8_t *bytes, size_t room, int flags)
 {
-    size_t seen = journal->taken < JOURNAL_SEEN_MAX ? journal->taken : JOURNAL_SEEN_MAX;
-    size_t first = room < JOURNAL_SEEN_MAX - seen ? room : JOURNAL_SEEN_MAX - seen;
+    size_t seen = MIN(journal->taken, JOURNAL_SEEN_MAX);
+    size_t first = MIN(room, JOURNAL_SEEN_MAX - seen);
     struct iovec parts[2] = {{journal->page->seen + seen, first}, {bytes + first, room - first}};
     ssize_t got;
 
     got =
         journal_move(journal, &journal->page->taken, journal_mover_receive, fd, parts, room, flags);
-    if (got <= 0)
+    if (got == -1)
         return got;
-    memcpy(bytes, journal->page->seen + seen, (size_t)got < first ? (size_t)got : first);
+    memcpy(bytes, journal->page->seen + seen, MIN((size_t)got, first));
     journal->taken += (uint32_t)got;
     return got;
 }

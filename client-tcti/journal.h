@@ -113,7 +113,8 @@ size_t journal_sent(const struct journal *journal); /* bytes of the frame */
 /* Makes this process the one that finishes what another one, which died, had begun. */
 void journal_take_over(struct journal *journal);
 
-/* A frame is about to be sent; `phase` is JOURNAL_SENDING or JOURNAL_REQUESTING. */
+/* A frame is about to be sent; `phase` is JOURNAL_SENDING or JOURNAL_REQUESTING, `size` what the
+ * frame's header says. */
 void journal_begin(struct journal *journal, enum journal_phase phase, const uint8_t *frame,
                    size_t size);
 

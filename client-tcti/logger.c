@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <unistd.h>
 
 /* The longest line that is written, its newline included; what is over is cut. */
@@ -74,8 +75,7 @@ static void logger_put(const char *line, size_t size)
     if (opened >= 0)
         fd = opened;
     /* A line that cannot be written is lost. */
-    if (write(fd, line, size) < 0)
-        errno = 0;
+    (void)!write(fd, line, size);
     if (opened >= 0)
         close(opened);
 }
@@ -92,8 +92,7 @@ void logger_write(enum logger_level level, const char *file, int line, const cha
     va_start(arguments, format);
     more = vsnprintf(text + used, sizeof(text) - (size_t)used - 2, format, arguments);
     va_end(arguments);
-    if (more > 0)
-        used = used + more < (int)sizeof(text) - 2 ? used + more : (int)sizeof(text) - 3;
+    used = MIN(used + MAX(more, 0), (int)sizeof(text) - 3);
     text[used++] = ' ';
     text[used++] = '\n';
     logger_put(text, (size_t)used);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,13 +19,19 @@ void stream_init(struct stream *stream, int fd, bool control)
     *stream = (struct stream){.fd = fd, .control = control};
 }
 
+/* Holds nothing from here on. */
+static void stream_forget(struct stream *stream)
+{
+    stream->held = NULL;
+    stream->held_size = 0;
+}
+
 static void stream_wipe(struct stream *stream)
 {
     if (stream->held != NULL)
-        explicit_bzero(stream->held, stream->held_room);
+        explicit_bzero(stream->held, stream->held_size);
     free(stream->held);
-    stream->held = NULL;
-    stream->held_size = stream->held_room = 0;
+    stream_forget(stream);
 }
 
 void stream_close(struct stream *stream)
@@ -37,8 +44,7 @@ void stream_close(struct stream *stream)
 
 void stream_forked(struct stream *stream)
 {
-    stream->held = NULL;
-    stream->held_size = stream->held_room = 0;
+    stream_forget(stream);
 }
 
 /* Sends all of `bytes`, counted in `journal` if there is one. Returns 0 or a negative errno. */
@@ -123,36 +129,33 @@ static TSS2_RC stream_recv(struct stream *stream, uint8_t *out, size_t room, int
  * bytes behind that are not wiped. */
 static TSS2_RC stream_hold(struct stream *stream, const uint8_t *bytes, size_t size)
 {
-    size_t held_size = stream->held_size, room = held_size + size;
+    size_t held_size = stream->held_size, all = held_size + size;
     uint8_t *held;
 
-    if (room > stream->held_room) {
-        held = malloc(room);
-        if (held == NULL) {
-            stream_error(stream, "no memory for %zu bytes of a response", room);
-            return TSS2_TCTI_RC_MEMORY;
-        }
-        if (held_size > 0)
-            memcpy(held, stream->held, held_size);
-        stream_wipe(stream);
-        stream->held = held;
-        stream->held_size = held_size;
-        stream->held_room = room;
+    if (size == 0)
+        return TSS2_RC_SUCCESS;
+    held = malloc(all);
+    if (held == NULL) {
+        stream_error(stream, "no memory for %zu bytes of a response", all);
+        return TSS2_TCTI_RC_MEMORY;
     }
-    if (size > 0)
-        memcpy(stream->held + stream->held_size, bytes, size);
-    stream->held_size += size;
+    if (held_size > 0)
+        memcpy(held, stream->held, held_size);
+    memcpy(held + held_size, bytes, size);
+    stream_wipe(stream);
+    stream->held = held;
+    stream->held_size = all;
     return TSS2_RC_SUCCESS;
 }
 
 /* Forgets the first `size` bytes of those that are held. */
 static void stream_drop(struct stream *stream, size_t size)
 {
-    stream->held_size -= size;
-    if (stream->held_size == 0) {
+    if (size == stream->held_size) {
         stream_wipe(stream);
         return;
     }
+    stream->held_size -= size;
     memmove(stream->held, stream->held + size, stream->held_size);
     explicit_bzero(stream->held + stream->held_size, size);
 }
@@ -170,8 +173,7 @@ static TSS2_RC stream_begin(struct stream *stream, enum journal_phase phase, con
         return rc;
     stream_wipe(stream);
     carried_size = journal_carried(stream->journal, carried);
-    if (carried_size > 0)
-        rc = stream_hold(stream, carried, carried_size);
+    rc = stream_hold(stream, carried, carried_size);
     stream->late_locality_replies = journal_late_replies(stream->journal);
     journal_begin(stream->journal, phase, frame, size);
     return rc;
@@ -225,7 +227,7 @@ static TSS2_RC stream_peek_header(struct stream *stream, struct header *header, 
     TSS2_RC rc;
 
     for (;;) {
-        held = stream->held_size < HEADER_SIZE ? stream->held_size : HEADER_SIZE;
+        held = MIN(stream->held_size, HEADER_SIZE);
         if (held > 0)
             memcpy(bytes, stream->held, held);
         if (held == HEADER_SIZE)
@@ -310,8 +312,7 @@ static bool stream_replies_follow(const struct stream *stream, size_t at)
     const uint8_t tag[] = {CONTROL_FRAME_TAG >> 8, CONTROL_FRAME_TAG & 0xFF};
     size_t held = stream->held_size - at;
 
-    return stream->control
-           && memcmp(stream->held + at, tag, held < sizeof(tag) ? held : sizeof(tag)) == 0;
+    return stream->control && memcmp(stream->held + at, tag, MIN(held, sizeof(tag))) == 0;
 }
 
 TSS2_RC stream_response_size(struct stream *stream, size_t *size, int64_t deadline)
@@ -340,7 +341,7 @@ TSS2_RC stream_response_size(struct stream *stream, size_t *size, int64_t deadli
 TSS2_RC stream_response_take(struct stream *stream, uint8_t *response, size_t size,
                              int64_t deadline)
 {
-    size_t done = stream->held_size < size ? stream->held_size : size, kept = done, got = 0;
+    size_t done = MIN(stream->held_size, size), kept = done, got = 0;
     TSS2_RC rc, held;
 
     if (done > 0)

@@ -32,7 +32,6 @@ struct stream {
     struct journal *journal; /* of what is on its way, borrowed; NULL: nobody else needs to know */
     uint8_t *held;           /* `held_size` bytes, the first of them the first of a frame */
     size_t held_size;
-    size_t held_room;
     unsigned late_locality_replies; /* to set locality requests that were given up */
 };
 

@@ -46,8 +46,7 @@ static void turn_unlock(const struct turn *turn, enum turn_byte byte)
 
 void turn_init(struct turn *turn, int fd, struct journal_page *page)
 {
-    *turn = (struct turn){.fd = fd, .page = page};
-    pthread_mutex_init(&turn->mutex, NULL);
+    *turn = (struct turn){.fd = fd, .page = page, .mutex = PTHREAD_MUTEX_INITIALIZER};
     if (page != NULL && turn_lock(turn, MAKER, F_WRLCK, F_SETLK) != 0)
         turn->page = NULL;
     turn->maker = turn->page != NULL;
