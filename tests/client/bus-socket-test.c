@@ -17,30 +17,44 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
+/* Instead of an errno: a call that moves no byte, and is no failure. */
+#define NOTHING (-1)
+
 /* With what the next calls of this thread fail, before one does not. */
 static _Thread_local const int *sends_fail, *receives_fail;
 
-static bool fails(const int **errors)
+/* What a call that fails returns, or 1 for one that does not. The errno is one that a call before
+ * has left where it was no failure. */
+static int fails(const int **errors)
 {
-    if (*errors == NULL || **errors == 0)
-        return false;
-    errno = *(*errors)++;
-    return true;
+    int failed = *errors != NULL ? **errors : 0;
+
+    if (failed == 0)
+        return 1;
+    (*errors)++;
+    errno = failed == NOTHING ? EIO : failed;
+    return failed == NOTHING ? 0 : -1;
 }
 
 ssize_t send(int fd, const void *bytes, size_t size, int flags)
 {
-    return fails(&sends_fail) ? -1 : syscall(SYS_sendto, fd, bytes, size, flags, NULL, 0);
+    int failed = fails(&sends_fail);
+
+    return failed <= 0 ? failed : syscall(SYS_sendto, fd, bytes, size, flags, NULL, 0);
 }
 
 ssize_t recv(int fd, void *bytes, size_t size, int flags)
 {
-    return fails(&receives_fail) ? -1 : syscall(SYS_recvfrom, fd, bytes, size, flags, NULL, NULL);
+    int failed = fails(&receives_fail);
+
+    return failed <= 0 ? failed : syscall(SYS_recvfrom, fd, bytes, size, flags, NULL, NULL);
 }
 
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
-    return fails(&receives_fail) ? -1 : syscall(SYS_recvmsg, fd, message, flags);
+    int failed = fails(&receives_fail);
+
+    return failed <= 0 ? failed : syscall(SYS_recvmsg, fd, message, flags);
 }
 
 /* Says the bus's lines to a client, once that has said all of its own, and then no more. */
@@ -241,6 +255,7 @@ static void test_receiving_ends(void **state)
     assert_memory_equal(bytes, "ef", 2);
     assert_int_equal(send(ends[1], "g", 1, 0), 1);
     shutdown(ends[1], SHUT_WR);
+    errno = EAGAIN;
     assert_int_equal(bus_socket_receive(ends[0], bytes, 4, &done, &taken, DEADLINE_NEVER),
                      -ECONNRESET);
     assert_int_equal(done, 1);
@@ -259,6 +274,7 @@ static void test_receiving_ends(void **state)
 static void test_what_is_tried_again(void **state)
 {
     static const int again[] = {EINTR, EAGAIN, EINTR, 0}, broken[] = {EINTR, EIO, 0};
+    static const int nothing[] = {NOTHING, 0};
     static const char good[] = "DATA\r\nOK 0123\r\nAGREE_UNIX_FD\r\n";
     struct bus_socket_fds taken = {0};
     uint8_t bytes[8];
@@ -275,6 +291,10 @@ static void test_what_is_tried_again(void **state)
     assert_memory_equal(bytes, "abc", 3);
     assert_int_equal(*receives_fail, 0);
     assert_int_equal(recv(ends[0], bytes, sizeof(bytes), MSG_DONTWAIT), -1);
+    sends_fail = nothing;
+    assert_int_equal(bus_socket_send(ends[1], "abc", 3, DEADLINE_NEVER), 0);
+    assert_int_equal(*sends_fail, 0);
+    assert_int_equal(recv(ends[0], bytes, sizeof(bytes), MSG_DONTWAIT), 3);
     sends_fail = broken;
     assert_int_equal(bus_socket_send(ends[1], "abc", 3, DEADLINE_NEVER), -EIO);
     assert_int_equal(bus_socket_send(ends[1], "abc", 3, DEADLINE_NEVER), 0);

@@ -13,6 +13,7 @@
 #define BODY_SIZE_AT  4
 #define CALL_SERIAL   8 /* where it is in a call of the client, which is little endian */
 #define REPLY_SERIAL  20
+#define SENDER        32
 #define SIGNATURE     45
 #define DESCRIPTORS   52
 #define BODY          56
@@ -94,39 +95,53 @@ static bool canned_bus_hear(int fd, uint8_t serial[4])
     return size <= sizeof(bytes) && recv(fd, bytes, size, MSG_WAITALL) == (ssize_t)size;
 }
 
-/* Answers the client's next call with one value of a type, and a descriptor unless that is -1. The
- * call's serial is in `*serial` then, unless that is NULL. */
-static bool canned_bus_answer(int fd, char type, const void *value, size_t size, int passed,
-                              uint32_t *serial)
+/* Sends bytes with a descriptor, unless that is 0. */
+static bool canned_bus_say(int fd, const void *bytes, size_t size, int passed)
 {
-    uint8_t bytes[BODY + 16];
-    struct iovec part = {bytes, BODY + size};
+    struct iovec part = {(void *)(uintptr_t)bytes, size};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     union {
         struct cmsghdr header;
         char room[CMSG_SPACE(sizeof(int))];
     } control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
 
-    memcpy(bytes, return_head, BODY);
-    bytes[BODY_SIZE_AT] = (uint8_t)size;
-    bytes[SIGNATURE] = (uint8_t)type;
-    memcpy(bytes + BODY, value, size);
-    if (passed >= 0) {
-        bytes[DESCRIPTORS] = 1;
+    if (passed > 0) {
         memcpy(CMSG_DATA(&control.header), &passed, sizeof(passed));
         message.msg_control = &control;
         message.msg_controllen = sizeof(control);
     }
+    return sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)size;
+}
+
+/* Answers the client's next call with one value of a type, and a descriptor unless that is 0. The
+ * call's serial is in `*serial` then, unless that is NULL. */
+static bool canned_bus_answer(int fd, char type, const void *value, size_t size, int passed,
+                              bool nameless, uint32_t *serial)
+{
+    uint8_t bytes[BODY + 16];
+
+    memcpy(bytes, return_head, BODY);
+    if (nameless)
+        memcpy(bytes + SENDER, "a  b", 4);
+    bytes[BODY_SIZE_AT] = (uint8_t)size;
+    bytes[SIGNATURE] = (uint8_t)type;
+    memcpy(bytes + BODY, value, size);
+    bytes[DESCRIPTORS] = passed > 0;
     if (!canned_bus_hear(fd, bytes + REPLY_SERIAL))
         return false;
     if (serial != NULL)
         *serial = bytes[REPLY_SERIAL] | (uint32_t)bytes[REPLY_SERIAL + 1] << 8;
-    return sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)part.iov_len;
+    return canned_bus_say(fd, bytes, BODY + size, passed);
 }
 
 bool canned_bus_agree(int fd, uint32_t *serial)
 {
-    return canned_bus_answer(fd, 'u', "\0\0\0\0", 4, -1, serial);
+    return canned_bus_answer(fd, 'u', "\0\0\0\0", 4, 0, false, serial);
+}
+
+bool canned_bus_agree_and_give(int fd, int gift)
+{
+    return canned_bus_answer(fd, 'u', "\0\0\0\0", 4, gift, false, NULL);
 }
 
 int canned_bus_accept(const struct canned_bus *bus, int *server)
@@ -140,9 +155,10 @@ int canned_bus_accept(const struct canned_bus *bus, int *server)
         close(fd);
         return -1;
     }
-    good = canned_bus_welcome(fd) && canned_bus_answer(fd, 's', "\4\0\0\0:1.1", 9, -1, NULL)
-           && send(fd, name_acquired, sizeof(name_acquired), MSG_NOSIGNAL) > 0
-           && canned_bus_answer(fd, 't', "\1\2\3\4\5\6\7", 8, ends[1], NULL);
+    good = canned_bus_welcome(fd)
+           && canned_bus_answer(fd, 's', "\4\0\0\0:1.1", 9, bus->gift, false, NULL)
+           && canned_bus_say(fd, name_acquired, sizeof(name_acquired), bus->gift)
+           && canned_bus_answer(fd, 't', "\1\2\3\4\5\6\7", 8, ends[1], bus->nameless, NULL);
     close(ends[1]);
     *server = ends[0];
     if (good)

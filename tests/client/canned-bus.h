@@ -14,6 +14,8 @@ struct canned_bus {
     char path[64];    /* of the socket */
     char address[80]; /* as D-Bus writes it */
     int listener;
+    int gift;      /* a descriptor that comes with all that needs none, unless it is 0 */
+    bool nameless; /* its daemon has no name that a bus gives */
 };
 
 /* A context, the daemon's end of its connection, and the bus's end of the one to the bus. */
@@ -39,6 +41,8 @@ bool canned_bus_try_connect(const struct canned_bus *bus, TSS2_TCTI_INIT_FUNC in
 int canned_bus_accept(const struct canned_bus *bus, int *server);
 
 /* Waits for the client's next call and answers that it succeeded. The lower half of its serial is
- * in
- * `*serial`, unless that is NULL. */
+ * in `*serial`, unless that is NULL. */
 bool canned_bus_agree(int fd, uint32_t *serial);
+
+/* The same, with a descriptor that nobody asked for. */
+bool canned_bus_agree_and_give(int fd, int gift);

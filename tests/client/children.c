@@ -97,6 +97,39 @@ pid_t children_start(void)
     return child;
 }
 
+pid_t children_start_heard(int *said)
+{
+    int ends[2];
+    pid_t child;
+
+    assert_int_equal(pipe(ends), 0);
+    child = children_start();
+    if (child == 0)
+        dup2(ends[1], STDERR_FILENO);
+    close(ends[1]);
+    *said = ends[0];
+    return child;
+}
+
+void children_expect_said(pid_t child, int said, const char *text, unsigned times)
+{
+    char all[4096];
+    size_t used = 0;
+    ssize_t got;
+    const char *at;
+    unsigned count = 0;
+
+    while (used < sizeof(all) - 1 && (got = read(said, all + used, sizeof(all) - 1 - used)) > 0)
+        used += (size_t)got;
+    all[used] = '\0';
+    close(said);
+    for (at = all; (at = strstr(at, text)) != NULL; at++)
+        count++;
+    if (count != times)
+        fail_msg("\"%s\" %u times in: %s", text, count, all);
+    children_expect_end(child);
+}
+
 void children_expect_end(pid_t child)
 {
     int status = -1;

@@ -12,8 +12,14 @@
 /* Starts a child that ends with its parent. Returns 0 in the child. */
 pid_t children_start(void);
 
+/* The same; what the child says on standard error can be read from `*said`. */
+pid_t children_start_heard(int *said);
+
 /* Waits for the end of a child, which must be with status 0. */
 void children_expect_end(pid_t child);
+
+/* Waits for the same, and checks how often the child said `text`. Closes `said`. */
+void children_expect_said(pid_t child, int said, const char *text, unsigned times);
 
 /* Kills a child that must still live. */
 void children_kill(pid_t child);

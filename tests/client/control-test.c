@@ -109,6 +109,25 @@ static void test_locality_verdicts(void **state)
     fake_link_close(&link);
 }
 
+/* Extended localities, which the daemon has a word on, too. */
+static void test_localities_beyond_31(void **state)
+{
+    static const uint8_t localities[] = {32, 255};
+    uint8_t frame[CONTROL_FRAME_MAX_REQUEST];
+    struct fake_link link;
+    size_t i;
+
+    (void)state;
+    open_link(&link);
+    for (i = 0; i < sizeof(localities); i++) {
+        fake_link_reply(&link, CONTROL_FRAME_SET_LOCALITY, 0);
+        assert_int_equal(Tss2_Tcti_SetLocality(link.tcti, localities[i]), TSS2_RC_SUCCESS);
+        fake_link_read(&link, frame, sizeof(frame));
+        assert_int_equal(frame[HEADER_SIZE], localities[i]);
+    }
+    fake_link_close(&link);
+}
+
 static void test_unexpected_control_replies_are_malformed(void **state)
 {
     uint8_t buffer[64], bytes[CONTROL_FRAME_REPLY_SIZE];
@@ -222,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_R48_cancel_replies_are_told_from_the_response),
         cmocka_unit_test(test_locality_verdicts),
+        cmocka_unit_test(test_localities_beyond_31),
         cmocka_unit_test(test_unexpected_control_replies_are_malformed),
         cmocka_unit_test(test_R48_cancel_while_another_thread_waits),
         cmocka_unit_test(test_R46_a_cancel_keeps_the_turn),

@@ -2,6 +2,7 @@
 /* A program without a standard input: the first descriptor that the library opens is 0, and as good
  * as any. Each case is a process of its own. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,13 +59,31 @@ static void be_refused_at_the_socket(void)
         _exit(1);
 }
 
+static void *agree_twice(void *data)
+{
+    const struct canned_link *connected = data;
+
+    return canned_bus_agree(connected->bus, NULL) && canned_bus_agree(connected->bus, NULL) ? data
+                                                                                            : NULL;
+}
+
 static void use_the_bus(void)
 {
     struct canned_link connected;
+    pthread_t thread;
+    void *agreed = NULL;
 
     if (!canned_bus_try_connect(&bus, Tss2_Tcti_Tabrmd_Init, &connected) || !is_socket(STDIN_FILENO)
         || children_fd(&connected.link) == STDIN_FILENO)
         _exit(1);
+    /* Each call finds that the one before it was over. */
+    if (pthread_create(&thread, NULL, agree_twice, &connected) != 0
+        || Tss2_Tcti_SetLocality(connected.link.tcti, 1) != TSS2_RC_SUCCESS
+        || Tss2_Tcti_SetLocality(connected.link.tcti, 1) != TSS2_RC_SUCCESS)
+        _exit(2);
+    pthread_join(thread, &agreed);
+    if (agreed == NULL)
+        _exit(4);
     fake_link_close(&connected.link);
     close(connected.bus);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -293,14 +294,34 @@ static void test_R46_what_was_read_too_early_is_not_lost(void **state)
     }
 }
 
+/* A child that comes to know, when it is told to go on, what became of the connection meanwhile. */
+static pid_t start_late_child(const struct fake_link *link, int go, int *said)
+{
+    pid_t child = children_start_heard(said);
+    uint8_t command[20];
+    char byte;
+
+    if (child > 0)
+        return child;
+    fake_frame(command, sizeof(command), 1);
+    _exit(read(go, &byte, 1) == 1
+                  && Tss2_Tcti_Transmit(link->tcti, sizeof(command), command)
+                         == TSS2_TCTI_RC_NO_CONNECTION
+              ? 0
+              : 1);
+}
+
 static void test_R46_what_broke_for_one_broke_for_all(void **state)
 {
     uint8_t command[20];
     struct fake_link link;
-    pid_t child;
+    int go[2], said;
+    pid_t child, late;
 
     (void)state;
     open_link(&link);
+    assert_int_equal(pipe(go), 0);
+    late = start_late_child(&link, go[0], &said);
     fake_frame(command, sizeof(command), 1);
     header_store(command, 0x8001, 9, 0);
     fake_link_write(&link, command, sizeof(command));
@@ -311,6 +332,36 @@ static void test_R46_what_broke_for_one_broke_for_all(void **state)
     fake_frame(command, sizeof(command), 1);
     assert_int_equal(Tss2_Tcti_Transmit(link.tcti, sizeof(command), command),
                      TSS2_TCTI_RC_NO_CONNECTION);
+    assert_int_equal(write(go[1], "", 1), 1);
+    children_expect_said(late, said, "broke in another process", 1);
+    close(go[0]);
+    close(go[1]);
+    fake_link_close(&link);
+}
+
+/* Who broke the connection lives on, and keeps nobody waiting for it. */
+static void test_R46_what_is_broken_is_given_back(void **state)
+{
+    uint8_t response[20], buffer[64];
+    size_t size = sizeof(buffer);
+    struct fake_link link;
+    int go[2], said;
+    pid_t late;
+
+    (void)state;
+    open_link(&link);
+    assert_int_equal(pipe(go), 0);
+    late = start_late_child(&link, go[0], &said);
+    fake_link_command(&link, 20, 1);
+    fake_frame(response, sizeof(response), 1);
+    header_store(response, 0x8001, 9, 0);
+    fake_link_write(&link, response, sizeof(response));
+    assert_int_equal(Tss2_Tcti_Receive(link.tcti, &size, buffer, 0),
+                     TSS2_TCTI_RC_MALFORMED_RESPONSE);
+    assert_int_equal(write(go[1], "", 1), 1);
+    children_expect_said(late, said, "broke in another process", 1);
+    close(go[0]);
+    close(go[1]);
     fake_link_close(&link);
 }
 
@@ -335,6 +386,7 @@ static void test_R46_a_lost_lock_gives_no_bytes_away(void **state)
     children_expect_end(child);
     fake_link_write(&link, buffer, 40);
     assert_int_equal(Tss2_Tcti_Receive(link.tcti, &size, buffer, -1), TSS2_TCTI_RC_IO_ERROR);
+    assert_int_equal(recv(link.server, buffer, sizeof(buffer), MSG_DONTWAIT), 0);
     fake_link_close(&link);
 }
 
@@ -432,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_R46_finalize_is_one_processs_own),
         cmocka_unit_test(test_R46_what_was_read_too_early_is_not_lost),
         cmocka_unit_test(test_R46_what_broke_for_one_broke_for_all),
+        cmocka_unit_test(test_R46_what_is_broken_is_given_back),
         cmocka_unit_test(test_R46_a_lost_lock_gives_no_bytes_away),
         cmocka_unit_test(test_R46_two_connections_crosswise),
     };

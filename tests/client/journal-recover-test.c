@@ -1,33 +1,49 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What is found where a process died, of every kind, and what becomes of the connection. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "children.h"
 #include "deadline.h"
 #include "fake-daemon.h"
 #include "journal-recover.h"
+#include "logger.h"
 #include "stream.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* The errno with which the next call fails, once. */
+/* Instead of an errno: a call that moves no byte, and is no failure. */
+#define NOTHING (-1)
+
+/* The errno with which the next call fails, once; and how many bytes the kernel says it moved. */
 static int send_fails, receive_fails;
+static unsigned receive_claims;
 
 int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
     errno = send_fails;
     send_fails = 0;
+    if (errno == NOTHING) {
+        errno = EIO;
+        return 1;
+    }
     return errno != 0 ? -1 : (int)syscall(SYS_sendmmsg, fd, messages, count, flags);
 }
 
 int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
 {
+    int done;
+
     errno = receive_fails;
     receive_fails = 0;
-    return errno != 0 ? -1 : (int)syscall(SYS_recvmmsg, fd, messages, count, flags, timeout);
+    done = errno != 0 ? -1 : (int)syscall(SYS_recvmmsg, fd, messages, count, flags, timeout);
+    if (receive_claims > 0)
+        messages->msg_len = receive_claims;
+    return done;
 }
 
 /* The most bytes that were wiped at once. */
@@ -286,9 +302,10 @@ static void test_R46_tries_again(void **state)
     static const struct {
         int send, receive, failed;
     } cases[] = {
-        {0, 0, 0},      {EINTR, 0, 0},      {EAGAIN, 0, 0},
-        {0, EINTR, 0},  {0, EAGAIN, 0},     {EIO, 0, -EIO},
-        {0, EIO, -EIO}, {0, ECONNRESET, 0}, {ECONNRESET, 0, -ECONNRESET},
+        {0, 0, 0},       {EINTR, 0, 0},      {EAGAIN, 0, 0},
+        {0, EINTR, 0},   {0, EAGAIN, 0},     {EIO, 0, -EIO},
+        {0, EIO, -EIO},  {0, ECONNRESET, 0}, {ECONNRESET, 0, -ECONNRESET},
+        {NOTHING, 0, 0},
     };
     struct scene scene;
     ssize_t left;
@@ -323,6 +340,65 @@ static void test_R46_what_is_dropped_is_wiped(void **state)
     end(&scene);
 }
 
+/* The count of moved bytes lies where other processes can write. */
+static void test_R46_a_count_is_no_size(void **state)
+{
+    static const unsigned claims[] = {21, UINT32_MAX};
+    uint8_t buffer[40];
+    struct scene scene;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(claims); i++) {
+        begin(&scene, JOURNAL_SENDING, 20);
+        memset(buffer, 0xEE, sizeof(buffer));
+        assert_int_equal(send(scene.ends[1], scene.bytes, 20, 0), 20);
+        receive_claims = claims[i];
+        assert_int_equal(journal_receive(&scene.journal, scene.ends[0], buffer, 20, 0), 20);
+        receive_claims = 0;
+        assert_int_equal(scene.journal.taken, 20);
+        assert_int_equal(buffer[20], 0xEE);
+        end(&scene);
+    }
+}
+
+/* Another process took over what this one is in the middle of: its bytes are nobody's. */
+static void test_R46_what_was_taken_over_is_stale(void **state)
+{
+    struct journal other;
+    uint8_t seen[40];
+    struct scene scene;
+
+    (void)state;
+    begin(&scene, JOURNAL_SENDING, 20);
+    other = scene.journal;
+    journal_take_over(&other);
+    errno = 0;
+    assert_int_equal(journal_send(&scene.journal, scene.ends[0], scene.bytes, 20), -1);
+    assert_int_equal(errno, ESTALE);
+    assert_int_equal(recv(scene.ends[1], seen, sizeof(seen), MSG_DONTWAIT), 20);
+    assert_int_equal(recv(scene.ends[1], seen, sizeof(seen), MSG_DONTWAIT), 0);
+    end(&scene);
+}
+
+static void test_R46_what_was_left_undone_is_told(void **state)
+{
+    struct scene scene;
+    pid_t child;
+    int said;
+
+    (void)state;
+    begin(&scene, JOURNAL_SENDING, 20);
+    child = children_start_heard(&said);
+    if (child == 0) {
+        setenv("TSS2_LOG", "tcti+debug", 1);
+        logger_configure(LOGGER_ERROR);
+        _exit(journal_recover(&scene.journal, scene.ends[0], true) == 0 ? 0 : 1);
+    }
+    children_expect_said(child, said, "left undone is finished", 1);
+    end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +410,9 @@ int main(void)
         cmocka_unit_test(test_R46_frames_that_were_not_sent),
         cmocka_unit_test(test_R46_tries_again),
         cmocka_unit_test(test_R46_what_is_dropped_is_wiped),
+        cmocka_unit_test(test_R46_a_count_is_no_size),
+        cmocka_unit_test(test_R46_what_was_taken_over_is_stale),
+        cmocka_unit_test(test_R46_what_was_left_undone_is_told),
     };
 
     return cmocka_run_group_tests_name("client journal recovery", tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Receiving: in pieces, in time, too much and too little. */
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -259,6 +260,8 @@ static void test_R47_end_of_stream_is_told_at_once(void **state)
         close(link.server);
         link.server = -1;
         size = sizeof(buffer);
+        /* What a call before has left says nothing about the end. */
+        errno = EAGAIN;
         assert_int_equal(Tss2_Tcti_Receive(link.tcti, &size, buffer, timeouts[i / 4]),
                          TSS2_TCTI_RC_IO_ERROR);
         assert_int_equal(Tss2_Tcti_Receive(link.tcti, &size, buffer, timeouts[i / 4]),

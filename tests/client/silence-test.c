@@ -168,6 +168,21 @@ static TSS2_RC gone_before_a_command(void)
     return rc;
 }
 
+/* Init as a trial, which is silent, is no reason to be silent from then on. */
+static TSS2_RC gone_after_a_trial(void)
+{
+    struct fake_link link;
+    TSS2_RC rc;
+
+    open_link(&link);
+    setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere/bus", 1);
+    try_init(NULL);
+    leave(&link);
+    rc = transmit(&link, 0x8001, 20);
+    fake_link_close(&link);
+    return rc;
+}
+
 /* `size` bytes of a response whose header says `claims`, and then the end. */
 static TSS2_RC gone_after(size_t size, uint32_t claims)
 {
@@ -268,6 +283,7 @@ static const struct silence cases[] = {
      NULL},
     {"test_R67_told_not_the_daemon", not_the_daemon, MR, "does not answer as tabrmd does", NULL},
     {"test_R67_told_gone_before_a_command", gone_before_a_command, IO, "broke while sending", NULL},
+    {"test_R67_told_gone_after_a_trial", gone_after_a_trial, IO, "broke while sending", NULL},
     {"test_R67_told_gone_before_an_answer", gone_before_an_answer, IO, "closed the connection",
      NULL},
     {"test_R67_told_gone_in_a_header", gone_in_a_header, IO, "closed the connection", NULL},

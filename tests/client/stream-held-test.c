@@ -6,9 +6,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "alloc-fault.h"
+#include "children.h"
+#include "connection.h"
 #include "deadline.h"
 #include "fake-daemon.h"
+#include "logger.h"
 #include "stream.h"
+#include "tss2-tcti-tabrmd.h"
 
 static void open_pair(struct stream *stream, struct fake_link *link)
 {
@@ -21,12 +26,13 @@ static void open_pair(struct stream *stream, struct fake_link *link)
 
 /* Who forgets bytes wipes them first: where, and how many, is seen here. */
 static const void *wiped;
-static size_t wiped_size;
+static size_t wiped_size, wiped_least = SIZE_MAX;
 
 void explicit_bzero(void *bytes, size_t size)
 {
     wiped = bytes;
     wiped_size = size;
+    wiped_least = size < wiped_least ? size : wiped_least;
     memset(bytes, 0, size);
     /* For the compiler somebody looks at them. */
     __asm__ __volatile__("" : : "r"(bytes) : "memory");
@@ -131,6 +137,87 @@ static void test_R46_a_child_forgets_what_its_parent_held(void **state)
     stream_close(&stream);
 }
 
+/* The child's memory is left alone: another thread of the parent may have been about to free it. */
+static void test_R46_a_child_does_not_touch_what_its_parent_held(void **state)
+{
+    struct connection connection = {.peer = NULL};
+    struct fake_link link, dead;
+    struct fake_daemon daemon;
+    uint8_t response[20], buffer[20], *held;
+    size_t size = sizeof(buffer);
+    pid_t child;
+
+    (void)state;
+    fake_frame(response, sizeof(response), 1);
+    open_pair(&connection.stream, &link);
+    journal_open(&connection.journal);
+    turn_init(&connection.turn, connection.stream.fd, connection.journal.page);
+    hold(&connection.stream, &link, response, 5);
+    held = connection.stream.held;
+    assert_true(connection_adopt(&connection));
+    assert_null(connection.stream.held);
+    assert_memory_equal(held, response, 5);
+    free(held);
+    connection_close(&connection);
+    fake_link_close(&link);
+    /* Nor does a child that only finalizes. */
+    fake_daemon_start(&daemon);
+    assert_int_equal(fake_daemon_connect(&daemon, Tss2_Tcti_Tabrmd_Init, 0, &link),
+                     TSS2_RC_SUCCESS);
+    fake_link_command(&link, 20, 1);
+    fake_link_write(&link, response, 5);
+    assert_int_equal(Tss2_Tcti_Receive(link.tcti, &size, buffer, 0), TSS2_TCTI_RC_TRY_AGAIN);
+    child = children_start();
+    if (child == 0) {
+        dead = link;
+        wiped_least = SIZE_MAX;
+        Tss2_Tcti_Finalize(dead.tcti);
+        _exit(wiped_least > 5 ? 0 : 1);
+    }
+    children_expect_end(child);
+    fake_link_close(&link);
+    fake_daemon_stop(&daemon);
+}
+
+/* No memory for what came: the stream ends, and says so. */
+static void test_what_cannot_be_held(void **state)
+{
+    uint8_t response[20], buffer[20];
+    struct journal journal;
+    struct stream stream;
+    struct fake_link link;
+    size_t size = 0;
+    pid_t child;
+    int said;
+
+    (void)state;
+    fake_frame(response, sizeof(response), 1);
+    open_pair(&stream, &link);
+    fake_link_write(&link, response, 5);
+    child = children_start_heard(&said);
+    if (child == 0) {
+        logger_configure(LOGGER_ERROR);
+        alloc_fault_begin(ALLOC_FAULT_MEMORY, 1, false);
+        _exit(stream_response_quick(&stream, buffer, sizeof(buffer), &size, DEADLINE_NOW)
+                          == TSS2_TCTI_RC_MEMORY
+                      && alloc_fault_end() == 1
+                  ? 0
+                  : 1);
+    }
+    children_expect_said(child, said, "no memory for 5 bytes of a response", 1);
+    /* The same for what another process had taken too early: nothing is sent then. */
+    journal_open(&journal);
+    stream.journal = &journal;
+    journal_end(&journal, response, 5, 0);
+    alloc_fault_begin(ALLOC_FAULT_MEMORY, 1, false);
+    assert_int_equal(stream_send(&stream, response, sizeof(response)), TSS2_TCTI_RC_MEMORY);
+    assert_int_equal(alloc_fault_end(), 1);
+    assert_int_equal(recv(link.server, buffer, sizeof(buffer), MSG_DONTWAIT), -1);
+    stream_close(&stream);
+    journal_close(&journal);
+    fake_link_close(&link);
+}
+
 /* Nothing is left in the page of what was sent, nor of its answer. */
 static void test_R46_the_journal_keeps_no_bytes(void **state)
 {
@@ -167,6 +254,12 @@ static void test_R46_the_journal_keeps_no_bytes(void **state)
     /* The connection is as good as before, and that a reply will come is known to all. */
     assert_int_equal(journal_phase(&journal), JOURNAL_IDLE);
     assert_int_equal(journal_late_replies(&journal), 1);
+    /* Not so when what comes is no reply. */
+    fake_frame(command, 20, 1);
+    fake_link_write(&link, command, 20);
+    assert_int_equal(stream_request(&stream, CONTROL_FRAME_SET_LOCALITY, 3, &verdict, DEADLINE_NOW),
+                     TSS2_TCTI_RC_MALFORMED_RESPONSE);
+    assert_int_equal(journal_phase(&journal), JOURNAL_AWAITING);
     fake_link_close(&link);
     stream_close(&stream);
     journal_close(&journal);
@@ -220,15 +313,38 @@ static void test_the_smallest_response_in_pieces(void **state)
     stream_close(&stream);
 }
 
+/* It is had at once, with no room for more. */
+static void test_the_smallest_response_at_once(void **state)
+{
+    uint8_t response[HEADER_SIZE], buffer[HEADER_SIZE];
+    struct stream stream;
+    struct fake_link link;
+    size_t size = 0;
+
+    (void)state;
+    open_pair(&stream, &link);
+    fake_frame(response, sizeof(response), 1);
+    fake_link_write(&link, response, sizeof(response));
+    assert_int_equal(stream_response_quick(&stream, buffer, sizeof(buffer), &size, DEADLINE_NOW),
+                     TSS2_RC_SUCCESS);
+    assert_int_equal(size, sizeof(response));
+    assert_memory_equal(buffer, response, sizeof(response));
+    fake_link_close(&link);
+    stream_close(&stream);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_held_is_wiped),
         cmocka_unit_test(test_what_moves_in_the_held_bytes_is_wiped),
         cmocka_unit_test(test_R46_a_child_forgets_what_its_parent_held),
+        cmocka_unit_test(test_R46_a_child_does_not_touch_what_its_parent_held),
+        cmocka_unit_test(test_what_cannot_be_held),
         cmocka_unit_test(test_R46_the_journal_keeps_no_bytes),
         cmocka_unit_test(test_R46_a_broken_journal_keeps_no_bytes),
         cmocka_unit_test(test_the_smallest_response_in_pieces),
+        cmocka_unit_test(test_the_smallest_response_at_once),
     };
 
     return cmocka_run_group_tests_name("client held bytes", tests, NULL, NULL);

@@ -13,10 +13,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "children.h"
 #include "connect-socket.h"
 #include "connection.h"
 #include "deadline.h"
 #include "fake-daemon.h"
+#include "logger.h"
 #include "stream.h"
 
 static void open_pair(struct stream *stream, struct fake_link *link)
@@ -187,6 +189,61 @@ static void test_R47_sending_has_no_time_limit(void **state)
     assert_ptr_equal(done, &stream);
     fake_link_close(&link);
     stream_close(&stream);
+}
+
+/* The same for what comes: it is slept for. */
+static void test_R47_receiving_sleeps_where_the_descriptor_does_not(void **state)
+{
+    uint8_t response[20];
+    struct stream stream;
+    struct fake_link link;
+    size_t size = 0;
+    pid_t child;
+
+    (void)state;
+    open_pair(&stream, &link);
+    assert_int_equal(fcntl(stream.fd, F_SETFL, O_NONBLOCK), 0);
+    child = children_start();
+    if (child == 0)
+        _exit(stream_response_size(&stream, &size, DEADLINE_NEVER) == TSS2_RC_SUCCESS
+                      && size == sizeof(response)
+                  ? 0
+                  : 1);
+    children_await_sleep(child, 1);
+    fake_frame(response, sizeof(response), 1);
+    fake_link_write(&link, response, sizeof(response));
+    children_expect_end(child);
+    fake_link_close(&link);
+    stream_close(&stream);
+}
+
+/* That there was nothing to cancel is told to who wants to know everything. */
+static void test_a_cancel_that_failed_is_told(void **state)
+{
+    uint8_t response[20];
+    struct stream stream;
+    struct fake_link link;
+    size_t size = 0;
+    uint32_t verdict;
+    pid_t child;
+    int said;
+
+    (void)state;
+    fake_frame(response, sizeof(response), 1);
+    for (verdict = 0; verdict < 2; verdict++) {
+        open_pair(&stream, &link);
+        fake_link_reply(&link, CONTROL_FRAME_CANCEL, verdict);
+        fake_link_write(&link, response, sizeof(response));
+        child = children_start_heard(&said);
+        if (child == 0) {
+            setenv("TSS2_LOG", "tcti+debug", 1);
+            logger_configure(LOGGER_ERROR);
+            _exit(stream_response_size(&stream, &size, DEADLINE_NOW) == TSS2_RC_SUCCESS ? 0 : 1);
+        }
+        children_expect_said(child, said, "tabrmd could not cancel: 0x1", verdict);
+        fake_link_close(&link);
+        stream_close(&stream);
+    }
 }
 
 /* Who refuses the next connection of this process, before connect() has told it that it is there:
@@ -362,6 +419,8 @@ int main(void)
         cmocka_unit_test(test_stream_without_control_frames_has_responses_only),
         cmocka_unit_test(test_the_largest_response),
         cmocka_unit_test(test_R47_sending_has_no_time_limit),
+        cmocka_unit_test(test_R47_receiving_sleeps_where_the_descriptor_does_not),
+        cmocka_unit_test(test_a_cancel_that_failed_is_told),
         cmocka_unit_test(test_R47_refused_before_the_hello_is_sent),
         cmocka_unit_test(test_R46_journal_tells_a_child),
         cmocka_unit_test(test_R47_full_queue_ends_with_the_deadline),

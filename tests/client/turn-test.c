@@ -299,6 +299,67 @@ static void test_R46_a_child_has_a_mutex_of_its_own(void **state)
     end(&shared);
 }
 
+struct calling {
+    struct shared *shared;
+    void (*call)(struct shared *shared);
+    atomic_bool over;
+};
+
+static void *call_in_thread(void *data)
+{
+    struct calling *calling = data;
+
+    calling->call(calling->shared);
+    calling->over = true;
+    return NULL;
+}
+
+/* A call waits for the thread that is in the middle of another one. */
+static void expect_to_wait(struct shared *shared, void (*call)(struct shared *shared))
+{
+    struct calling calling = {shared, call, false};
+    pthread_t thread;
+
+    pthread_mutex_lock(&shared->turn.mutex);
+    assert_int_equal(pthread_create(&thread, NULL, call_in_thread, &calling), 0);
+    children_await_sleep(getpid(), 1);
+    assert_false(calling.over);
+    pthread_mutex_unlock(&shared->turn.mutex);
+    pthread_join(thread, NULL);
+}
+
+static void call_take(struct shared *shared)
+{
+    bool first;
+
+    turn_take(&shared->turn, &first);
+}
+
+static void call_join(struct shared *shared)
+{
+    turn_join(&shared->turn);
+}
+
+static void call_give(struct shared *shared)
+{
+    turn_give(&shared->turn);
+}
+
+static void test_R46_threads_of_a_process_come_one_by_one(void **state)
+{
+    struct shared shared;
+
+    (void)state;
+    start(&shared);
+    expect_to_wait(&shared, call_take);
+    expect_to_wait(&shared, call_join);
+    assert_int_equal(shared.turn.holders, 2);
+    expect_to_wait(&shared, call_give);
+    expect_to_wait(&shared, call_give);
+    assert_int_equal(shared.turn.holders, 0);
+    end(&shared);
+}
+
 static void ignore_signal(int number)
 {
     (void)number;
@@ -381,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_R46_the_makers_lock_is_given_back),
         cmocka_unit_test(test_R46_who_waits_comes_first),
         cmocka_unit_test(test_R46_a_child_has_a_mutex_of_its_own),
+        cmocka_unit_test(test_R46_threads_of_a_process_come_one_by_one),
         cmocka_unit_test(test_R46_signals_do_not_end_a_wait),
         cmocka_unit_test(test_R46_a_lock_that_fails),
     };

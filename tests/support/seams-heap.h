@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Put in front of the daemon's own files (-include) when they are compiled once more for tests in
- * which memory runs out: what they ask of libc goes through alloc-fault.h. Their own functions stay
- * what they are.
+ * Put in front of the daemon's or the library's own files (-include) when they are compiled once
+ * more for tests in which memory runs out: what they ask of libc goes through alloc-fault.h. Their
+ * own functions stay what they are.
  */
 #pragma once
 
