@@ -13,11 +13,11 @@
 /* How many are let in at a time: more than the kernel's queue holds, so that it is empty after. */
 #define ACCEPTOR_BATCH (2 * LISTENER_BACKLOG)
 
-/* So many come at a time when nobody connects for the sake of connecting. Of further ones nothing
- * is made where they have gone again. */
+/* More newcomers than this at a time are a flood: of those beyond, nothing is made for one that has
+ * hung up again. */
 #define ACCEPTOR_FEW 16
 
-/* Newcomers stay in the kernel's queue meanwhile. */
+/* Newcomers stay in the kernel's queue during a pause. */
 static void acceptor_pause(struct acceptor *acceptor, int error)
 {
     if (!acceptor->warned)
@@ -70,7 +70,7 @@ static void acceptor_happened(struct watch *watch, uint32_t events)
     struct acceptor *acceptor = list_entry(watch, struct acceptor, watch);
 
     (void)events;
-    /* What came before this event may have closed it. */
+    /* An earlier event of the same round may have closed the listener. */
     for (unsigned i = 0; acceptor->listener && i < ACCEPTOR_BATCH; i++)
         if (!acceptor_take(acceptor, i))
             return;

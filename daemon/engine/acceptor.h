@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Takes newcomers off the listening socket, a bounded number at a time, and makes pauses when what
- * that takes is out.
+ * Takes newcomers off the listening socket, a bounded number at a time, and pauses when memory or
+ * descriptors are out.
  */
 #pragma once
 
 #include "engine/listener.h"
 #include "engine/loop.h"
 
-/* How long nobody is let in when what it takes is out. */
+/* The pause when memory or descriptors are out. */
 #define ACCEPTOR_PAUSE_MS 200
 
 struct acceptor {
@@ -23,8 +23,8 @@ struct acceptor {
 
 /*
  * Takes the listener over; NULL for none. `accepted` is called with `data` for each newcomer, whose
- * user is `uid`; with 0 it takes the socket over, and a negative errno has the newcomer refused.
- * It may close the acceptor.
+ * user is `uid`. When it returns 0 it has taken the socket over; a negative errno has the newcomer
+ * refused. `accepted` may close the acceptor.
  */
 void acceptor_init(struct acceptor *acceptor, struct loop *loop, struct listener *listener,
                    int (*accepted)(void *data, uint32_t uid, int fd), void *data);

@@ -11,11 +11,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What may stand behind a command that is pulled in. */
+/* Bytes of control frames that may stand behind a command that is pulled in. */
 #define CLIENT_IO_BEHIND_MAX (4 * (size_t)CONTROL_FRAME_MAX_REQUEST)
 
-/* Of the kernel's memory for what a client has not read, half: some 60 short answers that it asked
- * for ahead. It is the daemon's memory, and by default four times as much for each client. */
+/* Half of the kernel's memory for unread answers of one client: room for some 60 short answers. The
+ * kernel's memory is charged to the daemon, and its default is four times as much. */
 #define CLIENT_IO_SEND_BUFFER 24576
 
 void client_io_init(struct client_io *io, int fd)
@@ -43,8 +43,8 @@ void client_io_clear(struct client_io *io)
     io->fd = -1;
 }
 
-/* Makes `capacity` bytes of room, what counts at the front. Not realloc(): it would leave a copy
- * of the bytes behind in freed memory. */
+/* Makes `capacity` bytes of room, with the kept bytes at the front. Not by realloc(), which would
+ * leave a copy of the bytes behind in freed memory. */
 static bool client_io_buffer_room(struct client_io_buffer *buffer, size_t capacity)
 {
     size_t used = buffer->end - buffer->start;
@@ -114,7 +114,8 @@ static ssize_t client_io_receive(struct client_io *io, uint8_t *bytes, size_t si
         count = io->bytes_only ? recv(io->fd, bytes, size, MSG_DONTWAIT)
                                : descriptors_receive(io->fd, bytes, size);
     } while (count < 0 && errno == EINTR);
-    /* A stream socket gives less than was asked for only when it has no more but its end. */
+    /* A stream socket gives less than was asked for only when it has no more bytes, or only its
+     * end. */
     io->maybe_more = count == (ssize_t)size || count == 0 || io->ended;
     return count < 0 ? -errno : count;
 }
@@ -183,7 +184,7 @@ enum client_io_status client_io_read(struct client_io *io, uint8_t *buffer, size
         *frame = buffer;
         if (have == *size)
             break;
-        /* What came behind it may be the start of a command of any length. */
+        /* The bytes behind the frame may be the start of a command of any length. */
         client_io_look(io, buffer + *size, have - *size, capacity, &need);
         if (!client_io_buffer_append(&io->in, buffer + *size, have - *size, need))
             status = CLIENT_IO_MEMORY;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The socket of a client: commands come out of it, responses go into it, and it never blocks.
+ * The socket of a client: commands come out of it, responses go into it, and it never blocks. A
+ * command is read straight into the caller's buffer and a response sent straight out of it.
  *
- * A command is read straight into the caller's buffer and a response sent straight out of it. Only
- * what does not fit the moment is kept here: the start of a command whose rest has not come, bytes
- * that came behind a command, what was pulled in before its turn to look for control frames, the
- * end of a response that the client has not read. None of it is ever much more than one buffer
- * each, and a client with nothing under way keeps no buffer.
+ * Only bytes that have to wait are kept here: the start of a command whose rest has not come, bytes
+ * behind a command, bytes that were pulled in before the client's turn to look for control frames,
+ * and the end of a response that the client has not read. Each of these is one buffer at the most,
+ * and a client with nothing under way keeps no buffer.
  */
 #pragma once
 
@@ -39,7 +39,7 @@ enum client_io_status {
 /* Takes over `fd`, a connected stream socket. */
 void client_io_init(struct client_io *io, int fd);
 
-/* Closes the socket and wipes what was kept. Harmless on what was cleared before. */
+/* Closes the socket and wipes the kept bytes. Harmless when repeated. */
 void client_io_clear(struct client_io *io);
 
 /*
@@ -54,9 +54,9 @@ enum client_io_status client_io_read(struct client_io *io, uint8_t *buffer, size
 #define CLIENT_IO_AHEAD 256
 
 /*
- * The first bytes of what client_io_read() will give, *have of them and up to CLIENT_IO_AHEAD where
- * none were kept before; they are read ahead, and kept. None, and *have is 0, when there are none,
- * and when there is no memory to keep them: then they stay in the socket.
+ * The first *have bytes of the frame that client_io_read() will give. Where no bytes are kept, up
+ * to CLIENT_IO_AHEAD are read ahead and kept. *have is 0 when there are no bytes, or no memory to
+ * keep them: then they stay in the socket.
  */
 const uint8_t *client_io_ahead(struct client_io *io, size_t *have);
 
@@ -74,14 +74,14 @@ enum client_io_place {
 };
 
 /*
- * Keeps what the socket has, up to a command and a few control frames. `scratch` has room for
- * `capacity` bytes, the longest command there may be. 0, or a negative errno: the client is gone or
- * there is no memory.
+ * Keeps the bytes that the socket has, up to a command and a few control frames. `scratch` has room
+ * for `capacity` bytes, the longest command there may be. 0, or a negative errno: the client is
+ * gone or there is no memory.
  */
 int client_io_pull(struct client_io *io, uint8_t *scratch, size_t capacity);
 
 /*
- * Takes the first control frame out of what is kept; `behind` lets it stand behind one command.
+ * Takes the first control frame out of the kept bytes; with `behind` also one behind a command.
  * `frame` has room for CONTROL_FRAME_MAX_REQUEST bytes.
  */
 enum client_io_place client_io_take_control(struct client_io *io, size_t capacity, bool behind,
@@ -93,7 +93,7 @@ enum client_io_place client_io_take_control(struct client_io *io, size_t capacit
  */
 int client_io_send(struct client_io *io, const uint8_t *bytes, size_t size);
 
-/* Sends on what was kept. 0, also when some is left, or a negative errno. */
+/* Sends the kept rest of a response. 0, also when some of it is left, or a negative errno. */
 int client_io_flush(struct client_io *io);
 
 /* True while the client has not taken all of a response. */

@@ -8,8 +8,8 @@
 /* Control frames of one client that are carried out in a row; the others wait for its turn. */
 #define CONTROL_CHANNEL_BATCH 8
 
-/* Control frames of all clients, and looks for them, that are carried out between two commands, or
- * before the TPM's answer is looked for again. */
+/* Control frames of all clients, and looks for them, between two commands, or between two looks for
+ * the TPM's answer. */
 #define CONTROL_CHANNEL_ROUND 64
 
 /* TPM 2.0 Library Part 2, "TPMA_LOCALITY": 0 to 4, and 32 upward. */
@@ -68,7 +68,7 @@ void control_channel_carry_out(const struct control_channel *channel, struct cli
     client_answer(client, reply, sizeof(reply));
 }
 
-/* Neither one that does not take its answers nor one that is about to go is listened to. */
+/* Control frames of a client wait while it does not take its answers, or is about to be closed. */
 static bool control_channel_listens(const struct client *client)
 {
     return client->io.control && client->state == CLIENT_OPEN && !client_io_sending(&client->io);

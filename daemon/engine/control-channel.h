@@ -15,12 +15,12 @@ struct control_channel {
 };
 
 /* Carries out control frames that stand before, or right behind, a client's next command: up to
- * `most`, and no more than a client may have carried out in a row. How many. */
+ * `most`, and at most a batch. Gives how many. */
 unsigned control_channel_scan(const struct control_channel *channel, struct client *client,
                               unsigned most);
 
-/* The same for clients with input that nobody looked at, users in turn. A bounded number of looks
- * and frames; the rest is in scheduler_scans(). */
+/* The same for all clients whose input is to be scanned, users in turn. The number of looks and
+ * frames is bounded; scheduler_scans() tells whether there are more. */
 void control_channel_scan_all(const struct control_channel *channel);
 
 /* Carries out one control frame, which was found at `place`, and answers it. */

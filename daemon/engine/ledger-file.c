@@ -57,7 +57,7 @@ static int ledger_file_lock(struct ledger_file *file)
         return -errno;
     if (status.st_nlink == 0)
         return -EAGAIN;
-    /* What another user wrote is no reason to flush anything. */
+    /* Another user's file is no reason to flush anything. */
     if (!S_ISREG(status.st_mode) || status.st_uid != geteuid())
         return -EPERM;
     return 0;
@@ -142,7 +142,7 @@ struct ledger *ledger_file_ledger(struct ledger_file *file)
     return file->ledger;
 }
 
-/* One that was never filled in says as little as an empty one. */
+/* A ledger that was never filled in is as good as an empty one. */
 static bool ledger_file_is_empty(const struct ledger *ledger)
 {
     struct ledger empty;

@@ -66,8 +66,8 @@ static bool listener_answers(const struct sockaddr_un *address)
     return answers;
 }
 
-/* Removes a socket that nobody listens on any more. False, with a sentence, when what is there
- * cannot be removed. */
+/* Removes a socket that nobody listens on any more. False, with a sentence, when the file cannot be
+ * removed. */
 static bool listener_clear_place(const struct sockaddr_un *address, enum listener_fault *fault,
                                  char text[LISTENER_TEXT])
 {
@@ -110,8 +110,8 @@ static enum listener_fault listener_fault_of(int error)
     }
 }
 
-/* A socket that listens at the address; until it is told who else may, only this user can connect.
- * A negative errno on failure. */
+/* A socket that listens at the address; only this user can connect until listener_admit(). A
+ * negative errno on failure. */
 static int listener_bind(const struct sockaddr_un *address)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), error = 0;
@@ -133,8 +133,8 @@ static int listener_bind(const struct sockaddr_un *address)
     return error ? error : fd;
 }
 
-/* The file of the socket that was just bound, so that nothing that takes its place is meant: an
- * O_PATH descriptor, -1 when it was removed or something else is there. */
+/* An O_PATH descriptor of the file of the socket that was just bound, so that a file that takes its
+ * place later is not touched. -1 when the file was removed, or is another one. */
 static int listener_place(const char *path, struct stat *status)
 {
     int place = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -233,7 +233,8 @@ void listener_free(struct listener *listener)
     if (listener->path && lstat(listener->path, &status) == 0 && status.st_dev == listener->device
         && status.st_ino == listener->inode)
         unlink(listener->path);
-    /* Of one that somebody else made others have a descriptor, and clients wait in its queue. */
+    /* A socket that the service manager made stays: it has a descriptor too, and clients wait in
+     * the queue. */
     if (listener->path)
         descriptors_end(listener->fd);
     else
@@ -259,7 +260,7 @@ static int listener_take(const struct listener *listener)
     return fd < 0 ? -errno : fd;
 }
 
-/* Descriptors are out: the spare one makes room to let one newcomer know. */
+/* Descriptors are out: the spare descriptor is closed to accept one newcomer and to tell it so. */
 static int listener_turn_away(struct listener *listener, int error)
 {
     int fd;

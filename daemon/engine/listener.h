@@ -20,20 +20,20 @@ enum listener_fault {
 };
 
 /*
- * Newcomers that wait in the kernel's queue, which is first come, first served: whoever connects
- * waits until all before it were let in, whoever they are. Who finds it full waits in connect(2),
- * from where each that is taken out of the queue lets one in. So a short queue, which is emptied at
- * a time, is what keeps the way in free while others connect as fast as they can.
+ * Newcomers that may wait in the kernel's queue, which is first come, first served: a newcomer
+ * waits until all before it were let in. While the queue is full, connect(2) blocks until a
+ * newcomer is taken out of it. So a short queue that is emptied as a whole keeps the way in free
+ * while others connect as fast as they can.
  */
 #define LISTENER_BACKLOG 128
 
 #define LISTENER_TEXT 384 /* bytes of a sentence, its final 0 included */
 
 /*
- * Makes a listening socket at `path`, in place of one on which nobody answers. Root and `group` may
- * connect; where there is no such group, or the socket cannot be given to it, only this user may,
- * and a warning is logged. NULL, *fault and a sentence in `text` on failure. Not while other
- * threads create files.
+ * Makes a listening socket at `path`, in place of a socket on which nobody answers. Root and
+ * `group` may connect. Where there is no such group, or the socket cannot be given to the group,
+ * only this user may connect, and a warning is logged. NULL, *fault and a sentence in `text` on
+ * failure. Not while other threads create files.
  */
 struct listener *listener_new(const char *path, const char *group, enum listener_fault *fault,
                               char text[LISTENER_TEXT]);
@@ -42,7 +42,7 @@ struct listener *listener_new(const char *path, const char *group, enum listener
  * takes `fd` over. NULL when memory is out. */
 struct listener *listener_adopt(int fd);
 
-/* Closes the socket, and removes its file if it is the one that was made. NULL is fine. */
+/* Closes the socket, and removes its file if that is still the file that was made. NULL is fine. */
 void listener_free(struct listener *listener);
 
 int listener_fd(const struct listener *listener);

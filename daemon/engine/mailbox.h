@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What other threads want of the engine: messages, in order, and flags for what needs no memory and
- * cannot fail; with a descriptor that is readable while there are any. Putting one in never waits
- * for the engine.
+ * Requests of other threads to the engine: messages, in order, and flags, which need no memory and
+ * cannot fail. A descriptor is readable while there are any. To put a request in never waits for
+ * the engine.
  */
 #pragma once
 

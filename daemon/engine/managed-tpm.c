@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-/* Whoever came to use the TPM too is seen before the next command goes to it. */
+/* The TPM's other users are looked for before each command that goes to the TPM. */
 static void managed_tpm_before_command(void *data)
 {
     struct managed_tpm *managed = data;

@@ -10,11 +10,12 @@
 
 #define NEIGHBOURS_NO_WATCH (-1)
 
-/* A device that is used is open; to write a command to it is to use it. */
+/* Events that show that the device is open, or was closed; to write a command to it is to use it.
+ */
 #define NEIGHBOURS_DEVICE_EVENTS (IN_OPEN | IN_MODIFY | IN_CLOSE)
 #define NEIGHBOURS_FOLDER_EVENTS (IN_CREATE | IN_MOVED_TO | IN_ATTRIB)
 
-/* How often the descriptor is read in a row: more happens all the time. */
+/* How often the descriptor is read in a row, as new events may come all the time. */
 #define NEIGHBOURS_ROUNDS 16
 
 void neighbours_init(struct neighbours *neighbours, const char *sys, const char *dev)

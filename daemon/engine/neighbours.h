@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who uses the chip beside the manager, as far as that can be told: what sysfs says of the kernel,
- * and, by inotify, who has the kernel's resource manager /dev/tpmrmN open. The engine's thread.
+ * The chip's users beside the manager, as far as they can be seen: sysfs tells of the kernel, and
+ * inotify of programs that have the kernel's resource manager /dev/tpmrmN open. The engine's
+ * thread.
  */
 #pragma once
 
@@ -24,13 +25,13 @@ struct neighbours {
 /* `sys` and `dev` are where sysfs and the device nodes are; they are borrowed. */
 void neighbours_init(struct neighbours *neighbours, const char *sys, const char *dev);
 
-/* Learns who there may be, once the TPM is open; closes what was watched before. */
+/* Looks for possible users, once the TPM is open; ends former watches. */
 void neighbours_meet(struct neighbours *neighbours, int64_t now);
 
-/* Takes in what was seen since the last time; does not wait. */
+/* Reads the events since the last time; does not wait. */
 void neighbours_look(struct neighbours *neighbours, int64_t now);
 
-/* Nothing more can be seen, for this errno. */
+/* The device cannot be watched any more, for this errno. */
 void neighbours_lose(struct neighbours *neighbours, int error);
 
 /* What is known now. */

@@ -3,7 +3,7 @@
 
 static bool openers_doubted(const struct openers *openers, int64_t now)
 {
-    /* Before that it is when the clock went back. */
+    /* A time before the doubt began means that the clock went back. */
     return now >= openers->doubted_since && now < openers->doubted_until;
 }
 
@@ -36,7 +36,7 @@ void openers_forget(struct openers *openers, int64_t now)
     }
 }
 
-/* Whoever was not seen to open it has it open for longer than was known. */
+/* A user that was not seen to open the device has it open for longer than was known. */
 void openers_used(struct openers *openers, int64_t now)
 {
     openers->seen_at = now;

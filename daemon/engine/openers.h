@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether somebody has a device open, by what its watcher is told. Times are those of clock_now().
+ * Whether a program has a device open, by the events of its watch. Times are those of clock_now().
  *
- * The watcher is not told of those who had it open before, and what happens twice before it looks
- * may be told once (inotify(7)). So openings and closings cannot be counted: two that open at a
- * time, by chance or by intent, are seen as one, and when each has closed nobody seems to be left,
- * though a third has it open still. Nor is there anything to ask: a daemon without privileges is
- * shown no descriptors of others, nothing else tells the opens of a device, and leases are for
- * files only. What is sure is that whoever uses the device has it open.
+ * The watch tells nothing of programs that had the device open before, and two equal events before
+ * a read may be told as one (inotify(7)). So openings and closings cannot be counted: two programs
+ * that open the device at a time, by chance or by intent, are seen as one, and when both have
+ * closed it nobody seems to be left, though a third program may have it open. There is no other
+ * source: a daemon without privileges cannot see the descriptors of other processes, nothing else
+ * tells of the opens of a device, and leases are for files only. What is sure is that a program
+ * that uses the device has it open.
  *
- * So the error is to be that somebody is assumed who is gone, and not that somebody is missed who
- * is there; and it has an end. When nobody seems to be left somebody is assumed for as long again
- * as the device was open, OPENERS_DOUBT_MS at least and OPENERS_SILENCE_MS at most. No closing
- * shortens that, and any event begins it anew. A program that uses the device for a second costs
- * the larger reserve for a minute. Who stays longer, and does nothing, is missed until it does
- * something.
+ * So the error is to assume an opener that is gone, not to miss one that is there; and the error
+ * ends. When nobody seems to be left an opener is assumed for as long again as the device was open,
+ * OPENERS_DOUBT_MS at least and OPENERS_SILENCE_MS at most. No closing shortens that time, and any
+ * event begins it anew. A program that uses the device for a second costs the larger reserve for a
+ * minute. A program that has the device open for longer than that, and does nothing, is missed
+ * until it uses the device.
  */
 #pragma once
 
@@ -39,10 +40,10 @@ struct openers {
 /* Nothing is known yet. */
 void openers_begin(struct openers *openers, int64_t now);
 
-/* Who is known cannot be told from others any more: it is watched anew. */
+/* The device is watched anew: the known openers cannot be told from others any more. */
 void openers_forget(struct openers *openers, int64_t now);
 
-/* The watcher was not told of all that somebody did. */
+/* Events were lost. */
 void openers_missed(struct openers *openers, int64_t now);
 
 void openers_opened(struct openers *openers, int64_t now);

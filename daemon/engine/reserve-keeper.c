@@ -36,7 +36,7 @@ void reserve_keeper_clear(struct reserve_keeper *keeper)
     keeper->sys = keeper->dev = NULL;
 }
 
-/* Keeps room for those who are known to use the TPM now. */
+/* Sets the reserve for the TPM's users that are known now. */
 static void reserve_keeper_set(struct reserve_keeper *keeper)
 {
     struct reserve_view view = neighbours_view(&keeper->neighbours, clock_now());

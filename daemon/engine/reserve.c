@@ -6,7 +6,7 @@
 
 #define RESERVE_SAY(...) snprintf(text, RESERVE_TEXT, __VA_ARGS__)
 
-/* Of the sessions that a chip tracks, 64 on most, so many are for others. */
+/* Sessions for others, of those that a chip tracks (64 on most chips). */
 #define RESERVE_ACTIVE 4
 
 struct rm_reserve reserve_get(const struct reserve_rule *rule, const struct reserve_view *view)

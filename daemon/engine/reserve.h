@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How much of the chip stays free for its other users. What they need at a time:
- *
- * - one object and one session: whoever comes new, before anything is known of it; CreatePrimary
+ * How much of the chip stays free for its other users. What a user needs at a time:
+ * - one object and one session: a new user, before anything is known of it; CreatePrimary
  * - two objects: the kernel's own load of a key under a persistent parent, which the chip copies
- * into a slot
+ *   into a slot
  * - two of each: Load under a persistent parent with a policy session and one that encrypts, by a
  *   program on the kernel's resource manager
  *
- * Nothing here asks anybody: what is known is in struct reserve_view.
+ * Nothing here asks anybody: all that is known is in struct reserve_view.
  */
 #pragma once
 
@@ -47,6 +46,6 @@ struct rm_reserve reserve_get(const struct reserve_rule *rule, const struct rese
 void reserve_describe(const struct reserve_rule *rule, const struct reserve_view *view,
                       char text[RESERVE_TEXT]);
 
-/* Whether the chip is to be left empty after a while without commands: somebody else may want more
- * of it than the reserve, or has more often to do with it than the manager can know. */
+/* Whether the chip is to be left empty after a while without commands: another user may want more
+ * of the chip than the reserve, or use it more often than the manager can know. */
 bool reserve_leaves_empty(const struct reserve_view *view);

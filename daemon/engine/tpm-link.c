@@ -124,7 +124,7 @@ static enum chip_error tpm_link_clear_out(struct tpm_link *link, int64_t *detail
     return error;
 }
 
-/* There is no TPM, for *fault; the kernel may know better why. */
+/* Explains *fault, with which there is no TPM, by what the kernel knows of the device. */
 static void tpm_link_explain(const struct tpm_link *link, enum tpm_fault *fault,
                              char text[TPM_FAULT_TEXT])
 {
@@ -242,8 +242,8 @@ void tpm_link_give_back(struct tpm_link *link, bool clean)
     unsigned flushed;
     int64_t detail;
 
-    /* What is left are sessions that closed connections had saved. The next daemon does not know
-     * their contexts, so nobody can use them any more. */
+    /* The sessions that are left are abandoned ones. The next daemon does not know their contexts,
+     * so nobody can use them any more. */
     if (clean)
         tpm_link_flush_recorded(link, &flushed, &detail);
     ledger_file_close(link->ledger);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The engine's link to the TPM: a TCTI, taken over free of what a former daemon left, with a record
- * of our sessions, and opened again when its transport broke.
+ * The engine's link to the TPM: a TCTI, with a ledger of our sessions. Taking the TPM over removes
+ * what a former daemon left in it; a TCTI whose transport broke is opened again.
  */
 #pragma once
 

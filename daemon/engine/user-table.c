@@ -57,7 +57,7 @@ static void user_table_forget(struct user_table *table, struct user_entry *entry
     list_insert_before(&table->free_entries, &entry->bucket);
 }
 
-/* Who goes first for a newcomer. */
+/* Whether entry `a` makes room for a new user before entry `b`. */
 static bool user_table_is_less(const struct user_entry *a, const struct user_entry *b)
 {
     return a->member != b->member ? !a->member : a->last_use < b->last_use;
@@ -132,7 +132,7 @@ static bool user_table_push_out(struct user_table *table, const struct user_bloc
     assert(fullest); /* `block` is one of them */
     if (fullest->questions <= block->questions + 1)
         return false;
-    /* It has two at least, and one at most is being asked. */
+    /* The block has at least two questions, and at most one of them is being asked. */
     user_table_drop_question(table, list_entry(fullest->queue.prev, struct user_entry, queue));
     return true;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The users of whom accounts.c knows something, or about whom it asks, by their blocks
- * (base/account.h). A block has any number of users and costs as much as one: its next question is
- * asked when the last one is answered, of several blocks that wait the one with the fewest
- * strangers goes first, and the one with the most questions gives way. So who is seen as whichever
- * user of a block it likes is in the way of its own block's users only. No locks.
+ * (base/account.h). A block counts once, however many users it has: its next question is asked when
+ * the last one is answered. Of several blocks that wait the one with the fewest strangers goes
+ * first, and the one with the most questions gives way. So a user that is seen as any user of its
+ * block delays its own block's users only. No locks.
  */
 #pragma once
 
@@ -57,8 +57,9 @@ struct user_table {
 void user_table_init(struct user_table *table);
 
 /*
- * The user's entry. A new one takes the place of the one that is needed least: of those without a
- * question a member goes last, then who was asked for last.
+ * The user's entry. A new entry takes the place of the entry that is needed least: of the users
+ * without a question strangers go before members, and users that were asked for earlier before
+ * others.
  */
 struct user_entry *user_table_get(struct user_table *table, uint32_t uid);
 
@@ -66,8 +67,8 @@ struct user_entry *user_table_get(struct user_table *table, uint32_t uid);
  * newest of the block with the most goes; false when that is this one. */
 bool user_table_wait(struct user_table *table, struct user_entry *entry);
 
-/* The question to ask next, which is in the database's hands from now on; NULL when there is none
- * that another one of its block does not hold up. */
+/* The question to ask next, which counts as being asked from now on. NULL when each block with
+ * questions has one that is being asked. */
 struct user_entry *user_table_ask(struct user_table *table);
 
 /* How many questions could be asked now. */
