@@ -42,7 +42,7 @@ static void endpoint_watch_for(guint *source, bool wanted, struct endpoint *endp
     *source = 0;
 }
 
-/* Has the main loop look for what can be done next. */
+/* Has the main loop wait until the socket can be read, or written when messages wait. */
 static void endpoint_watch(struct endpoint *endpoint)
 {
     bool open = endpoint->fd >= 0;

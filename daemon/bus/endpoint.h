@@ -47,10 +47,11 @@ bool endpoint_read(struct endpoint *endpoint);
 void endpoint_send(struct endpoint *endpoint, enum outbox_urgency urgency, const uint8_t *bytes,
                    size_t size);
 
-/* Passes on what handle() was called for at `from`, with its descriptors, before others. */
+/* Sends the event's bytes and descriptors, for which handle() of `from` is called, to another
+ * endpoint, before other messages. */
 void endpoint_pass(struct endpoint *from, struct endpoint *to);
 
-/* Closes the descriptors that came with what handle() was called for. */
+/* Closes the descriptors of the event for which handle() is called. */
 void endpoint_drop_descriptors(struct endpoint *endpoint);
 
 /* Sends what waits, as far as there is room. */

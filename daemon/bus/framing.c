@@ -30,7 +30,7 @@ size_t framing_want(const struct framing *framing, uint8_t **into)
     if (framing->skip > 0)
         return framing_min(framing->skip, framing->capacity);
     *into = framing->buffer + framing->have;
-    /* A line has no length; it is read to its end, and no further. */
+    /* A line does not say its length, so it is read byte by byte, to its end and no further. */
     if (!framing->messages)
         return 1;
     if (framing->have < MESSAGE_HEAD_SIZE)

@@ -32,12 +32,12 @@ bool handouts_have_room(const struct handouts *handouts, uint32_t account);
 /* Connection `id` is handed out to the bus name `caller`, which is copied. */
 void handouts_add(struct handouts *handouts, uint64_t id, uint32_t account, const char *caller);
 
-/* The caller has the connection, or nobody has it any more. One that is not known is passed over.
- */
+/* The caller has the connection, or the connection is closed. A connection that is not known is
+ * passed over. */
 void handouts_confirm(struct handouts *handouts, uint64_t id);
 
 /* A caller left the bus: all that it has is confirmed. */
 void handouts_caller_left(struct handouts *handouts, const char *caller);
 
-/* The connection to the bus is dead, and what was in it. */
+/* The connection to the bus is dead, and with it the unread answers in the bus. */
 void handouts_clear(struct handouts *handouts);

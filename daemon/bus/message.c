@@ -7,7 +7,7 @@
 #define MESSAGE_VERSION 1
 #define MESSAGE_QUIET   1 /* the flag NO_REPLY_EXPECTED */
 
-/* Where the head has what ("Message Format"). */
+/* Offsets in the head ("Message Format"). */
 enum message_at {
     MESSAGE_AT_ORDER = 0,
     MESSAGE_AT_TYPE = 1,
@@ -78,8 +78,8 @@ bool message_is_silent_call(const uint8_t head[MESSAGE_HEAD_SIZE])
     return head[MESSAGE_AT_TYPE] == MESSAGE_CALL && (head[MESSAGE_AT_FLAGS] & MESSAGE_QUIET);
 }
 
-/* Moves on to the next multiple of `boundary` and past `size` bytes; what begins there, or NULL
- * when so many are not left. */
+/* Moves on to the next multiple of `boundary` and past `size` bytes from there. Gives these bytes,
+ * or NULL when fewer are left. */
 static const uint8_t *message_take(struct message_reader *reader, size_t boundary, size_t size)
 {
     size_t from = message_align(reader->at, boundary);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * D-Bus messages by their bytes: what of a header decides where a message goes, and the kinds of
- * message that the proxy writes itself. Clauses are of the D-Bus Specification, version 0.38.
- * No function reads beyond the bytes that it is given, whatever these are; none allocates. Any
- * thread.
+ * D-Bus messages by their bytes: reads the parts of a header that decide where a message goes, and
+ * builds the messages of the proxy's own. Clauses are of the D-Bus Specification, version 0.38. No
+ * function reads beyond the bytes that it is given, whatever these are; none allocates. Any thread.
  */
 #pragma once
 
@@ -17,7 +16,8 @@
 /* The part of a header of which the size follows ("Message Format"). */
 #define MESSAGE_HEAD_SIZE 16
 
-/* Room for what is built here; names and texts that would need more are cut or refused. */
+/* Room for each message that is built here; names and texts that would need more are cut or
+ * refused. */
 #define MESSAGE_BUILD_MAX 1024
 
 /* The longest bus name, error name or member name ("Valid Names"). */
@@ -42,8 +42,8 @@ struct message {
     bool big_endian;
 };
 
-/* The size in bytes of the message that begins with `head`; 0 when it is none, or a larger one than
- * the protocol allows (128 MiB). */
+/* The size in bytes of the message that begins with `head`. 0 when `head` begins no message, or one
+ * that is larger than the protocol allows (128 MiB). */
 size_t message_size(const uint8_t head[MESSAGE_HEAD_SIZE]);
 
 /* True for a call whose caller wants no reply, of which `head` is enough. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages on their way into a non-blocking stream socket, with their descriptors. What the socket
- * does not take at once waits in memory, counted in bytes; the owner bounds it by what it puts in.
- * A message that has begun ends before another begins; else urgent ones go before others. One
- * thread.
+ * Messages on their way into a non-blocking stream socket, with their descriptors. Bytes that the
+ * socket does not take at once wait in memory and are counted; the owner bounds them by what it
+ * sends. A message that has begun ends before another begins; else urgent messages go before
+ * others. One thread.
  */
 #pragma once
 

@@ -28,8 +28,9 @@ static void sleep_release(struct sleep *sleep)
     sleep->inhibitor = -1;
 }
 
-/* Without logind nobody announces sleep. One that refuses, which it does in the words of polkit or
- * of whoever could not start polkit, leaves no time to save: somebody can mend that. */
+/* Without logind nobody announces sleep, and nothing is wrong. A logind that refuses the inhibitor,
+ * in the words of polkit or of the bus that could not start polkit, leaves no time to save: that is
+ * a warning, as a person can mend it. */
 static void sleep_refused(GError *error)
 {
     if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
@@ -65,7 +66,7 @@ static void sleep_inhibited(GObject *source, GAsyncResult *result, gpointer data
     sleep_release(sleep);
     if (list && g_unix_fd_list_get_length(list) > 0)
         sleep->inhibitor = g_unix_fd_list_get(list, 0, NULL);
-    /* It came too late for a sleep that is being prepared for. */
+    /* The inhibitor came too late for a sleep that is being prepared for. */
     if (sleep->near)
         sleep_release(sleep);
 }

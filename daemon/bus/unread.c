@@ -121,7 +121,7 @@ static size_t unread_part(struct unread *unread, struct unread_program *program)
     return bytes;
 }
 
-/* The program, which is a user's from now on if nobody knew its user. */
+/* The program; it is charged to `uid` from now on if its user was not known. */
 static struct unread_program *unread_get(struct unread *unread, const char *name, uint32_t uid)
 {
     struct unread_program *program = g_hash_table_lookup(unread->programs, name);

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What was sent to programs on the bus that they may not have read yet. A program that does not
- * read leaves its answers in the bus, and the bus counts their bytes against the daemon
- * (max_incoming_bytes of dbus-daemon, 127 MiB by default): beyond its limit it reads nothing more
- * from the daemon, whoever the next answer is for. So each byte is unread until the program left
- * the bus, which drops what waits for it, or answered a question that was sent behind that byte:
- * the messages for a program stay in order. A program is asked (org.freedesktop.DBus.Peer.Ping)
- * when UNREAD_ASK bytes may wait for it. Nobody can guess the question's serial, so that who
- * answers has read it.
+ * Bytes that were sent to programs on the bus and that they may not have read yet. A program that
+ * does not read leaves its answers in the bus, and the bus counts their bytes against the daemon
+ * (max_incoming_bytes of dbus-daemon, 127 MiB by default): beyond its limit the bus reads nothing
+ * more from the daemon, whoever the next answer is for.
  *
- * Users share UNREAD_MAX bytes by base/share.h, in steps of UNREAD_STEP. Who has no room gets no
- * more answers; a program that calls then is told so once. One thread.
+ * So each byte is unread until the program left the bus, which drops the program's unread messages,
+ * or answered a question that was sent behind that byte: the messages for a program stay in order.
+ * A program is asked (org.freedesktop.DBus.Peer.Ping) when UNREAD_ASK bytes may wait for it. Nobody
+ * can guess the question's serial, so that a program that answers has read the question.
+ *
+ * Users share UNREAD_MAX bytes by base/share.h, in steps of UNREAD_STEP. Programs of a user without
+ * room get no more answers; a program that calls then is told so once. One thread.
  */
 #pragma once
 
