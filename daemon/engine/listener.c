@@ -134,17 +134,17 @@ static int listener_bind(const struct sockaddr_un *address)
 }
 
 /* An O_PATH descriptor of the file of the socket that was just bound, so that a file that takes its
- * place later is not touched. -1 when the file was removed, or is another one. */
+ * place later is not touched. A negative errno when the file was removed, or is another one. */
 static int listener_place(const char *path, struct stat *status)
 {
     int place = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
     if (place < 0)
-        return -1;
+        return -errno;
     if (fstat(place, status) == 0 && S_ISSOCK(status->st_mode) && status->st_uid == geteuid())
         return place;
     close(place);
-    return -1;
+    return -ESTALE;
 }
 
 /* fchmod() does not take an O_PATH descriptor. 0 or -1 with errno. */

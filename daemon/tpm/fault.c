@@ -42,22 +42,22 @@ static const char *fault_device_path(const char *conf)
     return NULL;
 }
 
-/* The errno of opening a TPM's device node, 0 when it can be opened. With `look` the node is not
- * opened: the answer says only whether there is a device. */
+/* The negative errno of opening a TPM's device node, 0 when it can be opened. With `look` the node
+ * is not opened: the answer says only whether there is a device. */
 static int fault_probe(const char *path, bool look)
 {
     struct stat node;
     int fd;
 
     if (stat(path, &node) < 0)
-        return errno;
+        return -errno;
     if (!S_ISCHR(node.st_mode))
-        return ENOTTY;
+        return -ENOTTY;
     if (look)
         return 0;
     fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
-        return errno;
+        return -errno;
     close(fd);
     return 0;
 }
@@ -66,7 +66,7 @@ bool tpm_fault_may_open(const char *conf)
 {
     const char *path = fault_device_path(conf);
 
-    return !path || fault_probe(path, true) != ENOTTY;
+    return !path || fault_probe(path, true) != -ENOTTY;
 }
 
 /* The number of /dev/tpmN, of which the kernel has a /dev/tpmrmN; "0" for other names. */
@@ -122,7 +122,7 @@ enum tpm_fault tpm_fault_open(const char *conf, uint32_t rc, char text[TPM_FAULT
     int error = path ? fault_probe(path, false) : 0;
 
     if (error)
-        return fault_device(path, error, text);
+        return fault_device(path, -error, text);
     switch (rc) {
     case TSS2_TCTI_RC_MEMORY:
         FAULT_SAY("no memory or no descriptor left to open the TPM \"%s\": end other programs, or "
@@ -181,7 +181,7 @@ bool tpm_fault_device_gone(const char *conf, char text[TPM_FAULT_TEXT])
 {
     const char *path = fault_device_path(conf);
 
-    if (!path || !fault_is_absence(fault_probe(path, false)))
+    if (!path || !fault_is_absence(-fault_probe(path, false)))
         return false;
     FAULT_SAY("the TPM %s went away", path);
     return true;

@@ -200,10 +200,10 @@ static bool tcti_backoff(struct rm_tpm *tpm, unsigned attempt)
     return tcti->context && tcti_wait(tcti, pause) == 0;
 }
 
-/* Watches the poll handles: 1, 0 when there are none that can be watched, or -1 when the kernel has
- * no memory for that. The handles are watched for edges, for two reasons: a TCTI's `events` may
- * have POLLOUT, which is always ready, and to ask /dev/tpm0 for its level while a command runs
- * blocks until the command is done. */
+/* Watches the poll handles: 1, 0 when there are none that can be watched, or -ENOMEM when the
+ * kernel has no memory for that. The handles are watched for edges, for two reasons: a TCTI's
+ * `events` may have POLLOUT, which is always ready, and to ask /dev/tpm0 for its level while a
+ * command runs blocks until the command is done. */
 static int tcti_watch(struct tcti *tcti)
 {
     TSS2_TCTI_POLL_HANDLE handles[TCTI_MAX_HANDLES];
@@ -218,7 +218,7 @@ static int tcti_watch(struct tcti *tcti)
         struct epoll_event event = {EPOLLIN | EPOLLET, {.u32 = TCTI_EVENT_TPM}};
 
         if (epoll_ctl(tcti->epoll_fd, EPOLL_CTL_ADD, handles[i].fd, &event) < 0)
-            return errno == ENOMEM || errno == ENOSPC ? -1 : 0;
+            return errno == ENOMEM || errno == ENOSPC ? -ENOMEM : 0;
     }
     return 1;
 }
