@@ -168,8 +168,8 @@ static bool bus_message_read_fields(struct bus_value_reader *reader, struct bus_
            && (message->type != BUS_MESSAGE_ERROR || message->error_name != NULL);
 }
 
-/* A body of one number, or one text, is that to its last byte. Of another the text is read that it
- * begins with, as an error's may. */
+/* A body that is one number, or one text, must end with it. Of any other body only the text at its
+ * beginning is read, as an error's body may begin with one. */
 static bool bus_message_read_body(struct bus_value_reader *reader, struct bus_message *message)
 {
     const char *type = message->signature;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * D-Bus messages as bytes: building the few calls that this library makes, and reading whatever
- * comes back. libc only, no memory of its own, any thread.
+ * D-Bus messages as bytes: builds the few calls that this library makes, and reads the messages
+ * that come back. libc only, no memory of its own, any thread.
  *
- * Of a reply the header fields are read that say whose it is and what its body is, and a body that
- * is one number or begins with a text. What is read must be as the D-Bus specification has it in
- * "Marshaling" and "Message Format", or the message is refused; all the rest, and every message
- * that is no reply, is dropped by its size. Whether a text is of the right form is for those to ask
- * who use it.
+ * Of a reply the header fields are read that say whose reply it is and what its body is, and a body
+ * that is one number or begins with a text. What is read must be as the D-Bus specification has it
+ * in "Marshaling" and "Message Format", or the message is refused. All other parts, and every
+ * message that is no reply, are dropped by their size. Whether a text is of the right form is for
+ * its user to check.
  */
 #pragma once
 
@@ -39,7 +39,7 @@ struct bus_message_call {
     uint8_t locality;      /* the "y" */
 };
 
-/* Strings are in the bytes that were read. Of what is no reply the type alone is set. */
+/* Strings are in the bytes that were read. Of a message that is no reply only the type is set. */
 struct bus_message {
     uint8_t type;           /* an enum bus_message_type, or a greater number */
     uint32_t reply_serial;  /* of the call that it answers */
@@ -50,16 +50,16 @@ struct bus_message {
     uint64_t number;        /* of a body of signature "t" or "u", else 0 */
 };
 
-/* Stores the message at `out` and returns its size, or 0 when a name is empty or too long. That
- * names are of the right form is the caller's to know. */
+/* Stores the message at `out` and returns its size, or 0 when a name is empty or too long. The
+ * caller knows that the names are of the right form. */
 size_t bus_message_build(uint8_t out[BUS_MESSAGE_CALL_MAX], const struct bus_message_call *call);
 
-/* The size of the message that begins with these bytes, BUS_MESSAGE_FIXED_SIZE to BUS_MESSAGE_MAX,
- * or 0 when they begin none or a longer one. */
+/* The size of the message that begins with these bytes, BUS_MESSAGE_FIXED_SIZE to BUS_MESSAGE_MAX.
+ * 0 when they begin no message, or a longer one. */
 size_t bus_message_size(const uint8_t fixed[BUS_MESSAGE_FIXED_SIZE]);
 
-/* Reads the message that the `size` bytes are. Returns 0, or -EBADMSG when they are none, or
- * a reply that is not read. */
+/* Reads the message of `size` bytes. Returns 0, or -EBADMSG when the bytes are no message, or a
+ * reply that is malformed. */
 int bus_message_read(struct bus_message *message, const uint8_t *bytes, size_t size);
 
 /* Whether `name` has the form of the names that a bus gives: D-Bus specification, "Bus names". */

@@ -199,7 +199,7 @@ static bool bus_socket_address(char *address, size_t size, enum conf_bus bus)
     return (size_t)used < size;
 }
 
-/* Reads what is there of the bus's lines to `answer`, a string of `*used` characters. */
+/* Reads more of the bus's lines to `answer`, a string of `*used` characters. */
 static int bus_socket_hear(int fd, char answer[LINES_MAX_BYTES], size_t *used, int64_t deadline)
 {
     ssize_t got;
@@ -241,11 +241,10 @@ static int bus_socket_judge(const char *answer)
 }
 
 /*
- * D-Bus specification, "Authentication Protocol". What the client has to say up to its first
- * message does not hang on the answers, so it is said at once, but for the end of it: a filtering
- * proxy does not take that before the answers. The user is not named: the bus then takes the
- * kernel's word, which is right where the client's own number is one of its user namespace. Returns
- * 0, -EACCES or another negative errno.
+ * D-Bus specification, "Authentication Protocol". The client's lines do not depend on the answers,
+ * so they are sent at once, except for the last line: a filtering proxy takes that only after the
+ * answers. The user is not named: the bus then takes the kernel's word, which is right where the
+ * client's own number is one of its user namespace. Returns 0, -EACCES or another negative errno.
  */
 static int bus_socket_authenticate(int fd, int64_t deadline)
 {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reading the values that a D-Bus message is made of, which come from outside. Every function says
- * false where the bytes end too early, and then leaves the reader anywhere.
- *
- * Alignment counts from the first byte of a message. As a body begins at a multiple of 8, one
- * reader with one offset serves header and body. What padding holds is not looked at.
+ * Reads the values of a D-Bus message, which come from outside. Every function gives false where
+ * the bytes end too early; the reader's position means nothing then. Alignment counts from the
+ * first byte of a message. As a body begins at a multiple of 8, one reader with one offset serves
+ * header and body. The bytes of padding are not looked at.
  */
 #pragma once
 
@@ -30,6 +29,5 @@ bool bus_value_integer(struct bus_value_reader *reader, uint64_t *value, size_t 
  * integer of `length_size` bytes: one for a signature, four for other strings. */
 bool bus_value_string(struct bus_value_reader *reader, const char **text, size_t length_size);
 
-/* Passes over a value of a type that has no other types in it, by its size. False for the types
- * that have: arrays, structs and variants. */
+/* Passes over a value of a basic type, by its size. False for arrays, structs and variants. */
 bool bus_value_skip(struct bus_value_reader *reader, char type);

@@ -28,8 +28,9 @@ struct connect_dbus_peer {
     uint64_t id;                           /* of that connection */
 };
 
-/* D-Bus errors by the TCTI code that says the same; a name that ends in a dot stands for all that
- * begin with it. Arrays, because pointers would have to be relocated in every process. */
+/* D-Bus errors and the TCTI code that says the same. A name that ends in a dot stands for all names
+ * that begin with it. The names are arrays, because pointers would have to be relocated in every
+ * process. */
 static const struct {
     char name[44];
     TSS2_RC rc;
@@ -77,8 +78,8 @@ static void connect_dbus_drop(struct connect_dbus_peer *peer)
     peer->bus = -1;
 }
 
-/* A bus that says nothing in time keeps its connection, unless a message was cut; one that broke
- * loses it. Returns IO_ERROR. */
+/* After a time-out the connection to the bus is kept, unless a message was cut; after any other
+ * failure it is closed. Returns IO_ERROR. */
 static TSS2_RC connect_dbus_broken(struct connect_dbus_peer *peer, int failed, bool cut, char *why)
 {
     snprintf(why, CONNECT_DBUS_WHY, "%s",
@@ -179,7 +180,7 @@ static TSS2_RC connect_dbus_call(struct connect_dbus_peer *peer, struct bus_mess
         if (rc != TSS2_RC_SUCCESS || connect_dbus_is_reply(peer, reply))
             break;
         bus_socket_fds_close(fds);
-        /* Not even a bus that never falls silent holds a call past its deadline. */
+        /* A bus that sends other messages without pause must not hold a call past its deadline. */
         if (deadline_left_ms(deadline) == 0)
             rc = connect_dbus_broken(peer, -ETIMEDOUT, false, why);
     }
@@ -234,8 +235,8 @@ static TSS2_RC connect_dbus_create(struct connect_dbus_peer *peer, int *fd, cons
         bus_socket_fds_close(&fds);
         return TSS2_TCTI_RC_MALFORMED_RESPONSE;
     }
-    /* The id is a secret between this peer and that daemon: whoever takes the well-known name
-     * after it does not get to see it. */
+    /* The id is a secret between this peer and that daemon: a program that takes the well-known
+     * name later must not see the id. */
     peer->id = reply.number;
     snprintf(peer->daemon, sizeof(peer->daemon), "%s", reply.sender);
     *fd = fds.fds[0];
@@ -289,7 +290,7 @@ TSS2_RC connect_dbus_open(struct connect_dbus_peer **peer, int *fd, enum conf_bu
         return rc;
     }
     connect_dbus_close(opened);
-    /* What broke while connecting was never there. */
+    /* A connection that breaks while it is made counts as none. */
     return rc == TSS2_TCTI_RC_IO_ERROR ? TSS2_TCTI_RC_NO_CONNECTION : rc;
 }
 

@@ -9,8 +9,8 @@
 #include "journal-recover.h"
 #include "logger.h"
 
-/* Verdicts that the daemon may give, and what each means to the caller of a TCTI. Those of the
- * resource manager's layer are TPM codes under that layer. Any other is no more than a refusal. */
+/* The daemon's verdicts, and what each means to the caller of a TCTI. Verdicts of the resource
+ * manager's layer are TPM codes in that layer. Any other verdict is a plain refusal. */
 static const struct {
     uint32_t verdict;
     TSS2_RC rc;
@@ -130,7 +130,8 @@ static const char *connection_remedy(int failed)
     }
 }
 
-/* Whether nobody listens there, so that the daemon may still be found, or started, over D-Bus. */
+/* Whether nobody listens at the socket, so that the daemon may still be found, or started, over
+ * D-Bus. */
 static bool connection_nobody(int failed)
 {
     return failed == -ENOENT || failed == -ENOTDIR || failed == -ECONNREFUSED;
@@ -297,8 +298,8 @@ TSS2_RC connection_set_locality(struct connection *connection, uint8_t locality)
         return TSS2_RC_SUCCESS;
     logger_warning("tabrmd refuses locality %u to this user, or has none: 0x%x", locality,
                    (unsigned)verdict);
-    /* The socket has a word of its own for a locality that exists and is not for this user; for
-     * the caller it is the same bad value as over D-Bus. */
+    /* Over the socket the daemon tells a locality that the user may not have from one that does not
+     * exist; the caller gets BAD_VALUE for both, as over D-Bus. */
     return verdict == TSS2_TCTI_RC_NOT_PERMITTED ? TSS2_TCTI_RC_BAD_VALUE
                                                  : connection_verdict(verdict);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A connection to the daemon: the stream of commands and responses, and the way to say cancel and
- * set locality, which is control frames in that stream or the D-Bus connection that created it.
- * Children of the process that opened it can use it too, in turn. Functions return a TSS2_RC of the
- * TCTI layer and log why it is not 0.
+ * A connection to the daemon: the stream of commands and responses, and the way to cancel and to
+ * set the locality, which is control frames in that stream or the D-Bus connection that created it.
+ * Children of the process that opened the connection can use it too, in turn. Functions return a
+ * TSS2_RC of the TCTI layer and log why it is not 0.
  */
 #pragma once
 
@@ -23,7 +23,7 @@ struct connection {
 /* Connects as `conf` says, within the time that deadline.h allows. On failure nothing is open. */
 TSS2_RC connection_open(struct connection *connection, const struct conf *conf);
 
-/* Whether this process is a child of the one that opened the connection, or that called
+/* Whether this process is a child of the process that opened the connection, or that called
  * connection_adopt() last. */
 bool connection_forked(const struct connection *connection);
 
@@ -31,12 +31,13 @@ bool connection_forked(const struct connection *connection);
  */
 bool connection_adopt(struct connection *connection);
 
-/* Waits until no other process uses the connection, and finishes what one that died left undone.
- * Until connection_give() others wait. NO_CONNECTION when another process found it broken. */
+/* Waits until no other process uses the connection, and finishes what a process that died left
+ * undone. Other processes wait until connection_give(). NO_CONNECTION when another process found
+ * the connection broken. */
 TSS2_RC connection_take(struct connection *connection);
 void connection_give(struct connection *connection);
 
-/* The connection is of no more use to any process. Gives it back. */
+/* Notes that the connection is of no more use to any process, and gives it back. */
 void connection_break(struct connection *connection);
 
 /*

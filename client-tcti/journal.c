@@ -69,7 +69,7 @@ void journal_adopt(struct journal *journal)
         journal->call->mark = 1;
 }
 
-/* What was stored before is there when what is stored now is: for who dies in between it is enough
+/* Earlier stores are in memory when later ones are: for a process that dies in between it is enough
  * that the compiler keeps the order. */
 static void journal_in_order(void)
 {
@@ -186,8 +186,9 @@ static int journal_mover_send(int fd, struct mmsghdr *message, int flags)
     return sendmmsg(fd, message, 1, flags | MSG_NOSIGNAL);
 }
 
-/* An error that is pending on the socket comes before the bytes that are there to be read, unlike
- * with recv(); it is told once, and with nothing left to be read the end is told instead. */
+/* A pending error of the socket comes before the bytes that can be read, unlike with recv(). The
+ * error is given once, so the call is made again; with nothing left to read that gives the end of
+ * the stream instead. */
 static int journal_mover_receive(int fd, struct mmsghdr *message, int flags)
 {
     int moved = recvmmsg(fd, message, 1, flags, NULL);

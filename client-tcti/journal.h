@@ -1,25 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What is on its way over a connection, kept in a page that a process shares with the children that
- * it forks. Whoever uses the connection writes down what it is about to send, and how many bytes of
- * which frame were sent and received. When it dies, another process reads what has to be done
- * before the connection can carry its own command (journal-recover.h).
+ * it forks. The process that uses the connection notes what it is about to send, and how many bytes
+ * of which frame were sent and received. When that process dies, another one reads what has to be
+ * done before the connection can carry its own command (journal-recover.h).
  *
  * The journal is true at each instant, so that it holds however its writer dies. Numbers of bytes
  * are stored by the kernel, within the system call that moves the bytes: sendmmsg() and recvmmsg()
  * write `msg_len` of their message header to memory. A step from one state to the next is a single
- * store.
+ * store. The message header lies at the end of a page that is private, and its `msg_len` in the
+ * page behind, which is shared: a store of another process there cannot make this process's kernel
+ * write to another address. Nothing in the shared page is used as a size or an address before it
+ * was compared with its limits.
  *
- * The message header lies at the end of a page that is private, and its `msg_len` in the page
- * behind, which is shared: what another process writes there cannot make this one's kernel write
- * to another address. Nothing in the shared page is used as a size or an address before it was
- * compared with its limits.
- *
- * The private page is handed to a child as zeros (MADV_WIPEONFORK). This tells a child from who
- * made the journal, for every kind of fork and without a system call. Where the kernel has no such
- * pages the process number serves.
- *
- * One process at a time writes to a journal: turn.h sees to that.
+ * A child gets the private page as zeros (MADV_WIPEONFORK). This tells a child from the journal's
+ * maker, for every kind of fork and without a system call. Where the kernel has no such pages the
+ * process number serves. One process at a time writes to a journal: turn.h sees to that.
  */
 #pragma once
 
@@ -97,7 +93,7 @@ void journal_open(struct journal *journal);
 /* May be called in a child, and for a journal of zero bytes. */
 void journal_close(struct journal *journal);
 
-/* Whether this process is a child, at any distance, of the one that called journal_open() or
+/* Whether this process is a child, at any distance, of the process that called journal_open() or
  * journal_adopt(). */
 bool journal_forked(const struct journal *journal);
 
@@ -110,7 +106,7 @@ unsigned journal_late_replies(const struct journal *journal);
 size_t journal_carried(const struct journal *journal, uint8_t carried[JOURNAL_CARRIED_MAX]);
 size_t journal_sent(const struct journal *journal); /* bytes of the frame */
 
-/* Makes this process the one that finishes what another one, which died, had begun. */
+/* Makes this process the one that finishes what a process that died had begun. */
 void journal_take_over(struct journal *journal);
 
 /* A frame is about to be sent; `phase` is JOURNAL_SENDING or JOURNAL_REQUESTING, `size` what the
@@ -127,7 +123,7 @@ void journal_end(struct journal *journal, const uint8_t *carried, size_t size, u
 
 void journal_break(struct journal *journal);
 
-/* As send() with MSG_NOSIGNAL and as recv() without MSG_PEEK, counted. ESTALE when another process
- * took over what this one had begun: the connection is shut down then. */
+/* As send() with MSG_NOSIGNAL and as recv() without MSG_PEEK, counted in the journal. ESTALE when
+ * another process took over what this process had begun: the connection is shut down then. */
 ssize_t journal_send(struct journal *journal, int fd, const uint8_t *bytes, size_t size);
 ssize_t journal_receive(struct journal *journal, int fd, uint8_t *bytes, size_t room, int flags);

@@ -19,7 +19,7 @@ void stream_init(struct stream *stream, int fd, bool control)
     *stream = (struct stream){.fd = fd, .control = control};
 }
 
-/* Holds nothing from here on. */
+/* Forgets the held bytes; their memory is not touched. */
 static void stream_forget(struct stream *stream)
 {
     stream->held = NULL;
@@ -160,8 +160,8 @@ static void stream_drop(struct stream *stream, size_t size)
     explicit_bzero(stream->held + stream->held_size, size);
 }
 
-/* Takes over what the process that used the connection last had taken off the socket too early, and
- * notes what is about to be sent. */
+/* Takes over the bytes that the last process took off the socket too early, and notes in the
+ * journal what is about to be sent. */
 static TSS2_RC stream_begin(struct stream *stream, enum journal_phase phase, const uint8_t *frame,
                             size_t size)
 {
@@ -179,7 +179,7 @@ static TSS2_RC stream_begin(struct stream *stream, enum journal_phase phase, con
     return rc;
 }
 
-/* Notes that what was sent has been answered, or that its answer was given up. */
+/* Notes in the journal that the frame was answered, or that its answer was given up. */
 static void stream_end(struct stream *stream)
 {
     if (stream->journal != NULL)
@@ -237,7 +237,7 @@ static TSS2_RC stream_peek_header(struct stream *stream, struct header *header, 
             return rc;
         if (held + got == HEADER_SIZE)
             break;
-        /* Bytes that were only peeked at would make every wait for more end at once. */
+        /* Bytes that were only peeked at would end every wait for more, so they are taken. */
         rc = stream_hold_until(stream, held + got, held + got, DEADLINE_NOW);
         if (rc != TSS2_RC_SUCCESS)
             return rc;
@@ -289,8 +289,8 @@ static TSS2_RC stream_skip_reply(struct stream *stream, const struct header *hea
     return TSS2_RC_SUCCESS;
 }
 
-/* A response was received whole. Of the replies that came behind it only a part of one can wait in
- * the journal for whoever uses the connection next. */
+/* A response was received whole. The journal has room for a part of one reply behind it, for the
+ * process that uses the connection next. */
 static void stream_answered(struct stream *stream)
 {
     struct header header;
@@ -425,7 +425,7 @@ TSS2_RC stream_request(struct stream *stream, enum control_frame_operation opera
     failed = stream_push(stream->fd, stream->journal, request, size);
     if (failed == 0 && stream->journal != NULL)
         journal_answer_due(stream->journal);
-    /* A peer that closed may have said why before it did. */
+    /* A peer that closed may have sent its reason before. */
     stream->quiet = quiet || failed != 0;
     result = stream_control_reply(stream, operation, rc, failed == 0 ? deadline : DEADLINE_NOW);
     stream->quiet = quiet;

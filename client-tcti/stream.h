@@ -5,8 +5,8 @@
  *
  * Bytes that were taken off the socket before their frame was wanted, or before its buffer was
  * large enough, are held and come first when reading goes on. Asking for the size of a response
- * takes no byte of it off the socket that need not be, so that the descriptor stays readable for
- * as long as a response is there to be received.
+ * takes as few bytes off the socket as it can, so that the descriptor stays readable while a
+ * response is there to be received.
  *
  * Every function returns a TSS2_RC of the TCTI layer: 0, TRY_AGAIN when the deadline came first and
  * nothing is lost, IO_ERROR, MALFORMED_RESPONSE or MEMORY. After the last three the stream is of no
@@ -42,8 +42,8 @@ void stream_init(struct stream *stream, int fd, bool control);
  * for a stream of zero bytes with fd -1. */
 void stream_close(struct stream *stream);
 
-/* Makes a child forget what its parent held of a response. The memory is left alone: another thread
- * of the parent may have been about to free it. */
+/* Makes a child forget the bytes of a response that its parent held. Their memory is not freed:
+ * another thread of the parent may have been about to free it. */
 void stream_forked(struct stream *stream);
 
 /* Sends a command; never raises SIGPIPE. */
@@ -60,18 +60,18 @@ TSS2_RC stream_response_take(struct stream *stream, uint8_t *response, size_t si
                              int64_t deadline);
 
 /*
- * The next response at once, with one system call where it is there and fits `room` bytes. Returns
- * 0 with its size in `*size`, or 0 with `*size` 0 when the two functions above must go on, or an
+ * Receives the next response with one system call, if it is there and fits `room` bytes. Returns 0
+ * with the size in `*size`; 0 with `*size` 0 when the two functions above have to receive it; or an
  * error. `response` is scratch space until then.
  */
 TSS2_RC stream_response_quick(struct stream *stream, uint8_t *response, size_t room, size_t *size,
                               int64_t deadline);
 
 /*
- * Sends a request of `operation`, which is not cancel, waits for its reply and stores the rc in it.
- * `locality` is looked at for CONTROL_FRAME_SET_LOCALITY only. The reply of a peer that said it
- * before it was asked, and closed, counts. A response that comes instead is MALFORMED_RESPONSE:
- * call it only when no command is outstanding.
+ * Sends a request of `operation`, which is not cancel, waits for its reply and stores the reply's
+ * rc. `locality` is looked at for CONTROL_FRAME_SET_LOCALITY only. A reply that the peer sent
+ * before the request, and then closed, counts. No command may be outstanding: a response that comes
+ * instead is MALFORMED_RESPONSE.
  */
 TSS2_RC stream_request(struct stream *stream, enum control_frame_operation operation,
                        uint8_t locality, uint32_t *rc, int64_t deadline);

@@ -32,8 +32,8 @@ enum tcti_call {
     TCTI_SET_LOCALITY,
 };
 
-/* What a call in a state answers before it does anything; 0 lets it go on. finalize is always
- * allowed, and makeSticky never implemented. */
+/* The result of a call in a state before it does anything; 0 lets the call go on. finalize is
+ * always allowed, and makeSticky never implemented. */
 static const TSS2_RC tcti_allowed[][TCTI_SET_LOCALITY + 1] = {
     [TCTI_IDLE] =
         {
@@ -157,7 +157,7 @@ static TSS2_RC tcti_transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint
     return tcti_after(tcti, rc);
 }
 
-/* The response, whole, or its size, or why neither can be had before the deadline. */
+/* Receives the whole response, or its size; an error when neither comes before the deadline. */
 static TSS2_RC tcti_receive_until(struct stream *stream, size_t *size, uint8_t *response,
                                   int64_t deadline)
 {
@@ -217,7 +217,8 @@ static TSS2_RC tcti_cancel(TSS2_TCTI_CONTEXT *context)
 
     if (rc == TSS2_RC_SUCCESS)
         rc = tcti_check_state(tcti, TCTI_CANCEL);
-    /* A cancel that fails breaks nothing: what is wrong with the connection, receive finds. */
+    /* A cancel that fails does not break the connection: if the connection is broken, receive finds
+     * that. */
     return rc == TSS2_RC_SUCCESS ? connection_cancel(&tcti->connection) : rc;
 }
 
@@ -328,7 +329,7 @@ __attribute__((visibility("default"))) TSS2_RC Tss2_Tcti_Tabrmd_Init(TSS2_TCTI_C
     }
     if (*size < sizeof(*tcti))
         return TSS2_TCTI_RC_INSUFFICIENT_BUFFER;
-    /* Who names no configuration only tries whether tabrmd is there. */
+    /* A caller that names no configuration only tries whether tabrmd is there. */
     logger_configure(conf != NULL ? LOGGER_ERROR : LOGGER_NONE);
     rc = tcti_open(tcti, conf);
     logger_configure(LOGGER_ERROR);

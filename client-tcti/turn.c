@@ -7,7 +7,7 @@
 
 enum turn_byte { TURN, QUEUE, MAKER };
 
-/* What a process waits before it asks again for a lock in what the kernel takes for a deadlock. */
+/* The pause before a process asks again for a lock that the kernel refused as a deadlock. */
 #define TURN_DEADLOCK_MS 2
 
 /* Returns 0 or a negative errno. */
@@ -23,9 +23,9 @@ static int turn_lock(const struct turn *turn, enum turn_byte byte, short type, i
 }
 
 /*
- * The kernel tells processes, not threads, when it looks for a deadlock: a process whose one thread
- * waits for a connection while another thread has a command outstanding on a second one looks like
- * half of a deadlock.
+ * The kernel looks for deadlocks among processes, not threads. So a process looks like half of a
+ * deadlock when one of its threads waits for a connection while another thread has a command
+ * outstanding on a second one.
  */
 static int turn_wait(const struct turn *turn, enum turn_byte byte)
 {
@@ -56,7 +56,7 @@ void turn_forked(struct turn *turn)
 {
     turn->maker = false;
     turn->holders = 0;
-    /* Another thread of the parent may have held it. */
+    /* Another thread of the parent may have held the mutex. */
     pthread_mutex_init(&turn->mutex, NULL);
 }
 
@@ -87,7 +87,7 @@ static int turn_acquire(struct turn *turn)
     failed = turn_queue(turn);
     if (failed != 0 || atomic_load(&turn->page->maker_busy) == 0)
         return failed;
-    /* With the lock MAKER the maker's command is over, or the maker is. */
+    /* With the lock MAKER the maker's command is over, or the maker is dead. */
     failed = turn_wait(turn, MAKER);
     if (failed == 0) {
         atomic_store(&turn->page->maker_busy, 0);
@@ -98,8 +98,8 @@ static int turn_acquire(struct turn *turn)
     return failed;
 }
 
-/* The maker's turn, as long as nobody has joined. Here and above all processes see the stores and
- * loads in one order: who stores first is seen by who loads then. */
+/* The maker's turn, as long as no other process has joined. Here and above all processes see the
+ * stores and loads in one order: a process that loads later sees what another one stored before. */
 static bool turn_begin_alone(struct turn *turn)
 {
     atomic_store(&turn->page->maker_busy, 1);

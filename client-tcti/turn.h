@@ -67,7 +67,7 @@ struct turn {
     pthread_mutex_t mutex;     /* over `maker`, `holders`, and taking and giving the lock */
 };
 
-/* A turn of whoever holds `fd`. Without a page, or where the kernel does not lock sockets, the
+/* The turn of the connection `fd`. Without a page, or where the kernel does not lock sockets, the
  * connection cannot be shared, and `page` is NULL. */
 void turn_init(struct turn *turn, int fd, struct journal_page *page);
 
