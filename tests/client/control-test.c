@@ -2,7 +2,6 @@
 /* Control frames on the stream of commands: cancels and their replies around a response, and the
  * daemon's word on localities. */
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -18,19 +17,6 @@ static void open_link(struct fake_link *link)
 {
     assert_int_equal(fake_daemon_connect(&daemon_, Tss2_Tcti_Tabrmd_Init, 0, link),
                      TSS2_RC_SUCCESS);
-}
-
-static void expect_response(const struct fake_link *link, const uint8_t *response, size_t size,
-                            int32_t timeout)
-{
-    uint8_t *buffer = malloc(size + 50);
-    size_t got = size + 50;
-
-    assert_non_null(buffer);
-    assert_int_equal(Tss2_Tcti_Receive(link->tcti, &got, buffer, timeout), TSS2_RC_SUCCESS);
-    assert_int_equal(got, size);
-    assert_memory_equal(buffer, response, size);
-    free(buffer);
 }
 
 /* Where replies to two cancels stand around the response, and how the stream is cut. */
@@ -65,7 +51,7 @@ static void test_R48_cancel_replies_are_told_from_the_response(void **state)
             fake_link_write(&link, stream + cut, sizeof(stream) - cut);
             if (cut < at + sizeof(response)) {
                 assert_int_equal(rc, TSS2_TCTI_RC_TRY_AGAIN);
-                expect_response(&link, response, sizeof(response), -1);
+                fake_link_expect(&link, response, sizeof(response), -1);
             } else {
                 assert_int_equal(rc, TSS2_RC_SUCCESS);
                 assert_memory_equal(buffer, response, sizeof(response));
@@ -193,7 +179,7 @@ static void test_R48_cancel_while_another_thread_waits(void **state)
     fake_frame(response, sizeof(response), 1);
     cancelling = (struct cancelling){link, response, sizeof(response), 1};
     assert_int_equal(pthread_create(&thread, NULL, cancel_and_answer, &cancelling), 0);
-    expect_response(&link, response, sizeof(response), -1);
+    fake_link_expect(&link, response, sizeof(response), -1);
     pthread_join(thread, &done);
     assert_non_null(done);
     assert_int_equal(cancelling.rc, TSS2_RC_SUCCESS);
@@ -228,7 +214,7 @@ static void test_R46_a_cancel_keeps_the_turn(void **state)
     assert_int_equal(there, 0);
     fake_frame(response, sizeof(response), 1);
     fake_link_write(&link, response, sizeof(response));
-    expect_response(&link, response, sizeof(response), 0);
+    fake_link_expect(&link, response, sizeof(response), 0);
     fake_link_reply(&link, CONTROL_FRAME_CANCEL, 0);
     fake_link_read(&link, seen, sizeof(seen));
     fake_link_write(&link, seen, sizeof(seen));

@@ -183,6 +183,19 @@ void fake_link_command(const struct fake_link *link, size_t size, uint8_t seed)
     free(seen);
 }
 
+void fake_link_expect(const struct fake_link *link, const uint8_t *response, size_t size,
+                      int32_t timeout)
+{
+    uint8_t *buffer = malloc(size + 50);
+    size_t got = size + 50;
+
+    assert_non_null(buffer);
+    assert_int_equal(Tss2_Tcti_Receive(link->tcti, &got, buffer, timeout), TSS2_RC_SUCCESS);
+    assert_int_equal(got, size);
+    assert_memory_equal(buffer, response, size);
+    free(buffer);
+}
+
 void fake_link_exchange(const struct fake_link *link, uint8_t seed)
 {
     uint8_t response[40], received[64];

@@ -62,6 +62,11 @@ void fake_frame(uint8_t *bytes, size_t size, uint8_t seed);
 /* Sends a command of `size` bytes through the context and checks that the daemon gets it. */
 void fake_link_command(const struct fake_link *link, size_t size, uint8_t seed);
 
+/* Receives a response within `timeout`, as Tss2_Tcti_Receive() has it, and checks that it is these
+ * `size` bytes. */
+void fake_link_expect(const struct fake_link *link, const uint8_t *response, size_t size,
+                      int32_t timeout);
+
 /* A whole exchange: proves that the context is idle and in step. */
 void fake_link_exchange(const struct fake_link *link, uint8_t seed);
 

@@ -30,19 +30,6 @@ static bool readable(const struct fake_link *link, int ms)
     return poll(&handle, 1, ms) == 1;
 }
 
-static void expect_response(const struct fake_link *link, const uint8_t *response, size_t size,
-                            int32_t timeout)
-{
-    uint8_t *buffer = malloc(size + 50);
-    size_t got = size + 50;
-
-    assert_non_null(buffer);
-    assert_int_equal(Tss2_Tcti_Receive(link->tcti, &got, buffer, timeout), TSS2_RC_SUCCESS);
-    assert_int_equal(got, size);
-    assert_memory_equal(buffer, response, size);
-    free(buffer);
-}
-
 static void test_R48_timeout_zero_byte_by_byte(void **state)
 {
     uint8_t response[30], buffer[64];
@@ -66,7 +53,7 @@ static void test_R48_timeout_zero_byte_by_byte(void **state)
         fake_link_write(&link, &response[i], 1);
         assert_true(readable(&link, 0));
     }
-    expect_response(&link, response, sizeof(response), 0);
+    fake_link_expect(&link, response, sizeof(response), 0);
     assert_false(readable(&link, 0));
     fake_link_exchange(&link, 3);
     fake_link_close(&link);
@@ -118,7 +105,7 @@ static void drip_response(int32_t timeout)
     fake_frame(response, sizeof(response), 2);
     dripping = (struct dripping){link, response, sizeof(response)};
     assert_int_equal(pthread_create(&thread, NULL, drip, &dripping), 0);
-    expect_response(&link, response, sizeof(response), timeout);
+    fake_link_expect(&link, response, sizeof(response), timeout);
     pthread_join(thread, &done);
     assert_non_null(done);
     fake_link_exchange(&link, 3);
@@ -156,7 +143,7 @@ static void test_R48_positive_timeout_ends_and_resumes(void **state)
         assert_int_equal(size, sizeof(buffer));
     }
     fake_link_write(&link, response + written, sizeof(response) - written);
-    expect_response(&link, response, sizeof(response), 5);
+    fake_link_expect(&link, response, sizeof(response), 5);
     fake_link_close(&link);
 }
 
@@ -183,7 +170,7 @@ static void test_R48_size_first(void **state)
             /* An event loop that waits for the descriptor still learns of the response. */
             assert_true(readable(&link, 0));
         }
-        expect_response(&link, response, sizes[i], 0);
+        fake_link_expect(&link, response, sizes[i], 0);
     }
     fake_link_close(&link);
     free(response);
@@ -211,7 +198,7 @@ static void test_R48_small_buffer_keeps_response(void **state)
             assert_int_equal(buffer[rooms[i]], 0xEE);
             assert_true(readable(&link, 0));
         }
-        expect_response(&link, response, sizeof(response), 0);
+        fake_link_expect(&link, response, sizeof(response), 0);
     }
     fake_link_close(&link);
 }
@@ -299,7 +286,7 @@ static void test_R48_last_response_before_the_end_is_received(void **state)
     fake_link_write(&link, response, sizeof(response));
     close(link.server);
     link.server = -1;
-    expect_response(&link, response, sizeof(response), -1);
+    fake_link_expect(&link, response, sizeof(response), -1);
     fake_link_close(&link);
 }
 
@@ -325,7 +312,7 @@ static void test_R48_pipelined_contexts(void **state)
     for (i = 0; i < CONTEXTS; i++) {
         assert_true(readable(&links[i], 0));
         fake_frame(response, 30 + i, (uint8_t)(100 + i));
-        expect_response(&links[i], response, 30 + i, 0);
+        fake_link_expect(&links[i], response, 30 + i, 0);
         fake_link_close(&links[i]);
     }
 }
@@ -380,7 +367,7 @@ static void test_R48_signals_do_not_end_a_wait(void **state)
         interrupting =
             (struct interrupting){pthread_self(), link.server, response, sizeof(response)};
         assert_int_equal(pthread_create(&thread, NULL, interrupt, &interrupting), 0);
-        expect_response(&link, response, sizeof(response), timeouts[i]);
+        fake_link_expect(&link, response, sizeof(response), timeouts[i]);
         pthread_join(thread, NULL);
     }
     assert_true(signals > 0);
