@@ -86,6 +86,10 @@ class Broker:
                              env=environment(), timeout=START_SECONDS)
         return run.stdout
 
+    def no_files(self):
+        """What keeps configuration files of this machine out of a measurement."""
+        return ["--config=/dev/null"] if "--config=" in self.options() else []
+
 
 class Counts:
     """How many commands the chip was given so far: a copy of the counting TCTI's table."""
@@ -238,7 +242,8 @@ class World(Chip):
 
     def start_daemon(self):
         tcti = f"{self.direct_conf(profile=self.profile)},ctrl={self.path('ctrl')}"
-        self.daemon = self.run([self.broker.daemon, "--session", "--allow-root", f"--tcti={tcti}",
+        self.daemon = self.run([self.broker.daemon, *self.broker.no_files(), "--session",
+                                "--allow-root", f"--tcti={tcti}",
                                 *(arg.replace("%s", self.directory) for arg in self.args)],
                                env={**self.client_environment(),
                                     "RUNTIME_DIRECTORY": self.directory})
