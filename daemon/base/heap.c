@@ -60,12 +60,10 @@ void heap_insert(struct heap *heap, struct heap_node *node)
     heap_set_root(heap, heap_meld(heap->before, heap->root, node));
 }
 
-void heap_remove(struct heap *heap, struct heap_node *node)
+void heap_take_out(struct heap *heap, struct heap_node *node)
 {
     struct heap_node *rest;
 
-    if (!node->link)
-        return;
     *node->link = node->next;
     if (node->next)
         node->next->link = node->link;

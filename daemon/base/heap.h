@@ -26,10 +26,17 @@ struct heap {
 
 void heap_insert(struct heap *heap, struct heap_node *node);
 
-/* Takes out any element; harmless for one that is in no heap. */
-void heap_remove(struct heap *heap, struct heap_node *node);
-
 static inline bool heap_holds(const struct heap_node *node)
 {
     return node->link != NULL;
+}
+
+/* Takes out an element that is in the heap. */
+void heap_take_out(struct heap *heap, struct heap_node *node);
+
+/* The same of any element; harmless for one that is in no heap. */
+static inline void heap_remove(struct heap *heap, struct heap_node *node)
+{
+    if (heap_holds(node))
+        heap_take_out(heap, node);
 }
