@@ -2,27 +2,6 @@
 #include "wire/command-table.h"
 
 #include <string.h>
-#include <tss2/tss2_tpm2_types.h>
-
-uint32_t command_attributes_code(uint32_t tpma_cc)
-{
-    return tpma_cc & (TPMA_CC_COMMANDINDEX_MASK | TPMA_CC_V);
-}
-
-unsigned command_attributes_handles(uint32_t tpma_cc)
-{
-    return (tpma_cc & TPMA_CC_CHANDLES_MASK) >> TPMA_CC_CHANDLES_SHIFT;
-}
-
-bool command_attributes_response_handle(uint32_t tpma_cc)
-{
-    return tpma_cc & TPMA_CC_RHANDLE;
-}
-
-bool command_attributes_flushed(uint32_t tpma_cc)
-{
-    return tpma_cc & TPMA_CC_FLUSHED;
-}
 
 /* The position of the first command whose code is `code` or greater. */
 static uint32_t lower_bound(const struct command_table *table, uint32_t code)

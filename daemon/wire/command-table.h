@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <tss2/tss2_tpm2_types.h>
 
 #define COMMAND_TABLE_MAX 512
 
@@ -23,8 +24,26 @@ bool command_table_add(struct command_table *table, uint32_t tpma_cc);
 /* The position of the command with the TPM_CC `code`, or -1 when the TPM has no such command. */
 int command_table_find(const struct command_table *table, uint32_t code);
 
-/* Parts of a TPMA_CC. */
-uint32_t command_attributes_code(uint32_t tpma_cc);    /* the TPM_CC */
-unsigned command_attributes_handles(uint32_t tpma_cc); /* handles in the command, 0 to 7 */
-bool command_attributes_response_handle(uint32_t tpma_cc);
-bool command_attributes_flushed(uint32_t tpma_cc); /* success flushes its transient objects */
+/* Of a TPMA_CC: the TPM_CC. */
+static inline uint32_t command_attributes_code(uint32_t tpma_cc)
+{
+    return tpma_cc & (TPMA_CC_COMMANDINDEX_MASK | TPMA_CC_V);
+}
+
+/* Handles in the command, 0 to 7. */
+static inline unsigned command_attributes_handles(uint32_t tpma_cc)
+{
+    return (tpma_cc & TPMA_CC_CHANDLES_MASK) >> TPMA_CC_CHANDLES_SHIFT;
+}
+
+/* Whether the response has a handle. */
+static inline bool command_attributes_response_handle(uint32_t tpma_cc)
+{
+    return tpma_cc & TPMA_CC_RHANDLE;
+}
+
+/* Whether success flushes the command's transient objects. */
+static inline bool command_attributes_flushed(uint32_t tpma_cc)
+{
+    return tpma_cc & TPMA_CC_FLUSHED;
+}
