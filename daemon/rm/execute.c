@@ -49,6 +49,7 @@ static uint32_t find_named(struct rm_client *client, const struct command *comma
     struct rm *rm = client->rm;
     struct session *session;
 
+    needs->handle_count = command->handle_count;
     for (unsigned i = 0; i < command->handle_count; i++) {
         uint32_t handle = command->handles[i];
 
@@ -128,14 +129,13 @@ static void result_clear(struct rm *rm, struct command_result *result)
     *result = (struct command_result){0};
 }
 
-/* Finds what the command names, and takes the memory for what it makes. */
+/* Finds what the command names, and takes the memory for what it makes. `needs` and `result` are
+ * empty. */
 static uint32_t resolve(struct rm_client *client, const struct command *command,
                         struct command_needs *needs, struct command_result *result)
 {
-    uint32_t code;
+    uint32_t code = find_named(client, command, needs);
 
-    *needs = (struct command_needs){0};
-    code = find_named(client, command, needs);
     if (code == TPM2_RC_SUCCESS)
         code = prepare_result(client, command, needs, result);
     if (code != TPM2_RC_SUCCESS)

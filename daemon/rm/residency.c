@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/residency.h"
 
-#include "rm/capacity.h"
 #include "rm/context-gap.h"
 #include "rm/context-transfer.h"
 #include "rm/object-lifecycle.h"
@@ -16,7 +15,7 @@
 
 void needs_begin(struct rm *rm, struct command_needs *needs)
 {
-    for (unsigned i = 0; i < COMMAND_MAX_HANDLES; i++) {
+    for (unsigned i = 0; i < needs->handle_count; i++) {
         if (!needs->objects[i])
             continue;
         if (!needs->objects[i]->pinned)
@@ -33,7 +32,7 @@ void needs_begin(struct rm *rm, struct command_needs *needs)
 
 void needs_end(struct command_needs *needs)
 {
-    for (unsigned i = 0; i < COMMAND_MAX_HANDLES; i++) {
+    for (unsigned i = 0; i < needs->handle_count; i++) {
         if (needs->objects[i])
             needs->objects[i]->pinned = false;
     }
@@ -102,7 +101,7 @@ static unsigned count_loads(const struct command_needs *needs)
 {
     unsigned loads = 0;
 
-    for (unsigned i = 0; i < COMMAND_MAX_HANDLES; i++) {
+    for (unsigned i = 0; i < needs->handle_count; i++) {
         const struct object *object = object_at(needs, i);
 
         loads += object && object->physical == OBJECT_NOT_LOADED;
@@ -137,7 +136,7 @@ static void make_object_room(struct rm *rm, uint32_t stay, uint32_t scratch)
  * sequence object is not saved: the command will change it. */
 static void save_ahead(struct rm *rm, const struct command_needs *needs, uint32_t over)
 {
-    for (unsigned i = 0; i < COMMAND_MAX_HANDLES && over > 0; i++) {
+    for (unsigned i = 0; i < needs->handle_count && over > 0; i++) {
         struct object *object = object_at(needs, i);
 
         if (!object || object->sequence)
@@ -158,7 +157,7 @@ static uint32_t require_objects(struct rm *rm, struct command_needs *needs)
     make_object_room(rm, stay, needs->scratch_objects);
     if (rm->objects_loaded + stay > capacity_object_slots(rm))
         save_ahead(rm, needs, rm->objects_loaded + stay - capacity_object_slots(rm));
-    for (unsigned i = 0; i < COMMAND_MAX_HANDLES; i++) {
+    for (unsigned i = 0; i < needs->handle_count; i++) {
         struct object *object = needs->objects[i];
 
         if (!object || object->physical != OBJECT_NOT_LOADED)
@@ -178,7 +177,7 @@ static uint32_t require_objects(struct rm *rm, struct command_needs *needs)
 
 uint32_t residency_bring_object(struct rm *rm, struct object *object, uint32_t dead)
 {
-    struct command_needs needs = {.objects = {object}};
+    struct command_needs needs = {.handle_count = 1, .objects = {object}};
     uint32_t code;
 
     if (object->physical != OBJECT_NOT_LOADED)
@@ -246,12 +245,6 @@ uint32_t residency_require(struct rm *rm, struct command_needs *needs)
     make_object_room(rm, needs->made_objects, needs->scratch_objects);
     make_session_room(rm, needs->made_sessions);
     return TPM2_RC_SUCCESS;
-}
-
-bool residency_has_reserve(const struct rm *rm)
-{
-    return rm->objects_loaded <= capacity_object_slots(rm)
-           && rm->sessions_loaded <= capacity_session_slots(rm);
 }
 
 /* Saves an object that has a handle and no context; evicts any other object. */

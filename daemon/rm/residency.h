@@ -12,10 +12,12 @@
  */
 #pragma once
 
+#include "rm/capacity.h"
 #include "rm/state.h"
 
 /* What the running command needs in the chip. It is pinned until needs_end(). */
 struct command_needs {
+    unsigned handle_count;                       /* of the command */
     struct object *objects[COMMAND_MAX_HANDLES]; /* one per handle; NULL for other handles */
     struct session *sessions[COMMAND_MAX_HANDLES + COMMAND_MAX_SESSIONS];
     uint32_t session_codes[COMMAND_MAX_HANDLES + COMMAND_MAX_SESSIONS]; /* when one is dead */
@@ -42,7 +44,11 @@ uint32_t residency_bring_object(struct rm *rm, struct object *object, uint32_t d
 uint32_t residency_bring_session(struct rm *rm, struct session *session);
 
 /* True when the reserve is free, by our own count. */
-bool residency_has_reserve(const struct rm *rm);
+static inline bool residency_has_reserve(const struct rm *rm)
+{
+    return rm->objects_loaded <= capacity_object_slots(rm)
+           && rm->sessions_loaded <= capacity_session_slots(rm);
+}
 
 /* One step towards a free reserve; see rm_settle(). */
 bool residency_settle(struct rm *rm);

@@ -49,21 +49,18 @@ static const char *sent_text(const struct trace *trace, char text[TRACE_TEXT])
     return text;
 }
 
-void trace_command(const struct rm_client *client, struct trace *trace, uint32_t command_code,
-                   uint32_t response_code)
+void trace_write_command(const struct rm_client *client, const struct trace *trace,
+                         uint32_t command_code, uint32_t response_code)
 {
     char text[TRACE_TEXT];
     uint32_t all = 0;
 
-    if (log_threshold >= LOG_LEVEL_DEBUG) {
-        for (unsigned i = 0; i < TRACE_SENT_KINDS; i++)
-            all += trace->sent[i];
-        log_debug("client %" PRIu64 " of user %" PRIu32 ": %s (0x%" PRIX32 ") gave 0x%" PRIX32
-                  " for %" PRIu32 " TPM commands%s",
-                  client->number, client->uid, command_name(command_code), command_code,
-                  response_code, all, sent_text(trace, text));
-    }
-    *trace = (struct trace){0};
+    for (unsigned i = 0; i < TRACE_SENT_KINDS; i++)
+        all += trace->sent[i];
+    log_debug("client %" PRIu64 " of user %" PRIu32 ": %s (0x%" PRIX32 ") gave 0x%" PRIX32
+              " for %" PRIu32 " TPM commands%s",
+              client->number, client->uid, command_name(command_code), command_code, response_code,
+              all, sent_text(trace, text));
 }
 
 static const char *reason_text(enum trace_reason reason)

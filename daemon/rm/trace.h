@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "base/log.h"
 #include "rm/rm.h"
 
 struct object;
@@ -40,9 +41,17 @@ struct trace {
  * manager. */
 void trace_sent(struct trace *trace, bool own, uint32_t command_code, unsigned times);
 
-/* The client's command with this code is answered with `response_code`. Clears `trace`. */
-void trace_command(const struct rm_client *client, struct trace *trace, uint32_t command_code,
-                   uint32_t response_code);
+/* Writes the line of trace_command(). */
+void trace_write_command(const struct rm_client *client, const struct trace *trace,
+                         uint32_t command_code, uint32_t response_code);
+
+/* The client's command with this code is answered with `response_code`. */
+static inline void trace_command(const struct rm_client *client, const struct trace *trace,
+                                 uint32_t command_code, uint32_t response_code)
+{
+    if (log_threshold >= LOG_LEVEL_DEBUG)
+        trace_write_command(client, trace, command_code, response_code);
+}
 
 /* Something loaded is about to leave the chip. */
 void trace_evict_object(const struct object *object, enum trace_reason reason);

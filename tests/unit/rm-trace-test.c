@@ -175,6 +175,7 @@ static void test_counts_of_each_kind(void **state)
     }
     capture = log_capture_begin(LOG_LEVEL_DEBUG);
     trace_command(world->clients[0].client, &trace, TPM2_CC_GetRandom, 0);
+    trace = (struct trace){0};
     trace_command(world->clients[0].client, &trace, TPM2_CC_GetRandom, 0);
     lines = lines_of(capture);
     expect(lines, "for 15 TPM commands (1 own, 2 to save, 3 to load, 4 to flush, 5 to ask)\n");
