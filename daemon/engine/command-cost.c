@@ -26,39 +26,41 @@ struct command_cost_trait {
 /* Sizes above this one are one kind. */
 #define COMMAND_COST_SIZE_MAX 0x3fff
 
+/* Where a command stands in the table. */
+#define COMMAND_COST_ROW(code) ((code)-TPM2_CC_FIRST)
+
 /* TPM 2.0 Library Part 3 has the handles and the parameters; the milliseconds are those of common
  * discrete TPMs. */
-static const struct {
-    uint32_t code;
+static const struct command_cost_row {
     unsigned handles;
     enum command_cost_shape shape;
-    uint32_t ms;
+    uint32_t ms; /* 0: the command is none of these */
 } command_cost_table[] = {
-    {TPM2_CC_ActivateCredential, 2, COMMAND_COST_PLAIN, 150},
-    {TPM2_CC_Certify, 2, COMMAND_COST_SCHEME, 90},
-    {TPM2_CC_CertifyCreation, 2, COMMAND_COST_PLAIN, 90},
-    {TPM2_CC_Commit, 1, COMMAND_COST_PLAIN, 90},
-    {TPM2_CC_Create, 1, COMMAND_COST_PUBLIC, 250},
-    {TPM2_CC_CreateLoaded, 1, COMMAND_COST_PUBLIC, 250},
-    {TPM2_CC_CreatePrimary, 1, COMMAND_COST_PUBLIC, 250},
-    {TPM2_CC_ECDH_KeyGen, 1, COMMAND_COST_PLAIN, 90},
-    {TPM2_CC_ECDH_ZGen, 1, COMMAND_COST_PLAIN, 90},
-    {TPM2_CC_GetSessionAuditDigest, 3, COMMAND_COST_SCHEME, 90},
-    {TPM2_CC_GetTime, 2, COMMAND_COST_SCHEME, 90},
-    {TPM2_CC_Import, 1, COMMAND_COST_PUBLIC, 100},
-    {TPM2_CC_Load, 1, COMMAND_COST_PUBLIC, 80},
-    {TPM2_CC_LoadExternal, 0, COMMAND_COST_PUBLIC, 30},
-    {TPM2_CC_MakeCredential, 1, COMMAND_COST_PLAIN, 30},
-    {TPM2_CC_NV_Certify, 3, COMMAND_COST_SCHEME, 90},
-    {TPM2_CC_NV_DefineSpace, 1, COMMAND_COST_PLAIN, 30},
-    {TPM2_CC_NV_Write, 2, COMMAND_COST_PLAIN, 30},
-    {TPM2_CC_Quote, 1, COMMAND_COST_SCHEME, 90},
-    {TPM2_CC_RSA_Decrypt, 1, COMMAND_COST_PLAIN, 150},
-    {TPM2_CC_SelfTest, 0, COMMAND_COST_FLAG, 500},
-    {TPM2_CC_Sign, 1, COMMAND_COST_SCHEME, 90},
-    {TPM2_CC_StartAuthSession, 2, COMMAND_COST_SALT, 15},
-    {TPM2_CC_VerifySignature, 1, COMMAND_COST_SCHEME, 50},
-    {TPM2_CC_ZGen_2Phase, 1, COMMAND_COST_PLAIN, 150},
+    [COMMAND_COST_ROW(TPM2_CC_ActivateCredential)] = {2, COMMAND_COST_PLAIN, 150},
+    [COMMAND_COST_ROW(TPM2_CC_Certify)] = {2, COMMAND_COST_SCHEME, 90},
+    [COMMAND_COST_ROW(TPM2_CC_CertifyCreation)] = {2, COMMAND_COST_PLAIN, 90},
+    [COMMAND_COST_ROW(TPM2_CC_Commit)] = {1, COMMAND_COST_PLAIN, 90},
+    [COMMAND_COST_ROW(TPM2_CC_Create)] = {1, COMMAND_COST_PUBLIC, 250},
+    [COMMAND_COST_ROW(TPM2_CC_CreateLoaded)] = {1, COMMAND_COST_PUBLIC, 250},
+    [COMMAND_COST_ROW(TPM2_CC_CreatePrimary)] = {1, COMMAND_COST_PUBLIC, 250},
+    [COMMAND_COST_ROW(TPM2_CC_ECDH_KeyGen)] = {1, COMMAND_COST_PLAIN, 90},
+    [COMMAND_COST_ROW(TPM2_CC_ECDH_ZGen)] = {1, COMMAND_COST_PLAIN, 90},
+    [COMMAND_COST_ROW(TPM2_CC_GetSessionAuditDigest)] = {3, COMMAND_COST_SCHEME, 90},
+    [COMMAND_COST_ROW(TPM2_CC_GetTime)] = {2, COMMAND_COST_SCHEME, 90},
+    [COMMAND_COST_ROW(TPM2_CC_Import)] = {1, COMMAND_COST_PUBLIC, 100},
+    [COMMAND_COST_ROW(TPM2_CC_Load)] = {1, COMMAND_COST_PUBLIC, 80},
+    [COMMAND_COST_ROW(TPM2_CC_LoadExternal)] = {0, COMMAND_COST_PUBLIC, 30},
+    [COMMAND_COST_ROW(TPM2_CC_MakeCredential)] = {1, COMMAND_COST_PLAIN, 30},
+    [COMMAND_COST_ROW(TPM2_CC_NV_Certify)] = {3, COMMAND_COST_SCHEME, 90},
+    [COMMAND_COST_ROW(TPM2_CC_NV_DefineSpace)] = {1, COMMAND_COST_PLAIN, 30},
+    [COMMAND_COST_ROW(TPM2_CC_NV_Write)] = {2, COMMAND_COST_PLAIN, 30},
+    [COMMAND_COST_ROW(TPM2_CC_Quote)] = {1, COMMAND_COST_SCHEME, 90},
+    [COMMAND_COST_ROW(TPM2_CC_RSA_Decrypt)] = {1, COMMAND_COST_PLAIN, 150},
+    [COMMAND_COST_ROW(TPM2_CC_SelfTest)] = {0, COMMAND_COST_FLAG, 500},
+    [COMMAND_COST_ROW(TPM2_CC_Sign)] = {1, COMMAND_COST_SCHEME, 90},
+    [COMMAND_COST_ROW(TPM2_CC_StartAuthSession)] = {2, COMMAND_COST_SALT, 15},
+    [COMMAND_COST_ROW(TPM2_CC_VerifySignature)] = {1, COMMAND_COST_SCHEME, 50},
+    [COMMAND_COST_ROW(TPM2_CC_ZGen_2Phase)] = {1, COMMAND_COST_PLAIN, 150},
 };
 
 #define COMMAND_COST_ROWS (sizeof(command_cost_table) / sizeof(command_cost_table[0]))
@@ -79,14 +81,13 @@ static const struct {
 /* How much longer StartAuthSession takes when it decrypts a salt. */
 #define COMMAND_COST_SALTED 10
 
-/* The row of the table, or COMMAND_COST_ROWS. */
-static size_t command_cost_row(uint32_t code)
+/* The row of a command, or NULL. */
+static const struct command_cost_row *command_cost_row(uint32_t code)
 {
-    size_t row = 0;
+    uint32_t row = COMMAND_COST_ROW(code);
 
-    while (row < COMMAND_COST_ROWS && command_cost_table[row].code != code)
-        row++;
-    return row;
+    /* Codes below the first one are far above the last. */
+    return row < COMMAND_COST_ROWS && command_cost_table[row].ms ? &command_cost_table[row] : NULL;
 }
 
 /* The 16-bit integer `at`; 0 when the command is known only up to there, or ends. */
@@ -96,9 +97,9 @@ static uint16_t command_cost_load(const uint8_t *command, size_t have, size_t at
 }
 
 /* Where the parameters begin; beyond `have` when that cannot be told. */
-static size_t command_cost_parameters(const uint8_t *command, size_t have, size_t row)
+static size_t command_cost_parameters(const uint8_t *command, size_t have, unsigned handles)
 {
-    size_t at = HEADER_SIZE + 4 * (size_t)command_cost_table[row].handles;
+    size_t at = HEADER_SIZE + 4 * (size_t)handles;
 
     if (load_be16(command) != TPM2_ST_SESSIONS)
         return at;
@@ -147,12 +148,13 @@ static struct command_cost_trait command_cost_public(const uint8_t *command, siz
 }
 
 /* What the command shows. */
-static struct command_cost_trait command_cost_trait(const uint8_t *command, size_t have, size_t row)
+static struct command_cost_trait command_cost_trait(const uint8_t *command, size_t have,
+                                                    const struct command_cost_row *row)
 {
-    size_t at = command_cost_parameters(command, have, row), behind;
+    size_t at = command_cost_parameters(command, have, row->handles), behind;
 
     behind = at + 2 + (size_t)command_cost_load(command, have, at);
-    switch (command_cost_table[row].shape) {
+    switch (row->shape) {
     case COMMAND_COST_PLAIN:
         break;
     case COMMAND_COST_FLAG:
@@ -172,10 +174,10 @@ static struct command_cost_trait command_cost_trait(const uint8_t *command, size
 uint64_t command_cost_kind(const uint8_t *command, size_t have)
 {
     struct header header = header_load(command);
-    size_t row = command_cost_row(header.code);
+    const struct command_cost_row *row = command_cost_row(header.code);
     struct command_cost_trait trait = {0};
 
-    if (row < COMMAND_COST_ROWS)
+    if (row)
         trait = command_cost_trait(command, have, row);
     if (trait.size > COMMAND_COST_SIZE_MAX)
         trait.size = COMMAND_COST_SIZE_MAX;
@@ -206,15 +208,16 @@ static uint64_t command_cost_creation(const struct command_cost_trait *trait)
 
 static uint64_t command_cost_usual(uint64_t kind)
 {
-    size_t row = command_cost_row((uint32_t)(kind >> 32));
+    uint32_t code = (uint32_t)(kind >> 32);
+    const struct command_cost_row *row = command_cost_row(code);
     const struct command_cost_trait trait = {(uint16_t)(kind >> 16),
                                              (uint16_t)(kind >> 2 & COMMAND_COST_SIZE_MAX)};
     uint64_t usual;
 
-    if (row == COMMAND_COST_ROWS)
+    if (!row)
         return COMMAND_COST_OTHER;
-    usual = command_cost_table[row].ms * MS;
-    switch (command_cost_table[row].code) {
+    usual = row->ms * MS;
+    switch (code) {
     case TPM2_CC_Create:
     case TPM2_CC_CreateLoaded:
     case TPM2_CC_CreatePrimary:
