@@ -41,6 +41,12 @@ static struct tcti *tcti_of(struct rm_tpm *tpm)
     return (struct tcti *)(void *)((char *)tpm - offsetof(struct tcti, tpm));
 }
 
+/* 0: not busy. The time is all that other threads learn by it, so that no order is needed. */
+static void tcti_set_busy(struct tcti *tcti, int64_t since)
+{
+    atomic_store_explicit(&tcti->busy_since, since, memory_order_relaxed);
+}
+
 /* The event data that stands for the waiter's descriptor and for a poll handle of the TPM. */
 enum { TCTI_EVENT_WAITER, TCTI_EVENT_TPM };
 
@@ -52,7 +58,7 @@ enum { TCTI_EVENT_WAITER, TCTI_EVENT_TPM };
 static int tcti_wait(struct tcti *tcti, int pause)
 {
     struct epoll_event events[TCTI_MAX_HANDLES + 1];
-    int64_t until = clock_now() + pause;
+    int64_t until = pause >= 0 ? clock_now() + pause : 0;
 
     for (;;) {
         int timeout = tcti->waiter.timeout ? tcti->waiter.timeout(tcti->waiter.data) : -1;
@@ -143,10 +149,10 @@ static int tcti_exchange(struct tcti *tcti, const uint8_t *command, size_t size,
 {
     int error = -EIO;
 
-    atomic_store(&tcti->busy_since, clock_now());
+    tcti_set_busy(tcti, clock_now());
     if (Tss2_Tcti_Transmit(tcti->context, size, command) == TSS2_RC_SUCCESS)
         error = tcti_receive(tcti, response, capacity, response_size);
-    atomic_store(&tcti->busy_since, 0);
+    tcti_set_busy(tcti, 0);
     return error;
 }
 
@@ -277,9 +283,9 @@ uint32_t tcti_open(struct tcti *tcti, const char *conf)
         return TSS2_TCTI_RC_MEMORY;
     if (!tpm_fault_may_open(conf))
         return TSS2_TCTI_RC_BAD_VALUE;
-    atomic_store(&tcti->busy_since, clock_now());
+    tcti_set_busy(tcti, clock_now());
     rc = Tss2_TctiLdr_Initialize(conf, &tcti->context);
-    atomic_store(&tcti->busy_since, 0);
+    tcti_set_busy(tcti, 0);
     if (rc != TSS2_RC_SUCCESS) {
         tcti->context = NULL;
         return rc;
