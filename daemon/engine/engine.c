@@ -103,11 +103,25 @@ static void engine_refuse(struct engine *engine)
     engine_follow(engine, mailbox_take_flags(&engine->mailbox) & MAILBOX_SLEEP);
 }
 
+/*
+ * Says that nobody cancels this thread. Some C libraries ask for the state, and others for the
+ * type, before they mark each system call that may wait as one in which the thread can be canceled;
+ * that takes two locked instructions for each call.
+ */
+static void engine_is_not_canceled(void)
+{
+    int before;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before);
+}
+
 static void *engine_main(void *data)
 {
     struct engine *engine = data;
 
     pthread_setname_np(pthread_self(), "engine");
+    engine_is_not_canceled();
     server_run(&engine->server);
     engine_refuse(engine);
     engine->server.events.stopped(engine->server.events.data);
