@@ -13,7 +13,7 @@ uint64_t clock_now_ns(void)
 
 int64_t clock_now(void)
 {
-    return (int64_t)(clock_now_ns() / 1000000);
+    return clock_ms(clock_now_ns());
 }
 
 int clock_left(int64_t at, int pause)

@@ -11,6 +11,12 @@
 int64_t clock_now(void);
 uint64_t clock_now_ns(void);
 
+/* Nanoseconds as whole milliseconds. */
+static inline int64_t clock_ms(uint64_t nanoseconds)
+{
+    return (int64_t)(nanoseconds / 1000000);
+}
+
 /* Milliseconds until `at`, which was set at most `pause` ahead. 0 when `at` has come, or when it is
  * further away than `pause`, because the clock went back. */
 int clock_left(int64_t at, int pause);

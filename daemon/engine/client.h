@@ -96,7 +96,13 @@ struct client *clients_find(const struct clients *clients, uint64_t id);
 /* Closes all that are open. */
 void clients_close(struct clients *clients);
 
-/* Frees one closed client; false when there is none. Not inside of a TPM command. */
+/* Whether there are closed clients to free. */
+static inline bool clients_to_reap(const struct clients *clients)
+{
+    return !list_empty(&clients->closed);
+}
+
+/* Frees one of them; false when there is none. Not inside of a TPM command. */
 bool clients_reap(struct clients *clients, struct client_end *end);
 
 /*

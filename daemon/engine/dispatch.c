@@ -144,24 +144,25 @@ void dispatch_run(struct dispatch *dispatch, struct rm *rm)
     client_io_read_done(dispatch->command, dispatch->size);
 }
 
-/* What a user is charged for what it got since `started`. */
-static uint64_t dispatch_cost(uint64_t started)
+/* What a user is charged for what it got from `started` until now. */
+static uint64_t dispatch_cost(uint64_t started, uint64_t now)
 {
-    uint64_t now = clock_now_ns(), cost = now > started ? now - started : 0;
+    uint64_t cost = now > started ? now - started : 0;
 
     if (cost < CLIENT_COST_MIN)
         return CLIENT_COST_MIN;
     return cost < DISPATCH_COST_MAX ? cost : DISPATCH_COST_MAX;
 }
 
-void dispatch_end(struct dispatch *dispatch)
+int64_t dispatch_end(struct dispatch *dispatch)
 {
     struct client *client = dispatch->client;
-    uint64_t cost = dispatch_cost(dispatch->started);
+    uint64_t now = clock_now_ns(), cost = dispatch_cost(dispatch->started, now);
 
     scheduler_charge(dispatch->clients->scheduler, cost);
     if (dispatch->kind)
         command_cost_learn(&dispatch->costs, dispatch->kind, cost);
     dispatch->client = NULL;
     client_queue(client);
+    return clock_ms(now);
 }

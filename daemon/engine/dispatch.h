@@ -38,5 +38,5 @@ struct client *dispatch_begin(struct dispatch *dispatch);
 /* Executes the command, unless it was canceled, and answers it. client_prepare() comes before. */
 void dispatch_run(struct dispatch *dispatch, struct rm *rm);
 
-/* Ends the turn, and charges for it. */
-void dispatch_end(struct dispatch *dispatch);
+/* Ends the turn, and charges for it. When that was, clock_now(). */
+int64_t dispatch_end(struct dispatch *dispatch);

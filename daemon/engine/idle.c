@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/idle.h"
 
+#include "base/clock.h"
+
 /* Quiet time before the TPM is cleaned up, unless another one is ordered. */
 #define IDLE_QUIET_MS 250
 
@@ -21,28 +23,28 @@ void idle_init(struct idle *idle, struct loop *loop, int release_ms, bool sleep_
     timer_init(&idle->quiet, idle_quiet_over);
 }
 
-static void idle_wait(struct idle *idle, int pause)
+static void idle_wait(struct idle *idle, int64_t now, int pause)
 {
     idle->due = false;
-    loop_arm(idle->loop, &idle->quiet, pause);
+    loop_arm_from(idle->loop, &idle->quiet, now, pause);
 }
 
-void idle_arm(struct idle *idle)
+void idle_arm(struct idle *idle, int64_t now)
 {
     idle->kept_loaded = false;
-    idle_wait(idle, idle->release_ms < 0 ? IDLE_QUIET_MS : idle->release_ms);
+    idle_wait(idle, now, idle->release_ms < 0 ? IDLE_QUIET_MS : idle->release_ms);
 }
 
 void idle_set_release(struct idle *idle, int release_ms)
 {
     idle->release_ms = release_ms;
-    idle_arm(idle);
+    idle_arm(idle, clock_now());
 }
 
 void idle_make_way(struct idle *idle)
 {
     if (idle->kept_loaded)
-        idle_arm(idle);
+        idle_arm(idle, clock_now());
 }
 
 /* How far clean-up goes now. */
@@ -76,8 +78,8 @@ enum idle_progress idle_step(struct idle *idle, struct rm *rm, bool suspending, 
         return IDLE_MORE;
     idle->kept_loaded = goal == RM_IDLE_SAVE && result != RM_IDLE_NO_MEMORY;
     if (result == RM_IDLE_NO_MEMORY)
-        idle_wait(idle, IDLE_NO_MEMORY_MS);
+        idle_wait(idle, clock_now(), IDLE_NO_MEMORY_MS);
     else if (idle->kept_loaded && idle->sleep_untold)
-        idle_wait(idle, IDLE_LONG_QUIET_MS);
+        idle_wait(idle, clock_now(), IDLE_LONG_QUIET_MS);
     return result == RM_IDLE_NO_MEMORY ? IDLE_NO_MEMORY : IDLE_CLEAN;
 }

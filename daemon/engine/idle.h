@@ -33,8 +33,9 @@ void idle_init(struct idle *idle, struct loop *loop, int release_ms, bool sleep_
 /* Another quiet time, or one of the above: what the TPM has now is cleaned up by that. */
 void idle_set_release(struct idle *idle, int release_ms);
 
-/* Something happened that may leave the TPM with things to clean up: the quiet time begins. */
-void idle_arm(struct idle *idle);
+/* Something happened that may leave the TPM with things to clean up: the quiet time begins. `now`
+ * is clock_now(). */
+void idle_arm(struct idle *idle, int64_t now);
 
 /* Somebody else may want the TPM: what was left in it for want of others leaves, once it has been
  * quiet. */

@@ -57,8 +57,13 @@ void timer_init(struct timer *timer, void (*due)(struct timer *timer))
 
 void loop_arm(struct loop *loop, struct timer *timer, int pause)
 {
+    loop_arm_from(loop, timer, clock_now(), pause);
+}
+
+void loop_arm_from(struct loop *loop, struct timer *timer, int64_t now, int pause)
+{
     timer->pause = pause;
-    timer->at = clock_now() + pause;
+    timer->at = now + pause;
     list_remove(&timer->link);
     list_insert_before(&loop->timers, &timer->link);
 }
@@ -73,18 +78,23 @@ bool timer_is_armed(const struct timer *timer)
     return !list_empty(&timer->link);
 }
 
-/* Milliseconds until the first deadline, `most` at the most; -1 when neither is. */
-static int loop_timeout(const struct loop *loop, int most)
+/* The sooner of two waits; -1 is for ever. */
+static int loop_sooner(int a, int b)
 {
-    if (most == 0)
-        return 0;
+    return a >= 0 && (b < 0 || a < b) ? a : b;
+}
+
+/* Milliseconds until the first deadline; -1 when there is none. */
+static int loop_left(const struct loop *loop)
+{
+    int first = -1;
+
     list_for_each (it, &loop->timers) {
         const struct timer *timer = list_entry(it, struct timer, link);
-        int left = clock_left(timer->at, timer->pause);
 
-        most = most < 0 || left < most ? left : most;
+        first = loop_sooner(clock_left(timer->at, timer->pause), first);
     }
-    return most;
+    return first;
 }
 
 /* A function may arm and disarm any timer; one that it arms has its turn in the next loop_run(). */
@@ -110,29 +120,34 @@ static void loop_call_due(struct loop *loop)
     }
 }
 
-/* Asks epoll once. False when it has told of all that happened. */
-static bool loop_round(struct loop *loop, int timeout, bool first)
+/* Asks epoll once. Of how many things it told; LOOP_EVENTS when there may be more. */
+static int loop_round(struct loop *loop, int timeout, bool first)
 {
-    struct epoll_event events[LOOP_EVENTS];
-    int count = epoll_wait(loop->fd, events, LOOP_EVENTS, timeout);
+    int count = epoll_wait(loop->fd, loop->events, LOOP_EVENTS, timeout);
 
     for (int i = 0; i < count; i++) {
-        struct watch *watch = events[i].data.ptr;
+        struct watch *watch = loop->events[i].data.ptr;
 
         if (first || !watch->once)
-            watch->happened(watch, events[i].events);
+            watch->happened(watch, loop->events[i].events);
     }
-    return count == LOOP_EVENTS;
+    return count;
 }
 
+/* The clock is read once, unless nothing happened: a deadline that comes during the wait for
+ * something that happened is looked at in the next call. */
 void loop_run(struct loop *loop, int most, unsigned rounds)
 {
-    int timeout = loop_timeout(loop, most);
+    int left = loop_left(loop), count;
+    bool quiet;
 
     loop_assert_flat(loop);
-    for (unsigned i = 0; i < rounds && loop_round(loop, timeout, i == 0); i++)
-        timeout = 0;
-    loop_call_due(loop);
+    count = loop_round(loop, loop_sooner(left, most), true);
+    quiet = count <= 0;
+    for (unsigned i = 1; i < rounds && count == LOOP_EVENTS; i++)
+        count = loop_round(loop, 0, false);
+    if (left == 0 || quiet)
+        loop_call_due(loop);
 }
 
 void loop_begin_nested(struct loop *loop)
@@ -151,9 +166,4 @@ void loop_run_nested(struct loop *loop)
 {
     assert(loop->nested == 1);
     loop_round(loop, 0, true);
-}
-
-void loop_assert_flat(const struct loop *loop)
-{
-    assert(loop->nested == 0);
 }

@@ -20,8 +20,10 @@
 
 #include "base/list.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 
 /* How many things that happened epoll tells of when it is asked once. */
 #define LOOP_EVENTS 256
@@ -47,6 +49,9 @@ struct loop {
     int fd; /* epoll's; readable when something happened */
     struct list timers;
     unsigned nested; /* TPM commands under way: 0 or 1 */
+    /* What epoll told of last. No function that is called for it begins a TPM command, or asks
+     * epoll again. */
+    struct epoll_event events[LOOP_EVENTS];
 };
 
 /* 0, or a negative errno: then loop_clear() is harmless. */
@@ -72,6 +77,9 @@ void timer_init(struct timer *timer, void (*due)(struct timer *timer));
 /* The timer is due in `pause` milliseconds, once. */
 void loop_arm(struct loop *loop, struct timer *timer, int pause);
 
+/* The same from `now` on, which is clock_now(). */
+void loop_arm_from(struct loop *loop, struct timer *timer, int64_t now, int pause);
+
 /* Harmless for one that is not armed. */
 void timer_disarm(struct timer *timer);
 bool timer_is_armed(const struct timer *timer);
@@ -91,4 +99,7 @@ void loop_end_nested(struct loop *loop);
 void loop_run_nested(struct loop *loop);
 
 /* What follows must not run inside of a TPM command. */
-void loop_assert_flat(const struct loop *loop);
+static inline void loop_assert_flat(const struct loop *loop)
+{
+    assert(loop->nested == 0);
+}

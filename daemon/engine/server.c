@@ -139,13 +139,13 @@ static void server_clean_up(struct server *server)
         server_tell_suspended(server, progress == IDLE_CLEAN);
 }
 
-void server_reap(struct server *server)
+void server_free_closed(struct server *server)
 {
     struct client_end end;
 
     while (clients_reap(&server->clients, &end)) {
         if (end.heard)
-            idle_arm(&server->managed.idle);
+            idle_arm(&server->managed.idle, clock_now());
         if (end.origin != CLIENT_FROM_BUS)
             continue;
         if (end.opened && !end.heard)
@@ -176,8 +176,7 @@ static void server_serve(struct server *server)
         server_prepare(server, client);
     dispatch_run(&server->dispatch, server->managed.rm);
     server_settle(server);
-    idle_arm(&server->managed.idle);
-    dispatch_end(&server->dispatch);
+    idle_arm(&server->managed.idle, dispatch_end(&server->dispatch));
 }
 
 /* Milliseconds for which the loop may wait for what happens, its deadlines aside; -1 for ever. */

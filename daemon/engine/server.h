@@ -88,4 +88,11 @@ void server_resume(struct server *server);
 void server_stop(struct server *server, int within);
 
 /* Tells of closed clients, and frees them. Not inside of a TPM command. */
-void server_reap(struct server *server);
+void server_free_closed(struct server *server);
+
+/* The same, where it is called for each command. */
+static inline void server_reap(struct server *server)
+{
+    if (clients_to_reap(&server->clients))
+        server_free_closed(server);
+}

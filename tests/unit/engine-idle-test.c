@@ -2,6 +2,8 @@
 /* When the TPM is cleaned up and how far, on the resource manager over libtpms. */
 #include "engine/idle.h"
 
+#include "base/clock.h"
+
 #include "esys-jobs.h"
 #include "rm-world.h"
 #include "wire/handle.h"
@@ -61,17 +63,17 @@ static void test_it_is_due_after_the_quiet_time(void **state)
     struct night *night = *state;
 
     idle_init(&night->idle, &night->loop, HOUR_MS, false);
-    idle_arm(&night->idle);
+    idle_arm(&night->idle, clock_now());
     loop_run(&night->loop, 0, 1);
     assert_false(night->idle.due);
     timer_disarm(&night->idle.quiet);
     idle_init(&night->idle, &night->loop, 0, false);
-    idle_arm(&night->idle);
+    idle_arm(&night->idle, clock_now());
     loop_run(&night->loop, -1, 1);
     assert_true(night->idle.due);
     /* Something happens again: the quiet time begins anew. */
     night->idle.release_ms = HOUR_MS;
-    idle_arm(&night->idle);
+    idle_arm(&night->idle, clock_now());
     assert_false(night->idle.due);
     loop_run(&night->loop, 0, 1);
     assert_false(night->idle.due);
@@ -88,7 +90,7 @@ static void test_quiet_times(void **state)
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         idle_init(&night->idle, &night->loop, cases[i].release_ms, false);
         night->idle.kept_loaded = true;
-        idle_arm(&night->idle);
+        idle_arm(&night->idle, clock_now());
         assert_int_equal(night->idle.quiet.pause, cases[i].pause);
         assert_false(night->idle.kept_loaded);
         timer_disarm(&night->idle.quiet);
@@ -184,7 +186,7 @@ static void test_untold_sleep_is_reckoned_with(void **state)
 static void touch(void *data, const uint8_t *command)
 {
     (void)command;
-    idle_arm(data);
+    idle_arm(data, clock_now());
 }
 
 /* A client that came while the TPM worked: the clean-up waits for a quiet time again. */

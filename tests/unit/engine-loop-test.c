@@ -160,6 +160,21 @@ static void test_deadline_ends_the_wait_once(void **state)
     assert_false(timer_is_armed(&late.timer));
 }
 
+/* Something happens all the time; the deadline is looked at none the less, and after that. */
+static void test_what_happens_does_not_hold_up_a_deadline(void **state)
+{
+    struct loop *loop = *state;
+    struct alarm alarm;
+    struct bell bell;
+
+    bell_hang(&bell, loop);
+    alarm_set(&alarm, loop, 0);
+    loop_run(loop, -1, 1);
+    assert_int_equal(bell.rung, 1);
+    assert_int_equal(alarm.rung, 1);
+    close(bell.watch.fd);
+}
+
 static void test_deadline_that_is_set_anew_counts_from_then(void **state)
 {
     struct alarm alarm;
@@ -267,6 +282,7 @@ int main(void)
         LOOP_TEST(test_mask_is_remembered),
         LOOP_TEST(test_rounds_are_bounded),
         LOOP_TEST(test_deadline_ends_the_wait_once),
+        LOOP_TEST(test_what_happens_does_not_hold_up_a_deadline),
         LOOP_TEST(test_deadline_that_is_set_anew_counts_from_then),
         LOOP_TEST(test_calls_may_arm_and_disarm),
         LOOP_TEST(test_deadline_without_a_function_ends_the_wait),
