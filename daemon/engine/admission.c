@@ -26,14 +26,14 @@ int admission_init(struct admission *admission, unsigned max, unsigned max_per_u
         .known = {.share = admission_share(max), .max_per_user = max_per_user},
         .unknown = {.share = share_of(ADMISSION_UNKNOWN, 0, ADMISSION_FOR_NEW_BLOCKS)},
     };
-    list_init(&admission->known.seats);
-    list_init(&admission->unknown.seats);
+    list_init(&admission->known.charges);
+    list_init(&admission->unknown.charges);
     return -pthread_mutex_init(&admission->lock, NULL);
 }
 
 void admission_clear(struct admission *admission)
 {
-    assert(list_empty(&admission->known.seats) && list_empty(&admission->unknown.seats));
+    assert(list_empty(&admission->known.charges) && list_empty(&admission->unknown.charges));
     pthread_mutex_destroy(&admission->lock);
 }
 
@@ -57,13 +57,13 @@ static unsigned *admission_count(struct admission_room *room, uint32_t account)
     return account == ACCOUNT_ROOT ? &room->root : &room->others;
 }
 
-static struct admission_seat *admission_find(const struct admission_room *room, uint32_t account)
+static struct admission_charge *admission_find(const struct admission_room *room, uint32_t account)
 {
-    list_for_each (it, &room->seats) {
-        struct admission_seat *seat = list_entry(it, struct admission_seat, link);
+    list_for_each (it, &room->charges) {
+        struct admission_charge *charge = list_entry(it, struct admission_charge, link);
 
-        if (seat->account == account)
-            return seat;
+        if (charge->account == account)
+            return charge;
     }
     return NULL;
 }
@@ -96,129 +96,131 @@ static int admission_check_user(const struct admission_room *room, unsigned bloc
     return share_has_for(&share, &held) ? 0 : -EDQUOT;
 }
 
-/* A place in the room, without a check. NULL without memory. */
-static struct admission_seat *admission_sit(struct admission_room *room, uint32_t account)
+/* Charges one more connection, without a check. NULL without memory. */
+static struct admission_charge *admission_add(struct admission_room *room, uint32_t account)
 {
-    struct admission_seat *seat = admission_find(room, account);
+    struct admission_charge *charge = admission_find(room, account);
 
-    if (!seat) {
-        seat = calloc(1, sizeof(*seat));
-        if (!seat)
+    if (!charge) {
+        charge = calloc(1, sizeof(*charge));
+        if (!charge)
             return NULL;
-        seat->room = room;
-        seat->account = account;
-        list_insert_before(&room->seats, &seat->link);
+        charge->room = room;
+        charge->account = account;
+        list_insert_before(&room->charges, &charge->link);
     }
-    seat->count++;
-    return seat;
+    charge->count++;
+    return charge;
 }
 
-static void admission_rise(struct admission_seat *seat)
+static void admission_drop(struct admission_charge *charge)
 {
-    if (--seat->count > 0)
+    if (--charge->count > 0)
         return;
-    list_remove(&seat->link);
-    free(seat);
+    list_remove(&charge->link);
+    free(charge);
 }
 
 static unsigned admission_held(const struct admission_room *room, uint32_t account)
 {
-    const struct admission_seat *seat = admission_find(room, account);
+    const struct admission_charge *charge = admission_find(room, account);
 
-    return seat ? seat->count : 0;
+    return charge ? charge->count : 0;
 }
 
-/* Under the lock. *seat is NULL on failure. */
+/* Under the lock. *charge is NULL on failure. */
 static int admission_take(struct admission *admission, uint32_t account,
-                          struct admission_seat **seat)
+                          struct admission_charge **charge)
 {
     struct admission_room *room = &admission->known;
     int error = admission->open ? admission_check(room, account, admission_held(room, account))
                                 : -ESHUTDOWN;
 
-    *seat = NULL;
+    *charge = NULL;
     if (error)
         return error;
-    *seat = admission_sit(room, account);
-    if (!*seat)
+    *charge = admission_add(room, account);
+    if (!*charge)
         return -ENOMEM;
     *admission_count(room, account) += 1;
     return 0;
 }
 
-/* Under the lock. *seat is NULL on failure. */
+/* Under the lock. *charge is NULL on failure. */
 static int admission_take_unknown(struct admission *admission, uint32_t uid,
-                                  struct admission_seat **seat)
+                                  struct admission_charge **charge)
 {
     struct admission_room *room = &admission->unknown;
     unsigned held = admission_held(room, account_unknown(uid));
     int error = admission->open ? admission_check(room, account_unknown(uid), held) : -ESHUTDOWN;
-    struct admission_seat *block;
+    struct admission_charge *block;
 
-    *seat = NULL;
+    *charge = NULL;
     if (!error)
         error = admission_check_user(room, held, admission_held(room, uid));
     if (error)
         return error;
-    block = admission_sit(room, account_unknown(uid));
+    block = admission_add(room, account_unknown(uid));
     if (!block)
         return -ENOMEM;
-    *seat = admission_sit(room, uid);
-    if (!*seat) {
-        admission_rise(block);
+    *charge = admission_add(room, uid);
+    if (!*charge) {
+        admission_drop(block);
         return -ENOMEM;
     }
-    (*seat)->block = block;
+    (*charge)->block = block;
     room->others++;
     return 0;
 }
 
-int admission_enter(struct admission *admission, uint32_t account, struct admission_seat **seat)
+int admission_enter(struct admission *admission, uint32_t account, struct admission_charge **charge)
 {
     int error;
 
     pthread_mutex_lock(&admission->lock);
-    error = admission_take(admission, account, seat);
+    error = admission_take(admission, account, charge);
     pthread_mutex_unlock(&admission->lock);
     return error;
 }
 
-int admission_enter_unknown(struct admission *admission, uint32_t uid, struct admission_seat **seat)
+int admission_enter_unknown(struct admission *admission, uint32_t uid,
+                            struct admission_charge **charge)
 {
     int error;
 
     pthread_mutex_lock(&admission->lock);
-    error = admission_take_unknown(admission, uid, seat);
+    error = admission_take_unknown(admission, uid, charge);
     pthread_mutex_unlock(&admission->lock);
     return error;
 }
 
 /* Under the lock. */
-static void admission_give(struct admission_seat *seat)
+static void admission_give(struct admission_charge *charge)
 {
-    *admission_count(seat->room, seat->account) -= 1;
-    if (seat->block)
-        admission_rise(seat->block);
-    admission_rise(seat);
+    *admission_count(charge->room, charge->account) -= 1;
+    if (charge->block)
+        admission_drop(charge->block);
+    admission_drop(charge);
 }
 
-int admission_settle(struct admission *admission, uint32_t account, struct admission_seat **seat)
+int admission_settle(struct admission *admission, uint32_t account,
+                     struct admission_charge **charge)
 {
     int error;
 
     pthread_mutex_lock(&admission->lock);
-    admission_give(*seat);
-    error = admission_take(admission, account, seat);
+    admission_give(*charge);
+    error = admission_take(admission, account, charge);
     pthread_mutex_unlock(&admission->lock);
     return error;
 }
 
-void admission_leave(struct admission *admission, struct admission_seat *seat)
+void admission_leave(struct admission *admission, struct admission_charge *charge)
 {
-    if (!seat)
+    if (!charge)
         return;
     pthread_mutex_lock(&admission->lock);
-    admission_give(seat);
+    admission_give(charge);
     pthread_mutex_unlock(&admission->lock);
 }
 

@@ -147,7 +147,7 @@ static void client_happened(struct watch *watch, uint32_t events)
     client_queue(client);
 }
 
-int client_new(struct clients *clients, struct admission_seat *seat, uint32_t uid,
+int client_new(struct clients *clients, struct admission_charge *charge, uint32_t uid,
                enum scheduler_priority priority, int fd, struct client **client)
 {
     struct client *new = calloc(1, sizeof(*new));
@@ -173,7 +173,7 @@ int client_new(struct clients *clients, struct admission_seat *seat, uint32_t ui
         return error;
     }
     client_io_init(&new->io, fd);
-    new->seat = seat;
+    new->charge = charge;
     *client = new;
     return 0;
 }
@@ -187,7 +187,7 @@ void client_free(struct client *client)
         loop_unwatch(client->set->loop, &client->watch);
     client_io_clear(&client->io);
     scheduler_user_free(client->record);
-    admission_leave(client->set->admission, client->seat);
+    admission_leave(client->set->admission, client->charge);
     free(client);
 }
 

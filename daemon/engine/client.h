@@ -44,7 +44,7 @@ struct client {
                        * the use of whoever admitted it */
     struct watch watch;
     struct client_io io;
-    struct admission_seat *seat;
+    struct admission_charge *charge;
     struct scheduler_client turn;
     struct scheduler_user *record; /* for the scheduler, until the client is opened */
     enum scheduler_priority priority;
@@ -106,11 +106,11 @@ static inline bool clients_to_reap(const struct clients *clients)
 bool clients_reap(struct clients *clients, struct client_end *end);
 
 /*
- * A client of user `uid` behind the stream socket `fd`, both of which, and the seat, it takes over
- * on success. Its origin is the bus and its account unsettled. The loop knows its socket, without
- * events. 0 or a negative errno. Any thread.
+ * A client of user `uid` behind the stream socket `fd`. Takes over the socket and the connection's
+ * `charge` on success. The client's origin is the bus and its account unsettled. The loop knows its
+ * socket, without events. 0 or a negative errno. Any thread.
  */
-int client_new(struct clients *clients, struct admission_seat *seat, uint32_t uid,
+int client_new(struct clients *clients, struct admission_charge *charge, uint32_t uid,
                enum scheduler_priority priority, int fd, struct client **client);
 
 /* Frees a client that was never opened nor closed. NULL is fine. */

@@ -62,7 +62,7 @@ static bool newcomers_find_account(struct newcomers *newcomers, struct client *c
                     "the user database does not say whether user %" PRIu32 " is a member of the "
                     "socket's group; its connection shares the guests' limits",
                     client->uid);
-    error = admission_settle(&newcomers->admission, client->account, &client->seat);
+    error = admission_settle(&newcomers->admission, client->account, &client->charge);
     client->settled = true;
     if (error) {
         log_limited(LOG_LEVEL_INFO, LOG_KIND_REFUSED, client->account,
@@ -155,18 +155,18 @@ uint32_t newcomers_account(const struct newcomers *newcomers, uint32_t uid)
 int newcomers_admit(struct newcomers *newcomers, uint32_t uid, int fd, struct client **client)
 {
     struct admission *admission = &newcomers->admission;
-    struct admission_seat *seat;
+    struct admission_charge *charge;
     uint32_t account;
     bool settled = accounts_find(newcomers->accounts, uid, clock_now(), &account);
-    int error = settled ? admission_enter(admission, account, &seat)
-                        : admission_enter_unknown(admission, uid, &seat);
+    int error = settled ? admission_enter(admission, account, &charge)
+                        : admission_enter_unknown(admission, uid, &charge);
 
     if (error)
         return error;
     error =
-        client_new(newcomers->clients, seat, uid, newcomers_priority(newcomers, uid), fd, client);
+        client_new(newcomers->clients, charge, uid, newcomers_priority(newcomers, uid), fd, client);
     if (error) {
-        admission_leave(admission, seat);
+        admission_leave(admission, charge);
         return error;
     }
     (*client)->account = account;

@@ -47,7 +47,7 @@ void crowd_clear(struct crowd *crowd)
 struct client *crowd_admit(struct crowd *crowd, unsigned index, uint32_t uid,
                            enum client_origin origin)
 {
-    struct admission_seat *seat;
+    struct admission_charge *charge;
     struct client *client;
     int pair[2], small = 1;
 
@@ -55,8 +55,9 @@ struct client *crowd_admit(struct crowd *crowd, unsigned index, uint32_t uid,
     /* So that a response soon finds no room. */
     setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
     crowd->ends[index] = pair[1];
-    assert_int_equal(admission_enter(&crowd->admission, uid, &seat), 0);
-    assert_int_equal(client_new(&crowd->clients, seat, uid, SCHEDULER_NORMAL, pair[0], &client), 0);
+    assert_int_equal(admission_enter(&crowd->admission, uid, &charge), 0);
+    assert_int_equal(client_new(&crowd->clients, charge, uid, SCHEDULER_NORMAL, pair[0], &client),
+                     0);
     client->account = uid;
     client->settled = true;
     client->origin = origin;
