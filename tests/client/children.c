@@ -145,6 +145,7 @@ void children_kill(pid_t child)
     kill(child, SIGKILL);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGKILL);
 }
 
 /* How many threads of a process sleep in a system call. */

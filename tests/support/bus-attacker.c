@@ -286,5 +286,6 @@ bool bus_attacker_end(pid_t child)
     if (child <= 0)
         return false;
     kill(child, SIGKILL);
-    return waitpid(child, &status, 0) == child && WIFSIGNALED(status);
+    return waitpid(child, &status, 0) == child && WIFSIGNALED(status)
+           && WTERMSIG(status) == SIGKILL;
 }

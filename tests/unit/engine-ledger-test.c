@@ -43,6 +43,7 @@ static void live_and_die(const struct ledger_place *place, const char *owner,
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGKILL);
 }
 
 static void test_R37_record_outlives_the_process(void **state)
