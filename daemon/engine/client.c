@@ -15,8 +15,8 @@
 
 /*
  * Sockets are watched for edges, so a client that waits for its turn costs no wake-ups. Nothing is
- * lost by that: client_io remembers whether its socket may have more, and a client is marked as
- * ready whenever it has, and is not busy with taking a response.
+ * lost by that: client_io remembers whether its socket may have more bytes, and a client is marked
+ * as ready whenever its socket may have some and it is not busy taking a response.
  */
 #define CLIENT_EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
 
@@ -96,7 +96,7 @@ static void client_watch_out(struct client *client)
         client_close(client);
 }
 
-/* Its input is to be looked at for control frames before a command takes its time. */
+/* Marks the client's input to be scanned for control frames before the next command. */
 static void client_queue_scan(struct client *client)
 {
     if (client->io.control && client->state != CLIENT_CLOSED)
@@ -131,7 +131,7 @@ static void client_happened(struct watch *watch, uint32_t events)
 
     if (client->state == CLIENT_ADMITTED || client->state == CLIENT_CLOSED)
         return;
-    /* Both directions are shut: nobody is there to take an answer. */
+    /* Both directions are shut: nobody can take an answer. */
     if (events & (EPOLLHUP | EPOLLERR)) {
         client_close(client);
         return;
@@ -206,7 +206,7 @@ void client_open(struct client *client)
     list_insert_before(place, &client->link);
     clients->count++;
     client_bill(client);
-    /* What happened before is told now. */
+    /* Events that came before the client was opened are told now. */
     if (loop_change(clients->loop, &client->watch, CLIENT_EVENTS) < 0)
         client_close(client);
 }

@@ -12,8 +12,8 @@
 #include "engine/loop.h"
 #include "engine/scheduler.h"
 
-/* The least that something done for a client is charged, nanoseconds: what it costs the engine
- * beside the time that is measured, in system calls and in what they leave cold. */
+/* The least charge for anything that is done for a client, nanoseconds: what that costs the engine
+ * beside the measured time, by system calls and cold caches. */
 #define CLIENT_COST_MIN UINT64_C(20000)
 
 #define CLIENTS_BUCKETS 1024 /* a power of 2 */

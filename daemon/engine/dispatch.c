@@ -14,9 +14,9 @@
 #include <string.h>
 
 /*
- * The most that one command is charged, nanoseconds: what the longest key generations take. The
+ * The most that one command is charged, nanoseconds: the time of the longest key generations. The
  * clock says more when the process or the whole machine stood still in the middle of a command, and
- * nobody is to wait until all others have used the chip for so long.
+ * no user is to wait until all others have used the chip for so long.
  */
 #define DISPATCH_COST_MAX UINT64_C(60000000000)
 
@@ -61,7 +61,7 @@ static void dispatch_rate(const struct dispatch *dispatch)
         scheduler_rate(scheduler, turn, dispatch_expected(dispatch, client_of_turn(turn)));
 }
 
-/* While the command runs only what comes anew is looked at. */
+/* While the command runs only new input is looked at. */
 static void dispatch_scan(const struct dispatch *dispatch, struct client *client)
 {
     if (client->io.in.bytes)
@@ -123,8 +123,8 @@ static size_t dispatch_execute(struct dispatch *dispatch, struct rm *rm)
     return rm_execute(rm, client->rm, dispatch->command, dispatch->size, dispatch->response);
 }
 
-/* True when the chip carried out what the client asked for, of which `before` is the count of its
- * commands until then: a cost to learn from. */
+/* True when the chip carried out the client's command, so that its cost is worth learning. `before`
+ * is the chip's count of commands before it. */
 static bool dispatch_was_run(const struct dispatch *dispatch, const struct rm *rm, uint64_t before)
 {
     return rm_stats(rm)->chip_commands != before

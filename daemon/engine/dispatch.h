@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The turn of one client: its command is read, executed and answered, and it is charged. The three
- * steps follow each other; the caller may have things of its own done between them, which the turn
- * pays for.
+ * The turn of one client: its command is read, executed and answered, and the client's user is
+ * charged. The three steps follow each other; the caller may do other things between them, which
+ * the turn is charged for.
  */
 #pragma once
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * When the TPM is cleaned up, and how far: after a quiet time what is loaded is saved, or the TPM
- * is left empty where others may want it; and before the machine sleeps nothing is left that it
- * would lose. One chip command at a time, so that a client's command comes in between.
+ * When the TPM is cleaned up, and how far. After a quiet time loaded objects are saved, or the TPM
+ * is left empty where others may want it. Before the machine sleeps nothing is left in the TPM that
+ * sleep would lose. Clean-up is one chip command at a time, so that a client's command comes in
+ * between.
  */
 #pragma once
 
@@ -30,15 +31,14 @@ enum idle_progress {
 
 void idle_init(struct idle *idle, struct loop *loop, int release_ms, bool sleep_untold);
 
-/* Another quiet time, or one of the above: what the TPM has now is cleaned up by that. */
+/* Sets another quiet time, or one of the above, which holds for the things that are loaded now. */
 void idle_set_release(struct idle *idle, int release_ms);
 
 /* Something happened that may leave the TPM with things to clean up: the quiet time begins. `now`
  * is clock_now(). */
 void idle_arm(struct idle *idle, int64_t now);
 
-/* Somebody else may want the TPM: what was left in it for want of others leaves, once it has been
- * quiet. */
+/* Another user may want the TPM: what was kept loaded leaves after the next quiet time. */
 void idle_make_way(struct idle *idle);
 
 /*

@@ -239,10 +239,10 @@ static void scheduler_note(struct scheduler_affinity *lane, struct scheduler_cli
 }
 
 /*
- * The turn goes to a client that passes `head` in the express lane. The lane's time is no debt: a
- * client gets it beside its share. But for the virtual times to lie behind the head's, so that the
- * client does not get its share ahead of it too, they move by it until they are one command of
- * the head's ahead.
+ * The turn goes to a client that passes `head` in the express lane. The time of the lane is a gift
+ * beside the client's share. But a virtual time that lies behind the head's moves by that time,
+ * until it is one command of the head's ahead: else the client would get its share before the head
+ * as well.
  */
 static void scheduler_begin_express(struct scheduler_turn *turn, struct scheduler_client *client,
                                     struct scheduler_client *head)

@@ -2,29 +2,28 @@
 /*
  * Whose command the chip runs next. Chip time is shared evenly by users, and by the clients of a
  * user among themselves: start-time fair queueing. Each user and each client has a virtual time
- * that moves with the time used; the least goes first, and who comes back from a rest may lag
- * behind the others by a bounded credit only. The client that is first in this fair order is the
- * head.
+ * that moves with the time used. The least virtual time goes first, and a user or client that
+ * rested lags behind the others by a bounded credit only. The client that is first in this fair
+ * order is the head.
  *
  * Even shares alone would let a client with cheap commands wait for one expensive command of each
- * of the others. So there is an express lane: a command that is expected to cost a fraction of the
- * head's passes it. The lane may use as much time as was used outside of it: each user has savings
- * of such time, which grow with the time used outside. And the head waits for the lane no longer
- * than its own command is expected to take, nor longer than a bound.
+ * other client. So there is an express lane: a command that is expected to cost a fraction of the
+ * head's passes the head. The lane may use as much time as was used outside of it: each user has
+ * savings of such time, which grow with the time used outside. The head waits for the lane no
+ * longer than its own command is expected to take, nor longer than a bound.
  *
- * And when the head's command would push something out of the chip, a client whose own things are
- * still there may pass it, so that they need not be brought back: the affinity lane. Such a client
- * gets ahead of its share by a bounded time only, and what it adds to the wait of the head is
- * bounded too. Others behind the head may wait somewhat longer; and who passed waits its share out.
+ * When the head's command would evict something, a client whose own keys are still in the chip may
+ * pass the head, so that its keys need not be loaded again: the affinity lane. Such a client gets
+ * ahead of its share by a bounded time only, and the time that it adds to the wait of the head is
+ * bounded too. Other clients behind the head may wait somewhat longer; a client that passed waits
+ * its share out.
  *
  * Users have a priority, which is a weight: the virtual time of a user with four times the weight
- * moves a quarter as fast. And nobody is passed by a lower priority.
+ * moves a quarter as fast. No client is passed by a client of a lower priority.
  *
- * What a command will cost is the caller's word (scheduler_rate()), and asked for only where
- * commands of several clients wait.
- *
- * The scheduler also has the order in which clients' input is scanned for control frames, users in
- * turn.
+ * The caller says what a command will cost (scheduler_rate()), and is asked only where commands of
+ * several clients wait. The scheduler also has the order in which clients' input is scanned for
+ * control frames, users in turn.
  *
  * Pure: times are what the caller says, in nanoseconds. Nothing is allocated but a record for each
  * user, by scheduler_user_new(). One thread.
@@ -61,7 +60,7 @@
  * waits; with N that wait it is one part in N + 1. */
 #define SCHEDULER_AFFINITY_LEAD UINT64_C(100000000)
 
-/* Clients that the affinity lane considers: those served last. */
+/* How many clients the affinity lane considers: those that were served last. */
 #define SCHEDULER_RECENT 8
 
 struct scheduler_user;
@@ -180,8 +179,8 @@ void scheduler_rate(struct scheduler *scheduler, struct scheduler_client *client
  */
 struct scheduler_client *scheduler_pick(struct scheduler *scheduler);
 
-/* The turn that was given last took `cost` nanoseconds. They are the user's, whether or not its
- * client is still there. */
+/* The turn that was given last took `cost` nanoseconds. They are charged to the user, whether or
+ * not the client is still there. */
 void scheduler_charge(struct scheduler *scheduler, uint64_t cost);
 
 /* What was done for the client outside of a turn took `cost` nanoseconds. */
@@ -190,8 +189,8 @@ void scheduler_bill(struct scheduler *scheduler, struct scheduler_client *client
 /* The client's input is to be scanned. No effect when that was known. */
 void scheduler_scan(struct scheduler *scheduler, struct scheduler_client *client);
 
-/* The next client whose input is to be scanned, which is no longer known to be one; NULL when there
- * is none. Users take turns, and clients of a user. */
+/* The next client whose input is to be scanned, which is not marked so any more; NULL when there is
+ * none. Users take turns, and so do the clients of a user. */
 struct scheduler_client *scheduler_scan_next(struct scheduler *scheduler);
 
 /* The client's input needs no scan any more. */

@@ -16,8 +16,8 @@ static int server_cancel_left(const struct server *server)
     return clock_left(server->stop_at - server->stop_ms + SERVER_CANCEL_MS, SERVER_CANCEL_MS);
 }
 
-/* Both functions run inside of a TPM command. Each call does a bounded part of what there is to do,
- * and then the TPM's answer is looked for again. */
+/* Both functions run inside of a TPM command. Each call does a bounded amount of work, and then the
+ * TPM's answer is looked for again. */
 static void server_waiter_serve(void *data)
 {
     struct server *server = data;
@@ -74,7 +74,7 @@ static void server_fail(struct server *server, enum tpm_fault fault, const char 
         server->events.suspended(server->events.data);
 }
 
-/* What commands are read into and answered from, as long as the manager needs it. */
+/* Makes the buffers for commands and answers, as large as the manager needs them. */
 static bool server_make_buffers(struct server *server)
 {
     const struct rm *rm = server->managed.rm;
@@ -134,7 +134,7 @@ static void server_clean_up(struct server *server)
     if (!suspending && (!server->managed.idle.due || scheduler_waiting(&server->scheduler)))
         return;
     progress = managed_tpm_clean_up(&server->managed, suspending);
-    /* What was ordered meanwhile may have put an end to it. */
+    /* A message that came meanwhile may have ended the suspending. */
     if (suspending && server->phase == SERVER_SUSPENDING && progress != IDLE_MORE)
         server_tell_suspended(server, progress == IDLE_CLEAN);
 }
@@ -179,7 +179,7 @@ static void server_serve(struct server *server)
     idle_arm(&server->managed.idle, dispatch_end(&server->dispatch));
 }
 
-/* Milliseconds for which the loop may wait for what happens, its deadlines aside; -1 for ever. */
+/* Milliseconds for which the loop may wait for events, its deadlines aside; -1 for ever. */
 static int server_timeout(const struct server *server)
 {
     bool serving = server->phase == SERVER_SERVING;
@@ -198,8 +198,8 @@ static void server_loop(struct server *server)
     while (server->phase != SERVER_STOPPING) {
         if (server_lives(server) && !managed_tpm_poll(&server->managed, text))
             server_fail(server, TPM_FAULT_GONE, text);
-        /* One event of each client that there is, and of the others: all that happened, so that the
-         * next turn goes to the right client, but not more, for something may always happen. */
+        /* Room for one event of each client, and some for others: the events of all clients are
+         * seen before the next turn is given, but no more, as new events may come all the time. */
         loop_run(&server->loop, server_timeout(server), server->clients.count / LOOP_EVENTS + 1);
         server_reap(server);
         if (server->phase == SERVER_STOPPING)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Serves clients on the TPM, from its start to its end: what the engine's thread does. Nothing here
- * is for other threads, but for what is said to be.
+ * Serves clients on the TPM, from its start to its end: the work of the engine's thread. Other
+ * threads may call nothing here except where a comment says so.
  */
 #pragma once
 
