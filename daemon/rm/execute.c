@@ -145,10 +145,10 @@ static uint32_t resolve(struct rm_client *client, const struct command *command,
     return TPM2_RC_SUCCESS;
 }
 
-/* Brings into the chip what the command needs, where that stays until needs_end(). */
+/* Brings into the chip what the command needs, where that stays until command_needs_end(). */
 static uint32_t make_resident(struct rm *rm, struct command_needs *needs)
 {
-    needs_begin(rm, needs);
+    command_needs_begin(rm, needs);
     return residency_require(rm, needs);
 }
 
@@ -176,7 +176,7 @@ static uint32_t prepare_surely(struct rm_client *client, const struct command *c
 
     if (code != TPM2_RC_SUCCESS || known || !rm->books_in_doubt)
         return code;
-    needs_end(needs);
+    command_needs_end(needs);
     *needs = (struct command_needs){0};
     result_clear(rm, result);
     if (!resync_doubt(rm))
@@ -349,7 +349,7 @@ static size_t carry_out(struct rm_client *client, const struct command *command,
     size_t size;
     uint32_t code = send(client, command, needs, bytes, &size);
 
-    needs_end(needs);
+    command_needs_end(needs);
     if (code == RM_RC_FAILURE) {
         client_lose_named(client, command);
         return size;
@@ -379,7 +379,7 @@ static size_t forward(struct rm_client *client, const struct command *command, u
         size = carry_out(client, command, &needs, &result, response);
         ledger_set_starting(rm->ledger, false);
     } else {
-        needs_end(&needs);
+        command_needs_end(&needs);
         size = response_build_code(response, code);
     }
     result_clear(rm, &result);

@@ -13,7 +13,7 @@
 #define RC_NUMBER_MASK 0x3F
 #define RC_TPM_LIMIT   0x1000 /* codes of other layers start above */
 
-void needs_begin(struct rm *rm, struct command_needs *needs)
+void command_needs_begin(struct rm *rm, struct command_needs *needs)
 {
     for (unsigned i = 0; i < needs->handle_count; i++) {
         if (!needs->objects[i])
@@ -30,7 +30,7 @@ void needs_begin(struct rm *rm, struct command_needs *needs)
     }
 }
 
-void needs_end(struct command_needs *needs)
+void command_needs_end(struct command_needs *needs)
 {
     for (unsigned i = 0; i < needs->handle_count; i++) {
         if (needs->objects[i])
@@ -164,7 +164,7 @@ static uint32_t require_objects(struct rm *rm, struct command_needs *needs)
             continue;
         code = bring_object(rm, object);
         if (is_dead_context(code)) {
-            needs_end(needs);
+            command_needs_end(needs);
             *needs = (struct command_needs){0};
             object_lifecycle_lost(rm, object);
             return RM_RC_HANDLE(i);
@@ -201,7 +201,7 @@ static uint32_t require_sessions(struct rm *rm, struct command_needs *needs)
         code = residency_bring_session(rm, session);
         if (is_dead_context(code)) {
             code = needs->session_codes[i];
-            needs_end(needs);
+            command_needs_end(needs);
             *needs = (struct command_needs){0};
             session_apply(rm, session, SESSION_EVENT_ENDED);
             return code;

@@ -15,7 +15,7 @@
 #include "rm/capacity.h"
 #include "rm/state.h"
 
-/* What the running command needs in the chip. It is pinned until needs_end(). */
+/* What the running command needs in the chip. It is pinned until command_needs_end(). */
 struct command_needs {
     unsigned handle_count;                       /* of the command */
     struct object *objects[COMMAND_MAX_HANDLES]; /* one per handle; NULL for other handles */
@@ -27,8 +27,8 @@ struct command_needs {
     unsigned scratch_objects; /* object slots that it takes for as long as it runs */
 };
 
-void needs_begin(struct rm *rm, struct command_needs *needs);
-void needs_end(struct command_needs *needs);
+void command_needs_begin(struct rm *rm, struct command_needs *needs);
+void command_needs_end(struct command_needs *needs);
 
 /* Brings all that `needs` names into the chip and makes the extra room, as far as we can tell.
  * Returns 0 or the response code for the client; then nothing is lost and nothing is spoilt. An
