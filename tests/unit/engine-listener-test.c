@@ -51,6 +51,19 @@ static int teardown(void **state)
     return 0;
 }
 
+/* A listening socket of somebody else. */
+static int listen_at(const char *path, int backlog)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    strcpy(address.sun_path, path);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(fd, backlog), 0);
+    return fd;
+}
+
 static int reach(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -135,13 +148,9 @@ static void test_R58_the_queue_of_newcomers_is_short(void **state)
 static void test_R58_so_is_that_of_a_socket_which_was_passed(void **state)
 {
     struct place *place = *state;
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = listen_at(place->path, 4096);
     struct listener *listener;
 
-    strcpy(address.sun_path, place->path);
-    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(fd, 4096), 0);
     listener = listener_adopt(fd);
     assert_non_null(listener);
     assert_in_range(fill(place->path, 1000), 1, 129);
@@ -186,13 +195,9 @@ static void test_works_and_is_removed(void **state)
 static void test_dead_socket_is_replaced(void **state)
 {
     struct place *place = *state;
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = listen_at(place->path, 1);
     struct listener *listener;
 
-    strcpy(address.sun_path, place->path);
-    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(fd, 1), 0);
     close(fd);
     listener = make(place->path);
     assert_non_null(listener);
