@@ -19,13 +19,15 @@
 
 # dpkg-dev tells meson the directory of libraries that the loader searches.
 # shellcheck disable=SC2034 # the lists are for those who source this file
-PACKAGES_BUILD="gcc libc6-dev dpkg-dev meson ninja-build pkg-config libglib2.0-dev libtss2-dev"
+PACKAGES_BUILD="gcc libc6-dev dpkg-dev meson ninja-build pkg-config libglib2.0-dev libtss2-dev \
+libjson-glib-dev"
 # shellcheck disable=SC2034
 PACKAGES_DEMO="swtpm tpm2-tools dbus-daemon"
 # shellcheck disable=SC2034
 PACKAGES_TEST="libcmocka-dev libtpms-dev clang-format groff-base shellcheck codespell \
 python3-tpm2-pytss clevis-tpm2 openssl tpm2-openssl libtpm2-pkcs11-1 libtpm2-pkcs11-tools \
-openssh-client libnss-wrapper systemd xdg-dbus-proxy"
+openssh-client libnss-wrapper systemd xdg-dbus-proxy \
+zsh fish"
 # shellcheck disable=SC2034 # for `scripts/test --long`: the fuzzers, and clang-tidy
 PACKAGES_LONG="clang libclang-rt-dev clang-tidy"
 PACKAGES_PEERS="tpm2-abrmd libtss2-tcti-tabrmd0 openssh-server haproxy"

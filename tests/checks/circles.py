@@ -7,7 +7,7 @@ import csource
 import includes
 import tree
 
-DIRECTORIES = ("daemon/", "client-tcti/")
+DIRECTORIES = ("daemon/", "client-tcti/", "tabrmctl/")
 
 
 def program(path):

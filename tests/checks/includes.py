@@ -2,7 +2,8 @@
 """An include points down in the layers, or sideways in its own.
 
 The layers of the daemon, from below: base, wire, rm, tpm, engine, bus, and the wiring (the files
-in daemon/ itself). The client library sees the wire layer's headers and the names of dbus/.
+in daemon/ itself). The client library sees the wire layer's headers and the names of dbus/. tabrmctl
+is a program of its own: it sees the layers wire and base, and what it shares with the daemon's wiring.
 """
 import os
 import re
@@ -21,8 +22,10 @@ PURE = re.compile(
     r"|stdlib|string)\.h$|tss2/tss2_(common|mu|tpm2_types)\.h$"
 )
 CLOCK = "daemon/base/clock.h"
+# tabrmctl links none of the daemon's libraries; of its wiring it compiles what knows words alone.
+TABRMCTL = re.compile(r"tabrmctl/|daemon/(base|wire)/|daemon/nearest\.h$|dbus/|client-tcti/tss2-tcti-tabrmd\.h$")
 # GLib is for the front ends on the bus and the wiring.
-GLIB_FILES = re.compile(r"daemon/bus/|daemon/[^/]+$")
+GLIB_FILES = re.compile(r"daemon/bus/|daemon/[^/]+$|tabrmctl/")
 
 
 def layer_of(path):
@@ -50,6 +53,9 @@ def check_quoted(root, path, name):
         if target is None or not target.startswith(("client-tcti/", "daemon/wire/", "dbus/")):
             return "the client library may include daemon/wire and dbus/ only"
         return None
+    if path.startswith("tabrmctl/"):
+        known = name == "config.h" if target is None else TABRMCTL.match(target)
+        return None if known else "tabrmctl may include daemon/wire, daemon/base and dbus/ only"
     own = layer_of(path)
     if own is None:
         return "this directory of daemon/ is no layer"
@@ -78,7 +84,7 @@ def check_system(path, name):
 def check(root):
     findings = []
     for path in tree.files(root, ".c", ".h"):
-        if not path.startswith(("daemon/", "client-tcti/")):
+        if not path.startswith(("daemon/", "client-tcti/", "tabrmctl/")):
             continue
         for kind, name in INCLUDE.findall(tree.read(root, path)):
             why = check_quoted(root, path, name) if kind == '"' else check_system(path, name)
@@ -100,6 +106,9 @@ SAMPLES = [
             "daemon/wire/bytes.h": "#include <stdint.h>\n",
             "client-tcti/tcti.c": '#include "wire/bytes.h"\n#include "names.h"\n#include <poll.h>\n',
             "dbus/names.h": "",
+            "daemon/nearest.h": "",
+            "tabrmctl/main.c": '#include "config.h"\n#include "nearest.h"\n#include "wire/bytes.h"\n'
+                               '#include "names.h"\n#include <gio/gio.h>\n',
             "tests/unit/t.c": '#include "anything.h"\n',
         },
         [],
@@ -128,6 +137,8 @@ SAMPLES = [
             "daemon/new/n.h": "",
             "client-tcti/tcti.c": "#include <glib-unix.h>\n",
             "client-tcti/conf.c": '#include "rm/rc.h"\n',
+            "tabrmctl/t.c": '#include "rm/rc.h"\n#include "conf.h"\n',
+            "client-tcti/conf.h": "",
             "daemon/rm/rc.h": '#include "../../tests/support/s.h"\n',
             "tests/support/s.h": "",
             "daemon/base/clock.h": "",
@@ -135,7 +146,8 @@ SAMPLES = [
             "daemon/wire/w.c": '#include "base/clock.h"\n',
         },
         ["conf.c.*client library may", "tcti.c.*GLib", "n.c.*no layer", "rc.h.*leads out",
-         "t.c.*gio.h: GLib", "t.c.*generated headers", "w.c.*no clock"],
+         "t.c.*gio.h: GLib", "t.c.*generated headers", "w.c.*no clock",
+         "tabrmctl/t.c.*rc.h", "tabrmctl/t.c.*conf.h"],
     ),
 ]
 

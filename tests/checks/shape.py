@@ -9,7 +9,7 @@ from statistics import median
 import csource
 import tree
 
-DIRECTORIES = ("daemon/", "client-tcti/")
+DIRECTORIES = ("daemon/", "client-tcti/", "tabrmctl/")
 FUNCTION_LIMIT = 45
 MEDIAN_LIMIT = 15
 STRUCT_LIMIT = 20

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""clang-tidy finds nothing in the daemon and the library; .clang-tidy says what it looks for.
+"""clang-tidy finds nothing in the daemon, the library and tabrmctl; .clang-tidy says what it looks for.
 
 Other versions look for other things, so that only WANTED is asked. The arguments are the tree and a
 build directory of it, whose compile_commands.json says how each file is compiled.
@@ -28,11 +28,11 @@ def clang_tidy():
 
 
 def sources(root, build):
-    """What is compiled of the tree's own files of the daemon and the library."""
+    """What is compiled of the tree's own files of the daemon, the library and tabrmctl."""
     with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
         entries = json.load(file)
     paths = {os.path.relpath(os.path.join(e["directory"], e["file"]), root) for e in entries}
-    return sorted(path for path in paths if path.startswith(("daemon/", "client-tcti/")))
+    return sorted(path for path in paths if path.startswith(("daemon/", "client-tcti/", "tabrmctl/")))
 
 
 def check_file(program, root, build, path):

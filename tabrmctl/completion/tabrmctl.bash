@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# Completion of tabrmctl's command line for bash.
+
+_tabrmctl()
+{
+    local word=${COMP_WORDS[COMP_CWORD]} subcommand= index
+    local globals="--help --version --json --no-pager --no-color"
+    local options=
+
+    for ((index = 1; index < COMP_CWORD; index++)); do
+        case ${COMP_WORDS[index]} in
+            --)
+                # A program and its arguments.
+                if declare -F _command_offset >/dev/null; then
+                    _command_offset $((index + 1))
+                else
+                    mapfile -t COMPREPLY < <(compgen -c -f -- "$word")
+                fi
+                return
+                ;;
+            -*) ;;
+            *) [ -n "$subcommand" ] || subcommand=${COMP_WORDS[index]} ;;
+        esac
+    done
+    case $subcommand in
+        "") options="run" ;;
+        run) options="--tcti= --" ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$globals $options" -- "$word")
+    [[ ${COMPREPLY[0]-} != *= ]] || compopt -o nospace
+}
+
+complete -F _tabrmctl tabrmctl

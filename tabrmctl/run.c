@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "run.h"
+
+#include "fapi-config.h"
+#include "message.h"
+#include "program.h"
+
+#include <sysexits.h>
+
+static char *run_tcti;
+
+static const GOptionEntry run_options[] = {
+    {"tcti", 't', 0, G_OPTION_ARG_STRING, &run_tcti,
+     "Where tabrmd is, as in tss2-tcti-tabrmd(7) (tabrmd:)", "CONF"},
+    {.long_name = NULL},
+};
+
+/* Each program of the TPM2 Software Stack has a variable of its own. */
+static const char *const run_variables[] = {
+    "TPM2TOOLS_TCTI",     /* tpm2-tools, clevis, GnuTLS; programs in Rust */
+    "TPM2_PKCS11_TCTI",   /* tpm2-pkcs11 */
+    "TPM2OPENSSL_TCTI",   /* tpm2-openssl */
+    "TPM2TSSENGINE_TCTI", /* tpm2-tss-engine */
+};
+
+static int run_program(const char *tcti, const struct fapi_config *fapi, char **argv)
+{
+    g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_NONE);
+    g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+    struct program program;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(run_variables); i++)
+        g_subprocess_launcher_setenv(launcher, run_variables[i], tcti, TRUE);
+    if (fapi->path)
+        g_subprocess_launcher_setenv(launcher, FAPI_CONFIG_VARIABLE, fapi->path, TRUE);
+    if (program_start(&program, launcher, argv, loop))
+        g_main_loop_run(loop);
+    program_clear(&program);
+    return program.status;
+}
+
+static int run_run(const struct globals *globals, int argc, char **argv)
+{
+    const char *tcti = run_tcti ? run_tcti : "tabrmd:";
+    struct fapi_config fapi;
+    int status;
+
+    if (argc == 0) {
+        message_error("run wants a program: tabrmctl run -- PROGRAM [ARGUMENT]...");
+        return EX_USAGE;
+    }
+    if (globals->json) {
+        message_error("run has no output of its own, and so no --json; options of %s stand "
+                      "behind its name",
+                      argv[0]);
+        return EX_USAGE;
+    }
+    if (!fapi_config_make(&fapi, tcti))
+        return EX_CONFIG;
+    status = run_program(tcti, &fapi, argv);
+    fapi_config_clear(&fapi);
+    g_free(run_tcti);
+    return status;
+}
+
+const struct subcommand run_subcommand = {
+    .name = "run",
+    .arguments = "-- PROGRAM [ARGUMENT]...",
+    .help = "start a program that uses tabrmd",
+    .more = "The exit status is that of PROGRAM; 126 or 127 when it cannot be started.",
+    .options = run_options,
+    .run = run_run,
+};
