@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "subcommands.h"
 
+#include "bridge.h"
 #include "nearest.h"
 #include "run.h"
 
@@ -11,6 +12,7 @@
 #define SUBCOMMANDS_HELP_COLUMN 37
 
 static const struct subcommand *const subcommands_table[] = {
+    &bridge_subcommand,
     &run_subcommand,
 };
 

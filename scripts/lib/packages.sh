@@ -27,7 +27,7 @@ PACKAGES_DEMO="swtpm tpm2-tools dbus-daemon"
 PACKAGES_TEST="libcmocka-dev libtpms-dev clang-format groff-base shellcheck codespell \
 python3-tpm2-pytss clevis-tpm2 openssl tpm2-openssl libtpm2-pkcs11-1 libtpm2-pkcs11-tools \
 openssh-client libnss-wrapper systemd xdg-dbus-proxy \
-zsh fish"
+tss2 zsh fish"
 # shellcheck disable=SC2034 # for `scripts/test --long`: the fuzzers, and clang-tidy
 PACKAGES_LONG="clang libclang-rt-dev clang-tidy"
 PACKAGES_PEERS="tpm2-abrmd libtss2-tcti-tabrmd0 openssh-server haproxy"

@@ -25,7 +25,8 @@ _tabrmctl()
         esac
     done
     case $subcommand in
-        "") options="run" ;;
+        "") options="bridge run" ;;
+        bridge) options="--protocol= --listen= --unix= --shared --tcti= --" ;;
         run) options="--tcti= --" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$globals $options" -- "$word")
