@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#define MAIN_SYNOPSIS "[OPTION]... SUBCOMMAND [ARGUMENT]..."
+#define MAIN_SYNOPSIS "SUBCOMMAND [ARGUMENT]..."
 #define MAIN_MORE \
     "`tabrmctl SUBCOMMAND --help` has the options of a subcommand, tabrmctl(1) the rest."
 
@@ -31,8 +31,7 @@ static const GOptionEntry main_entries[] = {
 static GOptionContext *main_context(const struct subcommand *subcommand)
 {
     g_autofree char *arguments =
-        subcommand ? g_strdup_printf("%s [OPTION]... %s", subcommand->name, subcommand->arguments)
-                   : NULL;
+        subcommand ? g_strdup_printf("%s %s", subcommand->name, subcommand->arguments) : NULL;
     g_autofree char *about =
         subcommand
             ? g_strdup_printf("%c%s.", g_ascii_toupper(*subcommand->help), subcommand->help + 1)

@@ -4,6 +4,7 @@
 #include "fapi-config.h"
 #include "message.h"
 #include "program.h"
+#include "tcti-variables.h"
 
 #include <sysexits.h>
 
@@ -15,22 +16,14 @@ static const GOptionEntry run_options[] = {
     {.long_name = NULL},
 };
 
-/* Each program of the TPM2 Software Stack has a variable of its own. */
-static const char *const run_variables[] = {
-    "TPM2TOOLS_TCTI",     /* tpm2-tools, clevis, GnuTLS; programs in Rust */
-    "TPM2_PKCS11_TCTI",   /* tpm2-pkcs11 */
-    "TPM2OPENSSL_TCTI",   /* tpm2-openssl */
-    "TPM2TSSENGINE_TCTI", /* tpm2-tss-engine */
-};
-
 static int run_program(const char *tcti, const struct fapi_config *fapi, char **argv)
 {
     g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_NONE);
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     struct program program;
 
-    for (gsize i = 0; i < G_N_ELEMENTS(run_variables); i++)
-        g_subprocess_launcher_setenv(launcher, run_variables[i], tcti, TRUE);
+    for (const char *const *variable = tcti_variables; *variable; variable++)
+        g_subprocess_launcher_setenv(launcher, *variable, tcti, TRUE);
     if (fapi->path)
         g_subprocess_launcher_setenv(launcher, FAPI_CONFIG_VARIABLE, fapi->path, TRUE);
     if (program_start(&program, launcher, argv, loop))

@@ -2,6 +2,7 @@
 #include "subcommands.h"
 
 #include "bridge.h"
+#include "doctor.h"
 #include "nearest.h"
 #include "run.h"
 
@@ -13,6 +14,7 @@
 
 static const struct subcommand *const subcommands_table[] = {
     &bridge_subcommand,
+    &doctor_subcommand,
     &run_subcommand,
 };
 

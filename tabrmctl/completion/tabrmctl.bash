@@ -25,8 +25,9 @@ _tabrmctl()
         esac
     done
     case $subcommand in
-        "") options="bridge run" ;;
+        "") options="bridge doctor run" ;;
         bridge) options="--protocol= --listen= --unix= --shared --tcti= --" ;;
+        doctor) options="--all --user= --tcti=" ;;
         run) options="--tcti= --" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$globals $options" -- "$word")

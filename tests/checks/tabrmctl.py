@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The manual page and the completions of tabrmctl have the subcommands and options that it has.
 
-The table of subcommands.c has the subcommands, the file of each its options, main.c those of all.
+The table of subcommands.c has the subcommands, the file of each its options, main.c those of all. The
+page also has the ids of what doctor finds.
 """
 import re
 
@@ -103,6 +104,26 @@ def compare(source, other, path):
             yield f"{TABLE}: no option --{option}{of_what}, as in {path}"
 
 
+def faults_of_source(root):
+    found = set()
+    for path in tree.files(root, ".c"):
+        if path.startswith(ROOM):
+            found.update(re.findall(r'doctor_report_fault\(\s*report, \w+, "([a-z0-9.-]+)"',
+                                    tree.read(root, path)))
+    return found
+
+
+def faults_of_page(text):
+    section = re.search(r"^The ids of findings are\n((?:\.BR? .*\n|and\n)*)", text, re.M)
+    return set(re.findall(r"[a-z0-9.-]*[a-z0-9]", section.group(1).replace("\\-", "-"))
+               if section else ()) - {"and"}
+
+
+def compare_faults(source, page):
+    yield from (f"{PAGE}: no id {name}" for name in sorted(source - page))
+    yield from (f"{ROOM}: no fault {name}, as in {PAGE}" for name in sorted(page - source))
+
+
 def check(root):
     readers = {PAGE: of_page, BASH: of_bash, ZSH: of_zsh, FISH: of_fish}
     paths = tree.files(root)
@@ -110,8 +131,9 @@ def check(root):
     if absent:
         return [f"{path}: not there" for path in absent]
     source = of_source(root)
-    return [finding for path, reader in readers.items()
-            for finding in compare(source, reader(tree.read(root, path)), path)]
+    findings = [finding for path, reader in readers.items()
+                for finding in compare(source, reader(tree.read(root, path)), path)]
+    return findings + list(compare_faults(faults_of_source(root), faults_of_page(tree.read(root, PAGE))))
 
 
 GOOD = {
@@ -129,6 +151,11 @@ GOOD = {
           "complete -c tabrmctl -n \"not __fish_seen_subcommand_from $x\" -a run -d 'X'\n"
           "complete -c tabrmctl -n '__fish_seen_subcommand_from run' -s t -l tcti -x\n",
 }
+FAULT = {
+    "tabrmctl/d.c": 'doctor_report_fault(\n    report, DOCTOR_ASIDE, "tpm-1.2",\n'
+                    'doctor_report_fault(report, DOCTOR_ASIDE, "gone", x\n',
+}
+FAULT_PAGE = "Text.\nThe ids of findings are\n.BR tpm\\-1.2 ,\n.B gone\nand\n.BR other .\n.TP\n.B \\-x\n"
 MORE = {
     TABLE: "table[] = {\n    &run_subcommand,\n    &new_subcommand,\n};\n",
     "tabrmctl/new.c": 'const struct subcommand new_subcommand = {\n    .name = "new",\n};\n',
@@ -146,6 +173,8 @@ SAMPLES = [
                          "bash: no option --json", "no option --jason, as in",
                          "_tabrmctl: no option --tcti of run", "no option --tct of run",
                          "fish: no option --tcti of run", "no option --tctis of run"]),
+    ({**GOOD, **FAULT}, ["no id gone", "no id tpm-1.2"]),
+    ({**GOOD, **FAULT, PAGE: GOOD[PAGE] + FAULT_PAGE}, ["no fault other, as in man"]),
     ({MAIN: ""}, ["subcommands.c: not there", "1: not there", "bash: not there", "_tabrmctl: not there",
                   "fish: not there"]),
 ]

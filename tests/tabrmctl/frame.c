@@ -4,8 +4,8 @@
 
 static void test_the_help_names_each_subcommand(void **state)
 {
-    expect(*state, "tabrmctl --help", EX_OK, "run -- PROGRAM", "bridge [-- PROGRAM", "--no-pager",
-           "SUBCOMMAND --help");
+    expect(*state, "tabrmctl --help", EX_OK, "run -- PROGRAM", "doctor", "bridge [-- PROGRAM",
+           "--no-pager", "SUBCOMMAND --help");
     expect(*state, "tabrmctl --no-color -h", EX_OK, "run -- PROGRAM");
     expect(*state, "tabrmctl run --help", EX_OK, "--tcti=CONF", "--json", "126 or 127");
 }

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "doctor-process.h"
+
+#include <string.h>
+
+static void doctor_process_free(gpointer data)
+{
+    struct doctor_process *process = data;
+
+    g_free(process->pid);
+    g_free(process->name);
+    g_free(process);
+}
+
+/* A package that was upgraded while its program runs. */
+#define PROCESS_DELETED " (deleted)"
+
+static char *doctor_process_name(const struct doctor_machine *machine, const char *pid)
+{
+    g_autofree char *exe = g_strdup_printf("/proc/%s/exe", pid);
+    g_autofree char *comm = g_strdup_printf("/proc/%s/comm", pid);
+    g_autofree char *file = doctor_machine_link(machine, exe);
+
+    if (!file)
+        return doctor_machine_line(machine, comm);
+    if (g_str_has_suffix(file, PROCESS_DELETED))
+        file[strlen(file) - strlen(PROCESS_DELETED)] = '\0';
+    return g_path_get_basename(file);
+}
+
+static void doctor_process_look(const struct doctor_machine *machine,
+                                struct doctor_process *process)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%s/fd", process->pid);
+    g_autofree char *whole = doctor_machine_path(machine, path);
+    g_autoptr(GDir) directory = g_dir_open(whole, 0, NULL);
+    const char *fd;
+
+    process->hidden = directory == NULL;
+    while (directory && !process->has_device && (fd = g_dir_read_name(directory))) {
+        g_autofree char *link = g_build_filename(path, fd, NULL);
+        g_autofree char *target = doctor_machine_link(machine, link);
+
+        process->has_device = g_strcmp0(target, DOCTOR_DEVICE) == 0;
+    }
+}
+
+GPtrArray *doctor_process_list(const struct doctor_machine *machine)
+{
+    GPtrArray *list = g_ptr_array_new_with_free_func(doctor_process_free);
+    g_autofree char *path = doctor_machine_path(machine, "/proc");
+    g_autoptr(GDir) directory = g_dir_open(path, 0, NULL);
+    const char *pid;
+
+    while (directory && (pid = g_dir_read_name(directory))) {
+        char *name = g_ascii_isdigit(*pid) ? doctor_process_name(machine, pid) : NULL;
+        struct doctor_process *process;
+
+        if (!name)
+            continue;
+        process = g_new0(struct doctor_process, 1);
+        *process = (struct doctor_process){.pid = g_strdup(pid), .name = name};
+        doctor_process_look(machine, process);
+        g_ptr_array_add(list, process);
+    }
+    return list;
+}
