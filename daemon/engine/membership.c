@@ -36,6 +36,7 @@ static int membership_entry(uint32_t uid, struct passwd *entry, char **buffer)
     return error ? -error : found != NULL;
 }
 
+/* Whether the group is one of the user's: 1, 0, or a negative errno. */
 static int membership_among_groups(const struct passwd *entry, gid_t group)
 {
     int count = 64, room, member = 0;
@@ -65,8 +66,8 @@ int membership_lookup(uint32_t uid, gid_t group)
     char *buffer;
     int known = membership_entry(uid, &entry, &buffer);
 
-    if (known == 1)
-        known = entry.pw_gid == group || membership_among_groups(&entry, group);
+    if (known == 1 && entry.pw_gid != group)
+        known = membership_among_groups(&entry, group);
     free(buffer);
     return known;
 }
