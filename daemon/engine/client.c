@@ -34,7 +34,6 @@ void clients_clear(struct clients *clients)
 {
     assert(clients->count == 0 && list_empty(&clients->closed));
     free(clients->scratch);
-    clients->scratch = NULL;
 }
 
 bool clients_set_capacity(struct clients *clients, size_t capacity)
@@ -136,7 +135,7 @@ static void client_happened(struct watch *watch, uint32_t events)
         client_close(client);
         return;
     }
-    if (events & EPOLLOUT && client_io_sending(&client->io))
+    if (events & EPOLLOUT)
         client_flush(client);
     if (events & EPOLLRDHUP)
         client->io.ended = true;

@@ -30,7 +30,6 @@ void dispatch_clear(struct dispatch *dispatch)
 {
     free(dispatch->command);
     free(dispatch->response);
-    dispatch->command = dispatch->response = NULL;
 }
 
 bool dispatch_open(struct dispatch *dispatch, const struct rm *rm)

@@ -218,7 +218,6 @@ void engine_free(struct engine *engine)
     if (!engine)
         return;
     pthread_join(engine->thread, NULL);
-    newcomers_end_questions(&engine->server.newcomers);
     engine_refuse(engine);
     server_clear(&engine->server);
     mailbox_clear(&engine->mailbox);

@@ -125,18 +125,11 @@ int newcomers_init(struct newcomers *newcomers, struct loop *loop, struct client
     return -ENOMEM;
 }
 
-void newcomers_end_questions(struct newcomers *newcomers)
-{
-    accounts_free(newcomers->accounts);
-    newcomers->accounts = NULL;
-}
-
 void newcomers_clear(struct newcomers *newcomers)
 {
-    newcomers_end_questions(newcomers);
+    accounts_free(newcomers->accounts);
     admission_clear(&newcomers->admission);
     free(newcomers->named);
-    newcomers->named = NULL;
 }
 
 void newcomers_open(struct newcomers *newcomers)

@@ -35,10 +35,7 @@ struct newcomers {
 int newcomers_init(struct newcomers *newcomers, struct loop *loop, struct clients *clients,
                    const struct newcomers_config *config, void (*told)(void *data), void *data);
 
-/* The user database is asked for nobody any more. */
-void newcomers_end_questions(struct newcomers *newcomers);
-
-/* All clients must be gone. */
+/* The user database is asked for nobody any more. All clients must be gone. */
 void newcomers_clear(struct newcomers *newcomers);
 
 /* Newcomers are admitted from now on. */

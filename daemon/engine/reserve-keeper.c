@@ -33,7 +33,6 @@ void reserve_keeper_clear(struct reserve_keeper *keeper)
 {
     free(keeper->sys);
     free(keeper->dev);
-    keeper->sys = keeper->dev = NULL;
 }
 
 /* Sets the reserve for the TPM's users that are known now. */

@@ -270,7 +270,6 @@ int server_init(struct server *server, const struct server_config *config,
 
 void server_clear(struct server *server)
 {
-    newcomers_end_questions(&server->newcomers);
     acceptor_close(&server->acceptor);
     clients_clear(&server->clients);
     scheduler_clear(&server->scheduler);
