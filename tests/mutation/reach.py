@@ -34,6 +34,13 @@ def digest(test):
     return state.hexdigest()
 
 
+def write(path, value):
+    """So that a run that is ended in the middle leaves the file of the one before."""
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(value, file)
+    os.replace(path + ".new", path)
+
+
 def cpu_limit(cpu):
     """For a mutant's run, from what the test takes otherwise; seconds of processor time."""
     return int(10 + 5 * cpu)
@@ -68,8 +75,7 @@ class Reach:
             print(f"measuring {name}", flush=True)
             self.tests[name] = {"state": state, "cpu": self.try_test(test),
                                 **self.count(counted[name])}
-            with open(self.path, "w", encoding="utf-8") as file:
-                json.dump({**kept, **self.tests}, file)
+            write(self.path, {**kept, **self.tests})
         self.tests = {name: test for name, test in self.tests.items() if test["cpu"] <= longest}
 
     def try_test(self, test):
@@ -134,8 +140,7 @@ class Reach:
         """The test has noticed a mutant of this file."""
         by_name = self.noticed.setdefault(path, {})
         by_name[name] = by_name.get(name, 0) + 1
-        with open(self.noticed_path, "w", encoding="utf-8") as file:
-            json.dump(self.noticed, file)
+        write(self.noticed_path, self.noticed)
 
     def cpu_limit(self, name):
         return cpu_limit(self.tests[name]["cpu"])

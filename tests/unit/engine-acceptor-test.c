@@ -2,8 +2,9 @@
 /* Newcomers come off the listening socket. */
 #include "engine/acceptor.h"
 
-#include "base/log.h"
 #include "descriptor-count.h"
+#include "descriptor-zero.h"
+#include "log-capture.h"
 #include "wire/control-frame.h"
 
 #include <errno.h>
@@ -172,7 +173,10 @@ static void test_R11_who_connects_to_hang_up_is_passed_over(void **state)
         close(porch->clients[i]);
     }
     connect_client(porch, 0);
+    /* Whatever number their descriptors have. */
+    descriptor_zero_give_up();
     loop_run(&porch->loop, -1, 1);
+    descriptor_zero_take_back();
     assert_in_range(porch->accepted, 2, MANY / 2);
     close(porch->clients[0]);
     assert_int_equal(descriptor_count(), fds);
@@ -269,6 +273,46 @@ static void test_R42_errors_of_the_queue(void **state)
         close(porch->clients[i]);
 }
 
+/* The kernel has no memory for the next newcomer. */
+static void meet_shortage(struct porch *porch)
+{
+    static const int broken[] = {ENOMEM, 0};
+
+    kernel_says = broken;
+    loop_run(&porch->loop, -1, 1);
+    kernel_says = NULL;
+    assert_true(timer_is_armed(&porch->acceptor.pause));
+    timer_disarm(&porch->acceptor.pause);
+    porch->acceptor.pause.due(&porch->acceptor.pause);
+}
+
+/* Until somebody is let in again. */
+static void test_R42_pauses_are_warned_of_once(void **state)
+{
+    struct porch *porch = *state;
+    struct log_capture *capture;
+    unsigned lines = 0;
+
+    assert_int_equal(acceptor_open(&porch->acceptor), 0);
+    connect_client(porch, 0);
+    capture = log_capture_begin(LOG_LEVEL_WARNING);
+    meet_shortage(porch);
+    meet_shortage(porch);
+    loop_run(&porch->loop, -1, 1);
+    connect_client(porch, 1);
+    meet_shortage(porch);
+    log_capture_end(capture);
+    for (const char *line = log_capture_line(capture); *line; line = log_capture_line(capture)) {
+        assert_non_null(strstr(line, "nobody can be let in"));
+        lines++;
+    }
+    log_capture_free(capture);
+    assert_int_equal(lines, 2);
+    assert_int_equal(porch->accepted, 1);
+    close(porch->clients[0]);
+    close(porch->clients[1]);
+}
+
 static void test_without_a_socket_it_is_open_and_idle(void **state)
 {
     struct porch *porch = *state;
@@ -292,6 +336,7 @@ int main(void)
         ACCEPTOR_TEST(test_R42_pause_while_what_it_takes_is_out),
         ACCEPTOR_TEST(test_R58_the_queue_is_looked_at_no_more_than_it_takes),
         ACCEPTOR_TEST(test_R42_errors_of_the_queue),
+        ACCEPTOR_TEST(test_R42_pauses_are_warned_of_once),
         ACCEPTOR_TEST(test_without_a_socket_it_is_open_and_idle),
     };
 

@@ -10,7 +10,9 @@
 
 #include <dirent.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -88,6 +90,43 @@ static void test_R53_no_thread_waits_for_questions(void **state)
         for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && threads_of_process() > threads; i++)
             poll(NULL, 0, 1);
         assert_int_equal(threads_of_process(), threads);
+    }
+    accounts_free(accounts);
+}
+
+/* What was seen of the thread that asks. */
+static struct {
+    char name[16];
+    sigset_t blocked;
+} asking_thread;
+
+static int look_at_thread(uint32_t uid, gid_t group)
+{
+    pthread_getname_np(pthread_self(), asking_thread.name, sizeof(asking_thread.name));
+    pthread_sigmask(SIG_SETMASK, NULL, &asking_thread.blocked);
+    return user_database_ask(uid, group);
+}
+
+/* Signals are not for the thread that asks. */
+static void test_thread_that_asks_the_database(void **state)
+{
+    const struct accounts_config config = {.lookup = look_at_thread, .group = 7};
+    struct accounts *accounts;
+    unsigned told = 0;
+    sigset_t blocked;
+
+    (void)state;
+    user_database_reset(true);
+    accounts = accounts_new(&config, NULL, 0, count_told, &told);
+    assert_non_null(accounts);
+    account_of(accounts, 1000, 1);
+    assert_string_equal(asking_thread.name, "accounts");
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &blocked), 0);
+    for (int number = SIGHUP; number <= SIGTERM; number++) {
+        if (number == SIGKILL)
+            continue;
+        assert_true(sigismember(&asking_thread.blocked, number));
+        assert_false(sigismember(&blocked, number));
     }
     accounts_free(accounts);
 }
@@ -312,6 +351,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_R53_accounts_are_principals),
         cmocka_unit_test(test_R53_no_thread_waits_for_questions),
+        cmocka_unit_test(test_thread_that_asks_the_database),
         cmocka_unit_test(test_R53_without_a_database_each_user_is_an_account),
         cmocka_unit_test(test_R53_what_the_database_said_is_kept),
         cmocka_unit_test(test_R53_questions_are_bounded),

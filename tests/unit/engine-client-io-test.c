@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A client's socket, which gives a stream of commands in pieces. */
+#include "descriptor-zero.h"
 #include "engine/client-io.h"
+#include "wire/control-frame.h"
 #include "wire/header.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -133,6 +136,144 @@ static void test_R12_bad_size_behind_a_good_command(void **state)
     expect(pair, CLIENT_IO_BAD);
 }
 
+/* What is looked at ahead is no more than there is, and is read later all the same. */
+static void test_look_ahead(void **state)
+{
+    struct pair *pair = *state;
+    const uint8_t *kept;
+    uint8_t bytes[MAX];
+    size_t have;
+
+    /* Nothing is there, which leaves no memory behind. */
+    pair->io.maybe_more = true;
+    assert_null(client_io_ahead(&pair->io, &have));
+    assert_int_equal(have, 0);
+    assert_null(pair->io.in.bytes);
+    assert_false(pair->io.maybe_more);
+    store(bytes, sizeof(bytes), 3);
+    put(pair, bytes, 7);
+    /* Nor is it asked for when nothing has told of more. */
+    assert_null(client_io_ahead(&pair->io, &have));
+    pair->io.maybe_more = true;
+    kept = client_io_ahead(&pair->io, &have);
+    assert_non_null(kept);
+    assert_int_equal(have, 7);
+    put(pair, bytes + 7, sizeof(bytes) - 7);
+    pair->io.maybe_more = true;
+    /* There is room for it. */
+    assert_ptr_equal(client_io_ahead(&pair->io, &have), kept);
+    assert_memory_equal(kept, bytes, sizeof(bytes));
+    assert_int_equal(have, sizeof(bytes));
+    expect_frame(pair, bytes, sizeof(bytes));
+    assert_null(pair->io.in.bytes);
+}
+
+/* And no more of it than is of use, however much there is. */
+static void test_look_ahead_is_bounded(void **state)
+{
+    struct pair *pair = *state;
+    uint8_t bytes[2 * CLIENT_IO_AHEAD] = {0};
+    size_t have;
+
+    put(pair, bytes, sizeof(bytes));
+    pair->io.maybe_more = true;
+    assert_non_null(client_io_ahead(&pair->io, &have));
+    assert_int_equal(have, CLIENT_IO_AHEAD);
+    assert_true(pair->io.maybe_more);
+    client_io_ahead(&pair->io, &have);
+    assert_int_equal(have, CLIENT_IO_AHEAD);
+    assert_int_equal(recv(pair->io.fd, bytes, sizeof(bytes), 0), CLIENT_IO_AHEAD);
+}
+
+/* As much is pulled in as a command and a few control frames. */
+static void test_pull_is_bounded(void **state)
+{
+    const size_t most = MAX + 4 * (size_t)CONTROL_FRAME_MAX_REQUEST;
+    struct pair *pair = *state;
+    uint8_t bytes[4 * MAX] = {0};
+
+    assert_true(sizeof(bytes) > most);
+    put(pair, bytes, sizeof(bytes));
+    /* Not before it is told of. */
+    assert_int_equal(client_io_pull(&pair->io, pair->buffer, MAX), 0);
+    assert_null(pair->io.in.bytes);
+    for (unsigned i = 0; i < 4; i++) {
+        pair->io.maybe_more = true;
+        assert_int_equal(client_io_pull(&pair->io, pair->buffer, MAX), 0);
+    }
+    assert_int_equal(pair->io.in.end - pair->io.in.start, most);
+    assert_int_equal(recv(pair->io.fd, bytes, sizeof(bytes), 0), sizeof(bytes) - most);
+    pair->io.in.start += 1;
+    assert_int_equal(client_io_pull(&pair->io, pair->buffer, MAX), 0);
+    assert_false(pair->io.maybe_more);
+    shutdown(pair->peer, SHUT_WR);
+    pair->io.maybe_more = true;
+    assert_int_equal(client_io_pull(&pair->io, pair->buffer, MAX), 0);
+    assert_true(pair->io.ended);
+    assert_true(client_io_readable(&pair->io, MAX));
+}
+
+/* A control frame is taken out of the middle only where it may be, and what stood around it is read
+ * as it came. */
+static void test_control_frame_behind_a_command(void **state)
+{
+    struct pair *pair = *state;
+    uint8_t bytes[12 + CONTROL_FRAME_MAX_REQUEST + 14], frame[CONTROL_FRAME_MAX_REQUEST];
+    size_t control, size;
+
+    pair->io.control = true;
+    store(bytes, 12, 1);
+    control = control_frame_request_store(bytes + 12, CONTROL_FRAME_CANCEL, 0);
+    store(bytes + 12 + control, 14, 2);
+    put(pair, bytes, 12 + control + 14);
+    pair->io.maybe_more = true;
+    assert_int_equal(client_io_pull(&pair->io, pair->buffer, MAX), 0);
+    assert_int_equal(client_io_take_control(&pair->io, MAX, false, frame, &size),
+                     CLIENT_IO_NOWHERE);
+    assert_int_equal(client_io_take_control(&pair->io, MAX, true, frame, &size), CLIENT_IO_BEHIND);
+    assert_int_equal(size, control);
+    assert_memory_equal(frame, bytes + 12, control);
+    assert_int_equal(client_io_take_control(&pair->io, MAX, true, frame, &size), CLIENT_IO_NOWHERE);
+    expect_frame(pair, bytes, 12);
+    expect_frame(pair, bytes + 12 + control, 14);
+    assert_null(pair->io.in.bytes);
+}
+
+/* The start of a long command behind another one has room for the rest at once. */
+static void test_room_for_the_next_command(void **state)
+{
+    struct pair *pair = *state;
+    uint8_t bytes[12 + MAX];
+
+    store(bytes, 12, 1);
+    store(bytes + 12, MAX, 2);
+    put(pair, bytes, 12 + 11);
+    expect_frame(pair, bytes, 12);
+    assert_int_equal(pair->io.in.capacity, MAX);
+    put(pair, bytes + 12 + 11, MAX - 11);
+    expect_frame(pair, bytes + 12, MAX);
+}
+
+/* Cleared once more it closes nothing that was opened since; and 0 is a number like others. */
+static void test_socket_is_closed_once(void **state)
+{
+    struct pair *pair = *state;
+    struct client_io io;
+    int ends[2];
+
+    descriptor_zero_give_up();
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    assert_int_equal(ends[0], 0);
+    client_io_init(&io, ends[0]);
+    client_io_clear(&io);
+    assert_int_equal(recv(ends[1], pair->buffer, 1, 0), 0);
+    assert_int_equal(dup(ends[1]), 0);
+    client_io_clear(&io);
+    assert_true(fcntl(0, F_GETFD) >= 0);
+    descriptor_zero_take_back();
+    close(ends[1]);
+}
+
 static void test_end_of_stream(void **state)
 {
     struct pair *pair = *state;
@@ -202,6 +343,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_R11_command_byte_by_byte, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pipelined_commands_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_R12_bad_size_behind_a_good_command, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_look_ahead, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_look_ahead_is_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pull_is_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_control_frame_behind_a_command, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_room_for_the_next_command, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_socket_is_closed_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_of_stream, setup, teardown),
         cmocka_unit_test_setup_teardown(test_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_R11_response_that_is_not_read, setup, teardown),

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A client of the engine, from its admission to its end. */
+#include "descriptor-zero.h"
 #include "engine-crowd.h"
 #include "rm/rc.h"
 #include "wire/header.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <tss2/tss2_tcti.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -100,6 +103,7 @@ static void test_closed_client_is_left_alone(void **state)
     crowd_look(crowd);
     client_answer_code(client, RM_RC_MEMORY);
     client_dismiss(client, RM_RC_MEMORY);
+    client->io.maybe_more = true;
     client_queue(client);
     assert_int_equal(client->state, CLIENT_CLOSED);
     assert_false(scheduler_waiting(&crowd->scheduler));
@@ -129,6 +133,7 @@ static void test_answer_goes_on_as_it_is_taken(void **state)
     crowd_put_random(crowd, 0);
     crowd_look(crowd);
     assert_false(scheduler_waiting(&crowd->scheduler));
+    assert_int_equal(client_cancel_waiting(client), TSS2_TCTI_RC_BAD_SEQUENCE);
     for (unsigned i = 0; i < MANY_BYTES && taken < MANY_BYTES; i++) {
         taken += drain(crowd, 0, MANY_BYTES);
         crowd_look(crowd);
@@ -161,6 +166,36 @@ static void test_dismissed_client_goes_with_its_last_answer(void **state)
     assert_true(clients_reap(&crowd->clients, &end));
 }
 
+/* Coming is paid for, and so is each cancel. */
+static void test_R58_what_is_done_outside_of_turns_is_billed(void **state)
+{
+    struct client *client = crowd_join(*state, 0, 1000, CLIENT_FROM_BUS);
+
+    assert_int_equal(client->turn.virtual_time, CLIENT_COST_MIN);
+    client_cancel_waiting(client);
+    assert_int_equal(client->turn.virtual_time, 2 * CLIENT_COST_MIN);
+}
+
+/* Whatever number its socket has, and whoever has it open too. */
+static void test_freed_client_is_not_watched(void **state)
+{
+    struct crowd *crowd = *state;
+    struct client_end end;
+    struct client *client;
+    int copy;
+
+    descriptor_zero_give_up();
+    client = crowd_join(crowd, 0, 1000, CLIENT_FROM_BUS);
+    assert_int_equal(client->io.fd, 0);
+    copy = fcntl(0, F_DUPFD_CLOEXEC, 3);
+    client_close(client);
+    assert_true(clients_reap(&crowd->clients, &end));
+    descriptor_zero_take_back();
+    crowd_hang_up(crowd, 0);
+    crowd_look(crowd);
+    close(copy);
+}
+
 static void test_waiting_command_is_canceled(void **state)
 {
     struct crowd *crowd = *state;
@@ -188,6 +223,28 @@ static void test_cancel_is_for_one_command(void **state)
     assert_int_equal(crowd_get(crowd, 0), RM_RC_CANCELED);
     assert_true(scheduler_waiting(&crowd->scheduler));
     assert_false(crowd_has_answer(crowd, 0));
+}
+
+/* What it shows of the stream behind it has its consequences at once. */
+static void test_cancel_looks_at_what_comes_behind(void **state)
+{
+    struct crowd *crowd = *state;
+    struct client *client = crowd_join(crowd, 0, 1000, CLIENT_FROM_BUS);
+    uint8_t bad[HEADER_SIZE];
+
+    crowd_put_random(crowd, 0);
+    crowd_put_random(crowd, 0);
+    /* The loop has not told of either yet. */
+    assert_int_equal(client_cancel_waiting(client), TSS2_RC_SUCCESS);
+    assert_int_equal(crowd_get(crowd, 0), RM_RC_CANCELED);
+    assert_true(scheduler_waiting(&crowd->scheduler));
+    assert_int_equal(client_cancel_waiting(client), TSS2_RC_SUCCESS);
+    assert_int_equal(crowd_get(crowd, 0), RM_RC_CANCELED);
+    header_store(bad, 0x8001, CROWD_CAPACITY + 1, 0x17b);
+    crowd_put(crowd, 0, bad, sizeof(bad));
+    assert_int_equal(client_cancel_waiting(client), TSS2_TCTI_RC_BAD_SEQUENCE);
+    assert_int_equal(client->state, CLIENT_CLOSED);
+    assert_int_equal(crowd_get(crowd, 0), RM_RC_COMMAND_SIZE);
 }
 
 static void test_part_of_a_command_cannot_be_canceled(void **state)
@@ -227,8 +284,11 @@ int main(void)
         CLIENT_TEST(test_closed_client_is_left_alone),
         CLIENT_TEST(test_answer_goes_on_as_it_is_taken),
         CLIENT_TEST(test_dismissed_client_goes_with_its_last_answer),
+        CLIENT_TEST(test_R58_what_is_done_outside_of_turns_is_billed),
+        CLIENT_TEST(test_freed_client_is_not_watched),
         CLIENT_TEST(test_waiting_command_is_canceled),
         CLIENT_TEST(test_cancel_is_for_one_command),
+        CLIENT_TEST(test_cancel_looks_at_what_comes_behind),
         CLIENT_TEST(test_part_of_a_command_cannot_be_canceled),
         CLIENT_TEST(test_locality_is_permitted_by_user),
     };

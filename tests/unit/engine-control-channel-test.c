@@ -219,6 +219,27 @@ static void test_R11_frames_in_a_row_are_bounded(void **state)
     assert_int_equal(control_channel_scan(&hall->channel, client, UINT_MAX), 0);
 }
 
+/* So is all that is done for all clients before the TPM is looked after again: 64 frames and looks
+ * for them. */
+static void test_R11_frames_of_all_clients_are_bounded(void **state)
+{
+    struct hall *hall = *state;
+
+    for (unsigned i = 0; i < CROWD_MEMBERS; i++) {
+        crowd_join(&hall->crowd, i, 1000 + i, CLIENT_FROM_SOCKET);
+        for (unsigned k = 0; k < 8; k++)
+            crowd_put_control(&hall->crowd, i, CONTROL_FRAME_HELLO, 0);
+    }
+    crowd_look(&hall->crowd);
+    control_channel_scan_all(&hall->channel);
+    for (unsigned i = 0; i < CROWD_MEMBERS - 1; i++)
+        for (unsigned k = 0; k < 8; k++)
+            assert_int_equal(crowd_get_control(&hall->crowd, i, CONTROL_FRAME_HELLO), 0);
+    assert_false(crowd_has_answer(&hall->crowd, CROWD_MEMBERS - 1));
+    /* Its frames are taken in its turn. */
+    assert_true(scheduler_waiting(&hall->crowd.scheduler));
+}
+
 static void test_client_that_hangs_up_is_closed(void **state)
 {
     struct hall *hall = *state;
@@ -267,6 +288,7 @@ int main(void)
         CHANNEL_TEST(test_R39_cancel_behind_its_command),
         CHANNEL_TEST(test_bus_clients_have_no_control_channel),
         CHANNEL_TEST(test_R11_frames_in_a_row_are_bounded),
+        CHANNEL_TEST(test_R11_frames_of_all_clients_are_bounded),
         CHANNEL_TEST(test_client_that_hangs_up_is_closed),
         CHANNEL_TEST(test_signals_and_ends_of_a_socket),
     };

@@ -231,6 +231,40 @@ static void test_R39_command_that_was_only_read_is_canceled(void **state)
     assert_int_equal(libtpms_chip_count(stage->world->chip, TPM2_CC_GetRandom), 0);
 }
 
+/* So is one that is as long as what is read at a time. */
+static void test_R39_cancel_behind_the_longest_command_is_seen(void **state)
+{
+    struct stage *stage = *state;
+    struct client *client = crowd_join(&stage->crowd, 0, 1000, CLIENT_FROM_SOCKET);
+    size_t size = stage->crowd.clients.capacity;
+    uint8_t *command = calloc(1, size);
+
+    assert_non_null(command);
+    header_store(command, TPM2_ST_NO_SESSIONS, (uint32_t)size, TPM2_CC_GetRandom);
+    crowd_put(&stage->crowd, 0, command, size);
+    crowd_put_control(&stage->crowd, 0, CONTROL_FRAME_CANCEL, 0);
+    free(command);
+    crowd_look(&stage->crowd);
+    assert_ptr_equal(dispatch_begin(&stage->dispatch), client);
+    assert_int_equal(client->command, CLIENT_COMMAND_CANCELED);
+    finish(stage);
+}
+
+/* A client of whom all was read is not looked at again, which it would pay for. */
+static void test_R39_command_with_nothing_behind_it_costs_itself(void **state)
+{
+    struct stage *stage = *state;
+    struct client *client = crowd_join(&stage->crowd, 0, 1000, CLIENT_FROM_SOCKET);
+    uint64_t before;
+
+    crowd_put_random(&stage->crowd, 0);
+    crowd_look(&stage->crowd);
+    before = client->turn.virtual_time;
+    assert_ptr_equal(dispatch_begin(&stage->dispatch), client);
+    assert_int_equal(client->turn.virtual_time, before);
+    finish(stage);
+}
+
 static void test_client_that_could_not_be_made_is_told(void **state)
 {
     struct stage *stage = *state;
@@ -274,6 +308,8 @@ int main(void)
         DISPATCH_TEST(test_R60_what_waiting_commands_will_cost),
         DISPATCH_TEST(test_R60_costs_are_learned_from_what_was_run),
         DISPATCH_TEST(test_R39_command_that_was_only_read_is_canceled),
+        DISPATCH_TEST(test_R39_cancel_behind_the_longest_command_is_seen),
+        DISPATCH_TEST(test_R39_command_with_nothing_behind_it_costs_itself),
         DISPATCH_TEST(test_client_that_could_not_be_made_is_told),
         DISPATCH_TEST(test_client_may_end_in_its_turn),
     };

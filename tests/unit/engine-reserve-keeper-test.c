@@ -2,7 +2,9 @@
 /* The reserve follows what is seen of the chip's other users. */
 #include "engine/reserve-keeper.h"
 
+#include "descriptor-zero.h"
 #include "fake-sys.h"
+#include "log-capture.h"
 #include "rm-world.h"
 #include "rm/state.h"
 
@@ -11,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -112,6 +115,29 @@ static void test_loop_tells_of_who_comes(void **state)
     close(fd);
 }
 
+/* Whatever number the descriptor has that tells of others. */
+static void test_loop_tells_by_descriptor_zero(void **state)
+{
+    struct house *house = *state;
+    int fd;
+
+    descriptor_zero_give_up();
+    reserve_keeper_meet(&house->keeper, house->world->rm);
+    assert_int_equal(house->keeper.neighbours.fd, 0);
+    calm(house);
+    reserve_keeper_look(&house->keeper);
+    assert_int_equal(house->world->rm->reserve.objects, 1);
+    fd = open_node(house);
+    loop_run(&house->loop, 0, 1);
+    assert_int_equal(house->world->rm->reserve.objects, 2);
+    close(fd);
+    reserve_keeper_look(&house->keeper);
+    assert_int_equal(house->keeper.neighbours.openers.count, 0);
+    reserve_keeper_leave(&house->keeper);
+    assert_int_equal(fcntl(0, F_GETFD), -1);
+    descriptor_zero_take_back();
+}
+
 /* What was left in the chip for want of others is to leave, once it has been quiet. */
 static void test_way_is_made_for_who_comes(void **state)
 {
@@ -151,11 +177,25 @@ static void test_nobody_is_looked_at_once_it_is_given_back(void **state)
     reserve_keeper_look(&house->keeper);
     reserve = house->world->rm->reserve;
     reserve_keeper_leave(&house->keeper);
+    assert_null(house->keeper.rm);
     fd = open_node(house);
     loop_run(&house->loop, 0, 1);
     reserve_keeper_look(&house->keeper);
     assert_memory_equal(&reserve, &house->world->rm->reserve, sizeof(reserve));
     close(fd);
+}
+
+static void test_what_stays_free_is_told(void **state)
+{
+    struct house *house = *state;
+    struct log_capture *capture;
+
+    reserve_keeper_meet(&house->keeper, house->world->rm);
+    capture = log_capture_begin(LOG_LEVEL_INFO);
+    reserve_keeper_tell(&house->keeper);
+    log_capture_end(capture);
+    assert_non_null(strstr(log_capture_line(capture), "the kernel shares the TPM"));
+    log_capture_free(capture);
 }
 
 #define KEEPER_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -166,7 +206,9 @@ int main(void)
         KEEPER_TEST(test_nobody_is_looked_for_before_the_tpm_is_taken),
         KEEPER_TEST(test_reserve_grows_for_a_program_that_comes),
         KEEPER_TEST(test_loop_tells_of_who_comes),
+        KEEPER_TEST(test_loop_tells_by_descriptor_zero),
         KEEPER_TEST(test_way_is_made_for_who_comes),
+        KEEPER_TEST(test_what_stays_free_is_told),
         KEEPER_TEST(test_reserve_that_is_ordered_stays),
         KEEPER_TEST(test_nobody_is_looked_at_once_it_is_given_back),
     };

@@ -8,15 +8,20 @@
 #include "base/log.h"
 #include "engine-chip.h"
 #include "fake-sys.h"
+#include "log-capture.h"
 #include "rm/rc.h"
 #include "wire/header.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <tss2/tss2_tcti.h>
 #include <tss2/tss2_tpm2_types.h>
@@ -37,7 +42,9 @@ struct theatre {
     void (*acts[4])(struct theatre *theatre);
     unsigned act_number;
     unsigned ready, failed, heard, gone, suspended;
+    unsigned gone_before; /* the client with a command was heard */
     enum tpm_fault fault;
+    struct listener *listener;
     int end;           /* a client's own */
     bool sleeps_early; /* suspend before it has started, */
     bool wakes_early;  /* and resume */
@@ -95,8 +102,11 @@ static void on_failed(void *data, enum tpm_fault fault, const char *text)
 
 static void on_heard(void *data, uint64_t id)
 {
-    (void)id;
-    ((struct theatre *)data)->heard++;
+    struct theatre *theatre = data;
+
+    theatre->heard++;
+    if (id == 77)
+        theatre->gone_before = theatre->gone;
 }
 
 static void on_gone(void *data, uint64_t id)
@@ -152,6 +162,19 @@ static int teardown(void **state)
     return 0;
 }
 
+/* A listening socket, which goes with the server. */
+static struct listener *make_listener(const struct theatre *theatre)
+{
+    char path[64], text[LISTENER_TEXT];
+    enum listener_fault fault;
+    struct listener *listener;
+
+    snprintf(path, sizeof(path), "%s/socket", theatre->sys.path);
+    listener = listener_new(path, "root", &fault, text);
+    assert_non_null(listener);
+    return listener;
+}
+
 /* Runs the server to its end. */
 static void run(struct theatre *theatre)
 {
@@ -164,8 +187,9 @@ static void run(struct theatre *theatre)
         .data = theatre,
     };
 
-    assert_int_equal(server_init(&theatre->server, &theatre->config, &events, NULL, on_told, NULL),
-                     0);
+    assert_int_equal(
+        server_init(&theatre->server, &theatre->config, &events, theatre->listener, on_told, NULL),
+        0);
     if (theatre->sleeps_early)
         server_suspend(&theatre->server);
     if (theatre->wakes_early)
@@ -220,6 +244,37 @@ static void connect_client(struct theatre *theatre)
     assert_int_equal(server_cancel(&theatre->server, 78), TSS2_TCTI_RC_BAD_SEQUENCE);
 }
 
+/* A client that hangs up, and one with a command. */
+static void connect_two(struct theatre *theatre)
+{
+    struct client *client;
+    int pair[2];
+
+    connect_client(theatre);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(newcomers_admit(&theatre->server.newcomers, 1000, pair[0], &client), 0);
+    server_welcome(&theatre->server, client);
+    close(pair[1]);
+}
+
+static void stop_when_both_are_gone(struct theatre *theatre)
+{
+    if (theatre->gone == 2)
+        stop(theatre);
+}
+
+/* Nobody waits to be told of a client's end until the command of another one was carried out. */
+static void test_end_is_told_before_the_next_command(void **state)
+{
+    struct theatre *theatre = *state;
+
+    theatre->acts[0] = connect_two;
+    theatre->acts[1] = theatre->acts[2] = stop_when_both_are_gone;
+    run(theatre);
+    assert_int_equal(theatre->heard, 2);
+    assert_int_equal(theatre->gone_before, 1);
+}
+
 static void test_client_is_served_and_told_of(void **state)
 {
     struct theatre *theatre = *state;
@@ -251,12 +306,18 @@ static void resume(struct theatre *theatre)
 static void test_suspends_and_resumes(void **state)
 {
     struct theatre *theatre = *state;
+    struct log_capture *capture;
 
     theatre->acts[0] = suspend;
     theatre->acts[1] = resume;
     theatre->acts[2] = stop;
+    capture = log_capture_begin(LOG_LEVEL_WARNING);
     run(theatre);
+    log_capture_end(capture);
     assert_int_equal(theatre->suspended, 1);
+    /* There is nothing to warn of. */
+    assert_string_equal(log_capture_line(capture), "");
+    log_capture_free(capture);
 }
 
 /* What was asked for while the TPM was taken over is done then. */
@@ -282,6 +343,40 @@ static void test_resumes_before_the_start(void **state)
     run(theatre);
     assert_int_equal(theatre->ready, 1);
     assert_int_equal(theatre->suspended, 0);
+}
+
+/* Somebody takes the device of the TPM away. */
+static void lose_device(struct theatre *theatre)
+{
+    struct tpm_link *link = &theatre->server.managed.link;
+
+    free((char *)(uintptr_t)link->config.conf);
+    link->config.conf = strdup("device:/nonexistent");
+    tcti_close(link->tcti);
+}
+
+static void expect_closed(struct theatre *theatre)
+{
+    struct client *client;
+
+    assert_int_equal(theatre->server.phase, SERVER_FAILED);
+    assert_null(theatre->server.acceptor.listener);
+    assert_int_equal(newcomers_admit(&theatre->server.newcomers, 1000, -1, &client), -ESHUTDOWN);
+    stop(theatre);
+}
+
+/* Nobody is let in any more when the TPM is gone for good. */
+static void test_tpm_that_goes_away_ends_the_service(void **state)
+{
+    struct theatre *theatre = *state;
+
+    theatre->listener = make_listener(theatre);
+    theatre->acts[0] = lose_device;
+    theatre->acts[1] = expect_closed;
+    run(theatre);
+    assert_int_equal(theatre->ready, 1);
+    assert_int_equal(theatre->failed, 1);
+    assert_int_equal(theatre->fault, TPM_FAULT_GONE);
 }
 
 static void stop_in_failure(struct theatre *theatre)
@@ -332,6 +427,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SERVER_TEST(test_serves_until_it_is_stopped),
+        SERVER_TEST(test_end_is_told_before_the_next_command),
+        SERVER_TEST(test_tpm_that_goes_away_ends_the_service),
         SERVER_TEST(test_client_is_served_and_told_of),
         SERVER_TEST(test_suspends_and_resumes),
         SERVER_TEST(test_suspends_from_the_start),

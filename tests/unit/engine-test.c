@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The engine between clients on socket pairs and a TPM that the test plays. */
 #include "base/log.h"
+#include "descriptor-count.h"
 #include "engine-world.h"
 #include "rm/rc.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -317,6 +320,75 @@ static void test_R37_stop_lets_the_command_end(void **state)
     assert_int_equal(engine_world_number(world, &world->gone), 2);
     /* What comes too late is answered all the same. */
     assert_int_equal(engine_query(world->engine, world), 0);
+    engine_world_end(world);
+    assert_int_equal(world->answers, 1);
+    assert_int_equal(world->answer.rc, TSS2_TCTI_RC_NO_CONNECTION);
+    assert_ptr_equal(world->token, world);
+}
+
+/* What was seen of the thread that answers. */
+static struct {
+    char name[16];
+    sigset_t blocked;
+    int cancel_state, cancel_type;
+} engine_thread;
+
+static void look_at_thread(void *data, void *token, const struct engine_answer *answer)
+{
+    struct engine_world *world = data;
+
+    pthread_getname_np(pthread_self(), engine_thread.name, sizeof(engine_thread.name));
+    pthread_sigmask(SIG_SETMASK, NULL, &engine_thread.blocked);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &engine_thread.cancel_state);
+    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &engine_thread.cancel_type);
+    engine_world_events(world).answered(data, token, answer);
+}
+
+/* Signals are the main thread's, and nobody cancels the engine's. */
+static void test_thread_of_the_engine(void **state)
+{
+    struct engine_world *world = engine_world_new(true);
+    struct engine_events events = engine_world_events(world);
+    unsigned descriptors = descriptor_count();
+    sigset_t blocked;
+
+    *state = world;
+    events.answered = look_at_thread;
+    world->engine = engine_new(&world->config, &events, NULL);
+    assert_non_null(world->engine);
+    engine_world_await_flag(world, &world->ready);
+    assert_int_equal(engine_world_request(world, engine_query(world->engine, world)), 0);
+    assert_string_equal(engine_thread.name, "engine");
+    assert_int_equal(engine_thread.cancel_state, PTHREAD_CANCEL_DISABLE);
+    assert_int_equal(engine_thread.cancel_type, PTHREAD_CANCEL_ASYNCHRONOUS);
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &blocked), 0);
+    for (int number = SIGHUP; number <= SIGTERM; number++) {
+        if (number == SIGKILL)
+            continue;
+        assert_true(sigismember(&engine_thread.blocked, number));
+        assert_false(sigismember(&blocked, number));
+    }
+    engine_world_end(world);
+    assert_int_equal(descriptor_count(), descriptors);
+}
+
+/* While the TPM blocks the engine, requests wait, so many of them; all of these are answered. */
+static void test_R11_requests_that_wait_are_bounded(void **state)
+{
+    struct engine_world *world = *state;
+    unsigned accepted = 0;
+    int error;
+
+    engine_world_connect(world, 0, 1000);
+    engine_world_put_random(world, 0, 1);
+    engine_world_take(world, 1);
+    while ((error = engine_query(world->engine, world)) == 0)
+        accepted++;
+    assert_int_equal(error, -EAGAIN);
+    assert_int_equal(accepted, 4096);
+    engine_chip_answer(&world->chip);
+    engine_world_await_number(world, &world->answers, accepted);
+    assert_int_equal(engine_world_get(world, 0, ENGINE_WORLD_ANSWER), 0);
 }
 
 static void test_R34_lost_tpm_comes_back(void **state)
@@ -389,6 +461,9 @@ int main(void)
                                         engine_world_teardown),
         cmocka_unit_test_setup_teardown(test_R37_stop_lets_the_command_end, engine_world_setup,
                                         engine_world_teardown),
+        cmocka_unit_test_teardown(test_thread_of_the_engine, engine_world_teardown),
+        cmocka_unit_test_setup_teardown(test_R11_requests_that_wait_are_bounded,
+                                        engine_world_setup_blocking, engine_world_teardown),
         cmocka_unit_test_setup_teardown(test_R34_lost_tpm_comes_back, engine_world_setup,
                                         engine_world_teardown),
         cmocka_unit_test_setup_teardown(test_sleep_holds_commands, engine_world_setup,

@@ -8,6 +8,8 @@
 #include "engine/managed-tpm.h"
 #include "fake-sys.h"
 #include "libtpms-chip.h"
+#include "log-capture.h"
+#include "rm/state.h"
 #include "wire/handle.h"
 #include "wire/header.h"
 
@@ -185,6 +187,7 @@ static void test_lost_tpm_comes_back(void **state)
     assert_false(managed_tpm_serves(&cable->managed));
     assert_int_equal(tpm_link_poll(link, false, text), TPM_LINK_REOPENED);
     assert_int_equal(link->state, TPM_LINK_LOST);
+    assert_int_equal(link->reopen.pause, 100);
     assert_int_not_equal(run_random(cable), TPM2_RC_SUCCESS);
     assert_false(tpm_link_is_open(link));
     /* The next attempt has its time. */
@@ -198,9 +201,68 @@ static void test_lost_tpm_comes_back(void **state)
     assert_true(tpm_link_is_open(link));
     assert_int_equal(link->state, TPM_LINK_LOST);
     assert_int_equal(run_random(cable), TPM2_RC_SUCCESS);
+    assert_int_equal(link->reopen.pause, 200);
     assert_true(managed_tpm_poll(&cable->managed, text));
     assert_int_equal(link->state, TPM_LINK_PRESENT);
+    assert_false(timer_is_armed(&link->reopen));
     assert_true(managed_tpm_serves(&cable->managed));
+    /* When it is lost again it is as at first. */
+    tcti_close(link->tcti);
+    assert_int_equal(tpm_link_poll(link, true, text), TPM_LINK_REOPENED);
+    assert_int_equal(link->reopen.pause, 100);
+    managed_tpm_give_back(&cable->managed, true);
+    assert_false(timer_is_armed(&link->reopen));
+}
+
+/* The kernel has taken the device out of use: that is said once each time that it is lost. */
+static void test_R65_disabled_tpm_is_told_of_once(void **state)
+{
+    struct cable *cable = *state;
+    struct tpm_link *link = &cable->managed.link;
+    const char *conf = link->config.conf, *line;
+    char text[TPM_FAULT_TEXT];
+    struct log_capture *capture;
+    unsigned lines = 0;
+
+    take(cable);
+    fake_sys_put_dead(&cable->sys, "class/tpm/tpm7/pcr-sha256/0");
+    capture = log_capture_begin(LOG_LEVEL_ERROR);
+    for (unsigned i = 0; i < 2; i++) {
+        tcti_close(link->tcti);
+        link->config.conf = "device:" FAKE_SYS_DEVICE;
+        for (unsigned k = 0; k < 3; k++) {
+            timer_disarm(&link->reopen);
+            assert_int_equal(tpm_link_poll(link, false, text), TPM_LINK_AS_BEFORE);
+        }
+        link->config.conf = conf;
+        timer_disarm(&link->reopen);
+        assert_int_equal(tpm_link_poll(link, false, text), TPM_LINK_REOPENED);
+        assert_int_equal(tpm_link_poll(link, true, text), TPM_LINK_AS_BEFORE);
+        assert_int_equal(link->state, TPM_LINK_PRESENT);
+    }
+    log_capture_end(capture);
+    for (line = log_capture_line(capture); *line; line = log_capture_line(capture)) {
+        assert_non_null(strstr(line, "the kernel has disabled the TPM"));
+        lines++;
+    }
+    log_capture_free(capture);
+    assert_int_equal(lines, 2);
+}
+
+/* Other limits and another quiet time hold from then on, before the TPM is there and after. */
+static void test_R74_limits_of_the_manager_change(void **state)
+{
+    struct cable *cable = *state;
+    struct rm_limits limits = {.objects_per_client = 3, .sessions_per_client = 2};
+
+    managed_tpm_change(&cable->managed, &limits, 77);
+    assert_int_equal(cable->managed.idle.release_ms, 77);
+    take(cable);
+    assert_int_equal(cable->managed.rm->limits.objects_per_client, 3);
+    limits.objects_per_client = 5;
+    managed_tpm_change(&cable->managed, &limits, IDLE_NEVER);
+    assert_int_equal(cable->managed.rm->limits.objects_per_client, 5);
+    assert_int_equal(cable->managed.idle.release_ms, IDLE_NEVER);
 }
 
 static void count(void *data)
@@ -259,6 +321,8 @@ int main(void)
         LINK_TEST(test_fault_of_a_tpm_that_is_not_there),
         LINK_TEST(test_fault_of_a_tpm_that_does_not_work),
         LINK_TEST(test_lost_tpm_comes_back),
+        LINK_TEST(test_R65_disabled_tpm_is_told_of_once),
+        LINK_TEST(test_R74_limits_of_the_manager_change),
         LINK_TEST(test_each_command_is_announced),
         LINK_TEST(test_tpm_is_left_empty),
     };

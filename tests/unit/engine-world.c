@@ -231,13 +231,20 @@ void engine_world_disconnect(struct engine_world *world, int client)
     world->clients[client] = -1;
 }
 
+void engine_world_end(struct engine_world *world)
+{
+    engine_stop(world->engine);
+    engine_world_await_flag(world, &world->stopped);
+    engine_free(world->engine);
+    world->engine = NULL;
+}
+
 int engine_world_teardown(void **state)
 {
     struct engine_world *world = *state;
 
-    engine_stop(world->engine);
-    engine_world_await_flag(world, &world->stopped);
-    engine_free(world->engine);
+    if (world->engine)
+        engine_world_end(world);
     if (world->dir[0]) {
         assert_int_equal(access(world->socket, F_OK), -1);
         rmdir(world->dir);

@@ -43,6 +43,8 @@ struct engine_world *engine_world_new(bool polls);
 void engine_world_listen(struct engine_world *world);
 struct engine_events engine_world_events(struct engine_world *world);
 void engine_world_start(struct engine_world *world);
+/* Stops the engine and frees it; teardown does so too. */
+void engine_world_end(struct engine_world *world);
 
 /* What the engine's thread has written. */
 unsigned engine_world_number(struct engine_world *world, const unsigned *number);
