@@ -2,6 +2,7 @@
 /* Shares of connections: what each account may have, and what is left for the next. */
 #include "base/log.h"
 #include "engine/admission.h"
+#include "lock-probe.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -214,6 +215,52 @@ static void test_R54_a_limit_of_one_user_is_not_its_neighbours(void **state)
     charges_close(&charges);
 }
 
+static struct admission_charge *shared_charge;
+
+static void call_set_limits(void *data)
+{
+    admission_set_limits(data, 64, 0);
+}
+
+static void call_set_open(void *data)
+{
+    admission_set_open(data, true);
+}
+
+static void call_enter_unknown(void *data)
+{
+    admission_enter_unknown(data, 1000, &shared_charge);
+}
+
+static void call_settle(void *data)
+{
+    admission_settle(data, 1000, &shared_charge);
+}
+
+static void call_leave(void *data)
+{
+    admission_leave(data, shared_charge);
+}
+
+static void call_enter(void *data)
+{
+    admission_enter(data, 1000, &shared_charge);
+}
+
+static void test_one_thread_at_a_time(void **state)
+{
+    void (*const calls[])(void *data) = {call_set_limits, call_set_open, call_enter_unknown,
+                                         call_settle,     call_leave,    call_enter,
+                                         call_leave};
+    struct admission admission;
+
+    (void)state;
+    assert_int_equal(admission_init(&admission, 64, 0), 0);
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+        assert_true(lock_probe_waits(&admission.lock, calls[i], &admission));
+    admission_clear(&admission);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_R74_other_limits_hold_for_who_comes_next),
         cmocka_unit_test(test_R54_unknown_users_take_nothing_from_others),
         cmocka_unit_test(test_R54_one_unknown_user_leaves_places_for_the_next),
+        cmocka_unit_test(test_one_thread_at_a_time),
         cmocka_unit_test(test_R54_a_limit_of_one_user_is_not_its_neighbours),
     };
 

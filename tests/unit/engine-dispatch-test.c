@@ -131,6 +131,8 @@ static void test_control_frame_is_a_turn_without_a_command(void **state)
     assert_null(dispatch_begin(&stage->dispatch));
     assert_null(stage->crowd.scheduler.turn.user);
     assert_int_equal(crowd_get_control(&stage->crowd, 0, CONTROL_FRAME_HELLO), 0);
+    for (unsigned i = 0; i < CONTROL_FRAME_MAX_REQUEST; i++)
+        assert_int_equal(stage->dispatch.command[i], 0);
     /* And is over then. */
     crowd_put_random(&stage->crowd, 0);
     crowd_look(&stage->crowd);

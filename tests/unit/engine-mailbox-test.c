@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What other threads want of the engine. */
 #include "engine/mailbox.h"
+#include "lock-probe.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -119,6 +120,40 @@ static void test_two_threads(void **state)
     free(messages);
 }
 
+static struct mailbox_message shared_message;
+
+static void call_put(void *data)
+{
+    mailbox_put(data, &shared_message, true);
+}
+
+static void call_raise(void *data)
+{
+    mailbox_raise(data, MAILBOX_PING);
+}
+
+static void call_take(void *data)
+{
+    mailbox_take(data);
+}
+
+static void call_take_flags(void *data)
+{
+    mailbox_take_flags(data);
+}
+
+static void test_one_thread_at_a_time(void **state)
+{
+    void (*const calls[])(void *data) = {call_put, call_raise, call_take, call_take_flags};
+    struct mailbox mailbox;
+
+    (void)state;
+    assert_int_equal(mailbox_init(&mailbox), 0);
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+        assert_true(lock_probe_waits(&mailbox.lock, calls[i], &mailbox));
+    mailbox_clear(&mailbox);
+}
+
 static void test_flags_need_no_memory_and_are_set_once(void **state)
 {
     struct mailbox mailbox;
@@ -187,6 +222,7 @@ int main(void)
         cmocka_unit_test(test_bound_and_urgent),
         cmocka_unit_test(test_full_descriptor),
         cmocka_unit_test(test_two_threads),
+        cmocka_unit_test(test_one_thread_at_a_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

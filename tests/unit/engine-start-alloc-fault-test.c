@@ -4,6 +4,7 @@
 #include "alloc-fault-each.h"
 #include "base/log.h"
 #include "descriptor-count.h"
+#include "engine/dispatch.h"
 #include "engine/engine.h"
 #include "engine/ledger-file.h"
 #include "engine/mailbox.h"
@@ -108,6 +109,35 @@ static void test_R42_no_memory_to_see_others(void **state)
     fake_sys_clear(&sys);
 }
 
+/* What commands are read into and answered from. */
+static void make_buffers(void *data)
+{
+    struct dispatch dispatch;
+    struct clients clients;
+    struct admission admission;
+    bool made;
+
+    clients_init(&clients, NULL, NULL, &admission);
+    dispatch_init(&dispatch, &clients, NULL);
+    made = dispatch_open(&dispatch, data) && clients_set_capacity(&clients, 4096);
+    assert_int_equal(made, alloc_fault_refused() == 0);
+    dispatch_clear(&dispatch);
+    clients_clear(&clients);
+}
+
+static void test_R42_no_memory_for_buffers(void **state)
+{
+    struct chip chip = {.max_command = 4096, .max_response = 4096};
+    struct rm_limits limits = {0};
+    struct rm_tpm tpm = {0};
+    struct rm *rm = rm_new(&tpm, &chip, &limits);
+
+    (void)state;
+    assert_non_null(rm);
+    assert_int_equal(alloc_fault_each(ALLOC_FAULT_MEMORY, make_buffers, rm), 3);
+    rm_free(rm);
+}
+
 static void init_tpm(void *data)
 {
     struct loop *loop = data;
@@ -193,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_R42_no_descriptors_for_mailbox_and_loop),
         cmocka_unit_test(test_R42_record_while_memory_and_descriptors_are_out),
         cmocka_unit_test(test_R42_no_memory_to_see_others),
+        cmocka_unit_test(test_R42_no_memory_for_buffers),
         cmocka_unit_test(test_R42_no_memory_for_the_tpm),
         cmocka_unit_test(test_R42_no_memory_for_the_engine),
     };
