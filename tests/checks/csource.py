@@ -8,6 +8,7 @@ from collections import namedtuple
 
 NOISE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'', re.S)
 DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", re.M)
+ATTRIBUTE = re.compile(r"__attribute__\(\((?:[^()]|\([^()]*\))*\)\)[ \t]*")
 # A definition: up to its opening brace, which is alone on a line in column 0.
 FUNCTION = re.compile(r"^(?P<head>[A-Za-z_][^;{}=]*?\b(?P<name>\w+)\((?P<args>[^;{}]*)\)\s*)\n\{$"
                       r"(?P<body>.*?)^\}$", re.M | re.S)
@@ -19,11 +20,11 @@ Struct = namedtuple("Struct", "name line members")
 
 
 def bare(text):
-    """The text without comments, literals and directives; lines stay where they are."""
+    """The text without comments, literals, directives and attributes; lines stay where they are."""
     def blank(match):
         return re.sub(r"[^\n]+", " ", match.group())
 
-    return DIRECTIVE.sub(blank, NOISE.sub(blank, text))
+    return ATTRIBUTE.sub("", DIRECTIVE.sub(blank, NOISE.sub(blank, text)))
 
 
 def functions(text):
