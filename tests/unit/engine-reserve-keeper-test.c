@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -56,17 +55,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static int open_node(const struct house *house)
-{
-    char path[64];
-    int fd;
-
-    snprintf(path, sizeof(path), "%s/" NODE, house->sys.path);
-    fd = open(path, O_RDWR | O_CLOEXEC);
-    assert_true(fd >= 0);
-    return fd;
-}
-
 /* Who was there before is not known: somebody is assumed for a while. Then nobody is. */
 static void calm(struct house *house)
 {
@@ -94,7 +82,7 @@ static void test_reserve_grows_for_a_program_that_comes(void **state)
     assert_int_equal(rm->reserve.objects, 1);
     assert_int_equal(rm->reserve.sessions, 1);
     assert_false(reserve_keeper_sees_others(&house->keeper));
-    fd = open_node(house);
+    fd = fake_sys_open(&house->sys, NODE);
     reserve_keeper_look(&house->keeper);
     assert_int_equal(rm->reserve.objects, 2);
     assert_int_equal(rm->reserve.sessions, 2);
@@ -109,7 +97,7 @@ static void test_loop_tells_of_who_comes(void **state)
 
     reserve_keeper_meet(&house->keeper, house->world->rm);
     calm(house);
-    fd = open_node(house);
+    fd = fake_sys_open(&house->sys, NODE);
     loop_run(&house->loop, -1, 1);
     assert_true(reserve_keeper_sees_others(&house->keeper));
     close(fd);
@@ -127,7 +115,7 @@ static void test_loop_tells_by_descriptor_zero(void **state)
     calm(house);
     reserve_keeper_look(&house->keeper);
     assert_int_equal(house->world->rm->reserve.objects, 1);
-    fd = open_node(house);
+    fd = fake_sys_open(&house->sys, NODE);
     loop_run(&house->loop, 0, 1);
     assert_int_equal(house->world->rm->reserve.objects, 2);
     close(fd);
@@ -149,7 +137,7 @@ static void test_way_is_made_for_who_comes(void **state)
     house->idle.kept_loaded = true;
     reserve_keeper_look(&house->keeper);
     assert_false(timer_is_armed(&house->idle.quiet));
-    fd = open_node(house);
+    fd = fake_sys_open(&house->sys, NODE);
     reserve_keeper_look(&house->keeper);
     assert_true(timer_is_armed(&house->idle.quiet));
     assert_false(house->idle.kept_loaded);
@@ -178,7 +166,7 @@ static void test_nobody_is_looked_at_once_it_is_given_back(void **state)
     reserve = house->world->rm->reserve;
     reserve_keeper_leave(&house->keeper);
     assert_null(house->keeper.rm);
-    fd = open_node(house);
+    fd = fake_sys_open(&house->sys, NODE);
     loop_run(&house->loop, 0, 1);
     reserve_keeper_look(&house->keeper);
     assert_memory_equal(&reserve, &house->world->rm->reserve, sizeof(reserve));
