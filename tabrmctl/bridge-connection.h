@@ -9,8 +9,9 @@
 #include "bridge-link.h"
 #include "bridge-protocol.h"
 
-/* Connections that are served at a time; others wait to be let in. */
-#define BRIDGE_CONNECTIONS_MAX 256
+/* Connections that are served at a time; others wait to be let in. A message bus lets a user have
+ * 256 connections in all, and each of these may be one. */
+#define BRIDGE_CONNECTIONS_MAX 64
 
 /* All connections, and what is the same for them. */
 struct bridge_hub {

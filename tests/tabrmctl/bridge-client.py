@@ -134,9 +134,11 @@ def case_rude(place):
 
 def case_crowd(place):
     """More connections than are served at a time: the others wait for room."""
-    crowd = [connect(place) for _ in range(280)]
+    crowd = [connect(place) for _ in range(90)]
     for client in crowd:
         client.sendall(GET_RANDOM)
+    for client in crowd[:64]:
+        assert len(client.recv(1, socket.MSG_PEEK)) == 1
     for client in crowd:
         assert random_is_good(response(client))
         client.close()

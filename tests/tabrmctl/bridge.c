@@ -60,13 +60,18 @@ static char *socket_path(struct world *world, const char *name)
 }
 
 /* Runs a case of bridge-client.py with the places of the two channels, of which the second may be
- * left out. */
-static void talk(struct world *world, const char *talk_case, const char *places)
+ * left out. Where it fails, what the bridge said of it is told too. */
+static void talk(struct world *world, const struct bridge_process *bridge, const char *talk_case,
+                 const char *places)
 {
     g_autofree char *script =
         g_strdup_printf("python3 -B \"$T/bridge-client.py\" %s %s", talk_case, places);
+    g_autofree char *out = NULL, *err = NULL;
 
-    expect(world, script, 0, "good");
+    if (tabrmctl_script(world, script, &out) == 0 && strcmp(out, "good") == 0)
+        return;
+    g_file_get_contents(bridge->shell->err_path, &err, NULL, NULL);
+    fail_msg("%s: %s\n%s", talk_case, out, err ? err : "");
 }
 
 static void nothing_left(struct world *world)
@@ -115,10 +120,10 @@ static void test_raw_commands_at_any_pace(void **state)
     struct bridge_process bridge;
 
     bridge_start(*state, &bridge, "--protocol=raw --unix=u");
-    talk(*state, "raw", "$PWD/u");
-    talk(*state, "bounds", "$PWD/u");
-    talk(*state, "rude", "$PWD/u");
-    talk(*state, "crowd", "$PWD/u");
+    talk(*state, &bridge, "raw", "$PWD/u");
+    talk(*state, &bridge, "bounds", "$PWD/u");
+    talk(*state, &bridge, "rude", "$PWD/u");
+    talk(*state, &bridge, "crowd", "$PWD/u");
     bridge_end(&bridge);
     nothing_left(*state);
 }
@@ -128,8 +133,8 @@ static void test_one_connection_serves_rude_programs_in_turn(void **state)
     struct bridge_process bridge;
 
     bridge_start(*state, &bridge, "--protocol=raw --shared --unix=u");
-    talk(*state, "raw", "$PWD/u");
-    talk(*state, "rude", "$PWD/u");
+    talk(*state, &bridge, "raw", "$PWD/u");
+    talk(*state, &bridge, "rude", "$PWD/u");
     bridge_end(&bridge);
 }
 
@@ -143,9 +148,9 @@ static void test_mssim_signals_are_answered_and_change_nothing(void **state)
     places = g_strdup_printf("127.0.0.1:%" G_GINT64_FORMAT " 127.0.0.1:%" G_GINT64_FORMAT,
                              json_object_get_int_member(said(&bridge), "port"),
                              json_object_get_int_member(said(&bridge), "control_port"));
-    talk(*state, "mssim", places);
+    talk(*state, &bridge, "mssim", places);
     if (geteuid() == 0)
-        talk(*state, "locality", places);
+        talk(*state, &bridge, "locality", places);
     bridge_end(&bridge);
 }
 
@@ -157,8 +162,8 @@ static void test_swtpms_control_channel_is_answered(void **state)
         skip(); /* localities are for root */
     bridge_start(*state, &bridge, "--protocol=swtpm --unix=u");
     assert_string_equal(json_object_get_string_member(said(&bridge), "control_socket"), "u.ctrl");
-    talk(*state, "swtpm", "$PWD/u $PWD/u.ctrl");
-    talk(*state, "qemu", "$PWD/u.ctrl");
+    talk(*state, &bridge, "swtpm", "$PWD/u $PWD/u.ctrl");
+    talk(*state, &bridge, "qemu", "$PWD/u.ctrl");
     bridge_end(&bridge);
 }
 
@@ -210,11 +215,11 @@ static void survives_a_daemon(struct world *world, const char *options)
     struct bridge_process bridge;
 
     bridge_start(world, &bridge, options);
-    talk(world, "raw", "$PWD/u");
+    talk(world, &bridge, "raw", "$PWD/u");
     assert_int_equal(world_stop_daemon(world), 0);
     expect(world, "python3 -B \"$T/bridge-client.py\" raw $PWD/u", 1, "closed after 0");
     assert_true(world_start_daemon(world));
-    talk(world, "raw", "$PWD/u");
+    talk(world, &bridge, "raw", "$PWD/u");
     bridge_end(&bridge);
 }
 
