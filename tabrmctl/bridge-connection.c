@@ -375,9 +375,13 @@ void bridge_connection_new(struct bridge_hub *hub, int fd, bool control)
     bridge_connection_watch(connection);
 }
 
+static void bridge_connection_end(gpointer connection)
+{
+    bridge_connection_free(connection);
+}
+
 void bridge_connection_end_all(struct bridge_hub *hub)
 {
     hub->fewer = NULL;
-    while (hub->connections)
-        bridge_connection_free(hub->connections->data);
+    g_list_free_full(g_list_copy(hub->connections), bridge_connection_end);
 }

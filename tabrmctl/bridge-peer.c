@@ -82,7 +82,7 @@ static enum bridge_peer bridge_peer_listed(const union peer_address *peer,
 
 static enum bridge_peer bridge_peer_tcp(int fd)
 {
-    union peer_address peer, own;
+    union peer_address peer = {0}, own = {0};
     socklen_t peer_size = sizeof(peer), own_size = sizeof(own);
     enum bridge_peer found;
 

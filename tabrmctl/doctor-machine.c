@@ -104,16 +104,16 @@ static bool doctor_machine_listed(const struct doctor_machine *machine, const ch
 
 static bool doctor_machine_known(const struct doctor_machine *machine, const char *name, gid_t own)
 {
-    g_autofree gid_t *groups = g_new(gid_t, MACHINE_GROUPS);
+    gid_t *groups = g_new(gid_t, MACHINE_GROUPS);
     int count = MACHINE_GROUPS;
+    bool known = false;
 
-    if (getgrouplist(name, own, groups, &count) < 0)
-        return false;
-    for (int i = 0; i < count; i++) {
-        if (groups[i] == machine->gid)
-            return true;
+    if (getgrouplist(name, own, groups, &count) >= 0) {
+        for (int i = 0; i < count; i++)
+            known = known || groups[i] == machine->gid;
     }
-    return false;
+    g_free(groups);
+    return known;
 }
 
 bool doctor_machine_lookup(const struct doctor_machine *machine, const char *name, bool *member)

@@ -9,16 +9,15 @@
 /* Whether this process itself has the group. */
 static bool doctor_user_has_group(gid_t gid)
 {
-    g_autofree gid_t *groups = NULL;
-    int count = getgroups(0, NULL);
+    int count = MAX(getgroups(0, NULL), 0);
+    gid_t *groups = g_new(gid_t, MAX(count, 1));
+    bool has = getegid() == gid;
 
-    groups = g_new(gid_t, count > 0 ? count : 1);
     count = getgroups(count, groups);
-    for (int i = 0; i < count; i++) {
-        if (groups[i] == gid)
-            return true;
-    }
-    return getegid() == gid;
+    for (int i = 0; i < count; i++)
+        has = has || groups[i] == gid;
+    g_free(groups);
+    return has;
 }
 
 static void doctor_user_no_member(struct doctor_report *report, const char *name)
