@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One configuration file: what GLib's GKeyFile reads, a line at a time, so that each finding has
- * its line. Keys are the names of the long options, in one section; an empty value is the option's
- * default. Main thread.
+ * its line. Keys are the names of the long options, in one section, and those of sections about
+ * users (sections.h); an empty value is the default. Main thread.
  */
 #pragma once
 

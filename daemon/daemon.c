@@ -224,20 +224,22 @@ static char *daemon_name(const struct options *options, const char *socket_path)
 }
 
 /* What can change while the engine runs. */
-static void daemon_fill_limits(const struct options *options, struct engine_config *config)
+static void daemon_fill_live(const struct options *options, struct engine_config *config)
 {
     const struct options_limits *limits = &options->limits;
 
-    config->limits = (struct rm_limits){
-        .objects_per_client = limits->max_transients,
-        .sessions_per_client = limits->max_sessions,
-        .objects_per_uid = limits->max_transients_per_user,
-        .sessions_per_uid = limits->max_sessions_per_user,
-        .abandoned_per_uid = limits->max_abandoned_per_user,
-        .share_sessions = true,
+    config->rules = (struct rules_config){
+        .limits = {.objects_per_client = limits->max_transients,
+                   .sessions_per_client = limits->max_sessions,
+                   .objects_per_uid = limits->max_transients_per_user,
+                   .sessions_per_uid = limits->max_sessions_per_user,
+                   .abandoned_per_uid = limits->max_abandoned_per_user,
+                   .share_sessions = true},
+        .connections_per_user = limits->max_connections_per_user,
+        .rules = (gconstpointer)options->rules->data,
+        .count = options->rules->len,
     };
     config->max_connections = process_carries(limits->max_connections);
-    config->max_connections_per_user = limits->max_connections_per_user;
     config->idle_release_ms = options->idle_release_ms;
 }
 
@@ -252,17 +254,13 @@ static void daemon_start_engine(struct daemon *daemon)
         .name = name,
         .runtime_dir = runtime_dir,
         .accounts = daemon_accounts(daemon),
-        .high_uids = options->high_priority.uids,
-        .high_count = options->high_priority.count,
-        .low_uids = options->low_priority.uids,
-        .low_count = options->low_priority.count,
         .reserve = options->reserve,
         .sleep_untold = options->no_bus || options->session_bus,
         .flush_all = options->flush_all,
     };
     struct engine_events events;
 
-    daemon_fill_limits(options, &config);
+    daemon_fill_live(options, &config);
     daemon->relay = (struct relay){daemon_event_arrives, daemon};
     relay_fill(&daemon->relay, &events);
     daemon->engine = engine_new(&config, &events, daemon->listener);
@@ -339,10 +337,11 @@ static gboolean daemon_hung_up(gpointer data)
         daemon_reloaded(daemon);
         return G_SOURCE_CONTINUE;
     }
-    daemon_fill_limits(daemon->options, &config);
+    daemon_fill_live(daemon->options, &config);
     error = engine_change(daemon->engine, &config, daemon);
     if (error) {
-        log_error("limits and idle-release stay as they were: %s; reload again", strerror(-error));
+        log_error("limits, priorities and idle-release stay as they were: %s; reload again",
+                  strerror(-error));
         daemon_reloaded(daemon);
     }
     return G_SOURCE_CONTINUE;

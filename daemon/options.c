@@ -4,9 +4,9 @@
 #include "command-line.h"
 #include "engine/engine.h"
 #include "instance.h"
+#include "option-rules.h"
 
 #include <gio/gio.h>
-#include <pwd.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -150,55 +150,6 @@ static bool options_choice(struct options_reader *reader, enum option_id id, con
     return is_second;
 }
 
-/* A user by number or name. The number that chown() takes for "none" is nobody's. */
-static bool options_user(const char *word, uint32_t *uid)
-{
-    const struct passwd *entry;
-    guint64 number;
-
-    if (g_ascii_string_to_unsigned(word, 10, 0, UINT32_MAX - 1, &number, NULL)) {
-        *uid = (uint32_t)number;
-        return true;
-    }
-    entry = word[0] ? getpwnam(word) : NULL;
-    if (entry)
-        *uid = entry->pw_uid;
-    return entry != NULL;
-}
-
-/* A user that a file names and that does not exist is a note: it may be made later. */
-static struct options_users options_users(struct options_reader *reader, enum option_id id)
-{
-    static const char takes[] = "takes user names and numbers with commas between";
-    const char *value = options_value(reader, id);
-    g_auto(GStrv) words = g_strsplit(value ? value : "", ",", -1);
-    struct options_users users = {g_new0(uint32_t, g_strv_length(words) + 1), 0};
-
-    for (unsigned i = 0; words[i]; i++) {
-        if (options_user(words[i], &users.uids[users.count]))
-            users.count++;
-        else
-            findings_of(&reader->findings, words[i][0] ? FINDINGS_NOTE : FINDINGS_BAD,
-                        &reader->settings, id, "%s; there is no user \"%s\"", takes, words[i]);
-    }
-    if (value && !words[0])
-        options_wrong(reader, id, "%s", takes);
-    return users;
-}
-
-static void options_priorities(struct options_reader *reader, struct options *options)
-{
-    const struct options_users *high = &options->high_priority, *low = &options->low_priority;
-
-    options->high_priority = options_users(reader, OPTION_HIGH_PRIORITY);
-    options->low_priority = options_users(reader, OPTION_LOW_PRIORITY);
-    for (unsigned i = 0; i < high->count; i++)
-        for (unsigned k = 0; k < low->count; k++)
-            if (high->uids[i] == low->uids[k])
-                options_wrong(reader, OPTION_LOW_PRIORITY,
-                              "names user %u, who is in high-priority too", low->uids[k]);
-}
-
 /* Two options that do not go together. What the command line says of one of them takes back what a
  * file says of the other one. */
 static void options_exclude(struct options_reader *reader, enum option_id one, enum option_id other,
@@ -280,7 +231,8 @@ static void options_take(struct options_reader *reader, struct options *options)
     options->reserve = options_reserve(reader);
     options->guests_apart = options_choice(reader, OPTION_GUESTS, "together", "apart");
     options->idle_release_ms = options_idle_release(reader);
-    options_priorities(reader, options);
+    options->rules = option_rules_read(&reader->settings, options->limits.max_sessions_per_user,
+                                       &reader->findings);
     options->prng_seed_file = options_given(reader, OPTION_PRNG_SEED_FILE);
     options->allow_root = options_flag(reader, OPTION_ALLOW_ROOT);
     options->show_version = options_flag(reader, OPTION_VERSION);
@@ -374,8 +326,8 @@ void options_clear(struct options *options)
     g_free(options->tcti);
     g_free(options->bus_name);
     g_free(options->socket);
-    g_free(options->high_priority.uids);
-    g_free(options->low_priority.uids);
+    if (options->rules)
+        g_array_unref(options->rules);
     settings_clear(&options->settings);
     *options = (struct options){0};
 }

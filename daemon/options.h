@@ -12,12 +12,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Users that an option names. */
-struct options_users {
-    uint32_t *uids;
-    unsigned count;
-};
-
 /* How many connections, sessions and transient objects a client or a user may have. */
 struct options_limits {
     unsigned max_connections; /* in all */
@@ -41,7 +35,7 @@ struct options {
     bool flush_all;
     struct options_limits limits;
     bool guests_apart; /* each user that the user database does not know has its own account */
-    struct options_users high_priority, low_priority;
+    GArray *rules;     /* of struct rule: what users may have, as lists of users and sections say */
     struct reserve_rule reserve;
     int idle_release_ms; /* or IDLE_NEVER, IDLE_AUTO */
     bool prng_seed_file; /* --prng-seed-file was given; it has no effect */

@@ -25,12 +25,26 @@ static char *reload_differences(const struct settings *one, const struct setting
     return g_string_free(names, FALSE);
 }
 
+/* What changed and is in force by now: options, and sections about users. */
+static char *reload_changes(const struct settings *one, const struct settings *other)
+{
+    g_autofree char *options = reload_differences(one, other, true);
+    g_autofree char *sections = sections_differences(&one->sections, &other->sections);
+
+    if (!options[0] && !sections[0])
+        return g_strdup("nothing");
+    return g_strconcat(options, options[0] && sections[0] ? ", " : "", sections, NULL);
+}
+
 static void reload_take_over(struct options *options, struct options *next)
 {
     for (enum option_id id = 0; id < OPTION_COUNT; id++) {
         if (option_table[id].live)
             settings_move(&options->settings, id, &next->settings);
     }
+    settings_move_sections(&options->settings, &next->settings);
+    g_array_unref(options->rules);
+    options->rules = g_steal_pointer(&next->rules);
     options->limits = next->limits;
     options->level = next->level;
     options->idle_release_ms = next->idle_release_ms;
@@ -38,12 +52,12 @@ static void reload_take_over(struct options *options, struct options *next)
 
 static void reload_change(struct options *options, struct options *next)
 {
-    g_autofree char *changed = reload_differences(&options->settings, &next->settings, true);
+    g_autofree char *changed = reload_changes(&options->settings, &next->settings);
     g_autofree char *waiting = reload_differences(&options->settings, &next->settings, false);
 
     reload_take_over(options, next);
     log_set_level(options->level);
-    log_info("configuration read again; changed: %s", changed[0] ? changed : "nothing");
+    log_info("configuration read again; changed: %s", changed);
     if (waiting[0])
         log_warning("what changes with the next start only: %s", waiting);
 }

@@ -3,29 +3,20 @@
 
 #include <glib.h>
 
-static void settings_put(struct setting *setting, const char *value, enum settings_origin origin,
-                         const char *place)
-{
-    struct setting before = *setting;
-
-    *setting = (struct setting){origin, g_strdup(value), g_strdup(place)};
-    g_free(before.value);
-    g_free(before.place);
-}
-
 void settings_init(struct settings *settings)
 {
     *settings = (struct settings){0};
     for (enum option_id id = 0; id < OPTION_COUNT; id++)
-        settings_put(&settings->of[id], option_table[id].standard, SETTINGS_DEFAULT, NULL);
+        setting_put(&settings->of[id], option_table[id].standard, SETTINGS_DEFAULT, NULL);
 }
 
 void settings_clear(struct settings *settings)
 {
     for (enum option_id id = 0; id < OPTION_COUNT; id++) {
-        settings_put(&settings->of[id], NULL, SETTINGS_DEFAULT, NULL);
+        setting_put(&settings->of[id], NULL, SETTINGS_DEFAULT, NULL);
         g_clear_pointer(&settings->standard[id], g_free);
     }
+    sections_clear(&settings->sections);
 }
 
 static const char *settings_standard(const struct settings *settings, enum option_id id)
@@ -37,13 +28,13 @@ void settings_set(struct settings *settings, enum option_id id, const char *valu
                   enum settings_origin origin, const char *place)
 {
     if (origin >= settings->of[id].origin)
-        settings_put(&settings->of[id], value, origin, place);
+        setting_put(&settings->of[id], value, origin, place);
 }
 
 void settings_reset(struct settings *settings, enum option_id id, enum settings_origin origin)
 {
     if (settings->of[id].origin <= origin)
-        settings_put(&settings->of[id], settings_standard(settings, id), SETTINGS_DEFAULT, NULL);
+        setting_put(&settings->of[id], settings_standard(settings, id), SETTINGS_DEFAULT, NULL);
 }
 
 void settings_set_standard(struct settings *settings, enum option_id id, const char *value)
@@ -55,10 +46,17 @@ void settings_set_standard(struct settings *settings, enum option_id id, const c
 
 void settings_move(struct settings *settings, enum option_id id, struct settings *from)
 {
-    settings_put(&settings->of[id], NULL, SETTINGS_DEFAULT, NULL);
+    setting_put(&settings->of[id], NULL, SETTINGS_DEFAULT, NULL);
     settings->of[id] = from->of[id];
     from->of[id] = (struct setting){0};
     settings_reset(from, id, SETTINGS_COMMAND_LINE);
+}
+
+void settings_move_sections(struct settings *settings, struct settings *from)
+{
+    sections_clear(&settings->sections);
+    settings->sections = from->sections;
+    from->sections = (struct sections){0};
 }
 
 bool settings_given(const struct settings *settings, enum option_id id)
@@ -68,15 +66,11 @@ bool settings_given(const struct settings *settings, enum option_id id)
 
 static const char *settings_place(const struct settings *settings, enum option_id id)
 {
-    switch (settings->of[id].origin) {
-    case SETTINGS_DEFAULT:
-        return settings->standard[id] ? "default of --tpm" : "default";
-    case SETTINGS_FILE:
-        return settings->of[id].place;
-    case SETTINGS_COMMAND_LINE:
-        return "command line";
-    }
-    return "";
+    const struct setting *setting = &settings->of[id];
+
+    if (setting->origin == SETTINGS_DEFAULT && settings->standard[id])
+        return "default of --tpm";
+    return setting_place(setting);
 }
 
 char *settings_show(const struct settings *settings)
@@ -93,5 +87,6 @@ char *settings_show(const struct settings *settings)
                               setting->value ? setting->value : "");
         g_key_file_set_comment(file, OPTION_SECTION, option_table[id].name, comment, NULL);
     }
+    sections_show(&settings->sections, file);
     return g_key_file_to_data(file, NULL, NULL);
 }

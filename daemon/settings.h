@@ -1,24 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The value of every option as text, and its origin: the command line, a line of a file, or nobody.
- * The command line wins over files, and a file over those that are read before it. Main thread.
+ * The value of every option as text, and its origin: the command line, a line of a file, or nobody;
+ * and the sections about users, which are in files only. The command line wins over files, and a
+ * file over those that are read before it. Main thread.
  */
 #pragma once
 
 #include "option-table.h"
-
-/* From the weakest. */
-enum settings_origin { SETTINGS_DEFAULT, SETTINGS_FILE, SETTINGS_COMMAND_LINE };
-
-struct setting {
-    enum settings_origin origin;
-    char *value; /* NULL: the option has none */
-    char *place; /* "FILE:LINE" of a value from a file, else NULL */
-};
+#include "sections.h"
 
 struct settings {
     struct setting of[OPTION_COUNT];
     char *standard[OPTION_COUNT]; /* defaults that are others than the table's; NULL: it has none */
+    struct sections sections;
 };
 
 /* Each option at its default. */
@@ -38,6 +32,9 @@ void settings_reset(struct settings *settings, enum option_id id, enum settings_
 
 /* Moves an option's value and origin from `from`, which has the default afterwards. */
 void settings_move(struct settings *settings, enum option_id id, struct settings *from);
+
+/* Moves all sections from `from`, which has none afterwards. */
+void settings_move_sections(struct settings *settings, struct settings *from);
 
 /* Whether somebody said the value. */
 bool settings_given(const struct settings *settings, enum option_id id);

@@ -262,13 +262,14 @@ void bus_own(struct bus *bus)
         G_VARIANT_TYPE("(u)"), G_DBUS_CALL_FLAGS_NONE, -1, bus->cancellable, bus_own_done, bus);
 }
 
-bool bus_caller(const struct bus *bus, GDBusMethodInvocation *invocation, uint32_t *uid)
+bool bus_caller(const struct bus *bus, GDBusMethodInvocation *invocation, uint32_t *uid,
+                GBytes **groups)
 {
     GDBusMessage *call = g_dbus_method_invocation_get_message(invocation);
 
     return bus->proxy && g_dbus_method_invocation_get_connection(invocation) == bus->connection
            && proxy_user(bus->proxy, g_dbus_method_invocation_get_sender(invocation),
-                         g_dbus_message_get_serial(call), uid);
+                         g_dbus_message_get_serial(call), uid, groups);
 }
 
 static void bus_flushed(GObject *source, GAsyncResult *result, gpointer data)

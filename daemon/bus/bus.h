@@ -36,9 +36,10 @@ struct bus *bus_new(bool session, const char *name, const struct bus_events *eve
 /* Asks for the name, on this connection and on those that follow it. */
 void bus_own(struct bus *bus);
 
-/* The user who the bus says makes this call. False when the call is answered, or its connection to
- * the bus is gone. */
-bool bus_caller(const struct bus *bus, GDBusMethodInvocation *invocation, uint32_t *uid);
+/* The user who the bus says makes this call, and its groups, as callers_user() gives them. False
+ * when the call is answered, or its connection to the bus is gone. */
+bool bus_caller(const struct bus *bus, GDBusMethodInvocation *invocation, uint32_t *uid,
+                GBytes **groups);
 
 /* Gives the name back and disconnects. NULL is fine. */
 void bus_free(struct bus *bus);

@@ -6,7 +6,8 @@
 struct caller_call {
     char *sender;
     uint32_t serial;
-    uint32_t uid;   /* once it is at work */
+    uint32_t uid;   /* once it is at work, */
+    GBytes *groups; /* and these; NULL: not known */
     uint8_t *bytes; /* while it waits */
     size_t size;
 };
@@ -21,6 +22,7 @@ struct caller_sender {
     char *name; /* the key */
     bool known;
     uint32_t uid;
+    GBytes *groups; /* NULL: not known */
     uint32_t query; /* while it is not known: the key in `asked`, with `asked_ms` */
     int64_t asked_ms;
     GQueue waiting; /* while it is not known */
@@ -58,6 +60,7 @@ static void caller_call_free(gpointer data)
     struct caller_call *call = data;
 
     g_free(call->sender);
+    g_bytes_unref(call->groups);
     g_free(call->bytes);
     g_free(call);
 }
@@ -75,6 +78,7 @@ static void caller_sender_free(gpointer data)
     struct caller_sender *sender = data;
 
     g_queue_clear_full(&sender->waiting, caller_call_free);
+    g_bytes_unref(sender->groups);
     g_free(sender->name);
     g_free(sender);
 }
@@ -209,10 +213,12 @@ static void callers_queue(struct callers *callers, GQueue *queue, struct caller_
     caller_call_free(call);
 }
 
-static void callers_serve(struct callers *callers, uint32_t uid, struct caller_call *call)
+static void callers_serve(struct callers *callers, const struct caller_sender *sender,
+                          struct caller_call *call)
 {
-    struct caller_user *user = callers_get_user(callers, uid);
+    struct caller_user *user = callers_get_user(callers, sender->uid);
 
+    call->groups = sender->groups ? g_bytes_ref(sender->groups) : NULL;
     if (user->at_work < CALLERS_AT_WORK)
         callers_put_to_work(callers, user, call);
     else
@@ -306,7 +312,7 @@ void callers_call(struct callers *callers, const struct message *message, const 
     if (sender && sender->known) {
         g_queue_unlink(&callers->known_order, &sender->place);
         g_queue_push_head_link(&callers->known_order, &sender->place);
-        callers_serve(callers, sender->uid, call);
+        callers_serve(callers, sender, call);
         return;
     }
     if (sender) {
@@ -319,6 +325,17 @@ void callers_call(struct callers *callers, const struct message *message, const 
         callers_give_up(callers, sender, CALLERS_BUSY);
     else
         callers->events.ask(callers->events.data, sender->query, sender->name);
+}
+
+bool callers_told_groups(struct callers *callers, uint32_t query, GBytes *groups)
+{
+    struct caller_sender *sender = g_hash_table_lookup(callers->asked, GUINT_TO_POINTER(query));
+
+    if (!sender)
+        return false;
+    if (groups && !sender->groups)
+        sender->groups = g_bytes_ref(groups);
+    return true;
 }
 
 bool callers_told(struct callers *callers, uint32_t query, bool known, uint32_t uid)
@@ -338,7 +355,7 @@ bool callers_told(struct callers *callers, uint32_t query, bool known, uint32_t 
     callers_remember(callers, sender, uid);
     while ((call = g_queue_pop_head(&waiting))) {
         callers->waiting--;
-        callers_serve(callers, uid, call);
+        callers_serve(callers, sender, call);
     }
     return true;
 }
@@ -403,11 +420,15 @@ int callers_expire(struct callers *callers, int64_t now_ms)
     return -1;
 }
 
-bool callers_user(const struct callers *callers, const char *sender, uint32_t serial, uint32_t *uid)
+bool callers_user(const struct callers *callers, const char *sender, uint32_t serial, uint32_t *uid,
+                  GBytes **groups)
 {
     const struct caller_call *call = callers_find(callers, sender, serial);
 
-    if (call)
-        *uid = call->uid;
-    return call != NULL;
+    if (!call)
+        return false;
+    *uid = call->uid;
+    if (groups)
+        *groups = call->groups;
+    return true;
 }

@@ -50,7 +50,8 @@ struct callers;
 
 /* Strings and bytes are good during the call. None of the functions may free the callers. */
 struct callers_events {
-    /* Ask the bus for the user of `sender`; callers_told() follows, with the same number. */
+    /* Ask the bus for the user of `sender`; callers_told() follows, with the same number, and
+     * callers_told_groups() may come before. */
     void (*ask)(void *data, uint32_t query, const char *sender);
     /* Whether a user may have one more answer. If not, its calls are refused (CALLERS_UNREAD). */
     bool (*has_room)(void *data, uint32_t uid);
@@ -71,6 +72,10 @@ void callers_free(struct callers *callers);
 void callers_call(struct callers *callers, const struct message *message, const uint8_t *bytes,
                   size_t size, int64_t now_ms);
 
+/* The bus told the groups of query `query`, an array of uint32_t, before it tells the user; NULL
+ * when it does not. False when nobody waits for it. */
+bool callers_told_groups(struct callers *callers, uint32_t query, GBytes *groups);
+
 /* The bus answered query `query`. False when nobody waits for it. */
 bool callers_told(struct callers *callers, uint32_t query, bool known, uint32_t uid);
 
@@ -88,6 +93,7 @@ bool callers_has(const struct callers *callers, const char *sender, uint32_t *ui
  * -1 for never. */
 int callers_expire(struct callers *callers, int64_t now_ms);
 
-/* The user of a call at work. False when there is no such call. */
-bool callers_user(const struct callers *callers, const char *sender, uint32_t serial,
-                  uint32_t *uid);
+/* The user of a call at work, and its groups in *groups, an array of uint32_t that is the callers',
+ * or NULL when they are not known; nobody need ask for them. False when there is no such call. */
+bool callers_user(const struct callers *callers, const char *sender, uint32_t serial, uint32_t *uid,
+                  GBytes **groups);

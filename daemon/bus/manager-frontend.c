@@ -42,7 +42,7 @@ static struct engine_status manager_view(const struct manager_frontend *frontend
     struct engine_status view = *status;
     uint32_t uid;
 
-    if (bus_caller(frontend->bus, invocation, &uid) && (uid == 0 || uid == geteuid()))
+    if (bus_caller(frontend->bus, invocation, &uid, NULL) && (uid == 0 || uid == geteuid()))
         return view;
     view.clients = (uint32_t)manager_round(view.clients, MANAGER_CONNECTIONS);
     view.stats.client_commands = manager_round(view.stats.client_commands, MANAGER_COMMANDS);

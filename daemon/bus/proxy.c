@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "bus/callers.h"
+#include "bus/credentials.h"
 #include "bus/endpoint.h"
 #include "bus/message.h"
 #include "bus/names.h"
@@ -27,8 +28,8 @@
 /* Reads from one socket before others have their turn. */
 #define PROXY_BATCH 64
 
-/* Serials of the proxy's own messages, at the end of the range where GDBus does not come. */
-#define PROXY_SERIAL (UINT32_MAX - CALLERS_QUERIES)
+/* The serial of the proxy's own messages, beside those of its questions (credentials.h). */
+#define PROXY_SERIAL (CREDENTIALS_SERIAL - 1)
 
 #define PROXY_ERROR_LIMITS "org.freedesktop.DBus.Error.LimitsExceeded"
 #define PROXY_ERROR_ARGS   "org.freedesktop.DBus.Error.InvalidArgs"
@@ -182,27 +183,11 @@ static gboolean proxy_expires(gpointer data)
 static void proxy_asks(void *data, uint32_t query, const char *sender)
 {
     struct proxy *proxy = data;
-    uint8_t bytes[MESSAGE_BUILD_MAX];
-    size_t size =
-        message_build_bus_call(bytes, PROXY_SERIAL + 1 + query, "GetConnectionUnixUser", sender);
 
     proxy_watch(proxy);
-    if (size > 0)
-        endpoint_send(&proxy->bus, OUTBOX_URGENT, bytes, size);
+    credentials_ask(&proxy->bus, query, sender);
     if (!proxy->timer && proxy->bus.fd >= 0)
         proxy->timer = g_timeout_add(CALLERS_ANSWER_MS, proxy_expires, proxy);
-}
-
-/* True for the bus's answer to a question of the proxy's. */
-static bool proxy_is_told(struct proxy *proxy, const struct message *message)
-{
-    uint32_t uid = 0;
-    bool known;
-
-    if (message->reply_serial <= PROXY_SERIAL || g_strcmp0(message->sender, MESSAGE_BUS_NAME) != 0)
-        return false;
-    known = message->type == MESSAGE_RETURN && message_read_number(message, &uid);
-    return callers_told(proxy->callers, message->reply_serial - PROXY_SERIAL - 1, known, uid);
 }
 
 /* True for a program's answer to a question of the proxy's. */
@@ -275,8 +260,8 @@ static void proxy_from_bus(struct proxy *proxy, const struct message *message)
         break;
     case MESSAGE_RETURN:
     case MESSAGE_ERROR:
-        if (!proxy_is_told(proxy, message) && !proxy_is_read(proxy, message)
-            && proxy_is_expected(proxy, message))
+        if (!credentials_are_told(proxy->callers, message, framing->buffer, framing->length)
+            && !proxy_is_read(proxy, message) && proxy_is_expected(proxy, message))
             endpoint_pass(&proxy->bus, &proxy->gdbus);
         break;
     case MESSAGE_SIGNAL:
@@ -465,9 +450,10 @@ struct proxy *proxy_new(GIOStream *bus, proxy_left_fn *left, void *data, GIOStre
     return proxy;
 }
 
-bool proxy_user(const struct proxy *proxy, const char *sender, uint32_t serial, uint32_t *uid)
+bool proxy_user(const struct proxy *proxy, const char *sender, uint32_t serial, uint32_t *uid,
+                GBytes **groups)
 {
-    return callers_user(proxy->callers, sender, serial, uid);
+    return callers_user(proxy->callers, sender, serial, uid, groups);
 }
 
 void proxy_drain(struct proxy *proxy, int ms)

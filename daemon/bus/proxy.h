@@ -10,7 +10,7 @@
  *   gets an error, as far as it wants one and its sender stands in what was read;
  * - a call that wants no reply is dropped, as no method has a use for it;
  * - other calls pass in turn of the users that they come from (callers.h), and what is refused is
- *   answered by the proxy. The proxy asks the bus for the user of a sender by itself;
+ *   answered by the proxy. The proxy asks the bus for the user and groups of a sender by itself;
  * - a user whose programs leave much unread in the bus gets no answers (unread.h);
  * - a reply passes when GDBus waits for it, and a signal when the daemon subscribes to its kind;
  * - that a unique name left the bus is told to the proxy's owner, not to GDBus. The proxy asks for
@@ -48,8 +48,10 @@ typedef void proxy_left_fn(void *data, const char *name);
 struct proxy *proxy_new(GIOStream *bus, proxy_left_fn *left, void *data, GIOStream **gdbus,
                         GError **error);
 
-/* The user who the bus says makes this call. False when it is none that is under way. */
-bool proxy_user(const struct proxy *proxy, const char *sender, uint32_t serial, uint32_t *uid);
+/* The user who the bus says makes this call, and its groups, as callers_user() gives them. False
+ * when it is none that is under way. */
+bool proxy_user(const struct proxy *proxy, const char *sender, uint32_t serial, uint32_t *uid,
+                GBytes **groups);
 
 /* Brings to the bus what GDBus has sent, for `ms` milliseconds at the most. */
 void proxy_drain(struct proxy *proxy, int ms);

@@ -29,7 +29,8 @@ struct frontend_connection {
 struct frontend_call {
     GDBusMethodInvocation *invocation; /* the answer consumes it */
     uint32_t uid;
-    int64_t until; /* when it is refused, of g_get_monotonic_time() */
+    GBytes *groups; /* as bus_caller() gives them; of its own reference */
+    int64_t until;  /* when it is refused, of g_get_monotonic_time() */
 };
 
 struct tcti_frontend {
@@ -56,6 +57,12 @@ static void frontend_connection_free(gpointer data)
     g_free(connection);
 }
 
+static void frontend_call_free(struct frontend_call *call)
+{
+    g_bytes_unref(call->groups);
+    g_free(call);
+}
+
 /* An id that nobody can guess and that no connection has. */
 static bool frontend_new_id(const struct tcti_frontend *frontend, uint64_t *id)
 {
@@ -66,12 +73,25 @@ static bool frontend_new_id(const struct tcti_frontend *frontend, uint64_t *id)
     return true;
 }
 
+/* The groups as the engine has them; the array stays the call's. */
+static struct peer_groups frontend_groups(const struct frontend_call *call)
+{
+    gsize size = 0;
+    gconstpointer ids = call->groups ? g_bytes_get_data(call->groups, &size) : NULL;
+
+    G_STATIC_ASSERT(sizeof(gid_t) == sizeof(uint32_t));
+    return (struct peer_groups){call->groups != NULL, (unsigned)(size / sizeof(gid_t)),
+                                (gid_t *)(uintptr_t)ids};
+}
+
 /* Makes a connection; its caller's end in *fd. 0 or a negative errno. */
-static int frontend_connect(struct tcti_frontend *frontend, const char *creator, uint32_t uid,
+static int frontend_connect(struct tcti_frontend *frontend, const struct frontend_call *call,
                             uint64_t *id, int *fd)
 {
+    const char *creator = g_dbus_method_invocation_get_sender(call->invocation);
+    const struct peer_groups groups = frontend_groups(call);
     struct frontend_connection *connection;
-    uint32_t account = engine_account(frontend->engine, uid);
+    uint32_t account = engine_account(frontend->engine, call->uid);
     int pair[2], error;
 
     if (!handouts_have_room(frontend->handouts, account))
@@ -81,7 +101,7 @@ static int frontend_connect(struct tcti_frontend *frontend, const char *creator,
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;
     descriptors_refuse(pair[0]);
-    error = engine_connect(frontend->engine, *id, uid, pair[0]);
+    error = engine_connect(frontend->engine, *id, call->uid, &groups, pair[0]);
     if (error) {
         close(pair[0]);
         close(pair[1]);
@@ -123,25 +143,24 @@ static void frontend_refuse_connection(GDBusMethodInvocation *invocation, uint32
 }
 
 /* False when it is not answered, for it may wait. */
-static bool frontend_create(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
-                            uint32_t uid, bool may_wait)
+static bool frontend_create(struct tcti_frontend *frontend, const struct frontend_call *call,
+                            bool may_wait)
 {
     g_autoptr(GUnixFDList) list = NULL;
     int fd, error = -ESHUTDOWN;
     uint64_t id;
 
     if (!frontend->closed)
-        error = frontend_connect(frontend, g_dbus_method_invocation_get_sender(invocation), uid,
-                                 &id, &fd);
+        error = frontend_connect(frontend, call, &id, &fd);
     if (error == -EBUSY && may_wait)
         return false;
     if (error) {
-        frontend_refuse_connection(invocation, uid, error);
+        frontend_refuse_connection(call->invocation, call->uid, error);
         return true;
     }
     list = g_unix_fd_list_new_from_array(&fd, 1);
-    g_dbus_method_invocation_return_value_with_unix_fd_list(invocation, g_variant_new("(t)", id),
-                                                            list);
+    g_dbus_method_invocation_return_value_with_unix_fd_list(call->invocation,
+                                                            g_variant_new("(t)", id), list);
     return true;
 }
 
@@ -156,10 +175,10 @@ static void frontend_go_on(struct tcti_frontend *frontend)
     for (GList *link = frontend->waiting.head, *next; link; link = next) {
         next = link->next;
         call = link->data;
-        if (!frontend_create(frontend, call->invocation, call->uid, now < call->until))
+        if (!frontend_create(frontend, call, now < call->until))
             continue;
         g_queue_delete_link(&frontend->waiting, link);
-        g_free(call);
+        frontend_call_free(call);
     }
     call = g_queue_peek_head(&frontend->waiting);
     if (call && frontend->timer == 0)
@@ -177,11 +196,11 @@ static gboolean frontend_is_due(gpointer data)
 }
 
 static void frontend_queue(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
-                           uint32_t uid)
+                           uint32_t uid, GBytes *groups)
 {
     struct frontend_call *call = g_new(struct frontend_call, 1);
 
-    *call = (struct frontend_call){invocation, uid,
+    *call = (struct frontend_call){invocation, uid, groups ? g_bytes_ref(groups) : NULL,
                                    g_get_monotonic_time() + FRONTEND_TIMEOUT_MS * 1000};
     g_queue_push_tail(&frontend->waiting, call);
     frontend_go_on(frontend);
@@ -193,7 +212,7 @@ static void frontend_refuse_waiting(struct tcti_frontend *frontend)
 
     while ((call = g_queue_pop_head(&frontend->waiting))) {
         frontend_refuse_connection(call->invocation, call->uid, -ESHUTDOWN);
-        g_free(call);
+        frontend_call_free(call);
     }
     if (frontend->timer)
         g_source_remove(frontend->timer);
@@ -204,11 +223,12 @@ static gboolean frontend_handle_create(TabrmdTctiTabrmd *skeleton,
                                        GDBusMethodInvocation *invocation, gpointer data)
 {
     struct tcti_frontend *frontend = data;
+    GBytes *groups;
     uint32_t uid;
 
     (void)skeleton;
-    if (bus_caller(frontend->bus, invocation, &uid))
-        frontend_queue(frontend, invocation, uid);
+    if (bus_caller(frontend->bus, invocation, &uid, &groups))
+        frontend_queue(frontend, invocation, uid, groups);
     else
         frontend_refuse(invocation, NAMES_ERROR_INTERNAL,
                         "tabrmd is no more on the bus that this call came from: try again");

@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 struct accounts {
@@ -16,8 +15,6 @@ struct accounts {
     struct accounts_config config;
     void (*told)(void *data);
     void *data;
-    uint32_t *named;
-    unsigned named_count;
 
     struct user_table table;
     int64_t now;      /* the latest that anybody said */
@@ -32,7 +29,6 @@ static void accounts_destroy(struct accounts *accounts)
 {
     pthread_cond_destroy(&accounts->left);
     pthread_mutex_destroy(&accounts->lock);
-    free(accounts->named);
     free(accounts);
 }
 
@@ -143,8 +139,8 @@ static bool accounts_start(struct accounts *accounts)
     return accounts->threads > 0;
 }
 
-struct accounts *accounts_new(const struct accounts_config *config, const uint32_t *named,
-                              unsigned named_count, void (*told)(void *data), void *data)
+struct accounts *accounts_new(const struct accounts_config *config, void (*told)(void *data),
+                              void *data)
 {
     struct accounts *accounts = calloc(1, sizeof(*accounts));
 
@@ -153,15 +149,10 @@ struct accounts *accounts_new(const struct accounts_config *config, const uint32
     accounts->config = *config;
     accounts->told = told;
     accounts->data = data;
-    accounts->named_count = named_count;
-    accounts->named = calloc(named_count + 1, sizeof(*named));
-    if (!accounts->named || pthread_mutex_init(&accounts->lock, NULL) != 0) {
-        free(accounts->named);
+    if (pthread_mutex_init(&accounts->lock, NULL) != 0) {
         free(accounts);
         return NULL;
     }
-    if (named_count > 0)
-        memcpy(accounts->named, named, named_count * sizeof(*named));
     pthread_cond_init(&accounts->left, NULL);
     user_table_init(&accounts->table);
     accounts->unprepared = config->lookup && config->list;
@@ -217,10 +208,6 @@ bool accounts_find(struct accounts *accounts, uint32_t uid, int64_t now, uint32_
     *account = uid;
     if (uid == ACCOUNT_ROOT || !accounts->config.lookup || uid == geteuid())
         return true;
-    for (unsigned i = 0; i < accounts->named_count; i++) {
-        if (accounts->named[i] == uid)
-            return true;
-    }
     if (account_is_unknown(uid) || uid == ACCOUNT_GUESTS) {
         *account = ACCOUNT_GUESTS;
         return true;

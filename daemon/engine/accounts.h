@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whose account a user's connections are on (base/account.h). Root, users that the configuration
- * names, and users that the user database knows as members of the group that may use the daemon
- * have accounts of their own; all others are guests, on one account together. For who makes a user
+ * Whose account a user's connections are on (base/account.h). Root, the user of this process, and
+ * users that the user database knows as members of the group that may use the daemon have accounts
+ * of their own; all others are guests, on one account together. For who makes a user
  * namespace may appear as any of thousands of users, of which the database knows nothing.
  *
  * The database may take its time, so threads of our own ask it. At the start it is asked for those
@@ -42,11 +42,10 @@ struct accounts_config {
 
 /*
  * `told` is called with `data` on another thread, whenever an answer has come that somebody may
- * wait for; it must return at once, and must not call back. The users `named` have accounts of
- * their own in any case; they are copied. NULL without memory.
+ * wait for; it must return at once, and must not call back. NULL without memory.
  */
-struct accounts *accounts_new(const struct accounts_config *config, const uint32_t *named,
-                              unsigned named_count, void (*told)(void *data), void *data);
+struct accounts *accounts_new(const struct accounts_config *config, void (*told)(void *data),
+                              void *data);
 
 /* Does not wait for a question that the database does not answer. NULL is fine. */
 void accounts_free(struct accounts *accounts);

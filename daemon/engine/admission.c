@@ -20,10 +20,10 @@ static struct share admission_share(unsigned max)
     return share_of(max, ADMISSION_FOR_ROOT, ADMISSION_FOR_NEWCOMERS);
 }
 
-int admission_init(struct admission *admission, unsigned max, unsigned max_per_user)
+int admission_init(struct admission *admission, unsigned max)
 {
     *admission = (struct admission){
-        .known = {.share = admission_share(max), .max_per_user = max_per_user},
+        .known = {.share = admission_share(max)},
         .unknown = {.share = share_of(ADMISSION_UNKNOWN, 0, ADMISSION_FOR_NEW_BLOCKS)},
     };
     list_init(&admission->known.charges);
@@ -37,11 +37,10 @@ void admission_clear(struct admission *admission)
     pthread_mutex_destroy(&admission->lock);
 }
 
-void admission_set_limits(struct admission *admission, unsigned max, unsigned max_per_user)
+void admission_set_max(struct admission *admission, unsigned max)
 {
     pthread_mutex_lock(&admission->lock);
     admission->known.share = admission_share(max);
-    admission->known.max_per_user = max_per_user;
     pthread_mutex_unlock(&admission->lock);
 }
 
@@ -68,8 +67,10 @@ static struct admission_charge *admission_find(const struct admission_room *room
     return NULL;
 }
 
-/* Whether there is a connection for an account that has `own`: 0, -EUSERS or -EDQUOT. */
-static int admission_check(const struct admission_room *room, uint32_t account, unsigned own)
+/* Whether there is a connection for an account that has `own` and may have `most`: 0, -EUSERS or
+ * -EDQUOT. */
+static int admission_check(const struct admission_room *room, uint32_t account, unsigned own,
+                           unsigned most)
 {
     const struct share_holdings held = {room->root, room->others, own};
 
@@ -79,7 +80,7 @@ static int admission_check(const struct admission_room *room, uint32_t account, 
         return share_has_for_root(&room->share, &held) ? 0 : -EUSERS;
     if (!share_has_any(&room->share, &held))
         return -EUSERS;
-    if (room->max_per_user && own >= room->max_per_user)
+    if (most && own >= most)
         return -EDQUOT;
     return share_has_for(&room->share, &held) ? 0 : -EDQUOT;
 }
@@ -129,12 +130,12 @@ static unsigned admission_held(const struct admission_room *room, uint32_t accou
 }
 
 /* Under the lock. *charge is NULL on failure. */
-static int admission_take(struct admission *admission, uint32_t account,
+static int admission_take(struct admission *admission, uint32_t account, unsigned most,
                           struct admission_charge **charge)
 {
     struct admission_room *room = &admission->known;
-    int error = admission->open ? admission_check(room, account, admission_held(room, account))
-                                : -ESHUTDOWN;
+    unsigned held = admission_held(room, account);
+    int error = admission->open ? admission_check(room, account, held, most) : -ESHUTDOWN;
 
     *charge = NULL;
     if (error)
@@ -152,7 +153,7 @@ static int admission_take_unknown(struct admission *admission, uint32_t uid,
 {
     struct admission_room *room = &admission->unknown;
     unsigned held = admission_held(room, account_unknown(uid));
-    int error = admission->open ? admission_check(room, account_unknown(uid), held) : -ESHUTDOWN;
+    int error = admission->open ? admission_check(room, account_unknown(uid), held, 0) : -ESHUTDOWN;
     struct admission_charge *block;
 
     *charge = NULL;
@@ -173,12 +174,13 @@ static int admission_take_unknown(struct admission *admission, uint32_t uid,
     return 0;
 }
 
-int admission_enter(struct admission *admission, uint32_t account, struct admission_charge **charge)
+int admission_enter(struct admission *admission, uint32_t account, unsigned most,
+                    struct admission_charge **charge)
 {
     int error;
 
     pthread_mutex_lock(&admission->lock);
-    error = admission_take(admission, account, charge);
+    error = admission_take(admission, account, most, charge);
     pthread_mutex_unlock(&admission->lock);
     return error;
 }
@@ -203,14 +205,14 @@ static void admission_give(struct admission_charge *charge)
     admission_drop(charge);
 }
 
-int admission_settle(struct admission *admission, uint32_t account,
+int admission_settle(struct admission *admission, uint32_t account, unsigned most,
                      struct admission_charge **charge)
 {
     int error;
 
     pthread_mutex_lock(&admission->lock);
     admission_give(*charge);
-    error = admission_take(admission, account, charge);
+    error = admission_take(admission, account, most, charge);
     pthread_mutex_unlock(&admission->lock);
     return error;
 }

@@ -33,7 +33,6 @@ struct admission_charge {
 struct admission_room {
     struct list charges;
     struct share share;    /* of the connections; a total of 0: no limit */
-    unsigned max_per_user; /* 0: no limit but the share */
     unsigned root, others; /* connections of root, and of all other accounts */
 };
 
@@ -45,23 +44,23 @@ struct admission {
 
 /* Nobody is admitted at first. `max` connections in all, 0 for no limit and no shares. 0, or a
  * negative errno. */
-int admission_init(struct admission *admission, unsigned max, unsigned max_per_user);
+int admission_init(struct admission *admission, unsigned max);
 
 /* All connections must have been given back. */
 void admission_clear(struct admission *admission);
 
-/* Sets other limits, as above. An account with more connections keeps them, and gets no more. */
-void admission_set_limits(struct admission *admission, unsigned max, unsigned max_per_user);
+/* Sets another limit, as above. Who has more connections keeps them, and gets no more. */
+void admission_set_max(struct admission *admission, unsigned max);
 
 /* Whether anybody is admitted at all. */
 void admission_set_open(struct admission *admission, bool open);
 
 /*
- * Charges a connection to an account. 0; -ESHUTDOWN when nobody is admitted, -EUSERS when there are
- * as many connections as there may be, -EDQUOT when the account has as many as it may, which root
- * never has, or -ENOMEM.
+ * Charges a connection to an account that may have `most`, 0 for no limit but its share. 0;
+ * -ESHUTDOWN when nobody is admitted, -EUSERS when there are as many connections as there may be,
+ * -EDQUOT when the account has as many as it may, which root never has, or -ENOMEM.
  */
-int admission_enter(struct admission *admission, uint32_t account,
+int admission_enter(struct admission *admission, uint32_t account, unsigned most,
                     struct admission_charge **charge);
 
 /*
@@ -71,7 +70,7 @@ int admission_enter(struct admission *admission, uint32_t account,
  */
 int admission_enter_unknown(struct admission *admission, uint32_t uid,
                             struct admission_charge **charge);
-int admission_settle(struct admission *admission, uint32_t account,
+int admission_settle(struct admission *admission, uint32_t account, unsigned most,
                      struct admission_charge **charge);
 
 /* Gives a connection back; NULL is fine. */

@@ -54,17 +54,30 @@ struct client *clients_find(const struct clients *clients, uint64_t id)
     return NULL;
 }
 
-static void clients_close_list(struct list *list)
+static void clients_visit_list(struct list *list, void (*visit)(struct client *client, void *data),
+                               void *data)
 {
     list_for_each (it, list)
-        client_close(list_entry(it, struct client, link));
+        visit(list_entry(it, struct client, link), data);
+}
+
+void clients_visit(struct clients *clients, void (*visit)(struct client *client, void *data),
+                   void *data)
+{
+    for (unsigned i = 0; i < CLIENTS_BUCKETS; i++)
+        clients_visit_list(&clients->by_id[i], visit, data);
+    clients_visit_list(&clients->without_id, visit, data);
+}
+
+static void clients_close_one(struct client *client, void *data)
+{
+    (void)data;
+    client_close(client);
 }
 
 void clients_close(struct clients *clients)
 {
-    for (unsigned i = 0; i < CLIENTS_BUCKETS; i++)
-        clients_close_list(&clients->by_id[i]);
-    clients_close_list(&clients->without_id);
+    clients_visit(clients, clients_close_one, NULL);
 }
 
 bool clients_reap(struct clients *clients, struct client_end *end)
@@ -146,8 +159,8 @@ static void client_happened(struct watch *watch, uint32_t events)
     client_queue(client);
 }
 
-int client_new(struct clients *clients, struct admission_charge *charge, uint32_t uid,
-               enum scheduler_priority priority, int fd, struct client **client)
+int client_new(struct clients *clients, struct admission_charge *charge, uint32_t uid, int fd,
+               struct client **client)
 {
     struct client *new = calloc(1, sizeof(*new));
     int error = -ENOMEM;
@@ -160,7 +173,6 @@ int client_new(struct clients *clients, struct admission_charge *charge, uint32_
         .watch.happened = client_happened,
         .io.fd = -1,
         .record = scheduler_user_new(),
-        .priority = priority,
         .uid = uid,
     };
     list_init(&new->link);
@@ -186,6 +198,7 @@ void client_free(struct client *client)
         loop_unwatch(client->set->loop, &client->watch);
     client_io_clear(&client->io);
     scheduler_user_free(client->record);
+    peer_groups_clear(&client->groups);
     admission_leave(client->set->admission, client->charge);
     free(client);
 }
@@ -198,7 +211,7 @@ void client_open(struct client *client)
                              : &clients->by_id[client->id % CLIENTS_BUCKETS];
 
     assert(client->state == CLIENT_ADMITTED);
-    scheduler_add(clients->scheduler, &client->turn, client->account, client->priority,
+    scheduler_add(clients->scheduler, &client->turn, client->account, client->rules.priority,
                   client->record);
     client->record = NULL;
     client->state = CLIENT_OPEN;
@@ -312,16 +325,25 @@ uint32_t client_cancel_waiting(struct client *client)
     return rc;
 }
 
-/* The highest locality that a user may choose. Localities 3 and 4 are the platform's own
- * (TPM 2.0 Library Part 1, clause "Locality"). */
-static uint8_t client_max_locality(uint32_t uid)
+static bool client_may_have(const struct client *client, uint8_t locality)
 {
-    return uid == 0 ? 2 : 0;
+    return locality < 8 && (client->rules.localities >> locality & 1);
+}
+
+void client_set_rules(struct client *client, const struct user_rules *rules)
+{
+    client->rules = *rules;
+    if (!client_may_have(client, client->locality))
+        client->locality = 0;
+    if (client->rm)
+        rm_client_set_limits(client->rm, &rules->limits);
+    if (client->turn.user)
+        scheduler_set_priority(&client->turn, rules->priority);
 }
 
 bool client_set_locality(struct client *client, uint8_t locality)
 {
-    if (locality > client_max_locality(client->uid))
+    if (!client_may_have(client, locality))
         return false;
     client->locality = locality;
     return true;
@@ -330,9 +352,12 @@ bool client_set_locality(struct client *client, uint8_t locality)
 bool client_prepare(struct client *client, struct rm *rm)
 {
     loop_assert_flat(client->set->loop);
-    if (!client->rm)
+    if (!client->rm) {
         client->rm = rm_client_new(rm, client->account, client->uid);
-    if (client->rm)
-        rm_client_set_locality(client->rm, client->locality);
-    return client->rm;
+        if (!client->rm)
+            return false;
+        rm_client_set_limits(client->rm, &client->rules.limits);
+    }
+    rm_client_set_locality(client->rm, client->locality);
+    return true;
 }

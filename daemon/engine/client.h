@@ -10,6 +10,8 @@
 #include "engine/admission.h"
 #include "engine/client-io.h"
 #include "engine/loop.h"
+#include "engine/peer-groups.h"
+#include "engine/rules.h"
 #include "engine/scheduler.h"
 
 /* The least charge for anything that is done for a client, nanoseconds: what that costs the engine
@@ -47,11 +49,12 @@ struct client {
     struct admission_charge *charge;
     struct scheduler_client turn;
     struct scheduler_user *record; /* for the scheduler, until the client is opened */
-    enum scheduler_priority priority;
-    struct rm_client *rm;  /* made with the first command */
-    uint64_t id;           /* of one from the bus */
-    uint32_t uid;          /* for what it is permitted, and the log */
-    uint32_t account;      /* for shares and limits; guests' while it is not settled */
+    struct rm_client *rm;          /* made with the first command */
+    uint64_t id;                   /* of one from the bus */
+    uint32_t uid;                  /* for what it is permitted, and the log */
+    uint32_t account;              /* for shares and limits; guests' while it is not settled */
+    struct peer_groups groups;
+    struct user_rules rules;
     bool settled;          /* the account is known */
     int64_t doubted_since; /* clock_now() when the user database was asked */
     uint8_t locality;      /* of its next commands */
@@ -93,6 +96,10 @@ bool clients_set_capacity(struct clients *clients, size_t capacity);
 /* The open client from the bus with this id, or NULL. */
 struct client *clients_find(const struct clients *clients, uint64_t id);
 
+/* Calls `visit` with `data` for each open client; it may close it. */
+void clients_visit(struct clients *clients, void (*visit)(struct client *client, void *data),
+                   void *data);
+
 /* Closes all that are open. */
 void clients_close(struct clients *clients);
 
@@ -107,11 +114,12 @@ bool clients_reap(struct clients *clients, struct client_end *end);
 
 /*
  * A client of user `uid` behind the stream socket `fd`. Takes over the socket and the connection's
- * `charge` on success. The client's origin is the bus and its account unsettled. The loop knows its
- * socket, without events. 0 or a negative errno. Any thread.
+ * `charge` on success. The client's groups are not known and its rules not set, its origin is the
+ * bus and its account unsettled. The loop knows its socket, without events. 0 or a negative errno.
+ * Any thread.
  */
-int client_new(struct clients *clients, struct admission_charge *charge, uint32_t uid,
-               enum scheduler_priority priority, int fd, struct client **client);
+int client_new(struct clients *clients, struct admission_charge *charge, uint32_t uid, int fd,
+               struct client **client);
 
 /* Frees a client that was never opened nor closed. NULL is fine. */
 void client_free(struct client *client);
@@ -148,6 +156,10 @@ struct client *client_of_turn(struct scheduler_client *turn);
 
 /* Cancels the command that the client sent and that was not read yet. A TSS2_RC. */
 uint32_t client_cancel_waiting(struct client *client);
+
+/* What holds for the client from now on. A locality that it may no longer have becomes 0. Also
+ * inside of a TPM command. */
+void client_set_rules(struct client *client, const struct user_rules *rules);
 
 /* Sets the locality of the client's next commands; false when its user may not have that one. */
 bool client_set_locality(struct client *client, uint8_t locality);

@@ -45,13 +45,19 @@ static void engine_answer(struct engine *engine, void *token, uint32_t rc)
     events->answered(events->data, token, &answer);
 }
 
+static void engine_refuse_one(struct engine *engine, struct engine_message *message)
+{
+    rules_unreference(message->change.rules);
+    engine_answer(engine, message->token, TSS2_TCTI_RC_NO_CONNECTION);
+}
+
 /* Carries a message out, or refuses it: then a client that it has is closed. */
 static void engine_carry_out(struct engine *engine, struct engine_message *message, bool refuse)
 {
     if (!message->execute)
         server_welcome(&engine->server, message->client);
     else if (refuse)
-        engine_answer(engine, message->token, TSS2_TCTI_RC_NO_CONNECTION);
+        engine_refuse_one(engine, message);
     else
         engine_answer(engine, message->token, message->execute(&engine->server, message));
     free(message);
@@ -157,18 +163,14 @@ static struct server_config engine_server_config(const struct engine_config *con
         .tpm.link.runtime_dir = config->runtime_dir,
         .tpm.link.sys = config->sys ? config->sys : KERNEL_SYS,
         .tpm.link.flush_all = config->flush_all,
-        .tpm.limits = config->limits,
+        .tpm.limits = config->rules.limits,
         .tpm.reserve = config->reserve,
         .tpm.dev = config->dev ? config->dev : NEIGHBOURS_DEV,
         .tpm.release_ms = config->idle_release_ms,
         .tpm.sleep_untold = config->sleep_untold,
         .newcomers.accounts = config->accounts,
         .newcomers.max_connections = config->max_connections,
-        .newcomers.max_connections_per_user = config->max_connections_per_user,
-        .newcomers.high_uids = config->high_uids,
-        .newcomers.high_count = config->high_count,
-        .newcomers.low_uids = config->low_uids,
-        .newcomers.low_count = config->low_count,
+        .newcomers.rules = config->rules,
     };
 }
 
@@ -253,14 +255,15 @@ uint32_t engine_account(struct engine *engine, uint32_t uid)
     return newcomers_account(&engine->server.newcomers, uid);
 }
 
-int engine_connect(struct engine *engine, uint64_t id, uint32_t uid, int fd)
+int engine_connect(struct engine *engine, uint64_t id, uint32_t uid,
+                   const struct peer_groups *groups, int fd)
 {
     struct engine_message *message = calloc(1, sizeof(*message));
     int error;
 
     if (!message)
         return -ENOMEM;
-    error = newcomers_admit(&engine->server.newcomers, uid, fd, &message->client);
+    error = newcomers_admit(&engine->server.newcomers, uid, groups, fd, &message->client);
     if (error) {
         free(message);
         return error;
@@ -335,12 +338,14 @@ int engine_change(struct engine *engine, const struct engine_config *config, voi
 {
     struct engine_message message = {
         .execute = engine_execute_change,
-        .change = {.limits = config->limits,
+        .change = {.rules = rules_new(&config->rules),
                    .max_connections = config->max_connections,
-                   .max_connections_per_user = config->max_connections_per_user,
                    .release_ms = config->idle_release_ms},
         .token = token,
     };
+    int error = message.change.rules ? engine_post(engine, &message) : -ENOMEM;
 
-    return engine_post(engine, &message);
+    if (error)
+        rules_unreference(message.change.rules);
+    return error;
 }

@@ -14,6 +14,7 @@
 #include "engine/idle.h"
 #include "engine/listener.h"
 #include "engine/reserve.h"
+#include "engine/rules.h"
 
 struct engine;
 
@@ -21,11 +22,9 @@ struct engine_config {
     const char *tcti;        /* the loader's configuration string; copied */
     const char *name;        /* tells daemons on one TPM apart; copied */
     const char *runtime_dir; /* where the record of sessions is kept; copied; NULL: nowhere */
-    struct rm_limits limits;
     struct accounts_config accounts;
-    unsigned max_connections, max_connections_per_user; /* 0: no limit */
-    const uint32_t *high_uids, *low_uids;               /* users of other priority; copied */
-    unsigned high_count, low_count;
+    unsigned max_connections;  /* 0: no limit */
+    struct rules_config rules; /* what a user may have; copied */
     struct reserve_rule reserve;
     const char *sys, *dev; /* where sysfs and the device nodes are; copied; NULL: as ever */
     int idle_release_ms;   /* quiet time after which the TPM is left empty, or as idle.h has it */
@@ -62,11 +61,13 @@ bool engine_alive(struct engine *engine);
 /* All below: any thread; the functions return 0, or a negative errno and nothing happens. */
 
 /*
- * A client of user `uid` behind the stream socket `fd`, which is taken over on success only. `id`
+ * A client of user `uid` with these groups, which are copied, behind the stream socket `fd`, which
+ * is taken over on success only. `id`
  * names it from now on. All that can fail fails here, whatever the engine is at: with the errors of
  * admission_enter(), or with those of memory and epoll (admission_text() says them in words).
  */
-int engine_connect(struct engine *engine, uint64_t id, uint32_t uid, int fd);
+int engine_connect(struct engine *engine, uint64_t id, uint32_t uid,
+                   const struct peer_groups *groups, int fd);
 
 /* The account (base/account.h) that a user is on; that of its block while that is not known yet.
  * Cannot fail. */
@@ -83,8 +84,8 @@ int engine_set_locality(struct engine *engine, uint64_t id, uint8_t locality, vo
 /* Fills the answer's status. */
 int engine_query(struct engine *engine, void *token);
 
-/* Puts those parts of the configuration in force that are not for the start alone: limits, and the
- * quiet time. The answer says that it is done. */
+/* Puts those parts of the configuration in force that are not for the start alone: the limit of
+ * connections, the rules, and the quiet time. The answer says that it is done. */
 int engine_change(struct engine *engine, const struct engine_config *config, void *token);
 
 /* Saves all that sleep would lose, tells so, and holds commands until engine_resume(). Neither

@@ -33,11 +33,8 @@ void managed_tpm_clear(struct managed_tpm *managed)
     reserve_keeper_clear(&managed->keeper);
 }
 
-void managed_tpm_change(struct managed_tpm *managed, const struct rm_limits *limits, int release_ms)
+void managed_tpm_change(struct managed_tpm *managed, int release_ms)
 {
-    managed->limits = *limits;
-    if (managed->rm)
-        rm_set_limits(managed->rm, limits);
     idle_set_release(&managed->idle, release_ms);
 }
 

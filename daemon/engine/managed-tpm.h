@@ -13,7 +13,7 @@
 
 struct managed_tpm_config {
     struct tpm_link_config link;
-    struct rm_limits limits;
+    struct rm_limits limits; /* of clients at first */
     struct reserve_rule reserve;
     const char *dev;   /* where the device nodes are */
     int release_ms;    /* as in struct idle */
@@ -36,10 +36,8 @@ int managed_tpm_init(struct managed_tpm *managed, struct loop *loop,
 /* After managed_tpm_give_back(), or where it was never taken over. */
 void managed_tpm_clear(struct managed_tpm *managed);
 
-/* Other limits, which are copied, and another quiet time as in struct idle. Also inside of a TPM
- * command. */
-void managed_tpm_change(struct managed_tpm *managed, const struct rm_limits *limits,
-                        int release_ms);
+/* Another quiet time, as in struct idle. Also inside of a TPM command. */
+void managed_tpm_change(struct managed_tpm *managed, int release_ms);
 
 /* Opens the TPM and makes its manager. False with the fault and a sentence. */
 bool managed_tpm_take(struct managed_tpm *managed, enum tpm_fault *fault,

@@ -7,31 +7,37 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
-static enum scheduler_priority newcomers_priority(const struct newcomers *newcomers, uint32_t uid)
+/* The rules that hold now, as a reference of the caller's. */
+static struct rules *newcomers_rules(struct newcomers *newcomers)
 {
-    for (unsigned i = 0; i < newcomers->high_count + newcomers->low_count; i++)
-        if (newcomers->named[i] == uid)
-            return i < newcomers->high_count ? SCHEDULER_HIGH : SCHEDULER_LOW;
-    return SCHEDULER_NORMAL;
+    struct rules *rules;
+
+    pthread_mutex_lock(&newcomers->lock);
+    rules = rules_reference(newcomers->rules);
+    pthread_mutex_unlock(&newcomers->lock);
+    return rules;
 }
 
-/* Copies the users of other priority. */
-static bool newcomers_copy_named(struct newcomers *newcomers, const struct newcomers_config *config)
+/* As accounts_find(). Users with a rule of their own have accounts of their own, for what that says
+ * to be for nobody else. */
+static bool newcomers_find(struct newcomers *newcomers, const struct rules *rules, uint32_t uid,
+                           uint32_t *account)
 {
-    unsigned count = config->high_count + config->low_count;
+    *account = uid;
+    return rules_name(rules, uid) || accounts_find(newcomers->accounts, uid, clock_now(), account);
+}
 
-    newcomers->named = calloc(count + 1, sizeof(*newcomers->named));
-    if (!newcomers->named)
-        return false;
-    for (unsigned i = 0; i < count; i++)
-        newcomers->named[i] = i < config->high_count ? config->high_uids[i]
-                                                     : config->low_uids[i - config->high_count];
-    newcomers->high_count = config->high_count;
-    newcomers->low_count = config->low_count;
-    return true;
+/* Has the rules that hold now hold for the client. */
+static void newcomers_judge(struct client *client, void *data)
+{
+    struct newcomers *newcomers = data;
+    struct rules *rules = newcomers_rules(newcomers);
+    struct user_rules found;
+
+    rules_find(rules, client->uid, &client->groups, client->account, &found);
+    client_set_rules(client, &found);
+    rules_unreference(rules);
 }
 
 /* Milliseconds for which the client may wait for its account to be known. */
@@ -52,8 +58,11 @@ static void newcomers_turn_away(struct client *client)
  * client that its account has no room for goes. */
 static bool newcomers_find_account(struct newcomers *newcomers, struct client *client)
 {
-    bool known = accounts_find(newcomers->accounts, client->uid, clock_now(), &client->account);
+    struct rules *rules = newcomers_rules(newcomers);
+    bool known = newcomers_find(newcomers, rules, client->uid, &client->account);
     int error;
+
+    rules_unreference(rules);
 
     if (!known && newcomers_time_left(newcomers, client) > 0)
         return false;
@@ -62,7 +71,9 @@ static bool newcomers_find_account(struct newcomers *newcomers, struct client *c
                     "the user database does not say whether user %" PRIu32 " is a member of the "
                     "socket's group; its connection shares the guests' limits",
                     client->uid);
-    error = admission_settle(&newcomers->admission, client->account, &client->charge);
+    newcomers_judge(client, newcomers);
+    error = admission_settle(&newcomers->admission, client->account,
+                             client->rules.connections_per_user, &client->charge);
     client->settled = true;
     if (error) {
         log_limited(LOG_LEVEL_INFO, LOG_KIND_REFUSED, client->account,
@@ -80,6 +91,7 @@ static bool newcomers_serve(struct newcomers *newcomers, struct client *client)
     if (client->state == CLIENT_CLOSED)
         return true;
     list_remove(&client->link);
+    newcomers_judge(client, newcomers);
     client_open(client);
     return true;
 }
@@ -110,15 +122,17 @@ int newcomers_init(struct newcomers *newcomers, struct loop *loop, struct client
         .loop = loop, .clients = clients, .timeout_ms = config->accounts.timeout_ms};
     list_init(&newcomers->doubtful);
     timer_init(&newcomers->timeout, newcomers_timed_out);
-    error = admission_init(&newcomers->admission, config->max_connections,
-                           config->max_connections_per_user);
+    error = admission_init(&newcomers->admission, config->max_connections);
     if (error)
         return error;
-    /* Users of another priority have accounts of their own, for their priority to be that of nobody
-     * else. */
-    if (newcomers_copy_named(newcomers, config))
-        newcomers->accounts = accounts_new(&config->accounts, newcomers->named,
-                                           config->high_count + config->low_count, told, data);
+    error = -pthread_mutex_init(&newcomers->lock, NULL);
+    if (error) {
+        admission_clear(&newcomers->admission);
+        return error;
+    }
+    newcomers->rules = rules_new(&config->rules);
+    if (newcomers->rules)
+        newcomers->accounts = accounts_new(&config->accounts, told, data);
     if (newcomers->accounts)
         return 0;
     newcomers_clear(newcomers);
@@ -129,7 +143,8 @@ void newcomers_clear(struct newcomers *newcomers)
 {
     accounts_free(newcomers->accounts);
     admission_clear(&newcomers->admission);
-    free(newcomers->named);
+    rules_unreference(newcomers->rules);
+    pthread_mutex_destroy(&newcomers->lock);
 }
 
 void newcomers_open(struct newcomers *newcomers)
@@ -137,34 +152,69 @@ void newcomers_open(struct newcomers *newcomers)
     admission_set_open(&newcomers->admission, true);
 }
 
-uint32_t newcomers_account(const struct newcomers *newcomers, uint32_t uid)
+uint32_t newcomers_account(struct newcomers *newcomers, uint32_t uid)
 {
+    struct rules *rules = newcomers_rules(newcomers);
     uint32_t account;
+    bool known = newcomers_find(newcomers, rules, uid, &account);
 
-    return accounts_find(newcomers->accounts, uid, clock_now(), &account) ? account
-                                                                          : account_unknown(uid);
+    rules_unreference(rules);
+    return known ? account : account_unknown(uid);
 }
 
-int newcomers_admit(struct newcomers *newcomers, uint32_t uid, int fd, struct client **client)
+/* Charges a connection by what holds for the user now, to its account if that is known. */
+static int newcomers_charge(struct newcomers *newcomers, uint32_t uid,
+                            const struct peer_groups *groups, uint32_t *account, bool *settled,
+                            struct admission_charge **charge)
 {
-    struct admission *admission = &newcomers->admission;
-    struct admission_charge *charge;
-    uint32_t account;
-    bool settled = accounts_find(newcomers->accounts, uid, clock_now(), &account);
-    int error = settled ? admission_enter(admission, account, &charge)
-                        : admission_enter_unknown(admission, uid, &charge);
+    struct rules *rules = newcomers_rules(newcomers);
+    struct user_rules found;
 
+    *settled = newcomers_find(newcomers, rules, uid, account);
+    rules_find(rules, uid, groups, *account, &found);
+    rules_unreference(rules);
+    if (!*settled)
+        return admission_enter_unknown(&newcomers->admission, uid, charge);
+    return admission_enter(&newcomers->admission, *account, found.connections_per_user, charge);
+}
+
+int newcomers_admit(struct newcomers *newcomers, uint32_t uid, const struct peer_groups *groups,
+                    int fd, struct client **client)
+{
+    struct admission_charge *charge;
+    struct peer_groups copy;
+    uint32_t account;
+    bool settled;
+    int error = newcomers_charge(newcomers, uid, groups, &account, &settled, &charge);
+
+    *client = NULL;
     if (error)
         return error;
-    error =
-        client_new(newcomers->clients, charge, uid, newcomers_priority(newcomers, uid), fd, client);
+    error = -ENOMEM;
+    if (peer_groups_copy(&copy, groups))
+        error = client_new(newcomers->clients, charge, uid, fd, client);
     if (error) {
-        admission_leave(admission, charge);
+        peer_groups_clear(&copy);
+        admission_leave(&newcomers->admission, charge);
         return error;
     }
+    (*client)->groups = copy;
     (*client)->account = account;
     (*client)->settled = settled;
     return 0;
+}
+
+void newcomers_change(struct newcomers *newcomers, unsigned max_connections, struct rules *rules)
+{
+    struct rules *before;
+
+    pthread_mutex_lock(&newcomers->lock);
+    before = newcomers->rules;
+    newcomers->rules = rules;
+    pthread_mutex_unlock(&newcomers->lock);
+    rules_unreference(before);
+    admission_set_max(&newcomers->admission, max_connections);
+    clients_visit(newcomers->clients, newcomers_judge, newcomers);
 }
 
 void newcomers_welcome(struct newcomers *newcomers, struct client *client)
@@ -180,9 +230,13 @@ void newcomers_welcome(struct newcomers *newcomers, struct client *client)
 int newcomers_accept(void *data, uint32_t uid, int fd)
 {
     struct newcomers *newcomers = data;
+    struct peer_groups groups;
     struct client *client;
-    int error = newcomers_admit(newcomers, uid, fd, &client);
+    int error = -ENOMEM;
 
+    if (peer_groups_of_socket(&groups, fd))
+        error = newcomers_admit(newcomers, uid, &groups, fd, &client);
+    peer_groups_clear(&groups);
     if (error) {
         log_limited(LOG_LEVEL_DEBUG, LOG_KIND_REFUSED, newcomers_account(newcomers, uid),
                     "connection of user %" PRIu32 " refused: %s", uid, admission_text(error));

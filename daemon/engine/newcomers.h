@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How newcomers from the socket and from the bus become clients: each is admitted, or refused, by
- * the account of its user; and waits for the user database where that is not known.
+ * the account of its user, with the rules for that user; and waits for the user database where the
+ * account is not known.
  */
 #pragma once
 
@@ -10,9 +11,8 @@
 
 struct newcomers_config {
     struct accounts_config accounts;
-    unsigned max_connections, max_connections_per_user; /* 0: no limit */
-    const uint32_t *high_uids, *low_uids;               /* users of other priority */
-    unsigned high_count, low_count;
+    unsigned max_connections; /* 0: no limit */
+    struct rules_config rules;
 };
 
 struct newcomers {
@@ -20,8 +20,8 @@ struct newcomers {
     struct clients *clients;
     struct admission admission;
     struct accounts *accounts;
-    uint32_t *named; /* the users of high priority, then those of low */
-    unsigned high_count, low_count;
+    pthread_mutex_t lock; /* of the next one */
+    struct rules *rules;
     int timeout_ms;       /* of a client whose account is not known yet */
     struct list doubtful; /* such clients, the oldest first */
     struct timer timeout; /* that of the oldest */
@@ -43,11 +43,17 @@ void newcomers_open(struct newcomers *newcomers);
 
 /* The account (base/account.h) of a user; that of unknown ones of its block while it is not known
  * yet. Any thread. */
-uint32_t newcomers_account(const struct newcomers *newcomers, uint32_t uid);
+uint32_t newcomers_account(struct newcomers *newcomers, uint32_t uid);
 
-/* Makes a client of the socket `fd`, which it takes over on success. 0, or a negative errno, of
- * which admission_text() makes words. Any thread. */
-int newcomers_admit(struct newcomers *newcomers, uint32_t uid, int fd, struct client **client);
+/* Makes a client of user `uid` with these groups, which are copied, of the socket `fd`, which it
+ * takes over on success. 0, or a negative errno, of which admission_text() makes words. Any thread.
+ */
+int newcomers_admit(struct newcomers *newcomers, uint32_t uid, const struct peer_groups *groups,
+                    int fd, struct client **client);
+
+/* Another limit of connections, 0 for none, and other rules, of which it takes a reference over;
+ * for open clients too. A client stays on its account. */
+void newcomers_change(struct newcomers *newcomers, unsigned max_connections, struct rules *rules);
 
 /* Has a client that was admitted served, as soon as its account is known or was waited for long
  * enough. */

@@ -37,6 +37,11 @@ void scheduler_add(struct scheduler *scheduler, struct scheduler_client *client,
     user->clients++;
 }
 
+void scheduler_set_priority(struct scheduler_client *client, enum scheduler_priority priority)
+{
+    client->user->priority = priority;
+}
+
 void scheduler_remove(struct scheduler *scheduler, struct scheduler_client *client)
 {
     struct scheduler_user *user = client->user;

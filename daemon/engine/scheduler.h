@@ -149,6 +149,9 @@ void scheduler_user_free(struct scheduler_user *user);
 void scheduler_add(struct scheduler *scheduler, struct scheduler_client *client, uint32_t uid,
                    enum scheduler_priority priority, struct scheduler_user *record);
 
+/* Gives the client's user another priority, from its next turn on. */
+void scheduler_set_priority(struct scheduler_client *client, enum scheduler_priority priority);
+
 /* Takes a client out, in whatever state; harmless for one that was not added. */
 void scheduler_remove(struct scheduler *scheduler, struct scheduler_client *client);
 

@@ -309,9 +309,8 @@ uint32_t server_set_locality(struct server *server, uint64_t id, uint8_t localit
 
 void server_change(struct server *server, const struct server_change *change)
 {
-    admission_set_limits(&server->newcomers.admission, change->max_connections,
-                         change->max_connections_per_user);
-    managed_tpm_change(&server->managed, &change->limits, change->release_ms);
+    newcomers_change(&server->newcomers, change->max_connections, change->rules);
+    managed_tpm_change(&server->managed, change->release_ms);
 }
 
 void server_get_status(const struct server *server, struct engine_status *status)

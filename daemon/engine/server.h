@@ -39,9 +39,9 @@ struct server {
 };
 
 struct server_change {
-    struct rm_limits limits;
-    unsigned max_connections, max_connections_per_user; /* 0: no limit */
-    int release_ms;                                     /* as in struct idle */
+    struct rules *rules;      /* a reference that is given away */
+    unsigned max_connections; /* 0: no limit */
+    int release_ms;           /* as in struct idle */
 };
 
 struct server_config {

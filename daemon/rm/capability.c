@@ -152,7 +152,7 @@ static uint32_t count_sessions(const struct rm_client *client, bool saved)
 
 static uint32_t view_of(const struct rm_client *client, uint32_t property, uint32_t value)
 {
-    const struct rm_limits *limits = &client->rm->limits;
+    const struct rm_limits *limits = &client->limits;
 
     switch (property) {
     case TPM2_PT_CONTEXT_GAP_MAX:

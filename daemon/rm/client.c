@@ -21,10 +21,16 @@ struct rm_client *rm_client_new(struct rm *rm, uint32_t account, uint32_t uid)
     }
     client->rm = rm;
     client->uid = uid;
+    client->limits = rm->limits;
     client->number = ++rm->client_number;
     client->handles.user = client->user;
     list_insert_before(&rm->clients, &client->link);
     return client;
+}
+
+void rm_client_set_limits(struct rm_client *client, const struct rm_limits *limits)
+{
+    client->limits = *limits;
 }
 
 static bool is_full(uint32_t used, uint32_t limit)
@@ -45,7 +51,7 @@ static void tell_full(struct rm_client *client, bool *told, const char *what, ui
 
 uint32_t client_check_objects(struct rm_client *client)
 {
-    const struct rm_limits *limits = &client->rm->limits;
+    const struct rm_limits *limits = &client->limits;
     const char *limit = NULL;
 
     if (client->handles.count >= limits->objects_per_client)
@@ -80,7 +86,7 @@ static bool has_share_of_sessions(const struct rm_client *client)
 
 uint32_t client_check_sessions(struct rm_client *client)
 {
-    const struct rm_limits *limits = &client->rm->limits;
+    const struct rm_limits *limits = &client->limits;
     const char *limit = NULL;
 
     if (client->session_count >= limits->sessions_per_client)
@@ -88,7 +94,7 @@ uint32_t client_check_sessions(struct rm_client *client)
     else if (is_full(client->user->sessions, limits->sessions_per_uid))
         limit = "all its connections have their number; flush some, or raise "
                 "--max-sessions-per-user";
-    else if (limits->share_sessions && has_share_of_sessions(client))
+    else if (client->rm->limits.share_sessions && has_share_of_sessions(client))
         limit = "the rest of the TPM's is for other users; flush some";
     if (!limit)
         return TPM2_RC_SUCCESS;
@@ -156,17 +162,19 @@ enum rm_affinity rm_client_affinity(const struct rm_client *client)
 }
 
 /* Keeps a user's abandoned sessions within the limit: the one saved longest ago goes. */
-static void limit_abandoned(struct rm *rm, struct rm_user *user)
+static void limit_abandoned(struct rm_client *client)
 {
+    struct rm *rm = client->rm;
+    struct rm_user *user = client->user;
     struct session *oldest = session_oldest_abandoned(rm, user);
     char account[ACCOUNT_TEXT];
 
-    if (!oldest || user->abandoned <= rm->limits.abandoned_per_uid)
+    if (!oldest || user->abandoned <= client->limits.abandoned_per_uid)
         return;
     log_limited(LOG_LEVEL_INFO, LOG_KIND_ABANDONED, user->uid,
                 "there are more than %u saved sessions of closed connections of %s; the oldest, "
                 "0x%08x, is flushed",
-                rm->limits.abandoned_per_uid, account_text(user->uid, account), oldest->handle);
+                client->limits.abandoned_per_uid, account_text(user->uid, account), oldest->handle);
     session_apply(rm, oldest, SESSION_EVENT_GIVE_UP);
 }
 
@@ -181,7 +189,7 @@ void rm_client_free(struct rm_client *client)
         if (session->owner != client)
             continue;
         session_apply(client->rm, session, SESSION_EVENT_OWNER_CLOSED);
-        limit_abandoned(client->rm, client->user);
+        limit_abandoned(client);
     }
     list_remove(&client->link);
     user_unreference(client->user);

@@ -41,11 +41,6 @@ struct rm *rm_new(struct rm_tpm *tpm, const struct chip *chip, const struct rm_l
     return rm;
 }
 
-void rm_set_limits(struct rm *rm, const struct rm_limits *limits)
-{
-    rm->limits = *limits;
-}
-
 void rm_free(struct rm *rm)
 {
     if (!rm)

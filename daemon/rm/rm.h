@@ -50,10 +50,6 @@ struct rm_stats {
  */
 struct rm *rm_new(struct rm_tpm *tpm, const struct chip *chip, const struct rm_limits *limits);
 
-/* Sets other limits, which are copied. A client or user above the new limits keeps what it has, and
- * gets no more. Also from inside of transact(). */
-void rm_set_limits(struct rm *rm, const struct rm_limits *limits);
-
 /*
  * From now on the sessions in the chip are recorded in `ledger`, which is borrowed; it must be
  * clear (ledger_clear()). NULL: no record.
@@ -67,8 +63,14 @@ void rm_set_reserve(struct rm *rm, const struct rm_reserve *reserve);
 /* Frees the manager; all clients must be gone. Sends nothing (see rm_idle()). NULL is fine. */
 void rm_free(struct rm *rm);
 
-/* A client of user `uid`, charged to `account` (base/account.h). NULL when memory is out. */
+/* A client of user `uid`, charged to `account` (base/account.h), with the manager's limits. NULL
+ * when memory is out. */
 struct rm_client *rm_client_new(struct rm *rm, uint32_t account, uint32_t uid);
+
+/* Limits of a client's own, which are copied; `share_sessions` is the manager's. Of the totals of
+ * its account, those count of whoever wants more. Who has more than a limit keeps it, and gets no
+ * more. Also from inside of transact(). */
+void rm_client_set_limits(struct rm_client *client, const struct rm_limits *limits);
 
 /*
  * Ends a client, at any time. Sends nothing: its objects and the sessions that it held are given

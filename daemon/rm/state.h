@@ -35,7 +35,7 @@ struct answer {
 struct rm {
     struct rm_tpm *tpm;
     struct chip chip;
-    struct rm_limits limits;
+    struct rm_limits limits; /* of clients at first */
     struct rm_reserve reserve;
     struct rm_stats stats;
     struct trace trace;
@@ -88,6 +88,7 @@ struct rm_client {
     uint32_t uid;         /* whose it is */
     uint64_t number;      /* for the log: clients count from 1 on */
     uint8_t locality;
+    struct rm_limits limits;
     struct handles handles;
     uint32_t session_count;           /* sessions that it owns, saved ones too */
     struct last_needs last;           /* by its last command */

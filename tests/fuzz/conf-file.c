@@ -28,6 +28,7 @@ static void check_shown(const struct settings *settings)
 {
     struct findings findings = {0};
     struct settings again;
+    char *differences;
     char *text = settings_show(settings);
 
     settings_init(&again);
@@ -37,6 +38,11 @@ static void check_shown(const struct settings *settings)
         fuzz_must(g_strcmp0(settings->of[id].value, again.of[id].value) == 0,
                   "%s=%s is shown, and read as %s", option_table[id].name, settings->of[id].value,
                   again.of[id].value);
+    differences = sections_differences(&settings->sections, &again.sections);
+    /* What holds for all is shown also when nobody said it. */
+    fuzz_must(!differences[0] || strcmp(differences, "[Default]") == 0,
+              "shown and read otherwise: %s", differences);
+    g_free(differences);
     settings_clear(&again);
     findings_clear(&findings);
     g_free(text);

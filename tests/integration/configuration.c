@@ -102,6 +102,35 @@ static void test_R71_each_key_from_file_drop_in_and_command_line(void **state)
     }
 }
 
+static void test_R75_each_key_of_a_section_from_file_and_drop_in(void **state)
+{
+    static const char *const keys[][3] = {
+        {"max-connections-per-user", "1", "2"},
+        {"max-sessions", "1", "2"},
+        {"max-sessions-per-user", "1", "2"},
+        {"max-transients", "1", "2"},
+        {"max-transients-per-user", "1", "2"},
+        {"max-abandoned-per-user", "0", "1"},
+        {"priority", "low", "high"},
+        {"localities", "0,1", "2"},
+    };
+    static const char *const headings[] = {"[User root]", "[Group root]", "[Default]"};
+    struct world *world = *state;
+
+    for (size_t i = 0; i < 3 * sizeof(keys) / sizeof(keys[0]); i++) {
+        const char *const *key = keys[i / 3];
+        g_autofree char *file = g_strdup_printf("%s\n%s=%s\n", headings[i % 3], key[0], key[1]);
+        g_autofree char *drop_in =
+            g_strdup_printf("\n%s\n%s=%s\n", headings[i % 3], key[0], key[2]);
+
+        put_file(world, file);
+        put_drop_in(world, "");
+        expect_shown(world, NULL, key[0], key[1], "test.conf:2");
+        put_drop_in(world, drop_in);
+        expect_shown(world, NULL, key[0], key[2], "test.conf.d/10.conf:3");
+    }
+}
+
 static void test_R72_all_findings_at_once(void **state)
 {
     struct world *world = *state;
@@ -111,15 +140,25 @@ static void test_R72_all_findings_at_once(void **state)
         "test.conf:4: max-sessions takes a number from 1 to 64, not \"65\"",
         "test.conf:5: help is for the command line alone",
         "test.conf:6: there is no section [Demon]; the nearest is [Daemon]",
+        "test.conf:7: there is no group \"no such group\"",
+        "test.conf:8: there is no key \"max-transient\" of [Group no such group]; the nearest is "
+        "\"max-transients\"",
+        "test.conf:9: priority takes \"high\", \"normal\" or \"low\", not \"highest\"",
+        "test.conf:11: [User root] stands in line 10 already",
+        "test.conf:12: max-sessions takes a number from 1 to 64, not \"0\"",
+        "test.conf:13: localities takes numbers from 0 to 4",
+        "test.conf:14: there is no section [Usr 1]; the nearest is [User NAME]",
+        "10.conf:4: there is no user \"no such user\"; [User no such user] is for nobody",
         "10.conf:1: \"word\" is no [SECTION], no KEY=VALUE and no # comment",
         "10.conf:3: high-priority takes user names and numbers with commas between; there is no "
         "user \"no such user\"",
     };
     struct shell *shell;
 
-    put_file(world,
-             "verbose=yes\n[Daemon]\nmax-conections=5\nmax-sessions=65\nhelp=yes\n[Demon]\n");
-    put_drop_in(world, "word\n[Daemon]\nhigh-priority=no such user\n");
+    put_file(world, "verbose=yes\n[Daemon]\nmax-conections=5\nmax-sessions=65\nhelp=yes\n[Demon]\n"
+                    "[Group no such group]\nmax-transient=1\npriority=highest\n"
+                    "[User root]\n[User 0]\nmax-sessions=0\nlocalities=5\n[Usr 1]\n");
+    put_drop_in(world, "word\n[Daemon]\nhigh-priority=no such user\n[User no such user]\n");
     shell = run_daemon(world, EX_CONFIG, "--check-config", NULL);
     for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
         if (!strstr(shell->err, said[i]))
@@ -186,6 +225,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         suite_empty_test(test_R71_each_key_from_file_drop_in_and_command_line),
+        suite_empty_test(test_R75_each_key_of_a_section_from_file_and_drop_in),
         suite_empty_test(test_R72_all_findings_at_once),
         suite_empty_test(test_R72_a_file_that_is_wrong_stops_the_start),
         suite_empty_test(test_R71_what_the_file_says_is_in_force),

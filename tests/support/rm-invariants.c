@@ -139,7 +139,7 @@ static const char *check_client(struct rm *rm, struct rm_client *client)
     const struct handles *handles = &client->handles;
     uint32_t sessions = 0;
 
-    MUST(handles->count <= rm->limits.objects_per_client, "a client has %u objects",
+    MUST(handles->count <= client->limits.objects_per_client, "a client has %u objects",
          handles->count);
     MUST(handles->count <= handles->capacity, "more handles than there is room for");
     for (uint32_t i = 0; i < handles->count; i++) {
@@ -153,7 +153,7 @@ static const char *check_client(struct rm *rm, struct rm_client *client)
     }
     MUST(sessions == client->session_count, "a client has %u sessions and is charged for %u",
          sessions, client->session_count);
-    MUST(sessions <= rm->limits.sessions_per_client, "a client has %u sessions", sessions);
+    MUST(sessions <= client->limits.sessions_per_client, "a client has %u sessions", sessions);
     return NULL;
 }
 

@@ -82,6 +82,37 @@ static void meet(struct seen *seen, const char *sender, uint32_t uid)
     callers_answered(seen->callers, sender, 1);
 }
 
+/* The groups of a sender are known before its user, or not at all, and stay with its calls. */
+static void test_R75_groups_are_told_before_the_user(void **state)
+{
+    static const uint32_t ids[] = {5, 6};
+    g_autoptr(GBytes) groups = g_bytes_new_static(ids, sizeof(ids));
+    GBytes *found = NULL;
+    struct seen seen;
+    uint32_t uid;
+
+    (void)state;
+    begin(&seen);
+    call(&seen, ":1.1", 1, 0);
+    assert_true(callers_told_groups(seen.callers, seen.query, groups));
+    assert_false(callers_told_groups(seen.callers, seen.query + 1, groups));
+    assert_int_equal(seen.served, 0);
+    assert_true(callers_told(seen.callers, seen.query, true, 1000));
+    assert_false(callers_told_groups(seen.callers, seen.query, NULL));
+    call(&seen, ":1.1", 2, 0);
+    callers_left(seen.callers, ":1.1");
+    for (uint32_t serial = 1; serial <= 2; serial++) {
+        assert_true(callers_user(seen.callers, ":1.1", serial, &uid, &found));
+        assert_ptr_equal(found, groups);
+    }
+    call(&seen, ":1.2", 1, 0);
+    assert_true(callers_told_groups(seen.callers, seen.query, NULL));
+    assert_true(callers_told(seen.callers, seen.query, true, 1000));
+    assert_true(callers_user(seen.callers, ":1.2", 1, &uid, &found));
+    assert_null(found);
+    callers_free(seen.callers);
+}
+
 static void test_R52_a_sender_is_asked_for_once(void **state)
 {
     struct seen seen;
@@ -93,14 +124,14 @@ static void test_R52_a_sender_is_asked_for_once(void **state)
     call(&seen, ":1.1", 2, 0);
     assert_int_equal(seen.asked, 1);
     assert_int_equal(seen.served, 0);
-    assert_false(callers_user(seen.callers, ":1.1", 1, &uid));
+    assert_false(callers_user(seen.callers, ":1.1", 1, &uid, NULL));
     assert_true(callers_told(seen.callers, seen.query, true, 1000));
     assert_false(callers_told(seen.callers, seen.query, true, 0));
     assert_int_equal(seen.served, 2);
-    assert_true(callers_user(seen.callers, ":1.1", 2, &uid));
+    assert_true(callers_user(seen.callers, ":1.1", 2, &uid, NULL));
     assert_int_equal(uid, 1000);
     callers_answered(seen.callers, ":1.1", 2);
-    assert_false(callers_user(seen.callers, ":1.1", 2, &uid));
+    assert_false(callers_user(seen.callers, ":1.1", 2, &uid, NULL));
     call(&seen, ":1.1", 3, 0);
     assert_int_equal(seen.asked, 1);
     assert_int_equal(seen.served, 3);
@@ -315,6 +346,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_R52_a_sender_is_asked_for_once),
+        cmocka_unit_test(test_R75_groups_are_told_before_the_user),
         cmocka_unit_test(test_R52_a_user_has_a_queue_of_bounded_length),
         cmocka_unit_test(test_R52_a_users_queue_holds_up_no_other),
         cmocka_unit_test(test_R52_unknown_senders_leave_room_for_others),

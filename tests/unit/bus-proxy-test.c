@@ -25,6 +25,20 @@ static void test_R52_a_call_and_its_descriptors_pass(void **state)
     assert_int_equal(rig->queries, 1);
 }
 
+static void test_R75_the_bus_tells_groups_and_may_not(void **state)
+{
+    struct bus_rig *rig = *state;
+
+    bus_rig_send(rig, bus_rig_call("Call"), ":1.7");
+    bus_rig_next_answer(rig);
+    assert_int_equal(rig->group, BUS_RIG_GROUP);
+    g_clear_object(&rig->answer);
+    bus_rig_send(rig, bus_rig_call("Call"), BUS_RIG_OTHER);
+    bus_rig_next_answer(rig);
+    assert_int_equal(rig->uid, BUS_RIG_OTHER_UID);
+    assert_int_equal(rig->group, 0);
+}
+
 /* Of a caller they are closed: nobody has the writing end of the pipe any more. */
 static void test_R52_descriptors_of_a_caller_do_not_pass(void **state)
 {
@@ -192,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         proxy_test(test_R52_a_call_and_its_descriptors_pass),
+        proxy_test(test_R75_the_bus_tells_groups_and_may_not),
         proxy_test(test_R52_descriptors_of_a_caller_do_not_pass),
         proxy_test(test_R52_a_reply_passes_with_its_descriptors),
         proxy_test(test_R52_what_nobody_has_a_use_for_does_not_pass),

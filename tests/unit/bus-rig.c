@@ -54,6 +54,23 @@ unsigned bus_rig_count_descriptors(GDBusMessage *message)
 /* Worker thread of the connection; the main loop looks at the results under a lock. */
 static GMutex lock;
 
+/* What a bus says of a sender beside much else. */
+static GDBusMessage *credentials(GDBusMessage *question)
+{
+    static const uint32_t groups[] = {BUS_RIG_GROUP, 7};
+    GDBusMessage *reply = g_dbus_message_new_method_reply(question);
+    GVariantBuilder all;
+
+    g_variant_builder_init(&all, G_VARIANT_TYPE("a{sv}"));
+    g_variant_builder_add(&all, "{sv}", "UnixUserID", g_variant_new_uint32(BUS_RIG_UID));
+    g_variant_builder_add(&all, "{sv}", "LinuxSecurityLabel", g_variant_new_bytestring("label"));
+    g_variant_builder_add(
+        &all, "{sv}", "UnixGroupIDs",
+        g_variant_new_fixed_array(G_VARIANT_TYPE_UINT32, groups, 2, sizeof(groups[0])));
+    g_dbus_message_set_body(reply, g_variant_new("(a{sv})", &all));
+    return reply;
+}
+
 static GDBusMessage *bus_gets(GDBusConnection *connection, GDBusMessage *message, gboolean incoming,
                               gpointer data)
 {
@@ -81,6 +98,13 @@ static GDBusMessage *bus_gets(GDBusConnection *connection, GDBusMessage *message
             g_dbus_message_set_body(reply, g_variant_new("(u)", g_str_equal(name, BUS_RIG_OTHER)
                                                                     ? BUS_RIG_OTHER_UID
                                                                     : BUS_RIG_UID));
+        } else if (g_str_equal(g_dbus_message_get_member(message), "GetConnectionCredentials")) {
+            const char *name;
+
+            g_variant_get(g_dbus_message_get_body(message), "(&s)", &name);
+            reply = g_str_equal(name, BUS_RIG_OTHER) ? g_dbus_message_new_method_error(
+                        message, "org.freedesktop.DBus.Error.UnknownMethod", "an old bus")
+                                                     : credentials(message);
         } else if (g_str_equal(g_dbus_message_get_member(message), "Ping")) {
             rig->ping = g_dbus_message_get_serial(message);
         } else if (g_str_equal(g_dbus_message_get_member(message), "AddMatch")
@@ -121,12 +145,14 @@ static gboolean daemon_answers(gpointer data)
 {
     GDBusMessage *message = data, *reply;
     struct bus_rig *rig = g_object_get_data(G_OBJECT(message), "rig");
+    GBytes *groups = NULL;
     GUnixFDList *list;
     int reader;
 
     rig->calls++;
     rig->known = proxy_user(rig->proxy, g_dbus_message_get_sender(message),
-                            g_dbus_message_get_serial(message), &rig->uid);
+                            g_dbus_message_get_serial(message), &rig->uid, &groups);
+    rig->group = groups ? *(const uint32_t *)g_bytes_get_data(groups, NULL) : 0;
     rig->descriptors = bus_rig_count_descriptors(message);
     if (g_str_equal(g_dbus_message_get_member(message), "Large")) {
         reply = g_dbus_message_new_method_reply(message);

@@ -7,7 +7,10 @@
 #define BUS_RIG_BUS "org.freedesktop.DBus"
 #define BUS_RIG_UID 4711
 
-/* The bus tells another user for this sender. */
+/* The group of that user. */
+#define BUS_RIG_GROUP 4242
+
+/* The bus tells another user for this sender, and no groups. */
 #define BUS_RIG_OTHER     ":1.8"
 #define BUS_RIG_OTHER_UID 4712
 
@@ -27,6 +30,7 @@ struct bus_rig {
     unsigned calls, others;
     uint32_t uid; /* of the call that came last */
     bool known;
+    uint32_t group; /* the first of its groups; 0: none are known */
     unsigned descriptors;
     /* The answer that the bus's side got last. */
     GDBusMessage *answer;

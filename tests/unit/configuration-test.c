@@ -176,7 +176,7 @@ static void test_R71_an_empty_value_is_the_default(void **state)
     put(tree, "etc/tabrmd.conf.d/1.conf", "[Daemon]\nsocket=\nhigh-priority=\nmax-connections=\n");
     assert_int_equal(PARSE(tree, "-e", "5"), OPTIONS_RUN);
     assert_null(tree->options.socket);
-    assert_int_equal(tree->options.high_priority.count, 0);
+    assert_int_equal(tree->options.rules->len, 0);
     assert_int_equal(tree->options.limits.max_connections, 1024);
     assert_int_equal(tree->options.limits.max_sessions, 5);
 }
@@ -284,7 +284,7 @@ static void test_R72_all_findings_are_told_with_file_line_and_key(void **state)
         {"[Daemon]", NULL},
         {"max-conections=1", "no key \"max-conections\"; the nearest is \"max-connections\""},
         {"MaxSessionsPerUser=1", "the nearest is \"max-sessions-per-user\""},
-        {"priority=1", "-priority\""},
+        {"priority=1", "priority is no key of [Daemon]; put it below [Default], [User NAME]"},
         {"version=yes", "version is for the command line alone"},
         {"tcti[de]=x", "no key \"tcti[de]\"; the nearest is \"tcti\""},
         {"socket=\\q", "socket has an escape that means nothing"},

@@ -126,8 +126,8 @@ static void test_R72_a_user_that_is_not_there_is_a_finding_and_no_failure(void *
     assert_int_equal(read_lines(sheet, line, NULL), OPTIONS_RUN);
     assert_non_null(strstr(sheet->text, ":2: high-priority"));
     assert_non_null(strstr(sheet->text, "there is no user \"no such user\""));
-    assert_int_equal(sheet->options.high_priority.count, 2);
-    assert_int_equal(sheet->options.high_priority.uids[1], 7);
+    assert_int_equal(sheet->options.rules->len, 2);
+    assert_int_equal(g_array_index(sheet->options.rules, struct rule, 1).id, 7);
     assert_int_equal(read_lines(sheet, line, "--check-config"), OPTIONS_UNFIT);
     assert_int_equal(read_lines(sheet, line, "--show-config"), OPTIONS_PRINT);
     assert_int_equal(sheet->text[0], '#');

@@ -42,16 +42,14 @@ static uint32_t account_of(struct accounts *accounts, uint32_t uid, int64_t now)
 
 static void test_R53_accounts_are_principals(void **state)
 {
-    static const uint32_t named[] = {1003};
     struct accounts *accounts;
     unsigned told = 0;
 
     (void)state;
     user_database_reset(true);
-    accounts = accounts_new(&user_database_config, named, 1, count_told, &told);
+    accounts = accounts_new(&user_database_config, count_told, &told);
     assert_non_null(accounts);
     assert_int_equal(account_of(accounts, 0, 1), ACCOUNT_ROOT);
-    assert_int_equal(account_of(accounts, 1003, 1), 1003);
     assert_int_equal(user_database_questions(), 0);
     assert_int_equal(account_of(accounts, 1000, 1), 1000);
     assert_int_equal(account_of(accounts, 1001, 1), ACCOUNT_GUESTS);
@@ -84,7 +82,7 @@ static void test_R53_no_thread_waits_for_questions(void **state)
     (void)state;
     user_database_reset(true);
     threads = threads_of_process();
-    accounts = accounts_new(&user_database_config, NULL, 0, count_told, &told);
+    accounts = accounts_new(&user_database_config, count_told, &told);
     for (uint32_t uid = 1000; uid < 1004; uid++) {
         account_of(accounts, uid, 1);
         for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && threads_of_process() > threads; i++)
@@ -117,7 +115,7 @@ static void test_thread_that_asks_the_database(void **state)
 
     (void)state;
     user_database_reset(true);
-    accounts = accounts_new(&config, NULL, 0, count_told, &told);
+    accounts = accounts_new(&config, count_told, &told);
     assert_non_null(accounts);
     account_of(accounts, 1000, 1);
     assert_string_equal(asking_thread.name, "accounts");
@@ -134,7 +132,7 @@ static void test_thread_that_asks_the_database(void **state)
 static void test_R53_without_a_database_each_user_is_an_account(void **state)
 {
     const struct accounts_config apart = {.lookup = NULL};
-    struct accounts *accounts = accounts_new(&apart, NULL, 0, count_told, NULL);
+    struct accounts *accounts = accounts_new(&apart, count_told, NULL);
     uint32_t account;
 
     (void)state;
@@ -153,7 +151,7 @@ static void test_R53_what_the_database_said_is_kept(void **state)
 
     (void)state;
     user_database_reset(true);
-    accounts = accounts_new(&user_database_config, NULL, 0, count_told, &told);
+    accounts = accounts_new(&user_database_config, count_told, &told);
     account_of(accounts, 1000, 1);
     account_of(accounts, 1001, 1);
     assert_int_equal(account_of(accounts, 1000, ACCOUNTS_MEMBER_MS), 1000);
@@ -181,7 +179,7 @@ static void test_R53_questions_are_bounded(void **state)
 
     (void)state;
     user_database_reset(false);
-    accounts = accounts_new(&user_database_config, NULL, 0, count_told, &told);
+    accounts = accounts_new(&user_database_config, count_told, &told);
     for (uint32_t uid = 300000; uid < 310000; uid++) {
         if (accounts_find(accounts, uid, 1, &account))
             assert_int_equal(account, ACCOUNT_GUESTS);
@@ -206,7 +204,7 @@ static struct accounts *accounts_in_a_crowd(unsigned blocks, unsigned *told)
 
     user_database_reset(true);
     user_database_set_stuck(true);
-    accounts = accounts_new(&user_database_config, NULL, 0, count_told, told);
+    accounts = accounts_new(&user_database_config, count_told, told);
     assert_non_null(accounts);
     for (uint32_t i = 0; i < 2000; i++)
         accounts_find(accounts, USER_DATABASE_STRANGERS + i % blocks * ACCOUNT_BLOCK + i, 1,
@@ -246,7 +244,7 @@ static void test_R53_a_crowd_gives_way_to_members(void **state)
 
     (void)state;
     user_database_reset(false);
-    accounts = accounts_new(&user_database_config, NULL, 0, count_told, &told);
+    accounts = accounts_new(&user_database_config, count_told, &told);
     for (uint32_t uid = USER_DATABASE_STRANGERS; uid < USER_DATABASE_STRANGERS + 2000; uid++)
         accounts_find(accounts, uid, 1, &account);
     for (uint32_t uid = 1000; uid < 1000 + USER_TABLE_QUESTIONS; uid += 2)
@@ -271,7 +269,7 @@ static void test_R53_no_answer_is_no_verdict(void **state)
     (void)state;
     user_database_reset(true);
     user_database_set(true, true);
-    accounts = accounts_new(&user_database_config, NULL, 0, count_told, &told);
+    accounts = accounts_new(&user_database_config, count_told, &told);
     assert_int_equal(account_of(accounts, 1000, 1), ACCOUNT_GUESTS);
     user_database_set(true, false);
     assert_int_equal(account_of(accounts, 1000, 2), ACCOUNT_GUESTS);
@@ -294,7 +292,7 @@ static void test_R53_strangers_do_not_push_out_members(void **state)
 
     (void)state;
     user_database_reset(true);
-    accounts = accounts_new(&user_database_config, NULL, 0, count_told, &told);
+    accounts = accounts_new(&user_database_config, count_told, &told);
     assert_int_equal(account_of(accounts, 1000, 1), 1000);
     for (uint32_t uid = 300001; uid < 300001 + 4 * USER_TABLE_SIZE; uid += 2)
         account_of(accounts, uid, 1);
@@ -324,7 +322,7 @@ static void test_R53_listed_members_are_known_beforehand(void **state)
 
     (void)state;
     user_database_reset(false);
-    accounts = accounts_new(&config, NULL, 0, count_told, &told);
+    accounts = accounts_new(&config, count_told, &told);
     for (uint32_t uid = 300000; uid < 300100; uid++)
         accounts_find(accounts, uid, 1, &account);
     user_database_await_questions(1);

@@ -18,12 +18,13 @@ struct charges {
     struct admission admission;
     struct admission_charge *taken[MANY + 1];
     unsigned count;
+    unsigned most; /* that an account may have; 0: no limit */
 };
 
-static void charges_open(struct charges *charges, unsigned max, unsigned max_per_user)
+static void charges_open(struct charges *charges, unsigned max, unsigned most)
 {
-    *charges = (struct charges){0};
-    assert_int_equal(admission_init(&charges->admission, max, max_per_user), 0);
+    *charges = (struct charges){.most = most};
+    assert_int_equal(admission_init(&charges->admission, max), 0);
     admission_set_open(&charges->admission, true);
 }
 
@@ -49,7 +50,8 @@ static unsigned take_all(struct charges *charges, uint32_t account, int *error)
 {
     unsigned before = charges->count;
 
-    while ((*error = admission_enter(&charges->admission, account, &charges->taken[charges->count]))
+    while ((*error = admission_enter(&charges->admission, account, charges->most,
+                                     &charges->taken[charges->count]))
            == 0)
         charges->count++;
     return charges->count - before;
@@ -150,13 +152,13 @@ static void test_R74_other_limits_hold_for_who_comes_next(void **state)
     (void)state;
     charges_open(&charges, 64, 5);
     assert_int_equal(take_all(&charges, 1000, &error), 5);
-    admission_set_limits(&charges.admission, 64, 7);
+    charges.most = 7;
     assert_int_equal(take_all(&charges, 1000, &error), 2);
-    admission_set_limits(&charges.admission, 7, 7);
+    admission_set_max(&charges.admission, 7);
     assert_int_equal(take_all(&charges, ACCOUNT_ROOT, &error), 0);
     assert_int_equal(error, -EUSERS);
     assert_int_equal(take_all(&charges, 1001, &error), 0);
-    admission_set_limits(&charges.admission, 8, 7);
+    admission_set_max(&charges.admission, 8);
     assert_int_equal(take_all(&charges, ACCOUNT_ROOT, &error), 1);
     charges_close(&charges);
 }
@@ -176,7 +178,7 @@ static void test_R54_unknown_users_take_nothing_from_others(void **state)
     assert_in_range(take_all_unknown(&charges, 1002), 4, ADMISSION_UNKNOWN / 2);
     /* One that becomes known is on its account. */
     member = charges.taken[--charges.count];
-    assert_int_equal(admission_settle(&charges.admission, 1002, &member), 0);
+    assert_int_equal(admission_settle(&charges.admission, 1002, 0, &member), 0);
     assert_int_equal(member->account, 1002);
     admission_leave(&charges.admission, member);
     charges_close(&charges);
@@ -208,8 +210,8 @@ static void test_R54_a_limit_of_one_user_is_not_its_neighbours(void **state)
     charges_open(&charges, 64, 1);
     assert_int_equal(admission_enter_unknown(&charges.admission, 1000, &one), 0);
     assert_int_equal(admission_enter_unknown(&charges.admission, 1002, &two), 0);
-    assert_int_equal(admission_settle(&charges.admission, 1000, &one), 0);
-    assert_int_equal(admission_settle(&charges.admission, 1000, &two), -EDQUOT);
+    assert_int_equal(admission_settle(&charges.admission, 1000, 1, &one), 0);
+    assert_int_equal(admission_settle(&charges.admission, 1000, 1, &two), -EDQUOT);
     assert_null(two);
     admission_leave(&charges.admission, one);
     charges_close(&charges);
@@ -219,7 +221,7 @@ static struct admission_charge *shared_charge;
 
 static void call_set_limits(void *data)
 {
-    admission_set_limits(data, 64, 0);
+    admission_set_max(data, 64);
 }
 
 static void call_set_open(void *data)
@@ -234,7 +236,7 @@ static void call_enter_unknown(void *data)
 
 static void call_settle(void *data)
 {
-    admission_settle(data, 1000, &shared_charge);
+    admission_settle(data, 1000, 0, &shared_charge);
 }
 
 static void call_leave(void *data)
@@ -244,7 +246,7 @@ static void call_leave(void *data)
 
 static void call_enter(void *data)
 {
-    admission_enter(data, 1000, &shared_charge);
+    admission_enter(data, 1000, 0, &shared_charge);
 }
 
 static void test_one_thread_at_a_time(void **state)
@@ -255,7 +257,7 @@ static void test_one_thread_at_a_time(void **state)
     struct admission admission;
 
     (void)state;
-    assert_int_equal(admission_init(&admission, 64, 0), 0);
+    assert_int_equal(admission_init(&admission, 64), 0);
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
         assert_true(lock_probe_waits(&admission.lock, calls[i], &admission));
     admission_clear(&admission);

@@ -186,13 +186,13 @@ static void make_client(void *data)
     int pair[2], error;
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    error = admission_enter(&crowd->admission, 1000, &charge);
+    error = admission_enter(&crowd->admission, 1000, 0, &charge);
     if (error) {
         assert_int_equal(error, -ENOMEM);
         assert_null(charge);
         close(pair[0]);
     } else {
-        error = client_new(&crowd->clients, charge, 1000, SCHEDULER_NORMAL, pair[0], &client);
+        error = client_new(&crowd->clients, charge, 1000, pair[0], &client);
         if (error) {
             assert_int_equal(error, -ENOMEM);
             assert_null(client);
@@ -217,12 +217,16 @@ static void told(void *data)
     (void)data;
 }
 
-/* Newcomers with users of another priority; one of them comes. */
+/* Newcomers with a rule for a group; somebody of that group comes. */
 static void receive_newcomer(void *data)
 {
-    static const uint32_t high[] = {1001}, low[] = {1003};
-    const struct newcomers_config config = {
-        .high_uids = high, .high_count = 1, .low_uids = low, .low_count = 1};
+    static const struct rule rule = {.subject = RULE_FOR_GROUP,
+                                     .id = 50,
+                                     .said = {[RULE_PRIORITY] = true},
+                                     .values = {[RULE_PRIORITY] = SCHEDULER_HIGH}};
+    const struct newcomers_config config = {.rules = {.rules = &rule, .count = 1}};
+    gid_t id = 50;
+    const struct peer_groups groups = {true, 1, &id};
     struct crowd *crowd = data;
     struct newcomers newcomers;
     struct client *client;
@@ -236,12 +240,12 @@ static void receive_newcomer(void *data)
     newcomers_open(&newcomers);
     crowd->clients.admission = &newcomers.admission;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    error = newcomers_admit(&newcomers, 1001, pair[0], &client);
+    error = newcomers_admit(&newcomers, 1001, &groups, pair[0], &client);
     if (error) {
         assert_int_equal(error, -ENOMEM);
         close(pair[0]);
     } else {
-        assert_int_equal(client->priority, SCHEDULER_HIGH);
+        assert_true(peer_groups_have(&client->groups, 50));
         client_free(client);
     }
     close(pair[1]);

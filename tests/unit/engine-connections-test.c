@@ -65,10 +65,11 @@ static void await_account(struct engine_world *world, uint32_t uid)
 /* The client's end; -1 when it is refused at once. */
 static int connect_one(struct engine_world *world, uint64_t id, uint32_t uid)
 {
+    const struct peer_groups groups = {.known = true};
     int pair[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    if (engine_connect(world->engine, id, uid, pair[0]) == 0)
+    if (engine_connect(world->engine, id, uid, &groups, pair[0]) == 0)
         return pair[1];
     close(pair[0]);
     close(pair[1]);

@@ -18,9 +18,14 @@
 
 void crowd_init(struct crowd *crowd, size_t capacity)
 {
+    const struct rules_config config = {
+        .limits = {.objects_per_client = 64, .sessions_per_client = 64, .abandoned_per_uid = 16}};
+
+    crowd->rules = rules_new(&config);
+    assert_non_null(crowd->rules);
     assert_int_equal(loop_init(&crowd->loop), 0);
     scheduler_init(&crowd->scheduler, client_affinity);
-    assert_int_equal(admission_init(&crowd->admission, 0, 0), 0);
+    assert_int_equal(admission_init(&crowd->admission, 0), 0);
     admission_set_open(&crowd->admission, true);
     clients_init(&crowd->clients, &crowd->loop, &crowd->scheduler, &crowd->admission);
     assert_true(clients_set_capacity(&crowd->clients, capacity));
@@ -38,6 +43,7 @@ void crowd_clear(struct crowd *crowd)
     clients_clear(&crowd->clients);
     scheduler_clear(&crowd->scheduler);
     admission_clear(&crowd->admission);
+    rules_unreference(crowd->rules);
     loop_clear(&crowd->loop);
     for (unsigned i = 0; i < CROWD_MEMBERS; i++)
         if (crowd->ends[i] >= 0)
@@ -48,6 +54,7 @@ struct client *crowd_admit(struct crowd *crowd, unsigned index, uint32_t uid,
                            enum client_origin origin)
 {
     struct admission_charge *charge;
+    struct user_rules rules;
     struct client *client;
     int pair[2], small = 1;
 
@@ -55,14 +62,15 @@ struct client *crowd_admit(struct crowd *crowd, unsigned index, uint32_t uid,
     /* So that a response soon finds no room. */
     setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
     crowd->ends[index] = pair[1];
-    assert_int_equal(admission_enter(&crowd->admission, uid, &charge), 0);
-    assert_int_equal(client_new(&crowd->clients, charge, uid, SCHEDULER_NORMAL, pair[0], &client),
-                     0);
+    assert_int_equal(admission_enter(&crowd->admission, uid, 0, &charge), 0);
+    assert_int_equal(client_new(&crowd->clients, charge, uid, pair[0], &client), 0);
     client->account = uid;
     client->settled = true;
     client->origin = origin;
     client->id = 100 + index;
     client->io.control = origin == CLIENT_FROM_SOCKET;
+    rules_find(crowd->rules, uid, &client->groups, uid, &rules);
+    client_set_rules(client, &rules);
     return client;
 }
 

@@ -13,6 +13,7 @@ struct crowd {
     struct scheduler scheduler;
     struct admission admission;
     struct clients clients;
+    struct rules *rules;     /* that have none for anybody */
     int ends[CROWD_MEMBERS]; /* the clients' own ends; -1: closed */
 };
 

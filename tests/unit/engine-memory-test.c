@@ -290,11 +290,12 @@ static void request(struct engine_world *world)
 /* Comes as over the bus. False when it was refused. */
 static bool come(struct engine_world *world, int client, uint32_t uid)
 {
+    const struct peer_groups groups = {.known = true};
     int pair[2], small = 1, error;
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
-    error = engine_connect(world->engine, 100 + (uint64_t)client, uid, pair[0]);
+    error = engine_connect(world->engine, 100 + (uint64_t)client, uid, &groups, pair[0]);
     if (error == 0) {
         world->clients[client] = pair[1];
         return true;

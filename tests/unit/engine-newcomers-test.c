@@ -49,16 +49,25 @@ static void begin(struct arrivals *arrivals, const struct newcomers_config *conf
 /* Users with even numbers are members, once the database says so. */
 static int setup(void **state)
 {
-    static const uint32_t high[] = {1001}, low[] = {1003};
+    static const struct rule rules[] = {
+        {.subject = RULE_FOR_USER,
+         .id = 1001,
+         .said = {[RULE_PRIORITY] = true},
+         .values = {[RULE_PRIORITY] = SCHEDULER_HIGH}},
+        {.subject = RULE_FOR_USER,
+         .id = 1003,
+         .said = {[RULE_PRIORITY] = true},
+         .values = {[RULE_PRIORITY] = SCHEDULER_LOW}},
+        {.subject = RULE_FOR_GROUP,
+         .id = 50,
+         .said = {[RULE_CONNECTIONS_PER_USER] = true, [RULE_PRIORITY] = true},
+         .values = {[RULE_CONNECTIONS_PER_USER] = 2, [RULE_PRIORITY] = SCHEDULER_HIGH}},
+    };
     static struct arrivals arrivals;
     struct newcomers_config config = {
         .accounts = user_database_config,
         .max_connections = 8,
-        .max_connections_per_user = 1,
-        .high_uids = high,
-        .high_count = 1,
-        .low_uids = low,
-        .low_count = 1,
+        .rules = {.connections_per_user = 1, .rules = rules, .count = 3},
     };
 
     config.accounts.timeout_ms = HOUR_MS;
@@ -106,18 +115,27 @@ static int arrive(struct arrivals *arrivals)
     return pair[0];
 }
 
-static struct client *admit(struct arrivals *arrivals, uint32_t uid)
+static struct client *admit_with(struct arrivals *arrivals, uint32_t uid,
+                                 const struct peer_groups *groups)
 {
     struct client *client = NULL;
 
-    assert_int_equal(newcomers_admit(&arrivals->newcomers, uid, arrive(arrivals), &client), 0);
+    assert_int_equal(newcomers_admit(&arrivals->newcomers, uid, groups, arrive(arrivals), &client),
+                     0);
     return client;
+}
+
+static struct client *admit(struct arrivals *arrivals, uint32_t uid)
+{
+    return admit_with(arrivals, uid, &(struct peer_groups){.known = true});
 }
 
 static int refused(struct arrivals *arrivals, uint32_t uid)
 {
+    const struct peer_groups groups = {.known = true};
     struct client *client;
-    int fd = arrive(arrivals), error = newcomers_admit(&arrivals->newcomers, uid, fd, &client);
+    int fd = arrive(arrivals);
+    int error = newcomers_admit(&arrivals->newcomers, uid, &groups, fd, &client);
 
     close(fd);
     return error;
@@ -148,16 +166,16 @@ static void test_known_user_is_served_at_once(void **state)
     struct client *client = admit(arrivals, 1001);
 
     assert_int_equal(client->state, CLIENT_ADMITTED);
-    assert_int_equal(client->priority, SCHEDULER_HIGH);
     newcomers_welcome(&arrivals->newcomers, client);
+    assert_int_equal(client->rules.priority, SCHEDULER_HIGH);
     assert_int_equal(client->state, CLIENT_OPEN);
     assert_int_equal(client->account, 1001);
     client = admit(arrivals, 1003);
-    assert_int_equal(client->priority, SCHEDULER_LOW);
     newcomers_welcome(&arrivals->newcomers, client);
+    assert_int_equal(client->rules.priority, SCHEDULER_LOW);
     client = admit(arrivals, 0);
-    assert_int_equal(client->priority, SCHEDULER_NORMAL);
     newcomers_welcome(&arrivals->newcomers, client);
+    assert_int_equal(client->rules.priority, SCHEDULER_NORMAL);
     assert_int_equal(client->state, CLIENT_OPEN);
 }
 
@@ -217,6 +235,64 @@ static void test_limits_are_those_of_the_account(void **state)
     newcomers_welcome(&arrivals->newcomers, admit(arrivals, 1003));
 }
 
+/* What groups may have, their members have: here more connections, and another priority. */
+static void test_R75_rules_of_groups_hold_by_the_peers_groups(void **state)
+{
+    struct arrivals *arrivals = *state;
+    gid_t ids[] = {7, 50};
+    const struct peer_groups groups = {true, 2, ids};
+    struct client *client;
+
+    for (unsigned i = 0; i < 2; i++) {
+        client = admit_with(arrivals, 0, &groups);
+        newcomers_welcome(&arrivals->newcomers, client);
+        assert_int_equal(client->rules.priority, SCHEDULER_HIGH);
+        assert_int_equal(client->rules.connections_per_user, 2);
+    }
+    newcomers_welcome(&arrivals->newcomers, client = admit(arrivals, 0));
+    assert_int_equal(client->rules.priority, SCHEDULER_NORMAL);
+}
+
+static struct rules *rules_of_users(uint32_t uid, enum scheduler_priority priority)
+{
+    const struct rule rule = {
+        .subject = RULE_FOR_USER,
+        .id = uid,
+        .said = {[RULE_PRIORITY] = true, [RULE_LOCALITIES] = true},
+        .values = {[RULE_PRIORITY] = priority, [RULE_LOCALITIES] = 1 << 3},
+    };
+    const struct rules_config config = {
+        .limits.objects_per_client = 5, .connections_per_user = 1, .rules = &rule, .count = 1};
+
+    return rules_new(&config);
+}
+
+/* Those who are there, those who wait, and those who come. */
+static void test_R74_other_rules_hold_for_all(void **state)
+{
+    struct arrivals *arrivals = *state;
+    struct client *there = admit(arrivals, 1001), *waits, *comes;
+
+    newcomers_welcome(&arrivals->newcomers, there);
+    assert_false(client_set_locality(there, 3));
+    waits = admit(arrivals, 1000);
+    newcomers_welcome(&arrivals->newcomers, waits);
+    newcomers_change(&arrivals->newcomers, 8, rules_of_users(1001, SCHEDULER_LOW));
+    assert_int_equal(there->rules.priority, SCHEDULER_LOW);
+    assert_int_equal(there->rules.limits.objects_per_client, 5);
+    assert_true(client_set_locality(there, 3));
+    settle(arrivals, waits);
+    assert_int_equal(waits->rules.limits.objects_per_client, 5);
+    newcomers_change(&arrivals->newcomers, 8, rules_of_users(1003, SCHEDULER_HIGH));
+    assert_int_equal(there->rules.priority, SCHEDULER_NORMAL);
+    assert_int_equal(there->locality, 0);
+    /* A user that has a rule by now has an account by now. */
+    comes = admit(arrivals, 1003);
+    newcomers_welcome(&arrivals->newcomers, comes);
+    assert_int_equal(comes->account, 1003);
+    assert_int_equal(comes->rules.priority, SCHEDULER_HIGH);
+}
+
 /* Two that nobody knows are members of one account that may have one connection. */
 static void test_account_without_room_turns_away(void **state)
 {
@@ -259,6 +335,8 @@ int main(void)
         NEWCOMERS_TEST(test_timeout_ends),
         NEWCOMERS_TEST(test_timeout_is_each_ones_own),
         NEWCOMERS_TEST(test_limits_are_those_of_the_account),
+        NEWCOMERS_TEST(test_R75_rules_of_groups_hold_by_the_peers_groups),
+        NEWCOMERS_TEST(test_R74_other_rules_hold_for_all),
         NEWCOMERS_TEST(test_account_without_room_turns_away),
         NEWCOMERS_TEST(test_closed_to_all_who_wait),
     };

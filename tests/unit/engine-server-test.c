@@ -145,7 +145,8 @@ static int setup(void **state)
                 .limits = {.objects_per_client = 8, .sessions_per_client = 8},
                 .dev = theatre.sys.path,
                 .release_ms = IDLE_NEVER},
-        .newcomers = {.max_connections = 0},
+        .newcomers = {.max_connections = 0,
+                      .rules.limits = {.objects_per_client = 8, .sessions_per_client = 8}},
     };
     *state = &theatre;
     return 0;
@@ -224,6 +225,7 @@ static void connect_client(struct theatre *theatre)
     uint8_t command[ENGINE_CHIP_RANDOM];
     struct engine_status status;
     struct client *client;
+    const struct peer_groups groups = {.known = true};
     int pair[2];
 
     assert_int_equal(theatre->server.phase, SERVER_SERVING);
@@ -232,7 +234,8 @@ static void connect_client(struct theatre *theatre)
     engine_chip_random(command, 1);
     assert_int_equal(send(pair[1], command, sizeof(command), 0), sizeof(command));
     shutdown(pair[1], SHUT_WR);
-    assert_int_equal(newcomers_admit(&theatre->server.newcomers, 1000, pair[0], &client), 0);
+    assert_int_equal(newcomers_admit(&theatre->server.newcomers, 1000, &groups, pair[0], &client),
+                     0);
     client->id = 77;
     server_welcome(&theatre->server, client);
     server_get_status(&theatre->server, &status);
@@ -247,12 +250,14 @@ static void connect_client(struct theatre *theatre)
 /* A client that hangs up, and one with a command. */
 static void connect_two(struct theatre *theatre)
 {
+    const struct peer_groups groups = {.known = true};
     struct client *client;
     int pair[2];
 
     connect_client(theatre);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    assert_int_equal(newcomers_admit(&theatre->server.newcomers, 1000, pair[0], &client), 0);
+    assert_int_equal(newcomers_admit(&theatre->server.newcomers, 1000, &groups, pair[0], &client),
+                     0);
     server_welcome(&theatre->server, client);
     close(pair[1]);
 }
@@ -357,11 +362,13 @@ static void lose_device(struct theatre *theatre)
 
 static void expect_closed(struct theatre *theatre)
 {
+    const struct peer_groups groups = {.known = true};
     struct client *client;
 
     assert_int_equal(theatre->server.phase, SERVER_FAILED);
     assert_null(theatre->server.acceptor.listener);
-    assert_int_equal(newcomers_admit(&theatre->server.newcomers, 1000, -1, &client), -ESHUTDOWN);
+    assert_int_equal(newcomers_admit(&theatre->server.newcomers, 1000, &groups, -1, &client),
+                     -ESHUTDOWN);
     stop(theatre);
 }
 

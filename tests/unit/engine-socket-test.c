@@ -267,10 +267,11 @@ static void test_R11_requests_that_are_not_read_delay_nobody(void **state)
 
 static int connect_as(struct engine_world *world, uint64_t id, uint32_t uid, int *peer)
 {
+    const struct peer_groups groups = {.known = true};
     int pair[2], error;
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    error = engine_connect(world->engine, id, uid, pair[0]);
+    error = engine_connect(world->engine, id, uid, &groups, pair[0]);
     if (error) {
         close(pair[0]);
         close(pair[1]);

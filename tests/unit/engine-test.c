@@ -242,10 +242,11 @@ static void test_status_while_a_command_runs(void **state)
 /* A newcomer of the user; 0, or why there is none. One that is let in goes again. */
 static int knock(struct engine_world *world, uint32_t uid)
 {
+    const struct peer_groups groups = {.known = true};
     int pair[2], error;
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    error = engine_connect(world->engine, 200, uid, pair[0]);
+    error = engine_connect(world->engine, 200, uid, &groups, pair[0]);
     if (error)
         close(pair[0]);
     close(pair[1]);

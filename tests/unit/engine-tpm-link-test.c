@@ -249,19 +249,15 @@ static void test_R65_disabled_tpm_is_told_of_once(void **state)
     assert_int_equal(lines, 2);
 }
 
-/* Other limits and another quiet time hold from then on, before the TPM is there and after. */
-static void test_R74_limits_of_the_manager_change(void **state)
+/* Another quiet time holds from then on, before the TPM is there and after. */
+static void test_R74_the_quiet_time_changes(void **state)
 {
     struct cable *cable = *state;
-    struct rm_limits limits = {.objects_per_client = 3, .sessions_per_client = 2};
 
-    managed_tpm_change(&cable->managed, &limits, 77);
+    managed_tpm_change(&cable->managed, 77);
     assert_int_equal(cable->managed.idle.release_ms, 77);
     take(cable);
-    assert_int_equal(cable->managed.rm->limits.objects_per_client, 3);
-    limits.objects_per_client = 5;
-    managed_tpm_change(&cable->managed, &limits, IDLE_NEVER);
-    assert_int_equal(cable->managed.rm->limits.objects_per_client, 5);
+    managed_tpm_change(&cable->managed, IDLE_NEVER);
     assert_int_equal(cable->managed.idle.release_ms, IDLE_NEVER);
 }
 
@@ -322,7 +318,7 @@ int main(void)
         LINK_TEST(test_fault_of_a_tpm_that_does_not_work),
         LINK_TEST(test_lost_tpm_comes_back),
         LINK_TEST(test_R65_disabled_tpm_is_told_of_once),
-        LINK_TEST(test_R74_limits_of_the_manager_change),
+        LINK_TEST(test_R74_the_quiet_time_changes),
         LINK_TEST(test_each_command_is_announced),
         LINK_TEST(test_tpm_is_left_empty),
     };

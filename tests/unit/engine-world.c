@@ -156,7 +156,9 @@ struct engine_world *engine_world_new(bool polls)
     world->config = (struct engine_config){
         .tcti = world->chip.conf,
         .name = "test",
-        .limits = {.objects_per_client = 64, .sessions_per_client = 16, .abandoned_per_uid = 16},
+        .rules.limits = {.objects_per_client = 64,
+                         .sessions_per_client = 16,
+                         .abandoned_per_uid = 16},
     };
     return world;
 }
@@ -208,7 +210,7 @@ int engine_world_setup_limits(void **state)
     struct engine_world *world = engine_world_new(true);
 
     world->config.max_connections = 6; /* one of them for root */
-    world->config.max_connections_per_user = 3;
+    world->config.rules.connections_per_user = 3;
     engine_world_listen(world);
     engine_world_start(world);
     *state = world;
@@ -260,13 +262,15 @@ int engine_world_teardown(void **state)
 
 void engine_world_connect(struct engine_world *world, int client, uint32_t uid)
 {
+    const struct peer_groups groups = {.known = true};
     int pair[2], small = 1;
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     /* So that a response soon finds no room. */
     setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
     world->clients[client] = pair[1];
-    assert_int_equal(engine_connect(world->engine, 100 + (uint64_t)client, uid, pair[0]), 0);
+    assert_int_equal(engine_connect(world->engine, 100 + (uint64_t)client, uid, &groups, pair[0]),
+                     0);
 }
 
 void engine_world_reach(struct engine_world *world, int client)

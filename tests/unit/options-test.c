@@ -50,7 +50,7 @@ static void test_defaults(void **state)
     assert_int_equal(options.limits.max_abandoned_per_user, 16);
     assert_false(options.no_bus || options.no_socket);
     assert_null(options.socket);
-    assert_int_equal(options.high_priority.count + options.low_priority.count, 0);
+    assert_int_equal(options.rules->len, 0);
     assert_int_equal(options.reserve.kind, RESERVE_AUTO);
     assert_false(options.guests_apart);
     assert_int_equal(options.idle_release_ms, IDLE_AUTO);
@@ -178,6 +178,17 @@ static void test_ways_in(void **state)
     options_clear(&options);
 }
 
+static void expect_priority(const struct options *options, unsigned index, uint32_t uid,
+                            enum scheduler_priority priority)
+{
+    const struct rule *rule = &g_array_index(options->rules, struct rule, index);
+
+    assert_int_equal(rule->subject, RULE_FOR_USER);
+    assert_int_equal(rule->id, uid);
+    assert_true(rule->said[RULE_PRIORITY]);
+    assert_int_equal(rule->values[RULE_PRIORITY], priority);
+}
+
 static void test_R38_priorities(void **state)
 {
     struct options options;
@@ -187,11 +198,10 @@ static void test_R38_priorities(void **state)
     assert_int_equal(
         PARSE(&options, &text, "--high-priority=root,1000", "--low-priority=4294967294"),
         OPTIONS_RUN);
-    assert_int_equal(options.high_priority.count, 2);
-    assert_int_equal(options.high_priority.uids[0], 0);
-    assert_int_equal(options.high_priority.uids[1], 1000);
-    assert_int_equal(options.low_priority.count, 1);
-    assert_int_equal(options.low_priority.uids[0], UINT32_C(4294967294));
+    assert_int_equal(options.rules->len, 3);
+    expect_priority(&options, 0, 0, SCHEDULER_HIGH);
+    expect_priority(&options, 1, 1000, SCHEDULER_HIGH);
+    expect_priority(&options, 2, UINT32_C(4294967294), SCHEDULER_LOW);
     options_clear(&options);
 }
 

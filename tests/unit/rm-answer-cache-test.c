@@ -447,6 +447,7 @@ static void test_R29_what_is_left_is_the_lesser(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         script->rm->limits.objects_per_client = cases[i].client;
         script->rm->limits.objects_per_uid = cases[i].user;
+        rm_script_limit(script);
         expect_asked(script, TPM2_CAP_TPM_PROPERTIES, 1, 9, WORDS(TPM2_PT_HR_TRANSIENT_AVAIL, 88));
         assert_int_equal(load_be32(script->response + CAPABILITY_ITEMS_AT + 4), cases[i].left);
     }

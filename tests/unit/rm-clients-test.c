@@ -152,6 +152,7 @@ static void test_R16_limits_are_told_once(void **state)
 
     script->rm->limits.objects_per_client = 2;
     script->rm->limits.sessions_per_client = 2;
+    rm_script_limit(script);
     rm_script_make(script, 0, OBJECT(1));
     rm_script_make(script, 0, OBJECT(2));
     start_some(script, 0, 1, 2);
@@ -200,6 +201,7 @@ static void test_R41_limits_of_users(void **state)
     script->clients[1] = second;
     script->rm->limits.objects_per_uid = 2;
     script->rm->limits.sessions_per_uid = 2;
+    rm_script_limit(script);
     rm_script_make(script, 0, OBJECT(1));
     rm_script_make(script, 1, OBJECT(2));
     rm_script_start(script, 0, SESSION(1));
@@ -210,8 +212,36 @@ static void test_R41_limits_of_users(void **state)
     rm_script_make(script, 2, OBJECT(3));
     rm_script_start(script, 2, SESSION(3));
     script->rm->limits.sessions_per_uid = 0;
+    rm_script_limit(script);
     expect_save(script, SESSION(1), SAVED(1, 20));
     rm_script_start(script, 0, SESSION(4));
+    rm_script_end(script);
+}
+
+/* Two connections of one user may have different limits: each is asked for its own, also where the
+ * user's total counts. */
+static void test_R75_limits_are_of_a_connection(void **state)
+{
+    struct rm_script *script = *state;
+    struct rm_limits few = script->rm->limits;
+    struct rm_client *second = rm_client_new(script->rm, 1000, 1000);
+
+    rm_client_free(script->clients[1]);
+    script->clients[1] = second;
+    few.objects_per_client = 1;
+    few.objects_per_uid = 2;
+    rm_client_set_limits(second, &few);
+    rm_script_make(script, 1, OBJECT(1));
+    assert_int_equal(make(script, 1), RM_RC_OBJECT_MEMORY);
+    few.objects_per_client = 4;
+    rm_client_set_limits(second, &few);
+    rm_script_make(script, 1, OBJECT(2));
+    assert_int_equal(make(script, 1), RM_RC_OBJECT_MEMORY);
+    rm_script_make(script, 0, OBJECT(3));
+    /* Who has more than a new limit keeps it. */
+    few.objects_per_client = 1;
+    rm_client_set_limits(second, &few);
+    assert_int_equal(second->handles.count, 2);
     rm_script_end(script);
 }
 
@@ -222,6 +252,7 @@ static void test_R08_what_closed_connections_leave(void **state)
     struct rm_script *script = *state;
 
     script->rm->limits.abandoned_per_uid = 1;
+    rm_script_limit(script);
     start_some(script, 0, 1, 3);
     rm_script_save(script, 0, SESSION(2), SAVED(2, 20));
     rm_script_save(script, 0, SESSION(1), SAVED(1, 21));
@@ -310,6 +341,7 @@ static void test_R06_own_session_loads_at_the_limit(void **state)
     size_t size;
 
     script->rm->limits.sessions_per_client = 1;
+    rm_script_limit(script);
     start_some(script, 0, 1, 1);
     start_some(script, 1, 2, 1);
     rm_script_save(script, 0, SESSION(1), SAVED(1, 20));
@@ -346,17 +378,12 @@ static void test_R54_shares_of_sessions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_R06_own_session_loads_at_the_limit),
-        TEST(test_R06_session_changes_hands),
-        TEST(test_R08_what_closed_connections_leave),
-        TEST(test_R16_limits_are_told_once),
-        TEST(test_R38_commands_are_remembered),
-        TEST(test_R38_affinity_of_objects),
-        TEST(test_R38_affinity_of_sessions),
-        TEST(test_R41_limits_of_users),
-        TEST(test_R54_shares_of_sessions),
-        TEST(test_handles_that_are_taken_back),
-        TEST(test_save_that_wants_room),
+        TEST(test_R06_own_session_loads_at_the_limit), TEST(test_R06_session_changes_hands),
+        TEST(test_R08_what_closed_connections_leave),  TEST(test_R16_limits_are_told_once),
+        TEST(test_R38_commands_are_remembered),        TEST(test_R38_affinity_of_objects),
+        TEST(test_R38_affinity_of_sessions),           TEST(test_R41_limits_of_users),
+        TEST(test_R75_limits_are_of_a_connection),     TEST(test_R54_shares_of_sessions),
+        TEST(test_handles_that_are_taken_back),        TEST(test_save_that_wants_room),
     };
 
     return cmocka_run_group_tests_name("rm-clients", tests, NULL, NULL);

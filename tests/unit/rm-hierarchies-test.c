@@ -307,8 +307,10 @@ static void test_R18_contexts_that_are_known(void **state)
     assert_int_equal(script->size, HEADER_SIZE + 4);
     assert_int_equal(rm_script_object(script, 0, handle)->references, 2);
     script->rm->limits.objects_per_client = 1;
+    rm_script_limit(script);
     assert_int_equal(rm_script_send(script, 1, command, size), RM_RC_OBJECT_MEMORY);
     script->rm->limits.objects_per_client = 16;
+    rm_script_limit(script);
     rm_script_end(script);
 
     script_context_store(context, KEPT(6));

@@ -260,7 +260,7 @@ static void test_R63_some_active_sessions_stay_for_others(void **state)
     unsigned made = 0;
 
     limits.sessions_per_client = 64;
-    street->world->rm->limits = limits;
+    rm_client_set_limits(street->world->clients[0].client, &limits);
     set_reserve(street, &reserves[1]);
     street->neighbour.wants = (struct neighbour_wants){0, 0, false};
     while (code == TSS2_RC_SUCCESS && made < 64) {

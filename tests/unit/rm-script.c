@@ -203,6 +203,12 @@ void expect_state(struct rm_script *script, uint32_t resets, uint32_t enabled)
         exchange->command, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_STARTUP_CLEAR, 1);
 }
 
+void rm_script_limit(struct rm_script *script)
+{
+    list_for_each (link, &script->rm->clients)
+        rm_client_set_limits(list_entry(link, struct rm_client, link), &script->rm->limits);
+}
+
 uint32_t rm_script_make(struct rm_script *script, unsigned client, uint32_t handle)
 {
     struct exchange *exchange = expect_named(script, CC_MAKE, 0, 0, 0, TPM2_RC_SUCCESS);

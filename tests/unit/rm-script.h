@@ -81,6 +81,9 @@ void expect_state(struct rm_script *script, uint32_t resets, uint32_t enabled);
 #define HANDLES(...) ((struct script_list){WORDS(__VA_ARGS__)})
 #define NO_HANDLES   ((struct script_list){NULL, 0})
 
+/* The manager's limits hold for all clients that there are. */
+void rm_script_limit(struct rm_script *script);
+
 /* A client makes an object, or starts a session, that the chip calls `handle`; its own handle. */
 uint32_t rm_script_make(struct rm_script *script, unsigned client, uint32_t handle);
 void rm_script_start(struct rm_script *script, unsigned client, uint32_t handle);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The rules that the engine has for users (engine/rules.h), of what sections and lists of users
+ * say. A user's own section is stronger than a list in a file, and a list on the command line is
+ * stronger than both. Main thread.
+ */
+#pragma once
+
+#include "findings.h"
+
+/*
+ * An array of struct rule, to be freed with g_array_unref(). A value that is wrong is a finding,
+ * and so is a user or a group that is not there; users that lists name are looked up.
+ * `sessions_per_user` is that limit for all.
+ */
+GArray *option_rules_read(const struct settings *settings, unsigned sessions_per_user,
+                          struct findings *findings);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The keys of sections about users, in one table. Pure data; any thread. */
+#pragma once
+
+#include "engine/rules.h"
+#include "option-table.h"
+
+struct rule_key_entry {
+    const char *name;
+    const char *standard;  /* what holds where nobody says it; NULL: that is not one value */
+    enum option_id option; /* that has the same name, and says it for all; OPTION_COUNT: none */
+};
+
+/* By enum rule_key. */
+extern const struct rule_key_entry rule_keys[RULE_COUNT];
+
+/* The key of a name, whatever its case; RULE_COUNT: there is none. */
+enum rule_key rule_keys_find(const char *name);
+
+/* The name of the key that a person most likely meant. */
+const char *rule_keys_nearest(const char *name);

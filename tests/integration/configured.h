@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A world whose daemon reads a configuration file, `test.conf`, that a test changes while the
+ * daemon runs, and tells a service manager, which the test is, of that. Users come by the bus and
+ * by the socket, whoever they are.
+ */
+#pragma once
+
+#include "suite.h"
+
+/* A world whose daemon has started with this file. */
+int configured_world(void **state, const char *text);
+int configured_end(void **state);
+
+/* Writes the file, or the drop-in NAME of it. */
+void configured_put(const struct world *world, const char *text);
+void configured_put_drop_in(const struct world *world, const char *name, const char *text);
+
+/* Has the daemon read its files again, and waits until it has. */
+void configured_read_again(struct world *world);
+
+/* The same with another file. */
+void configured_reload(struct world *world, const char *text);
+
+/* Waits until the daemon's log has this. */
+void configured_expect_said(struct world *world, const char *text);
