@@ -94,9 +94,9 @@ struct scheduler_express {
 };
 
 struct scheduler_affinity {
-    scheduler_affinity_fn *affinity_of;
-    uint64_t used;                                     /* time used in the lane so far */
     struct scheduler_client *recent[SCHEDULER_RECENT]; /* the last one served first */
+    scheduler_affinity_fn *affinity_of;
+    uint64_t used; /* time used in the lane so far */
 };
 
 /* The turn that was given last, until it is charged. Its user outlives its client. */

@@ -163,6 +163,28 @@ static void test_R37_stop_ends_when_the_clock_jumps_back(void **state)
     stop_in_a_command(*state, -30 * DAY);
 }
 
+/* The command that runs is left alone for a while, and then canceled once. */
+static void test_R37_stop_cancels_the_command_once(void **state)
+{
+    struct engine_world *world = *state;
+
+    engine_world_connect(world, 0, 1000);
+    engine_world_put_random(world, 0, 1);
+    engine_world_take(world, 1);
+    engine_stop(world->engine);
+    poke(world);
+    assert_false(engine_chip_has_command(&world->chip));
+    assert_int_equal(world->chip.cancels, 0);
+    fake_clock_jump(11000);
+    for (unsigned i = 0; i < 3; i++)
+        poke(world);
+    assert_false(engine_chip_has_command(&world->chip));
+    assert_int_equal(world->chip.cancels, 1);
+    engine_chip_answer_code(&world->chip, TPM2_RC_CANCELED);
+    assert_int_equal(engine_world_get(world, 0, HEADER_SIZE), TPM2_RC_CANCELED);
+    engine_world_await_flag(world, &world->stopped);
+}
+
 /* The transport breaks, and is there again while the engine waits before its next attempt. */
 static void test_R34_lost_tpm_comes_back_over_a_jump(void **state)
 {
@@ -366,6 +388,7 @@ int main(void)
         CLOCK_TEST(test_R31_pause_over_a_jump, ),
         CLOCK_TEST(test_R37_stop_ends_when_the_clock_jumps_forward, ),
         CLOCK_TEST(test_R37_stop_ends_when_the_clock_jumps_back, ),
+        CLOCK_TEST(test_R37_stop_cancels_the_command_once, ),
         CLOCK_TEST(test_R34_lost_tpm_comes_back_over_a_jump, ),
         CLOCK_TEST(test_R42_a_closed_door_neither_spins_nor_stays, _socket),
         CLOCK_TEST(test_signs_of_life_over_a_jump, _blocking),

@@ -143,6 +143,7 @@ static void test_tpm_is_taken_over_and_given_back(void **state)
     assert_int_equal(cable->managed.link.state, TPM_LINK_ABSENT);
     assert_false(tpm_link_is_open(&cable->managed.link));
     assert_null(cable->managed.rm);
+    assert_null(cable->managed.keeper.rm);
 }
 
 static void test_fault_of_a_tpm_that_is_not_there(void **state)

@@ -113,6 +113,18 @@ static void test_R65_disabled_tpm_is_told_from_a_dead_one(void **state)
     assert_false(kernel_disabled(fake->path, "/nonexistent/tpm7"));
 }
 
+/* The first TPM has number 0. */
+static void test_R65_the_first_tpm_may_be_disabled(void **state)
+{
+    struct fake_sys first;
+
+    (void)state;
+    fake_sys_init(&first, 0);
+    fake_sys_put_dead(&first, "class/tpm/tpm0/pcr-sha256/0");
+    assert_true(kernel_disabled(first.path, FAKE_SYS_DEVICE));
+    fake_sys_clear(&first);
+}
+
 static void test_R65_disabled_tpm_is_named_with_the_remedy(void **state)
 {
     static const char *const words[] = {FAKE_SYS_DEVICE,        "kernel", "6.10 to 6.16",
@@ -226,6 +238,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_R63_devices_that_sysfs_does_not_know, setup, teardown),
         cmocka_unit_test_setup_teardown(test_R63_names_make_no_tpm, setup, teardown),
+        cmocka_unit_test(test_R65_the_first_tpm_may_be_disabled),
         cmocka_unit_test(test_R63_numbers_of_tpms),
         cmocka_unit_test_setup_teardown(test_R65_descriptors_are_closed_whatever_their_number,
                                         setup, teardown),

@@ -25,6 +25,35 @@
 
 #define NOBODY 65534
 
+/* Every path is a device that somebody else has open. */
+static bool all_are_busy;
+
+int stat(const char *restrict path, struct stat *restrict status)
+{
+    if (!all_are_busy)
+        return fstatat(AT_FDCWD, path, status, 0);
+    *status = (struct stat){.st_mode = S_IFCHR};
+    return 0;
+}
+
+int open(const char *path, int flags, ...)
+{
+    mode_t mode = 0;
+
+    if (all_are_busy) {
+        errno = EBUSY;
+        return -1;
+    }
+    if (flags & O_CREAT) {
+        va_list arguments;
+
+        va_start(arguments, flags);
+        mode = va_arg(arguments, mode_t);
+        va_end(arguments);
+    }
+    return openat(AT_FDCWD, path, flags, mode);
+}
+
 /* A message is one whole sentence. */
 static void expect_text(const char *text, const char *said)
 {
@@ -175,6 +204,24 @@ static void test_R35_a_device_that_is_in_use(void **state)
     close(master);
 }
 
+/* Which resource manager there is for a TPM that is in use depends on its number. */
+static void test_R35_the_resource_manager_of_a_busy_tpm(void **state)
+{
+    static const struct {
+        const char *path, *said;
+    } cases[] = {
+        {"/dev/tpm0", "use /dev/tpmrm0 with"},   {"/dev/tpm7", "use /dev/tpmrm7 with"},
+        {"/dev/tpm12", "use /dev/tpmrm12 with"}, {"/dev/tpm", "use /dev/tpmrm0 with"},
+        {"/dev/tpm7x", "use /dev/tpmrm0 with"},  {"/dev/abc9", "use /dev/tpmrm0 with"},
+    };
+
+    (void)state;
+    all_are_busy = true;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        expect_device(cases[i].path, TPM_FAULT_BUSY, false, cases[i].said);
+    all_are_busy = false;
+}
+
 static void test_R35_no_descriptor_for_a_device(void **state)
 {
     struct rlimit limit, none;
@@ -277,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_R35_no_descriptor_for_a_device),
         cmocka_unit_test(test_R35_no_memory),
         cmocka_unit_test(test_R35_the_device_that_is_there_is_named),
+        cmocka_unit_test(test_R35_the_resource_manager_of_a_busy_tpm),
         cmocka_unit_test(test_R35_what_a_tcti_says),
         cmocka_unit_test(test_R35_what_the_chip_says),
     };
