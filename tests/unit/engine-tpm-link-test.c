@@ -287,19 +287,44 @@ static unsigned sessions_in_chip(struct cable *cable)
     return libtpms_chip_handles(cable->tpm, HANDLE_LOADED_SESSIONS, handles, 8);
 }
 
+/* Starts a policy session without a key. */
+static const uint8_t begin_session[] = {
+    0x80, 0x01, 0, 0,   0,  43, 0,  0,  0x01, 0x76, 0x40, 0, 0,
+    7,    0x40, 0, 0,   7,  0,  16, 1,  2,    3,    4,    5, 6,
+    7,    8,    9, 10,  11, 12, 13, 14, 15,   16,   0,    0, TPM2_SE_POLICY,
+    0,    0x10, 0, 0x0B};
+
+/* What a former user left in the TPM is flushed when it is taken over: sessions where that is
+ * ordered. */
+static void test_leftovers_are_flushed(void **state)
+{
+    struct cable *cable = *state;
+    struct rm_tpm *tpm = &cable->tpm->tpm;
+    uint8_t answer[256];
+    int64_t detail;
+    size_t size;
+
+    assert_int_equal(chip_startup(tpm, &detail), CHIP_OK);
+    assert_int_equal(
+        tpm->transact(tpm, 0, begin_session, sizeof(begin_session), answer, sizeof(answer), &size),
+        0);
+    take(cable);
+    assert_int_equal(sessions_in_chip(cable), 1);
+    managed_tpm_give_back(&cable->managed, true);
+    cable->managed.link.config.flush_all = true;
+    take(cable);
+    assert_int_equal(sessions_in_chip(cable), 0);
+}
+
 /* A session that a client left is flushed, one command at a time. */
 static void test_tpm_is_left_empty(void **state)
 {
     struct cable *cable = *state;
-    uint8_t begin[] = {0x80, 0x01, 0, 0,   0,  43, 0,  0,  0x01, 0x76, 0x40, 0, 0,
-                       7,    0x40, 0, 0,   7,  0,  16, 1,  2,    3,    4,    5, 6,
-                       7,    8,    9, 10,  11, 12, 13, 14, 15,   16,   0,    0, TPM2_SE_POLICY,
-                       0,    0x10, 0, 0x0B};
     unsigned before, steps = 0;
 
     take(cable);
     assert_false(managed_tpm_settle(&cable->managed));
-    assert_int_equal(run(cable, begin, sizeof(begin)), TPM2_RC_SUCCESS);
+    assert_int_equal(run(cable, begin_session, sizeof(begin_session)), TPM2_RC_SUCCESS);
     assert_int_equal(sessions_in_chip(cable), 1);
     before = cable->commands;
     while (managed_tpm_empty(&cable->managed))
@@ -321,6 +346,7 @@ int main(void)
         LINK_TEST(test_R65_disabled_tpm_is_told_of_once),
         LINK_TEST(test_R74_the_quiet_time_changes),
         LINK_TEST(test_each_command_is_announced),
+        LINK_TEST(test_leftovers_are_flushed),
         LINK_TEST(test_tpm_is_left_empty),
     };
 
