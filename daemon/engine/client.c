@@ -353,7 +353,7 @@ bool client_prepare(struct client *client, struct rm *rm)
 {
     loop_assert_flat(client->set->loop);
     if (!client->rm) {
-        client->rm = rm_client_new(rm, client->account, client->uid);
+        client->rm = rm_client_new(rm, rm_user_get(rm, client->account), client->uid);
         if (!client->rm)
             return false;
         rm_client_set_limits(client->rm, &client->rules.limits);

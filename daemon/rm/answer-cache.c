@@ -32,7 +32,7 @@ static void drop_answer(struct answer *answer)
     blob_clear(&answer->response);
     if (answer->user)
         answer->user->answers--;
-    user_unreference(answer->user);
+    rm_user_unreference(answer->user);
     answer->user = NULL;
 }
 
@@ -75,7 +75,7 @@ static void keep_answer(struct rm_client *client, const uint8_t *query,
         return;
     memcpy(answer->query, query, QUERY_SIZE);
     answer->since = client->rm->clock;
-    answer->user = user_reference(client->user);
+    answer->user = rm_user_reference(client->user);
     answer->user->answers++;
 }
 

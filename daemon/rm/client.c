@@ -8,17 +8,15 @@
 
 #include <inttypes.h>
 
-struct rm_client *rm_client_new(struct rm *rm, uint32_t account, uint32_t uid)
+struct rm_client *rm_client_new(struct rm *rm, struct rm_user *user, uint32_t uid)
 {
-    struct rm_client *client = calloc(1, sizeof(*client));
+    struct rm_client *client = user ? calloc(1, sizeof(*client)) : NULL;
 
-    if (!client)
-        return NULL;
-    client->user = user_get(rm, account);
-    if (!client->user) {
-        free(client);
+    if (!client) {
+        rm_user_unreference(user);
         return NULL;
     }
+    client->user = user;
     client->rm = rm;
     client->uid = uid;
     client->limits = rm->limits;
@@ -192,6 +190,6 @@ void rm_client_free(struct rm_client *client)
         limit_abandoned(client);
     }
     list_remove(&client->link);
-    user_unreference(client->user);
+    rm_user_unreference(client->user);
     free(client);
 }

@@ -15,6 +15,7 @@
 
 struct rm;
 struct rm_client;
+struct rm_user;
 
 /* What one client, or all connections of one user together, may hold. A total of 0 for a user is no
  * limit. */
@@ -63,9 +64,22 @@ void rm_set_reserve(struct rm *rm, const struct rm_reserve *reserve);
 /* Frees the manager; all clients must be gone. Sends nothing (see rm_idle()). NULL is fine. */
 void rm_free(struct rm *rm);
 
-/* A client of user `uid`, charged to `account` (base/account.h), with the manager's limits. NULL
- * when memory is out. */
-struct rm_client *rm_client_new(struct rm *rm, uint32_t account, uint32_t uid);
+/* The user that an account (base/account.h) is, with one more reference, which is the caller's;
+ * NULL without memory. A user is known for as long as there is a reference: the caller's, or that
+ * of a client, a session or a kept answer. */
+struct rm_user *rm_user_get(struct rm *rm, uint32_t account);
+
+/* One more reference to a user, which is returned; one less, where NULL is fine. The caller gives
+ * all back before it frees the manager. */
+struct rm_user *rm_user_reference(struct rm_user *user);
+void rm_user_unreference(struct rm_user *user);
+
+/* Whether nothing is charged to the user: the only reference is the caller's. */
+bool rm_user_is_idle(const struct rm_user *user);
+
+/* A client of user number `uid`, charged to `user`, with the manager's limits. Takes the caller's
+ * reference to `user` over, which may be NULL for want of memory. NULL when memory is out. */
+struct rm_client *rm_client_new(struct rm *rm, struct rm_user *user, uint32_t uid);
 
 /* Limits of a client's own, which are copied; `share_sessions` is the manager's. Of the totals of
  * its account, those count of whoever wants more. Who has more than a limit keeps it, and gets no

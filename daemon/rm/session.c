@@ -81,7 +81,7 @@ static void discharge(struct session *session)
     } else if (session->user) {
         session->user->abandoned--;
     }
-    user_unreference(session->user);
+    rm_user_unreference(session->user);
     session->owner = NULL;
     session->user = NULL;
 }
@@ -93,7 +93,7 @@ void session_set_owner(struct session *session, struct rm_client *client)
         return;
     session->owner = client;
     session->uid = client->uid;
-    session->user = user_reference(client->user);
+    session->user = rm_user_reference(client->user);
     client->session_count++;
     client->user->sessions++;
 }
@@ -101,7 +101,7 @@ void session_set_owner(struct session *session, struct rm_client *client)
 /* The connection of the session's owner closed: from now on the user is charged. */
 static void set_abandoned(struct session *session)
 {
-    struct rm_user *user = user_reference(session->user);
+    struct rm_user *user = rm_user_reference(session->user);
 
     discharge(session);
     session->user = user;

@@ -10,8 +10,6 @@
 
 #include <stdint.h>
 
-struct rm;
-
 struct rm_user {
     struct list link; /* rm->users */
     uint32_t uid;
@@ -21,10 +19,3 @@ struct rm_user {
     uint32_t abandoned; /* saved sessions of its closed connections */
     uint32_t answers;   /* that are kept (answer-cache.h) */
 };
-
-/* The user, which gets one more reference; NULL without memory. */
-struct rm_user *user_get(struct rm *rm, uint32_t uid);
-
-/* Takes one more reference to a user; gives it back. NULL is fine. */
-struct rm_user *user_reference(struct rm_user *user);
-void user_unreference(struct rm_user *user);

@@ -337,7 +337,8 @@ static size_t build_step(const struct world *world, const struct step *step, uin
 
 static void open_client(struct world *world, unsigned index)
 {
-    world->clients[index] = rm_client_new(world->rm, 1000 + index, 1000 + index);
+    world->clients[index] =
+        rm_client_new(world->rm, rm_user_get(world->rm, 1000 + index), 1000 + index);
     fuzz_must(world->clients[index], "no client");
 }
 

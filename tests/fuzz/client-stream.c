@@ -107,7 +107,8 @@ static void open_peer(struct world *world, unsigned index)
               "no socket");
     client_io_init(&peer->io, fds[0]);
     peer->fd = fds[1];
-    peer->client = rm_client_new(world->rm, 1000 + index % 2, 1000 + index % 2);
+    peer->client =
+        rm_client_new(world->rm, rm_user_get(world->rm, 1000 + index % 2), 1000 + index % 2);
     fuzz_must(peer->client, "no client");
 }
 

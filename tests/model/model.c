@@ -236,7 +236,7 @@ void model_connect(struct model *model, unsigned client)
 
     if (it->client)
         return;
-    it->client = rm_client_new(model->rm, it->uid, it->uid);
+    it->client = rm_client_new(model->rm, rm_user_get(model->rm, it->uid), it->uid);
     if (!it->client)
         model_fail(model, "no memory");
 }

@@ -156,7 +156,7 @@ ESYS_CONTEXT *rm_world_connect(struct rm_world *world, unsigned index, uint32_t 
     struct rm_world_client *client = &world->clients[index];
 
     assert_null(client->client);
-    client->client = rm_client_new(world->rm, uid, uid);
+    client->client = rm_client_new(world->rm, rm_user_get(world->rm, uid), uid);
     assert_non_null(client->client);
     client->tcti = tcti_new(world->rm, client->client);
     assert_int_equal(Esys_Initialize(&client->esys, client->tcti, NULL), TSS2_RC_SUCCESS);

@@ -107,7 +107,7 @@ static void take(struct cable *cable)
 static uint32_t run(struct cable *cable, const uint8_t *command, size_t size)
 {
     struct rm *rm = cable->managed.rm;
-    struct rm_client *client = rm_client_new(rm, 1000, 1000);
+    struct rm_client *client = rm_client_new(rm, rm_user_get(rm, 1000), 1000);
     uint8_t *bytes = malloc(rm_command_capacity(rm)), *answer = malloc(rm_response_capacity(rm));
     uint32_t code;
 

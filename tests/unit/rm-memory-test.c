@@ -56,7 +56,7 @@ static void renew(struct rm_world *world)
 /* Clients that come while there is no memory, and such as had nothing yet. */
 static void come_and_go(struct rm_world *world)
 {
-    struct rm_client *client = rm_client_new(world->rm, 3000, 3000);
+    struct rm_client *client = rm_client_new(world->rm, rm_user_get(world->rm, 3000), 3000);
 
     rm_client_free(client);
 }
@@ -169,7 +169,7 @@ static void test_R42_no_memory_for_a_client(void **state)
 
     do {
         alloc_fault_begin(ALLOC_FAULT_MEMORY, ++nth, false);
-        client = rm_client_new(world->rm, 1000, 1000);
+        client = rm_client_new(world->rm, rm_user_get(world->rm, 1000), 1000);
         assert_true(client || alloc_fault_held() == before);
     } while (alloc_fault_end() > 0 && !client);
     assert_in_range(nth, 2, 20);

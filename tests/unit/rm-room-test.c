@@ -172,7 +172,7 @@ static void test_R26_who_ends_for_a_session_handle(void **state)
     rm_script_save(script, 0, SESSION(2), SAVED(2, 20));
     assert_int_equal(rm_script_flush(script, 0, SESSION(1)), TPM2_RC_SUCCESS);
     rm_client_free(script->clients[0]);
-    script->clients[0] = rm_client_new(script->rm, 1000, 1000);
+    script->clients[0] = rm_client_new(script->rm, rm_user_get(script->rm, 1000), 1000);
 
     expect_named(script, TPM2_CC_GetRandom, 0, 0, 0, TPM2_RC_SESSION_HANDLES);
     expect_flush(&script->chip, SESSION(1), TPM2_RC_SUCCESS);

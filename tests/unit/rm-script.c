@@ -70,7 +70,7 @@ int rm_script_setup(void **state)
     fill_facts(&script->facts);
     script->rm = rm_new(&script->chip.tpm, &script->facts, &limits);
     for (unsigned i = 0; script->rm && i < RM_SCRIPT_CLIENTS; i++)
-        script->clients[i] = rm_client_new(script->rm, 1000 + i, 1000 + i);
+        script->clients[i] = rm_client_new(script->rm, rm_user_get(script->rm, 1000 + i), 1000 + i);
     *state = script;
     return script->clients[RM_SCRIPT_CLIENTS - 1] ? 0 : -1;
 }

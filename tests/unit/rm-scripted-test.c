@@ -78,7 +78,7 @@ static int setup(void **state)
     command_table_add(&chip->facts.commands, TPMA_CC_V | TPMA_CC_RHANDLE | 2);
     command_table_add(&chip->facts.commands, TPM2_CC_FlushContext);
     chip->rm = rm_new(&chip->tpm, &chip->facts, &limits);
-    chip->client = rm_client_new(chip->rm, 1000, 1000);
+    chip->client = rm_client_new(chip->rm, rm_user_get(chip->rm, 1000), 1000);
     chip->command = malloc(rm_command_capacity(chip->rm));
     chip->response = malloc(rm_response_capacity(chip->rm));
     assert_non_null(chip->response);
