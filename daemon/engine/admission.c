@@ -20,51 +20,49 @@ static struct share admission_share(unsigned max)
     return share_of(max, ADMISSION_FOR_ROOT, ADMISSION_FOR_NEWCOMERS);
 }
 
-int admission_init(struct admission *admission, unsigned max)
+void admission_init(struct admission *admission, struct users *users, unsigned max)
 {
     *admission = (struct admission){
+        .users = users,
         .known = {.share = admission_share(max)},
         .unknown = {.share = share_of(ADMISSION_UNKNOWN, 0, ADMISSION_FOR_NEW_BLOCKS)},
     };
-    list_init(&admission->known.charges);
-    list_init(&admission->unknown.charges);
-    return -pthread_mutex_init(&admission->lock, NULL);
+    list_init(&admission->unknowns);
 }
 
 void admission_clear(struct admission *admission)
 {
-    assert(list_empty(&admission->known.charges) && list_empty(&admission->unknown.charges));
-    pthread_mutex_destroy(&admission->lock);
+    assert(admission->known.root + admission->known.others == 0);
+    assert(list_empty(&admission->unknowns));
+}
+
+static void admission_lock(struct admission *admission)
+{
+    pthread_mutex_lock(&admission->users->lock);
+}
+
+static void admission_unlock(struct admission *admission)
+{
+    pthread_mutex_unlock(&admission->users->lock);
 }
 
 void admission_set_max(struct admission *admission, unsigned max)
 {
-    pthread_mutex_lock(&admission->lock);
+    admission_lock(admission);
     admission->known.share = admission_share(max);
-    pthread_mutex_unlock(&admission->lock);
+    admission_unlock(admission);
 }
 
 void admission_set_open(struct admission *admission, bool open)
 {
-    pthread_mutex_lock(&admission->lock);
+    admission_lock(admission);
     admission->open = open;
-    pthread_mutex_unlock(&admission->lock);
+    admission_unlock(admission);
 }
 
 static unsigned *admission_count(struct admission_room *room, uint32_t account)
 {
     return account == ACCOUNT_ROOT ? &room->root : &room->others;
-}
-
-static struct admission_charge *admission_find(const struct admission_room *room, uint32_t account)
-{
-    list_for_each (it, &room->charges) {
-        struct admission_charge *charge = list_entry(it, struct admission_charge, link);
-
-        if (charge->account == account)
-            return charge;
-    }
-    return NULL;
 }
 
 /* Whether there is a connection for an account that has `own` and may have `most`: 0, -EUSERS or
@@ -97,133 +95,159 @@ static int admission_check_user(const struct admission_room *room, unsigned bloc
     return share_has_for(&share, &held) ? 0 : -EDQUOT;
 }
 
-/* Charges one more connection, without a check. NULL without memory. */
-static struct admission_charge *admission_add(struct admission_room *room, uint32_t account)
+static struct admission_unknown *admission_find_unknown(const struct admission *admission,
+                                                        uint32_t number)
 {
-    struct admission_charge *charge = admission_find(room, account);
+    list_for_each (it, &admission->unknowns) {
+        struct admission_unknown *unknown = list_entry(it, struct admission_unknown, link);
 
-    if (!charge) {
-        charge = calloc(1, sizeof(*charge));
-        if (!charge)
-            return NULL;
-        charge->room = room;
-        charge->account = account;
-        list_insert_before(&room->charges, &charge->link);
+        if (unknown->number == number)
+            return unknown;
     }
-    charge->count++;
-    return charge;
+    return NULL;
 }
 
-static void admission_drop(struct admission_charge *charge)
+static unsigned admission_held_unknown(const struct admission *admission, uint32_t number)
 {
-    if (--charge->count > 0)
+    const struct admission_unknown *unknown = admission_find_unknown(admission, number);
+
+    return unknown ? unknown->connections : 0;
+}
+
+/* One more connection of an unknown user or block, without a check. NULL without memory. */
+static struct admission_unknown *admission_add_unknown(struct admission *admission, uint32_t number)
+{
+    struct admission_unknown *unknown = admission_find_unknown(admission, number);
+
+    if (!unknown) {
+        unknown = calloc(1, sizeof(*unknown));
+        if (!unknown)
+            return NULL;
+        unknown->number = number;
+        list_insert_before(&admission->unknowns, &unknown->link);
+    }
+    unknown->connections++;
+    return unknown;
+}
+
+static void admission_remove_unknown(struct admission_unknown *unknown)
+{
+    if (--unknown->connections > 0)
         return;
-    list_remove(&charge->link);
-    free(charge);
+    list_remove(&unknown->link);
+    free(unknown);
 }
 
-static unsigned admission_held(const struct admission_room *room, uint32_t account)
-{
-    const struct admission_charge *charge = admission_find(room, account);
-
-    return charge ? charge->count : 0;
-}
-
-/* Under the lock. *charge is NULL on failure. */
+/* Under the lock. *user is NULL on failure. */
 static int admission_take(struct admission *admission, uint32_t account, unsigned most,
-                          struct admission_charge **charge)
+                          struct user **user)
 {
     struct admission_room *room = &admission->known;
-    unsigned held = admission_held(room, account);
-    int error = admission->open ? admission_check(room, account, held, most) : -ESHUTDOWN;
+    struct user *found = users_find(admission->users, account);
+    int error = admission->open
+                    ? admission_check(room, account, found ? found->connections : 0, most)
+                    : -ESHUTDOWN;
 
-    *charge = NULL;
+    *user = NULL;
     if (error)
         return error;
-    *charge = admission_add(room, account);
-    if (!*charge)
+    if (!found)
+        found = users_add(admission->users, account);
+    if (!found)
         return -ENOMEM;
+    found->connections++;
     *admission_count(room, account) += 1;
+    *user = found;
     return 0;
 }
 
-/* Under the lock. *charge is NULL on failure. */
+/* Under the lock. *unknown is NULL on failure. */
 static int admission_take_unknown(struct admission *admission, uint32_t uid,
-                                  struct admission_charge **charge)
+                                  struct admission_unknown **unknown)
 {
     struct admission_room *room = &admission->unknown;
-    unsigned held = admission_held(room, account_unknown(uid));
+    unsigned held = admission_held_unknown(admission, account_unknown(uid));
     int error = admission->open ? admission_check(room, account_unknown(uid), held, 0) : -ESHUTDOWN;
-    struct admission_charge *block;
+    struct admission_unknown *block;
 
-    *charge = NULL;
+    *unknown = NULL;
     if (!error)
-        error = admission_check_user(room, held, admission_held(room, uid));
+        error = admission_check_user(room, held, admission_held_unknown(admission, uid));
     if (error)
         return error;
-    block = admission_add(room, account_unknown(uid));
+    block = admission_add_unknown(admission, account_unknown(uid));
     if (!block)
         return -ENOMEM;
-    *charge = admission_add(room, uid);
-    if (!*charge) {
-        admission_drop(block);
+    *unknown = admission_add_unknown(admission, uid);
+    if (!*unknown) {
+        admission_remove_unknown(block);
         return -ENOMEM;
     }
-    (*charge)->block = block;
+    (*unknown)->block = block;
     room->others++;
     return 0;
 }
 
+/* Under the lock. */
+static void admission_give_unknown(struct admission *admission, struct admission_unknown *unknown)
+{
+    admission->unknown.others--;
+    admission_remove_unknown(unknown->block);
+    admission_remove_unknown(unknown);
+}
+
 int admission_enter(struct admission *admission, uint32_t account, unsigned most,
-                    struct admission_charge **charge)
+                    struct user **user)
 {
     int error;
 
-    pthread_mutex_lock(&admission->lock);
-    error = admission_take(admission, account, most, charge);
-    pthread_mutex_unlock(&admission->lock);
+    admission_lock(admission);
+    error = admission_take(admission, account, most, user);
+    admission_unlock(admission);
     return error;
 }
 
 int admission_enter_unknown(struct admission *admission, uint32_t uid,
-                            struct admission_charge **charge)
+                            struct admission_unknown **unknown)
 {
     int error;
 
-    pthread_mutex_lock(&admission->lock);
-    error = admission_take_unknown(admission, uid, charge);
-    pthread_mutex_unlock(&admission->lock);
+    admission_lock(admission);
+    error = admission_take_unknown(admission, uid, unknown);
+    admission_unlock(admission);
     return error;
-}
-
-/* Under the lock. */
-static void admission_give(struct admission_charge *charge)
-{
-    *admission_count(charge->room, charge->account) -= 1;
-    if (charge->block)
-        admission_drop(charge->block);
-    admission_drop(charge);
 }
 
 int admission_settle(struct admission *admission, uint32_t account, unsigned most,
-                     struct admission_charge **charge)
+                     struct admission_unknown *unknown, struct user **user)
 {
     int error;
 
-    pthread_mutex_lock(&admission->lock);
-    admission_give(*charge);
-    error = admission_take(admission, account, most, charge);
-    pthread_mutex_unlock(&admission->lock);
+    admission_lock(admission);
+    admission_give_unknown(admission, unknown);
+    error = admission_take(admission, account, most, user);
+    admission_unlock(admission);
     return error;
 }
 
-void admission_leave(struct admission *admission, struct admission_charge *charge)
+void admission_leave(struct admission *admission, struct user *user)
 {
-    if (!charge)
+    if (!user)
         return;
-    pthread_mutex_lock(&admission->lock);
-    admission_give(charge);
-    pthread_mutex_unlock(&admission->lock);
+    admission_lock(admission);
+    *admission_count(&admission->known, user->account) -= 1;
+    user->connections--;
+    users_drop(user);
+    admission_unlock(admission);
+}
+
+void admission_leave_unknown(struct admission *admission, struct admission_unknown *unknown)
+{
+    if (!unknown)
+        return;
+    admission_lock(admission);
+    admission_give_unknown(admission, unknown);
+    admission_unlock(admission);
 }
 
 const char *admission_text(int error)

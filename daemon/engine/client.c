@@ -83,19 +83,23 @@ void clients_close(struct clients *clients)
 bool clients_reap(struct clients *clients, struct client_end *end)
 {
     struct client *client;
+    struct user *user;
 
     if (list_empty(&clients->closed))
         return false;
     loop_assert_flat(clients->loop);
     client = list_entry(clients->closed.next, struct client, link);
+    user = client->user;
     *end = (struct client_end){
         .id = client->id,
         .origin = client->origin,
-        .opened = !client->record,
+        .opened = client->opened,
         .heard = client->rm,
     };
     list_remove(&client->link);
     client_free(client);
+    if (end->opened)
+        users_forget(clients->admission->users, user, clients->scheduler);
     return true;
 }
 
@@ -159,11 +163,10 @@ static void client_happened(struct watch *watch, uint32_t events)
     client_queue(client);
 }
 
-int client_new(struct clients *clients, struct admission_charge *charge, uint32_t uid, int fd,
-               struct client **client)
+int client_new(struct clients *clients, uint32_t uid, int fd, struct client **client)
 {
     struct client *new = calloc(1, sizeof(*new));
-    int error = -ENOMEM;
+    int error;
 
     *client = NULL;
     if (!new)
@@ -172,19 +175,16 @@ int client_new(struct clients *clients, struct admission_charge *charge, uint32_
         .set = clients,
         .watch.happened = client_happened,
         .io.fd = -1,
-        .record = scheduler_user_new(),
         .uid = uid,
     };
     list_init(&new->link);
     /* Adding takes memory and may fail; asking for events later does not. */
-    if (new->record)
-        error = loop_watch(clients->loop, &new->watch, fd, EPOLLET);
+    error = loop_watch(clients->loop, &new->watch, fd, EPOLLET);
     if (error) {
         client_free(new);
         return error;
     }
     client_io_init(&new->io, fd);
-    new->charge = charge;
     *client = new;
     return 0;
 }
@@ -197,9 +197,9 @@ void client_free(struct client *client)
     if (client->io.fd >= 0 && !client->io.bytes_only)
         loop_unwatch(client->set->loop, &client->watch);
     client_io_clear(&client->io);
-    scheduler_user_free(client->record);
     peer_groups_clear(&client->groups);
-    admission_leave(client->set->admission, client->charge);
+    admission_leave(client->set->admission, client->user);
+    admission_leave_unknown(client->set->admission, client->unknown);
     free(client);
 }
 
@@ -210,10 +210,10 @@ void client_open(struct client *client)
                              ? &clients->without_id
                              : &clients->by_id[client->id % CLIENTS_BUCKETS];
 
-    assert(client->state == CLIENT_ADMITTED);
-    scheduler_add(clients->scheduler, &client->turn, client->account, client->rules.priority,
-                  client->record);
-    client->record = NULL;
+    assert(client->state == CLIENT_ADMITTED && client->user);
+    users_serve(clients->admission->users, client->user, clients->scheduler);
+    scheduler_add(clients->scheduler, &client->turn, &client->user->share, client->rules.priority);
+    client->opened = true;
     client->state = CLIENT_OPEN;
     list_insert_before(place, &client->link);
     clients->count++;
@@ -353,7 +353,7 @@ bool client_prepare(struct client *client, struct rm *rm)
 {
     loop_assert_flat(client->set->loop);
     if (!client->rm) {
-        client->rm = rm_client_new(rm, rm_user_get(rm, client->account), client->uid);
+        client->rm = user_connect_manager(client->user, rm, client->uid);
         if (!client->rm)
             return false;
         rm_client_set_limits(client->rm, &client->rules.limits);

@@ -46,16 +46,15 @@ struct client {
                        * the use of whoever admitted it */
     struct watch watch;
     struct client_io io;
-    struct admission_charge *charge;
+    struct user *user;                 /* whose it is; NULL while its account is not known: */
+    struct admission_unknown *unknown; /* then this is not */
     struct scheduler_client turn;
-    struct scheduler_user *record; /* for the scheduler, until the client is opened */
-    struct rm_client *rm;          /* made with the first command */
-    uint64_t id;                   /* of one from the bus */
-    uint32_t uid;                  /* for what it is permitted, and the log */
-    uint32_t account;              /* for shares and limits; guests' while it is not settled */
+    struct rm_client *rm; /* made with the first command */
+    uint64_t id;          /* of one from the bus */
+    uint32_t uid;         /* for what it is permitted, and the log */
     struct peer_groups groups;
     struct user_rules rules;
-    bool settled;          /* the account is known */
+    bool opened;           /* it was served */
     int64_t doubted_since; /* clock_now() when the user database was asked */
     uint8_t locality;      /* of its next commands */
     enum client_state state;
@@ -113,13 +112,11 @@ static inline bool clients_to_reap(const struct clients *clients)
 bool clients_reap(struct clients *clients, struct client_end *end);
 
 /*
- * A client of user `uid` behind the stream socket `fd`. Takes over the socket and the connection's
- * `charge` on success. The client's groups are not known and its rules not set, its origin is the
- * bus and its account unsettled. The loop knows its socket, without events. 0 or a negative errno.
- * Any thread.
+ * A client of user number `uid` behind the stream socket `fd`, which it takes over on success. Its
+ * user is not set, its groups are not known and its rules not set; its origin is the bus. The loop
+ * knows its socket, without events. 0 or a negative errno. Any thread.
  */
-int client_new(struct clients *clients, struct admission_charge *charge, uint32_t uid, int fd,
-               struct client **client);
+int client_new(struct clients *clients, uint32_t uid, int fd, struct client **client);
 
 /* Frees a client that was never opened nor closed. NULL is fine. */
 void client_free(struct client *client);

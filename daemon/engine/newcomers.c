@@ -35,7 +35,7 @@ static void newcomers_judge(struct client *client, void *data)
     struct rules *rules = newcomers_rules(newcomers);
     struct user_rules found;
 
-    rules_find(rules, client->uid, &client->groups, client->account, &found);
+    rules_find(rules, client->uid, &client->groups, client->user->account, &found);
     client_set_rules(client, &found);
     rules_unreference(rules);
 }
@@ -59,9 +59,12 @@ static void newcomers_turn_away(struct client *client)
 static bool newcomers_find_account(struct newcomers *newcomers, struct client *client)
 {
     struct rules *rules = newcomers_rules(newcomers);
-    bool known = newcomers_find(newcomers, rules, client->uid, &client->account);
+    struct user_rules found;
+    uint32_t account;
+    bool known = newcomers_find(newcomers, rules, client->uid, &account);
     int error;
 
+    rules_find(rules, client->uid, &client->groups, account, &found);
     rules_unreference(rules);
 
     if (!known && newcomers_time_left(newcomers, client) > 0)
@@ -71,12 +74,11 @@ static bool newcomers_find_account(struct newcomers *newcomers, struct client *c
                     "the user database does not say whether user %" PRIu32 " is a member of the "
                     "socket's group; its connection shares the guests' limits",
                     client->uid);
-    newcomers_judge(client, newcomers);
-    error = admission_settle(&newcomers->admission, client->account,
-                             client->rules.connections_per_user, &client->charge);
-    client->settled = true;
+    error = admission_settle(&newcomers->admission, account, found.connections_per_user,
+                             client->unknown, &client->user);
+    client->unknown = NULL;
     if (error) {
-        log_limited(LOG_LEVEL_INFO, LOG_KIND_REFUSED, client->account,
+        log_limited(LOG_LEVEL_INFO, LOG_KIND_REFUSED, account,
                     "connection of user %" PRIu32 " ended: %s", client->uid, admission_text(error));
         newcomers_turn_away(client);
     }
@@ -86,7 +88,7 @@ static bool newcomers_find_account(struct newcomers *newcomers, struct client *c
 /* Serves a client of whom no more will be known in time. False when it goes on waiting. */
 static bool newcomers_serve(struct newcomers *newcomers, struct client *client)
 {
-    if (!client->settled && !newcomers_find_account(newcomers, client))
+    if (!client->user && !newcomers_find_account(newcomers, client))
         return false;
     if (client->state == CLIENT_CLOSED)
         return true;
@@ -122,14 +124,15 @@ int newcomers_init(struct newcomers *newcomers, struct loop *loop, struct client
         .loop = loop, .clients = clients, .timeout_ms = config->accounts.timeout_ms};
     list_init(&newcomers->doubtful);
     timer_init(&newcomers->timeout, newcomers_timed_out);
-    error = admission_init(&newcomers->admission, config->max_connections);
+    error = users_init(&newcomers->users);
     if (error)
         return error;
     error = -pthread_mutex_init(&newcomers->lock, NULL);
     if (error) {
-        admission_clear(&newcomers->admission);
+        users_clear(&newcomers->users);
         return error;
     }
+    admission_init(&newcomers->admission, &newcomers->users, config->max_connections);
     newcomers->rules = rules_new(&config->rules);
     if (newcomers->rules)
         newcomers->accounts = accounts_new(&config->accounts, told, data);
@@ -143,6 +146,7 @@ void newcomers_clear(struct newcomers *newcomers)
 {
     accounts_free(newcomers->accounts);
     admission_clear(&newcomers->admission);
+    users_clear(&newcomers->users);
     rules_unreference(newcomers->rules);
     pthread_mutex_destroy(&newcomers->lock);
 }
@@ -162,45 +166,49 @@ uint32_t newcomers_account(struct newcomers *newcomers, uint32_t uid)
     return known ? account : account_unknown(uid);
 }
 
-/* Charges a connection by what holds for the user now, to its account if that is known. */
+/* Charges a connection by what holds for its user now: to *user if the account is known, else to
+ * *unknown. The other one is NULL. */
 static int newcomers_charge(struct newcomers *newcomers, uint32_t uid,
-                            const struct peer_groups *groups, uint32_t *account, bool *settled,
-                            struct admission_charge **charge)
+                            const struct peer_groups *groups, struct user **user,
+                            struct admission_unknown **unknown)
 {
     struct rules *rules = newcomers_rules(newcomers);
     struct user_rules found;
+    uint32_t account;
+    bool known = newcomers_find(newcomers, rules, uid, &account);
 
-    *settled = newcomers_find(newcomers, rules, uid, account);
-    rules_find(rules, uid, groups, *account, &found);
+    rules_find(rules, uid, groups, account, &found);
     rules_unreference(rules);
-    if (!*settled)
-        return admission_enter_unknown(&newcomers->admission, uid, charge);
-    return admission_enter(&newcomers->admission, *account, found.connections_per_user, charge);
+    *user = NULL;
+    *unknown = NULL;
+    if (!known)
+        return admission_enter_unknown(&newcomers->admission, uid, unknown);
+    return admission_enter(&newcomers->admission, account, found.connections_per_user, user);
 }
 
 int newcomers_admit(struct newcomers *newcomers, uint32_t uid, const struct peer_groups *groups,
                     int fd, struct client **client)
 {
-    struct admission_charge *charge;
+    struct admission_unknown *unknown;
     struct peer_groups copy;
-    uint32_t account;
-    bool settled;
-    int error = newcomers_charge(newcomers, uid, groups, &account, &settled, &charge);
+    struct user *user;
+    int error = newcomers_charge(newcomers, uid, groups, &user, &unknown);
 
     *client = NULL;
     if (error)
         return error;
     error = -ENOMEM;
     if (peer_groups_copy(&copy, groups))
-        error = client_new(newcomers->clients, charge, uid, fd, client);
+        error = client_new(newcomers->clients, uid, fd, client);
     if (error) {
         peer_groups_clear(&copy);
-        admission_leave(&newcomers->admission, charge);
+        admission_leave(&newcomers->admission, user);
+        admission_leave_unknown(&newcomers->admission, unknown);
         return error;
     }
     (*client)->groups = copy;
-    (*client)->account = account;
-    (*client)->settled = settled;
+    (*client)->user = user;
+    (*client)->unknown = unknown;
     return 0;
 }
 

@@ -18,6 +18,7 @@ struct newcomers_config {
 struct newcomers {
     struct loop *loop; /* borrowed, with the next one */
     struct clients *clients;
+    struct users users;
     struct admission admission;
     struct accounts *accounts;
     pthread_mutex_t lock; /* of the next one */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/scheduler-user.h"
 
-#include <stdlib.h>
-
 /* What each priority weighs. */
 static const uint64_t scheduler_user_weights[] = {
     [SCHEDULER_LOW] = 1,
@@ -41,28 +39,14 @@ static bool scheduler_user_cheap_before(const struct heap_node *a, const struct 
     return scheduler_user_earlier(ca->virtual_time, ca->sequence, cb->virtual_time, cb->sequence);
 }
 
-struct scheduler_user *scheduler_user_new(void)
+void scheduler_user_init(struct scheduler_user *user)
 {
-    struct scheduler_user *user = calloc(1, sizeof(*user));
-
-    if (!user)
-        return NULL;
-    list_init(&user->link);
+    *user = (struct scheduler_user){.savings = SCHEDULER_EXPRESS_SAVINGS};
     list_init(&user->express);
     list_init(&user->scan);
     list_init(&user->scanned);
     user->ready.before = scheduler_user_fair_before;
     user->cheap.before = scheduler_user_cheap_before;
-    user->savings = SCHEDULER_EXPRESS_SAVINGS;
-    return user;
-}
-
-void scheduler_user_free(struct scheduler_user *user)
-{
-    if (!user)
-        return;
-    list_remove(&user->link);
-    free(user);
 }
 
 int64_t scheduler_user_savings(const struct scheduler *scheduler, struct scheduler_user *user)
@@ -75,32 +59,18 @@ int64_t scheduler_user_savings(const struct scheduler *scheduler, struct schedul
     return user->savings;
 }
 
-void scheduler_user_forget(struct scheduler *scheduler, struct scheduler_user *user)
+bool scheduler_user_rests(const struct scheduler *scheduler, struct scheduler_user *user)
 {
-    if (user->clients == 0 && user->virtual_time <= scheduler->fair.virtual_time
-        && scheduler->turn.user != user
-        && scheduler_user_savings(scheduler, user) == SCHEDULER_EXPRESS_SAVINGS)
-        scheduler_user_free(user);
+    return user->clients == 0 && user->virtual_time <= scheduler->fair.virtual_time
+           && scheduler->turn.user != user
+           && scheduler_user_savings(scheduler, user) == SCHEDULER_EXPRESS_SAVINGS;
 }
 
-struct scheduler_user *scheduler_user_get(struct scheduler *scheduler, uint32_t uid,
-                                          enum scheduler_priority priority,
-                                          struct scheduler_user *record)
+void scheduler_user_begin(const struct scheduler *scheduler, struct scheduler_user *user,
+                          enum scheduler_priority priority)
 {
-    list_for_each (it, &scheduler->users) {
-        struct scheduler_user *user = list_entry(it, struct scheduler_user, link);
-
-        if (user->uid != uid)
-            continue;
-        scheduler_user_free(record);
-        return user;
-    }
-    list_for_each (it, &scheduler->users)
-        scheduler_user_forget(scheduler, list_entry(it, struct scheduler_user, link));
-    record->uid = uid;
-    record->priority = priority;
-    record->virtual_time = scheduler->fair.virtual_time;
-    record->fed_before = scheduler->express.fed;
-    list_insert_before(&scheduler->users, &record->link);
-    return record;
+    scheduler_user_init(user);
+    user->priority = priority;
+    user->virtual_time = scheduler->fair.virtual_time;
+    user->fed_before = scheduler->express.fed;
 }

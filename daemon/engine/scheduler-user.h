@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A user of the machine in the order of service, for as long as it has clients, owes time, or has
- * used savings of the express lane that are not made up for. For scheduler.c alone.
+ * A user's part in the order of service. Embedded in whatever a user is, and kept for as long as
+ * the user has clients, owes time, or has used savings of the express lane that are not made up
+ * for.
  */
 #pragma once
 
 #include "engine/scheduler.h"
 
 struct scheduler_user {
-    struct list link;
     struct heap_node node;
     struct list express; /* among those with a command to run */
     struct heap ready;   /* its clients that have a command to run, by virtual time */
@@ -21,17 +21,19 @@ struct scheduler_user {
     uint64_t fed_before;   /* so much time used outside of it; below 0 it owes */
     uint64_t sequence;
     unsigned clients;
-    uint32_t uid;
     enum scheduler_priority priority;
 };
 
-/* The record of a user; `record` when it had none. */
-struct scheduler_user *scheduler_user_get(struct scheduler *scheduler, uint32_t uid,
-                                          enum scheduler_priority priority,
-                                          struct scheduler_user *record);
+/* A user that is new, or of whom nothing need be known. Any thread. */
+void scheduler_user_init(struct scheduler_user *user);
 
-/* Forgets a user of whom nothing need be known any more. */
-void scheduler_user_forget(struct scheduler *scheduler, struct scheduler_user *user);
+/* Whether the user has no clients, owes nothing, and has all its savings: then it is as one that is
+ * new. */
+bool scheduler_user_rests(const struct scheduler *scheduler, struct scheduler_user *user);
+
+/* Starts the account of a user that rests. For scheduler.c alone, as all below. */
+void scheduler_user_begin(const struct scheduler *scheduler, struct scheduler_user *user,
+                          enum scheduler_priority priority);
 
 /* How far the virtual time of a user moves with `time` of the chip. */
 uint64_t scheduler_user_weigh(const struct scheduler_user *user, uint64_t time);

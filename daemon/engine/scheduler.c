@@ -14,23 +14,16 @@ void scheduler_init(struct scheduler *scheduler, scheduler_affinity_fn *affinity
         .fair.users.before = scheduler_user_before,
         .affinity.affinity_of = affinity_of,
     };
-    list_init(&scheduler->users);
     list_init(&scheduler->express.users);
     list_init(&scheduler->unrated);
     list_init(&scheduler->scan);
 }
 
-void scheduler_clear(struct scheduler *scheduler)
+void scheduler_add(struct scheduler *scheduler, struct scheduler_client *client,
+                   struct scheduler_user *user, enum scheduler_priority priority)
 {
-    list_for_each (it, &scheduler->users)
-        scheduler_user_free(list_entry(it, struct scheduler_user, link));
-}
-
-void scheduler_add(struct scheduler *scheduler, struct scheduler_client *client, uint32_t uid,
-                   enum scheduler_priority priority, struct scheduler_user *record)
-{
-    struct scheduler_user *user = scheduler_user_get(scheduler, uid, priority, record);
-
+    if (scheduler_user_rests(scheduler, user))
+        scheduler_user_begin(scheduler, user, priority);
     *client = (struct scheduler_client){.user = user, .virtual_time = user->clients_time};
     list_init(&client->unrated);
     list_init(&client->scan);
@@ -61,7 +54,6 @@ void scheduler_remove(struct scheduler *scheduler, struct scheduler_client *clie
         turn->passed = NULL;
     client->user = NULL;
     user->clients--;
-    scheduler_user_forget(scheduler, user);
 }
 
 static uint64_t scheduler_not_behind(uint64_t time, uint64_t reference)
@@ -378,7 +370,6 @@ void scheduler_charge(struct scheduler *scheduler, uint64_t cost)
         scheduler_moved(user->virtual_time, scheduler_user_weigh(user, cost), turn.user_limit),
         turn.client, client_time);
     scheduler->turn = (struct scheduler_turn){0};
-    scheduler_user_forget(scheduler, user);
 }
 
 void scheduler_bill(struct scheduler *scheduler, struct scheduler_client *client, uint64_t cost)

@@ -25,8 +25,7 @@
  * several clients wait. The scheduler also has the order in which clients' input is scanned for
  * control frames, users in turn.
  *
- * Pure: times are what the caller says, in nanoseconds. Nothing is allocated but a record for each
- * user, by scheduler_user_new(). One thread.
+ * Pure: times are what the caller says, in nanoseconds. Nothing is allocated. One thread.
  */
 #pragma once
 
@@ -109,7 +108,6 @@ struct scheduler_turn {
 };
 
 struct scheduler {
-    struct list users;
     struct scheduler_fair fair;
     struct scheduler_express express;
     struct scheduler_affinity affinity;
@@ -135,19 +133,10 @@ struct scheduler_client {
 
 void scheduler_init(struct scheduler *scheduler, scheduler_affinity_fn *affinity_of);
 
-/* Frees the users' records; all clients must have been removed. */
-void scheduler_clear(struct scheduler *scheduler);
-
-/* A record for a user that may be new; NULL without memory. Any thread. */
-struct scheduler_user *scheduler_user_new(void);
-
-/* Frees a record that scheduler_add() did not get. NULL is fine. */
-void scheduler_user_free(struct scheduler_user *user);
-
-/* Adds a client of a user; it has nothing to run. Takes `record` over. The priority is that of the
- * user's first client. */
-void scheduler_add(struct scheduler *scheduler, struct scheduler_client *client, uint32_t uid,
-                   enum scheduler_priority priority, struct scheduler_user *record);
+/* Adds a client of a user (scheduler-user.h), which outlives it; the client has nothing to run. The
+ * priority is that of a user that rested; one that is known keeps its own. */
+void scheduler_add(struct scheduler *scheduler, struct scheduler_client *client,
+                   struct scheduler_user *user, enum scheduler_priority priority);
 
 /* Gives the client's user another priority, from its next turn on. */
 void scheduler_set_priority(struct scheduler_client *client, enum scheduler_priority priority);

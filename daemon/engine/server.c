@@ -230,6 +230,7 @@ void server_run(struct server *server)
     server_loop(server);
     clients_close(&server->clients);
     server_reap(server);
+    users_leave_manager(&server->newcomers.users);
     server_give_back(server);
 }
 
@@ -272,7 +273,6 @@ void server_clear(struct server *server)
 {
     acceptor_close(&server->acceptor);
     clients_clear(&server->clients);
-    scheduler_clear(&server->scheduler);
     managed_tpm_clear(&server->managed);
     dispatch_clear(&server->dispatch);
     loop_clear(&server->loop);

@@ -15,16 +15,19 @@
 #define MANY 1024
 
 struct charges {
+    struct users users;
     struct admission admission;
-    struct admission_charge *taken[MANY + 1];
-    unsigned count;
+    struct user *taken[MANY + 1];
+    struct admission_unknown *unknown[ADMISSION_UNKNOWN + 1];
+    unsigned count, unknown_count;
     unsigned most; /* that an account may have; 0: no limit */
 };
 
 static void charges_open(struct charges *charges, unsigned max, unsigned most)
 {
     *charges = (struct charges){.most = most};
-    assert_int_equal(admission_init(&charges->admission, max), 0);
+    assert_int_equal(users_init(&charges->users), 0);
+    admission_init(&charges->admission, &charges->users, max);
     admission_set_open(&charges->admission, true);
 }
 
@@ -32,17 +35,24 @@ static void charges_close(struct charges *charges)
 {
     while (charges->count > 0)
         admission_leave(&charges->admission, charges->taken[--charges->count]);
+    while (charges->unknown_count > 0)
+        admission_leave_unknown(&charges->admission, charges->unknown[--charges->unknown_count]);
+    /* Nobody was served, so nobody is remembered. */
+    assert_true(list_empty(&charges->users.all));
     admission_clear(&charges->admission);
+    users_clear(&charges->users);
 }
 
 /* Takes all that a user of whom nothing is known gets. How many. */
 static unsigned take_all_unknown(struct charges *charges, uint32_t uid)
 {
-    unsigned before = charges->count;
+    unsigned before = charges->unknown_count;
 
-    while (admission_enter_unknown(&charges->admission, uid, &charges->taken[charges->count]) == 0)
-        charges->count++;
-    return charges->count - before;
+    while (
+        admission_enter_unknown(&charges->admission, uid, &charges->unknown[charges->unknown_count])
+        == 0)
+        charges->unknown_count++;
+    return charges->unknown_count - before;
 }
 
 /* Takes all that the account gets. How many; why no more in *error. */
@@ -166,7 +176,7 @@ static void test_R74_other_limits_hold_for_who_comes_next(void **state)
 static void test_R54_unknown_users_take_nothing_from_others(void **state)
 {
     static struct charges charges;
-    struct admission_charge *member;
+    struct user *member;
     int error;
 
     (void)state;
@@ -177,8 +187,10 @@ static void test_R54_unknown_users_take_nothing_from_others(void **state)
     assert_in_range(take_all(&charges, 1000, &error), (64 - 8) / 4, (64 - 8) / 4);
     assert_in_range(take_all_unknown(&charges, 1002), 4, ADMISSION_UNKNOWN / 2);
     /* One that becomes known is on its account. */
-    member = charges.taken[--charges.count];
-    assert_int_equal(admission_settle(&charges.admission, 1002, 0, &member), 0);
+    charges.unknown_count--;
+    assert_int_equal(admission_settle(&charges.admission, 1002, 0,
+                                      charges.unknown[charges.unknown_count], &member),
+                     0);
     assert_int_equal(member->account, 1002);
     admission_leave(&charges.admission, member);
     charges_close(&charges);
@@ -204,20 +216,22 @@ static void test_R54_one_unknown_user_leaves_places_for_the_next(void **state)
 static void test_R54_a_limit_of_one_user_is_not_its_neighbours(void **state)
 {
     static struct charges charges;
-    struct admission_charge *one, *two;
+    struct admission_unknown *one, *two;
+    struct user *user, *none;
 
     (void)state;
     charges_open(&charges, 64, 1);
     assert_int_equal(admission_enter_unknown(&charges.admission, 1000, &one), 0);
     assert_int_equal(admission_enter_unknown(&charges.admission, 1002, &two), 0);
-    assert_int_equal(admission_settle(&charges.admission, 1000, 1, &one), 0);
-    assert_int_equal(admission_settle(&charges.admission, 1000, 1, &two), -EDQUOT);
-    assert_null(two);
-    admission_leave(&charges.admission, one);
+    assert_int_equal(admission_settle(&charges.admission, 1000, 1, one, &user), 0);
+    assert_int_equal(admission_settle(&charges.admission, 1000, 1, two, &none), -EDQUOT);
+    assert_null(none);
+    admission_leave(&charges.admission, user);
     charges_close(&charges);
 }
 
-static struct admission_charge *shared_charge;
+static struct user *shared_user;
+static struct admission_unknown *shared_unknown;
 
 static void call_set_limits(void *data)
 {
@@ -231,36 +245,44 @@ static void call_set_open(void *data)
 
 static void call_enter_unknown(void *data)
 {
-    admission_enter_unknown(data, 1000, &shared_charge);
+    admission_enter_unknown(data, 1000, &shared_unknown);
 }
 
 static void call_settle(void *data)
 {
-    admission_settle(data, 1000, 0, &shared_charge);
+    admission_settle(data, 1000, 0, shared_unknown, &shared_user);
 }
 
 static void call_leave(void *data)
 {
-    admission_leave(data, shared_charge);
+    admission_leave(data, shared_user);
 }
 
 static void call_enter(void *data)
 {
-    admission_enter(data, 1000, 0, &shared_charge);
+    admission_enter(data, 1000, 0, &shared_user);
+}
+
+static void call_leave_unknown(void *data)
+{
+    admission_leave_unknown(data, shared_unknown);
 }
 
 static void test_one_thread_at_a_time(void **state)
 {
-    void (*const calls[])(void *data) = {call_set_limits, call_set_open, call_enter_unknown,
-                                         call_settle,     call_leave,    call_enter,
-                                         call_leave};
+    void (*const calls[])(void *data) = {call_set_limits, call_set_open,      call_enter_unknown,
+                                         call_settle,     call_leave,         call_enter,
+                                         call_leave,      call_enter_unknown, call_leave_unknown};
     struct admission admission;
+    struct users users;
 
     (void)state;
-    assert_int_equal(admission_init(&admission, 64), 0);
+    assert_int_equal(users_init(&users), 0);
+    admission_init(&admission, &users, 64);
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
-        assert_true(lock_probe_waits(&admission.lock, calls[i], &admission));
+        assert_true(lock_probe_waits(&users.lock, calls[i], &admission));
     admission_clear(&admission);
+    users_clear(&users);
 }
 
 int main(void)

@@ -177,29 +177,31 @@ static void test_R42_no_memory_to_pull_in_or_to_answer(void **state)
     free(answer);
 }
 
-/* A client that could not be made leaves its socket and its charge to whoever asked for it. */
+/* A client that could not be made leaves its socket to whoever asked for it, who gives its charge
+ * back. */
 static void make_client(void *data)
 {
     struct crowd *crowd = data;
-    struct admission_charge *charge;
     struct client *client;
+    struct user *user;
     int pair[2], error;
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    error = admission_enter(&crowd->admission, 1000, 0, &charge);
+    error = admission_enter(&crowd->admission, 1000, 0, &user);
     if (error) {
         assert_int_equal(error, -ENOMEM);
-        assert_null(charge);
+        assert_null(user);
         close(pair[0]);
     } else {
-        error = client_new(&crowd->clients, charge, 1000, pair[0], &client);
+        error = client_new(&crowd->clients, 1000, pair[0], &client);
         if (error) {
             assert_int_equal(error, -ENOMEM);
             assert_null(client);
-            admission_leave(&crowd->admission, charge);
+            admission_leave(&crowd->admission, user);
             assert_int_equal(send(pair[0], "x", 1, MSG_NOSIGNAL), 1);
             close(pair[0]);
         } else {
+            client->user = user;
             client_free(client);
         }
     }
@@ -209,7 +211,7 @@ static void make_client(void *data)
 
 static void test_R42_no_memory_for_a_client(void **state)
 {
-    assert_int_equal(alloc_fault_each(ALLOC_FAULT_MEMORY, make_client, *state), 4);
+    assert_int_equal(alloc_fault_each(ALLOC_FAULT_MEMORY, make_client, *state), 3);
 }
 
 static void told(void *data)
@@ -256,23 +258,23 @@ static void receive_newcomer(void *data)
 
 static void test_R42_no_memory_for_newcomers(void **state)
 {
-    assert_int_equal(alloc_fault_each(ALLOC_FAULT_MEMORY, receive_newcomer, *state), 7);
+    assert_int_equal(alloc_fault_each(ALLOC_FAULT_MEMORY, receive_newcomer, *state), 6);
 }
 
 /* Of whom nothing is known, in a block of which nobody is there. */
 static void enter_unknown(void *data)
 {
     struct crowd *crowd = data;
-    struct admission_charge *charge;
-    int error = admission_enter_unknown(&crowd->admission, 1000, &charge);
+    struct admission_unknown *unknown;
+    int error = admission_enter_unknown(&crowd->admission, 1000, &unknown);
 
     if (error) {
         assert_int_equal(error, -ENOMEM);
-        assert_null(charge);
+        assert_null(unknown);
     } else {
-        admission_leave(&crowd->admission, charge);
+        admission_leave_unknown(&crowd->admission, unknown);
     }
-    assert_true(list_empty(&crowd->admission.unknown.charges));
+    assert_true(list_empty(&crowd->admission.unknowns));
     assert_int_equal(crowd->admission.unknown.others, 0);
 }
 

@@ -25,7 +25,8 @@ void crowd_init(struct crowd *crowd, size_t capacity)
     assert_non_null(crowd->rules);
     assert_int_equal(loop_init(&crowd->loop), 0);
     scheduler_init(&crowd->scheduler, client_affinity);
-    assert_int_equal(admission_init(&crowd->admission, 0), 0);
+    assert_int_equal(users_init(&crowd->users), 0);
+    admission_init(&crowd->admission, &crowd->users, 0);
     admission_set_open(&crowd->admission, true);
     clients_init(&crowd->clients, &crowd->loop, &crowd->scheduler, &crowd->admission);
     assert_true(clients_set_capacity(&crowd->clients, capacity));
@@ -41,8 +42,8 @@ void crowd_clear(struct crowd *crowd)
     while (clients_reap(&crowd->clients, &end))
         ;
     clients_clear(&crowd->clients);
-    scheduler_clear(&crowd->scheduler);
     admission_clear(&crowd->admission);
+    users_clear(&crowd->users);
     rules_unreference(crowd->rules);
     loop_clear(&crowd->loop);
     for (unsigned i = 0; i < CROWD_MEMBERS; i++)
@@ -53,7 +54,6 @@ void crowd_clear(struct crowd *crowd)
 struct client *crowd_admit(struct crowd *crowd, unsigned index, uint32_t uid,
                            enum client_origin origin)
 {
-    struct admission_charge *charge;
     struct user_rules rules;
     struct client *client;
     int pair[2], small = 1;
@@ -62,10 +62,8 @@ struct client *crowd_admit(struct crowd *crowd, unsigned index, uint32_t uid,
     /* So that a response soon finds no room. */
     setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
     crowd->ends[index] = pair[1];
-    assert_int_equal(admission_enter(&crowd->admission, uid, 0, &charge), 0);
-    assert_int_equal(client_new(&crowd->clients, charge, uid, pair[0], &client), 0);
-    client->account = uid;
-    client->settled = true;
+    assert_int_equal(client_new(&crowd->clients, uid, pair[0], &client), 0);
+    assert_int_equal(admission_enter(&crowd->admission, uid, 0, &client->user), 0);
     client->origin = origin;
     client->id = 100 + index;
     client->io.control = origin == CLIENT_FROM_SOCKET;

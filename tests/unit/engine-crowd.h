@@ -11,6 +11,7 @@
 struct crowd {
     struct loop loop;
     struct scheduler scheduler;
+    struct users users;
     struct admission admission;
     struct clients clients;
     struct rules *rules;     /* that have none for anybody */

@@ -96,7 +96,6 @@ static int teardown(void **state)
     reap(arrivals);
     clients_clear(&arrivals->clients);
     newcomers_clear(&arrivals->newcomers);
-    scheduler_clear(&arrivals->scheduler);
     loop_clear(&arrivals->loop);
     if (arrivals->end >= 0)
         close(arrivals->end);
@@ -169,7 +168,7 @@ static void test_known_user_is_served_at_once(void **state)
     newcomers_welcome(&arrivals->newcomers, client);
     assert_int_equal(client->rules.priority, SCHEDULER_HIGH);
     assert_int_equal(client->state, CLIENT_OPEN);
-    assert_int_equal(client->account, 1001);
+    assert_int_equal(client->user->account, 1001);
     client = admit(arrivals, 1003);
     newcomers_welcome(&arrivals->newcomers, client);
     assert_int_equal(client->rules.priority, SCHEDULER_LOW);
@@ -190,7 +189,7 @@ static void test_unknown_user_waits_for_the_database(void **state)
     assert_true(timer_is_armed(&arrivals->newcomers.timeout));
     settle(arrivals, client);
     assert_int_equal(client->state, CLIENT_OPEN);
-    assert_int_equal(client->account, 1000);
+    assert_int_equal(client->user->account, 1000);
 }
 
 static void test_timeout_ends(void **state)
@@ -220,7 +219,7 @@ static void test_timeout_is_each_ones_own(void **state)
     timer_disarm(&newcomers->timeout);
     newcomers->timeout.due(&newcomers->timeout);
     assert_int_equal(first->state, CLIENT_OPEN);
-    assert_int_equal(first->account, ACCOUNT_GUESTS);
+    assert_int_equal(first->user->account, ACCOUNT_GUESTS);
     assert_int_equal(second->state, CLIENT_ADMITTED);
     assert_true(timer_is_armed(&newcomers->timeout));
     assert_in_range(newcomers->timeout.pause, 1, HOUR_MS);
@@ -289,7 +288,7 @@ static void test_R74_other_rules_hold_for_all(void **state)
     /* A user that has a rule by now has an account by now. */
     comes = admit(arrivals, 1003);
     newcomers_welcome(&arrivals->newcomers, comes);
-    assert_int_equal(comes->account, 1003);
+    assert_int_equal(comes->user->account, 1003);
     assert_int_equal(comes->rules.priority, SCHEDULER_HIGH);
 }
 

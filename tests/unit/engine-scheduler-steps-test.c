@@ -127,11 +127,13 @@ static void test_the_head_goes_first_without_a_cost(void **state)
 /* Clients that leave in the middle of a turn: the one that has it, and the one that it passed. */
 static void test_leaving_in_the_middle_of_a_turn(void **state)
 {
-    struct scheduler_user *user;
+    struct scheduler_user *passed, *user;
+    uint64_t time;
 
     (void)state;
     steps_add(0, 1000);
     steps_add(1, 1001);
+    passed = steps_user(0);
     steps_ask(0, 40 * MS);
     steps_ask(1, 10 * MS);
     assert_ptr_equal(scheduler_pick(&steps_scheduler), &steps[1].turn);
@@ -150,37 +152,42 @@ static void test_leaving_in_the_middle_of_a_turn(void **state)
     scheduler_charge(&steps_scheduler, 10 * MS);
     /* It is remembered for what it used of the lane, and for its time; the other one is not. */
     assert_int_equal(user->clients, 0);
-    assert_ptr_equal(list_entry(steps_scheduler.users.next, struct scheduler_user, link), user);
-    assert_ptr_equal(user->link.next, &steps_scheduler.users);
+    assert_false(scheduler_user_rests(&steps_scheduler, user));
+    assert_true(scheduler_user_rests(&steps_scheduler, passed));
+    time = user->virtual_time;
     steps_add(0, 1001);
-    assert_ptr_equal(steps_user(0), user);
+    assert_int_equal(user->virtual_time, time);
 }
 
-/* A user of whom nothing need be known is forgotten when another one comes. */
-static void test_users_are_forgotten(void **state)
+/* A user that owes nothing begins anew; one that owes, or has clients, goes on. */
+static void test_user_begins_anew_when_it_rests(void **state)
 {
+    struct scheduler_user *user;
+
     (void)state;
     steps_add(0, 1000);
     steps_add(1, 1001);
+    user = steps_user(0);
+    assert_false(scheduler_user_rests(&steps_scheduler, user));
     steps_ask(0, 0);
     steps_expect_fair(0, 5 * MS);
     scheduler_remove(&steps_scheduler, &steps[0].turn);
-    /* It owes time. */
-    assert_false(steps_scheduler.users.next->next == &steps_scheduler.users);
-    steps_ask(1, 0);
-    steps_expect_fair(1, 5 * MS);
-    steps_ask(1, 0);
-    steps_expect_fair(1, 5 * MS);
-    assert_false(steps_scheduler.users.next->next == &steps_scheduler.users);
-    steps_add(2, 1002);
-    assert_int_equal(list_entry(steps_scheduler.users.next, struct scheduler_user, link)->uid,
-                     1001);
-    assert_int_equal(steps_user(2)->uid, 1002);
-    assert_ptr_equal(steps_user(2)->link.next, &steps_scheduler.users);
-    /* One that is known keeps its priority. */
-    steps_add_as(3, 1002, SCHEDULER_HIGH);
-    assert_ptr_equal(steps_user(3), steps_user(2));
-    assert_int_equal(steps_user(3)->priority, SCHEDULER_NORMAL);
+    assert_false(scheduler_user_rests(&steps_scheduler, user));
+    steps_add_as(2, 1000, SCHEDULER_HIGH);
+    assert_int_equal(user->virtual_time, 5 * MS);
+    assert_int_equal(user->priority, SCHEDULER_NORMAL);
+    scheduler_remove(&steps_scheduler, &steps[2].turn);
+    for (unsigned i = 0; i < 3; i++) {
+        steps_ask(1, 0);
+        steps_expect_fair(1, 5 * MS);
+    }
+    assert_true(scheduler_user_rests(&steps_scheduler, user));
+    steps_add_as(2, 1000, SCHEDULER_HIGH);
+    assert_int_equal(user->virtual_time, 10 * MS);
+    assert_int_equal(user->priority, SCHEDULER_HIGH);
+    /* One that has clients keeps its priority. */
+    steps_add_as(3, 1000, SCHEDULER_LOW);
+    assert_int_equal(user->priority, SCHEDULER_HIGH);
 }
 
 int main(void)
@@ -193,7 +200,7 @@ int main(void)
         STEP_TEST(test_R38_credit_is_exact),
         STEP_TEST(test_the_head_goes_first_without_a_cost),
         STEP_TEST(test_leaving_in_the_middle_of_a_turn),
-        STEP_TEST(test_users_are_forgotten),
+        STEP_TEST(test_user_begins_anew_when_it_rests),
     };
 #undef STEP_TEST
 

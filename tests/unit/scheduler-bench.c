@@ -51,7 +51,8 @@ void bench_init(struct bench *bench, unsigned count)
     memset(bench, 0, sizeof(*bench));
     scheduler_init(&bench->scheduler, affinity_of);
     bench->loads = calloc(count, sizeof(*bench->loads));
-    assert_non_null(bench->loads);
+    bench->users = calloc(count + MORE_USERS, sizeof(*bench->users));
+    assert_true(bench->loads && bench->users);
     bench->count = count;
     bench->slot_count = SLOTS;
     bench->swap = SWAP;
@@ -59,15 +60,26 @@ void bench_init(struct bench *bench, unsigned count)
     asked = bench;
 }
 
+static struct scheduler_user *bench_user(struct bench *bench, uint32_t uid)
+{
+    unsigned i = 0;
+
+    while (i < bench->user_count && bench->users[i].uid != uid)
+        i++;
+    if (i == bench->user_count) {
+        assert_true(bench->user_count < bench->count + MORE_USERS);
+        bench->users[bench->user_count++].uid = uid;
+        scheduler_user_init(&bench->users[i].share);
+    }
+    return &bench->users[i].share;
+}
+
 void bench_add_as(struct bench *bench, unsigned index, uint32_t uid, uint64_t cost,
                   enum scheduler_priority priority)
 {
     struct load *load = &bench->loads[index];
 
-    struct scheduler_user *record = scheduler_user_new();
-
-    assert_non_null(record);
-    scheduler_add(&bench->scheduler, &load->turn, uid, priority, record);
+    scheduler_add(&bench->scheduler, &load->turn, bench_user(bench, uid), priority);
     load->cost = load->mean = cost;
     scheduler_ready(&bench->scheduler, &load->turn);
 }
@@ -82,8 +94,8 @@ void bench_clear(struct bench *bench)
     for (unsigned i = 0; i < bench->count; i++)
         scheduler_remove(&bench->scheduler, &bench->loads[i].turn);
     assert_false(scheduler_waiting(&bench->scheduler));
-    scheduler_clear(&bench->scheduler);
     free(bench->loads);
+    free(bench->users);
 }
 
 static void bench_ask(struct bench *bench, struct load *load)

@@ -5,9 +5,10 @@
  */
 #pragma once
 
-#include "engine/scheduler.h"
+#include "engine/scheduler-user.h"
 
 #define MS           UINT64_C(1000000)
+#define MORE_USERS   16 /* than loads there may be, one after the other */
 #define SLOTS        3
 #define BENCH_NOBODY 1000      /* in `again` */
 #define SWAP         (29 * MS) /* a key into the chip, and another one out of it */
@@ -22,10 +23,17 @@ struct load {
     unsigned served, swapped;
 };
 
+struct bench_user {
+    uint32_t uid;
+    struct scheduler_user share;
+};
+
 struct bench {
     struct scheduler scheduler;
     struct load *loads;
+    struct bench_user *users;
     unsigned count, again; /* who asks anew once the next command runs */
+    unsigned user_count;
     uint64_t now;
     unsigned slot_count;             /* at most SLOTS, which it is at first */
     uint64_t swap;                   /* SWAP at first */

@@ -11,6 +11,12 @@
 struct scheduler steps_scheduler;
 struct steps_client steps[12];
 
+static struct {
+    uint32_t uid;
+    struct scheduler_user user;
+} users[sizeof(steps) / sizeof(steps[0])];
+static unsigned user_count;
+
 static enum rm_affinity affinity_of(const struct scheduler_client *turn)
 {
     return list_entry(turn, struct steps_client, turn)->affinity;
@@ -21,6 +27,7 @@ int steps_setup(void **state)
     (void)state;
     scheduler_init(&steps_scheduler, affinity_of);
     memset(steps, 0, sizeof(steps));
+    user_count = 0;
     return 0;
 }
 
@@ -29,17 +36,27 @@ int steps_teardown(void **state)
     (void)state;
     for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
         scheduler_remove(&steps_scheduler, &steps[i].turn);
-    scheduler_clear(&steps_scheduler);
     return 0;
+}
+
+/* Each user has one part in the order of service, whether it has clients or not. */
+static struct scheduler_user *user_of(uint32_t uid)
+{
+    unsigned i = 0;
+
+    while (i < user_count && users[i].uid != uid)
+        i++;
+    if (i == user_count) {
+        users[user_count++].uid = uid;
+        scheduler_user_init(&users[i].user);
+    }
+    return &users[i].user;
 }
 
 void steps_add_as(unsigned index, uint32_t uid, enum scheduler_priority priority)
 {
-    struct scheduler_user *record = scheduler_user_new();
-
-    assert_non_null(record);
     steps[index].affinity = RM_AFFINITY_NEUTRAL;
-    scheduler_add(&steps_scheduler, &steps[index].turn, uid, priority, record);
+    scheduler_add(&steps_scheduler, &steps[index].turn, user_of(uid), priority);
 }
 
 void steps_add(unsigned index, uint32_t uid)
