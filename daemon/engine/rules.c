@@ -154,12 +154,14 @@ void rules_find(const struct rules *rules, uint32_t uid, const struct peer_group
                 rules_join(&own, rule);
             break;
         case RULE_FOR_GROUP:
-            if (peer_groups_have(groups, rule->id))
+            if (!groups->known || peer_groups_have(groups, rule->id))
                 rules_join(&joined, rule);
             break;
         }
     }
     rules_fill(&all, &standard);
+    if (!groups->known)
+        rules_join(&joined, &all);
     rules_fill(&own, &joined);
     rules_fill(&own, &all);
     *found = rules_read(rules, &own);

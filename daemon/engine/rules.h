@@ -66,7 +66,8 @@ void rules_unreference(struct rules *rules);
 bool rules_name(const struct rules *rules, uint32_t uid);
 bool rules_have_groups(const struct rules *rules);
 
-/* What holds for a connection of user `uid` with these groups, whose account is `account`
- * (base/account.h): guests have one priority together, that of the rule for all. */
+/* What holds for a connection of user `uid` with these groups (where they are not known the rule of
+ * any group may be its own, and gives it no more than what holds for all), whose account is
+ * `account` (base/account.h): guests have one priority together, that of the rule for all. */
 void rules_find(const struct rules *rules, uint32_t uid, const struct peer_groups *groups,
                 uint32_t account, struct user_rules *found);

@@ -48,7 +48,12 @@ static void test_R75_without_rules_the_limits_of_all_hold(void **state)
     struct user_rules found = find(rules, MEMBER, STAFF, CI);
 
     (void)state;
-    assert_memory_equal(&found.limits, &limits, sizeof(limits));
+    assert_int_equal(found.limits.objects_per_client, 64);
+    assert_int_equal(found.limits.sessions_per_client, 16);
+    assert_int_equal(found.limits.objects_per_uid, 1024);
+    assert_int_equal(found.limits.sessions_per_uid, 48);
+    assert_int_equal(found.limits.abandoned_per_uid, 15);
+    assert_true(found.limits.share_sessions);
     assert_int_equal(found.connections_per_user, 9);
     assert_int_equal(found.priority, SCHEDULER_NORMAL);
     assert_int_equal(found.localities, 0x01);
@@ -124,6 +129,40 @@ static void test_R75_the_stricter_priority_is_the_lower_one(void **state)
     rules_unreference(rules);
 }
 
+/* Who may be in any group is limited as in all of them, and gains from none. */
+static void test_R75_unknown_groups_are_the_strictest(void **state)
+{
+    static const struct rule said[] = {
+        {.subject = RULE_FOR_GROUP,
+         .id = STAFF,
+         .said = {[RULE_TRANSIENTS] = true, [RULE_PRIORITY] = true, [RULE_LOCALITIES] = true},
+         .values =
+             {[RULE_TRANSIENTS] = 3, [RULE_PRIORITY] = SCHEDULER_HIGH, [RULE_LOCALITIES] = 0x1f}},
+        {.subject = RULE_FOR_GROUP,
+         .id = CI,
+         .said = {[RULE_TRANSIENTS] = true, [RULE_SESSIONS] = true},
+         .values = {[RULE_TRANSIENTS] = 500, [RULE_SESSIONS] = 2}},
+        {.subject = RULE_FOR_USER,
+         .id = MEMBER,
+         .said = {[RULE_TRANSIENTS] = true},
+         .values = {[RULE_TRANSIENTS] = 400}},
+    };
+    struct rules *rules = rules_of(said, 3);
+    const struct peer_groups groups = {0};
+    struct user_rules found;
+
+    (void)state;
+    rules_find(rules, MEMBER + 1, &groups, MEMBER + 1, &found);
+    assert_int_equal(found.limits.objects_per_client, 3);
+    assert_int_equal(found.limits.sessions_per_client, 2);
+    assert_int_equal(found.priority, SCHEDULER_NORMAL);
+    assert_int_equal(found.localities, 0x01);
+    rules_find(rules, MEMBER, &groups, MEMBER, &found);
+    assert_int_equal(found.limits.objects_per_client, 400);
+    assert_int_equal(found.limits.sessions_per_client, 2);
+    rules_unreference(rules);
+}
+
 /* Groups of one guest give no priority to all of them. */
 static void test_R75_guests_have_one_priority_together(void **state)
 {
@@ -167,6 +206,7 @@ int main(void)
         cmocka_unit_test(test_R75_without_rules_the_limits_of_all_hold),
         cmocka_unit_test(test_R75_each_key_is_found_by_itself),
         cmocka_unit_test(test_R75_the_stricter_priority_is_the_lower_one),
+        cmocka_unit_test(test_R75_unknown_groups_are_the_strictest),
         cmocka_unit_test(test_R75_guests_have_one_priority_together),
         cmocka_unit_test(test_R75_rules_live_as_long_as_somebody_has_them),
     };
