@@ -111,6 +111,22 @@ pid_t children_start_heard(int *said)
     return child;
 }
 
+pid_t children_start_late(const struct fake_link *link, int go, int *said)
+{
+    pid_t child = children_start_heard(said);
+    uint8_t command[20];
+    char byte;
+
+    if (child > 0)
+        return child;
+    fake_frame(command, sizeof(command), 1);
+    _exit(read(go, &byte, 1) == 1
+                  && Tss2_Tcti_Transmit(link->tcti, sizeof(command), command)
+                         == TSS2_TCTI_RC_NO_CONNECTION
+              ? 0
+              : 1);
+}
+
 void children_expect_said(pid_t child, int said, const char *text, unsigned times)
 {
     char all[4096];

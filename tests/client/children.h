@@ -15,6 +15,10 @@ pid_t children_start(void);
 /* The same; what the child says on standard error can be read from `*said`. */
 pid_t children_start_heard(int *said);
 
+/* The same; the child comes to know when it can read from `go` that the connection is broken: its
+ * command must be NO_CONNECTION, and wait for nobody. */
+pid_t children_start_late(const struct fake_link *link, int go, int *said);
+
 /* Waits for the end of a child, which must be with status 0. */
 void children_expect_end(pid_t child);
 

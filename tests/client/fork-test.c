@@ -294,23 +294,6 @@ static void test_R46_what_was_read_too_early_is_not_lost(void **state)
     }
 }
 
-/* A child that comes to know, when it is told to go on, what became of the connection meanwhile. */
-static pid_t start_late_child(const struct fake_link *link, int go, int *said)
-{
-    pid_t child = children_start_heard(said);
-    uint8_t command[20];
-    char byte;
-
-    if (child > 0)
-        return child;
-    fake_frame(command, sizeof(command), 1);
-    _exit(read(go, &byte, 1) == 1
-                  && Tss2_Tcti_Transmit(link->tcti, sizeof(command), command)
-                         == TSS2_TCTI_RC_NO_CONNECTION
-              ? 0
-              : 1);
-}
-
 static void test_R46_what_broke_for_one_broke_for_all(void **state)
 {
     uint8_t command[20];
@@ -321,7 +304,7 @@ static void test_R46_what_broke_for_one_broke_for_all(void **state)
     (void)state;
     open_link(&link);
     assert_int_equal(pipe(go), 0);
-    late = start_late_child(&link, go[0], &said);
+    late = children_start_late(&link, go[0], &said);
     fake_frame(command, sizeof(command), 1);
     header_store(command, 0x8001, 9, 0);
     fake_link_write(&link, command, sizeof(command));
@@ -351,7 +334,7 @@ static void test_R46_what_is_broken_is_given_back(void **state)
     (void)state;
     open_link(&link);
     assert_int_equal(pipe(go), 0);
-    late = start_late_child(&link, go[0], &said);
+    late = children_start_late(&link, go[0], &said);
     fake_link_command(&link, 20, 1);
     fake_frame(response, sizeof(response), 1);
     header_store(response, 0x8001, 9, 0);
