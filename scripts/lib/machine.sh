@@ -22,7 +22,8 @@
 MACHINE_PACKAGES="qemu-system-x86 mmdebstrap e2fsprogs swtpm kmod cpio xz-utils"
 # What the guest's programs need, by Debian release.
 MACHINE_GUEST="systemd systemd-sysv udev dbus polkitd tpm2-tools libtss2-tcti-device0 \
-libtss2-tctildr0 libtss2-tcti-swtpm0 libtss2-esys-3.0.2-0 libtss2-rc0 libglib2.0-0 tpm-udev \
+libtss2-tctildr0 libtss2-tcti-swtpm0 libtss2-esys-3.0.2-0 libtss2-rc0 libglib2.0-0 \
+libjson-glib-1.0-0 tpm-udev \
 cryptsetup-bin kmod swtpm"
 MACHINE_GUEST_13="systemd-cryptsetup"
 # Words of the kernel's command line, and what machine_build builds when that is not all.
