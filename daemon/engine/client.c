@@ -213,6 +213,7 @@ void client_open(struct client *client)
     assert(client->state == CLIENT_ADMITTED && client->user);
     users_serve(clients->admission->users, client->user, clients->scheduler);
     scheduler_add(clients->scheduler, &client->turn, &client->user->share, client->rules.priority);
+    scheduler_set_priority(&client->turn, client->rules.priority);
     client->opened = true;
     client->state = CLIENT_OPEN;
     list_insert_before(place, &client->link);

@@ -250,6 +250,8 @@ static void test_R75_rules_of_groups_hold_by_the_peers_groups(void **state)
     }
     newcomers_welcome(&arrivals->newcomers, client = admit(arrivals, 0));
     assert_int_equal(client->rules.priority, SCHEDULER_NORMAL);
+    /* The user's priority is that of the connection that came last. */
+    assert_int_equal(client->user->share.priority, SCHEDULER_NORMAL);
 }
 
 static struct rules *rules_of_users(uint32_t uid, enum scheduler_priority priority)
@@ -278,6 +280,7 @@ static void test_R74_other_rules_hold_for_all(void **state)
     newcomers_welcome(&arrivals->newcomers, waits);
     newcomers_change(&arrivals->newcomers, 8, rules_of_users(1001, SCHEDULER_LOW));
     assert_int_equal(there->rules.priority, SCHEDULER_LOW);
+    assert_int_equal(there->user->share.priority, SCHEDULER_LOW);
     assert_int_equal(there->rules.limits.objects_per_client, 5);
     assert_true(client_set_locality(there, 3));
     settle(arrivals, waits);
@@ -290,6 +293,42 @@ static void test_R74_other_rules_hold_for_all(void **state)
     newcomers_welcome(&arrivals->newcomers, comes);
     assert_int_equal(comes->user->account, 1003);
     assert_int_equal(comes->rules.priority, SCHEDULER_HIGH);
+}
+
+#define CHANGES 300
+
+/* Another thread, by whose rules newcomers come meanwhile. */
+static void *knock(void *data)
+{
+    struct newcomers *newcomers = data;
+    gid_t id = 50;
+    const struct peer_groups groups = {true, 1, &id};
+
+    for (unsigned i = 0; i < CHANGES; i++) {
+        struct client *client;
+        int pair[2];
+
+        if (newcomers_account(newcomers, 1001) != 1001
+            || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0
+            || newcomers_admit(newcomers, 1001, &groups, pair[0], &client) != 0)
+            return data;
+        client_free(client);
+        close(pair[1]);
+    }
+    return NULL;
+}
+
+static void test_R74_rules_change_while_newcomers_come(void **state)
+{
+    struct arrivals *arrivals = *state;
+    void *failed = NULL;
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, knock, &arrivals->newcomers), 0);
+    for (unsigned i = 0; i < CHANGES; i++)
+        newcomers_change(&arrivals->newcomers, 8, rules_of_users(1001, SCHEDULER_LOW));
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
 }
 
 /* Two that nobody knows are members of one account that may have one connection. */
@@ -336,6 +375,7 @@ int main(void)
         NEWCOMERS_TEST(test_limits_are_those_of_the_account),
         NEWCOMERS_TEST(test_R75_rules_of_groups_hold_by_the_peers_groups),
         NEWCOMERS_TEST(test_R74_other_rules_hold_for_all),
+        NEWCOMERS_TEST(test_R74_rules_change_while_newcomers_come),
         NEWCOMERS_TEST(test_account_without_room_turns_away),
         NEWCOMERS_TEST(test_closed_to_all_who_wait),
     };
