@@ -22,6 +22,7 @@ enum log_kind {
     LOG_KIND_ABANDONED, /* a saved session of a closed connection that was flushed */
     LOG_KIND_CHIP,      /* the TPM's answer to a client's command cannot be used */
     LOG_KIND_FULL,      /* a client that has all the objects or sessions that it may have */
+    LOG_KIND_DENIED,    /* a command that its sender may not send */
     LOG_KIND_ACCOUNT,   /* a user of whom the user database says nothing */
     LOG_KIND_UNREAD,    /* calls on the bus that get no answer, as those before were not read */
     LOG_KINDS

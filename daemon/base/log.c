@@ -189,6 +189,7 @@ static void log_tell_left_out(int64_t now)
         [LOG_KIND_PAUSE] = "pauses in which nobody is let in",
         [LOG_KIND_ABANDONED] = "saved sessions that were flushed",
         [LOG_KIND_FULL] = "refusals of objects and sessions",
+        [LOG_KIND_DENIED] = "refusals of commands",
         [LOG_KIND_ACCOUNT] = "accounts that are not known",
         [LOG_KIND_UNREAD] = "calls without an answer",
         [LOG_KIND_CHIP] = "answers of the TPM that are of no use",

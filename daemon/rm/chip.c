@@ -83,6 +83,15 @@ static void learn_property(struct chip *chip, uint32_t property, uint32_t value)
     case TPM2_PT_CONTEXT_GAP_MAX:
         chip->context_gap = value;
         return;
+    case TPM2_PT_PERMANENT:
+        chip->permanent = value;
+        return;
+    case TPM2_PT_MAX_AUTH_FAIL:
+        chip->tries.limit = value;
+        return;
+    case TPM2_PT_LOCKOUT_INTERVAL:
+        chip->tries.recovery = value;
+        return;
     case TPM2_PT_MAX_COMMAND_SIZE:
         chip->max_command = value;
         return;

@@ -7,6 +7,7 @@
 
 #include "rm/ledger.h"
 #include "rm/tpm.h"
+#include "rm/tries.h"
 #include "wire/command-table.h"
 
 #define CHIP_MIN_BUFFER 4096   /* buffers are never smaller, whatever the chip says */
@@ -20,6 +21,8 @@ struct chip {
     uint32_t active_sessions; /* sessions, loaded and saved, that the chip tracks */
     uint32_t context_gap;     /* TPM_PT_CONTEXT_GAP_MAX */
     uint32_t reset_count;     /* TPMS_CLOCK_INFO.resetCount: TPM Resets so far */
+    uint32_t permanent;       /* TPMA_PERMANENT: which hierarchies have an authorization */
+    struct tries_rule tries;
     struct command_table commands;
     bool audited[COMMAND_TABLE_MAX]; /* by position there: the chip audits the command */
 };

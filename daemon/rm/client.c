@@ -126,6 +126,11 @@ void rm_client_set_locality(struct rm_client *client, uint8_t locality)
     client->locality = locality;
 }
 
+void rm_client_set_policy(struct rm_client *client, const struct policy *policy)
+{
+    client->policy = *policy;
+}
+
 enum rm_affinity rm_client_affinity(const struct rm_client *client)
 {
     unsigned objects_out = 0, sessions_out = 0;

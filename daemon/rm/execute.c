@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One client command, from its bytes to its answer, in six steps: parse(), resolve(),
- * make_resident(), send(), learn() and answer(), which stand here in this order. Commands that the
- * books can answer are answered after parse() (run()).
+ * make_resident(), send(), learn() and answer(), which stand here in this order. After parse() it
+ * is decided whether the client may send it (permission_check()), and commands that the books can
+ * answer are answered (run()).
  */
 #include "rm/answer-cache.h"
 #include "rm/capability.h"
@@ -10,6 +11,7 @@
 #include "rm/context.h"
 #include "rm/doubt.h"
 #include "rm/object-lifecycle.h"
+#include "rm/permission.h"
 #include "rm/rc.h"
 #include "rm/residency.h"
 #include "rm/resync.h"
@@ -318,6 +320,7 @@ static void remove_ended(struct rm_client *client, const struct command *command
 static bool learn(struct rm_client *client, const struct command *command,
                   struct command_result *result, struct response *response)
 {
+    permission_learn(client, command, response->code);
     if (response->code != TPM2_RC_SUCCESS)
         return true;
     remove_ended(client, command, response);
@@ -452,24 +455,25 @@ static size_t execute(struct rm *rm, struct rm_client *client, uint8_t *bytes, s
 {
     struct command command;
     unsigned looks = 0;
-    uint32_t code;
+    uint32_t code, refusal;
 
+    rm->requester = client->user;
     rm->stats.client_commands++;
     rm->clock++;
     code = parse(rm, &command, bytes, size);
+    if (code != TPM2_RC_SUCCESS && code != TPM2_RC_BAD_TAG)
+        return response_build_code(response, code == TPM2_RC_COMMAND_CODE ? code : RM_RC(code));
+    refusal = permission_check(client, &command);
+    if (refusal != TPM2_RC_SUCCESS)
+        return response_build_code(response, refusal);
     if (code == TPM2_RC_BAD_TAG)
         return forward_bad_tag(client, &command, response);
-    if (code != TPM2_RC_SUCCESS)
-        return response_build_code(response, code == TPM2_RC_COMMAND_CODE ? code : RM_RC(code));
-
-    rm->requester = client->user;
     while (rm_settle(rm))
         ;
     do {
         size = books_are_in_order(rm, &command) ? run(client, &command, response)
                                                 : response_build_code(response, RM_RC_FAILURE);
     } while (++looks < 2 && put_right(rm, &command, header_load(response).code));
-    rm->requester = NULL;
     return size;
 }
 
@@ -480,6 +484,7 @@ size_t rm_execute(struct rm *rm, struct rm_client *client, uint8_t *command, siz
 
     rm->trace = (struct trace){0};
     size = execute(rm, client, command, size, response);
+    rm->requester = NULL;
     trace_command(client, &rm->trace, code, header_load(response).code);
     return size;
 }

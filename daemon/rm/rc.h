@@ -16,6 +16,8 @@
 #define RM_RC_SESSION(n)      RM_RC(TPM2_RC_REFERENCE_S0 + (n))
 /* TPM_RC_HANDLE for parameter 1 (0xB01CB). */
 #define RM_RC_PARAMETER_HANDLE RM_RC(TPM2_RC_HANDLE + TPM2_RC_P + TPM2_RC_1)
+#define RM_RC_DISABLED         RM_RC(TPM2_RC_DISABLED)     /* 0xB0120: not by the client's policy */
+#define RM_RC_LOCKOUT          RM_RC(TPM2_RC_LOCKOUT)      /* 0xB0921: too many wrong passwords */
 #define RM_RC_COMMAND_SIZE     RM_RC(TPM2_RC_COMMAND_SIZE) /* 0xB0142 */
 #define RM_RC_CANCELED         RM_RC(TPM2_RC_CANCELED)     /* 0xB0909 */
 #define RM_RC_LOCALITY         RM_RC(TPM2_RC_LOCALITY)     /* 0xB0907 */

@@ -21,6 +21,7 @@ struct rm *rm_new(struct rm_tpm *tpm, const struct chip *chip, const struct rm_l
     rm->tpm = tpm;
     rm->chip = *chip;
     rm->limits = *limits;
+    rm->tries_rule_known = true;
     list_init(&rm->users);
     list_init(&rm->clients);
     list_init(&rm->objects);
@@ -61,6 +62,11 @@ void rm_free(struct rm *rm)
     free(rm->own_command);
     free(rm->own_response);
     free(rm);
+}
+
+void rm_set_time(struct rm *rm, int64_t now)
+{
+    rm->now = now;
 }
 
 void rm_set_ledger(struct rm *rm, struct ledger *ledger)

@@ -11,6 +11,7 @@
 
 #include "rm/chip.h"
 #include "rm/ledger.h"
+#include "rm/policy.h"
 #include "rm/tpm.h"
 
 struct rm;
@@ -40,9 +41,10 @@ struct rm_reserve {
 };
 
 /* Counts since the start. `chip_commands` is all that the chip was sent; `context_commands` are
- * those of them that the manager sent to move contexts. */
+ * those of them that the manager sent to move contexts. `denied_commands` of the clients' were
+ * refused by a policy, or for wrong passwords. */
 struct rm_stats {
-    uint64_t client_commands, chip_commands, context_commands;
+    uint64_t client_commands, chip_commands, context_commands, denied_commands;
 };
 
 /*
@@ -95,6 +97,10 @@ void rm_client_free(struct rm_client *client);
 /* The locality (0 to 4) under which the client's commands go to the TPM. */
 void rm_client_set_locality(struct rm_client *client, uint8_t locality);
 
+/* What the client may send, which is copied; at first that is everything. Also from inside of
+ * transact(). */
+void rm_client_set_policy(struct rm_client *client, const struct policy *policy);
+
 /* What a client's next command is likely to find in the chip, if it is like the last one. */
 enum rm_affinity {
     RM_AFFINITY_NEUTRAL,     /* what it names needs no room, or finds free slots */
@@ -105,6 +111,9 @@ enum rm_affinity {
 /* A guess, for the order of service; O(sessions in the books). NULL, which is a client without
  * commands so far, names nothing. */
 enum rm_affinity rm_client_affinity(const struct rm_client *client);
+
+/* The time, in milliseconds of a clock that does not jump back, for what wears off. */
+void rm_set_time(struct rm *rm, int64_t now);
 
 /*
  * Runs one command of a client: `size` bytes at `command`, HEADER_SIZE at the least, changed in

@@ -9,6 +9,7 @@
 #include "rm/handles.h"
 #include "rm/ledger.h"
 #include "rm/object.h"
+#include "rm/policy.h"
 #include "rm/rm.h"
 #include "rm/session.h"
 #include "rm/trace.h"
@@ -60,6 +61,10 @@ struct rm {
      * as its refusals have taught. */
     bool needs_scratch_slot[COMMAND_TABLE_MAX];
 
+    int64_t now;           /* of the engine's clock, milliseconds */
+    struct tries tries;    /* wrong passwords, by account */
+    bool tries_rule_known; /* chip.tries is what the chip goes by */
+
     enum tpm_condition condition;
     bool books_in_doubt; /* the chip may hold something else; set by doubt_books() */
 
@@ -89,10 +94,12 @@ struct rm_client {
     uint64_t number;      /* for the log: clients count from 1 on */
     uint8_t locality;
     struct rm_limits limits;
+    struct policy policy; /* what it may send */
     struct handles handles;
     uint32_t session_count;           /* sessions that it owns, saved ones too */
     struct last_needs last;           /* by its last command */
     bool told_objects, told_sessions; /* that it has all it may have */
+    bool told_denied, told_tries;     /* that it may not send a command */
 };
 
 /* The answer to a command that was sent is lost, so that nobody knows the nonces of the sessions

@@ -43,7 +43,7 @@ enum thing_kind {
 };
 
 /* Which authPolicy a key has. */
-enum policy {
+enum key_policy {
     POLICY_NONE,
     POLICY_AUTH_VALUE,   /* PolicyAuthValue or PolicyPassword */
     POLICY_COMMAND_CODE, /* PolicyCommandCode of the command that its kind is for */
@@ -57,7 +57,7 @@ struct secret {
 /* What is true of an object and of each copy of it. */
 struct traits {
     enum thing_kind kind;
-    enum policy policy;
+    enum key_policy policy;
     uint32_t hierarchy;
     struct secret auth;
     unsigned name_size;

@@ -54,7 +54,7 @@ static void test_defaults(void **state)
     assert_int_equal(options.reserve.kind, RESERVE_AUTO);
     assert_false(options.guests_apart);
     assert_int_equal(options.idle_release_ms, IDLE_AUTO);
-    assert_false(options.prng_seed_file);
+    assert_false(settings_given(&options.settings, OPTION_PRNG_SEED_FILE));
     assert_false(options.allow_root);
     assert_false(options.show_version);
     options_clear(&options);
@@ -82,7 +82,7 @@ static void test_short_options(void **state)
                      OPTIONS_RUN);
     assert_int_equal(options.limits.max_transients, 12);
     assert_int_equal(options.limits.max_sessions, 11);
-    assert_true(options.prng_seed_file);
+    assert_true(settings_given(&options.settings, OPTION_PRNG_SEED_FILE));
     options_clear(&options);
 }
 
@@ -110,7 +110,7 @@ static void test_long_options(void **state)
     assert_int_equal(options.limits.max_sessions, 2);
     assert_int_equal(options.limits.max_transients, 3);
     assert_int_equal(options.idle_release_ms, 4);
-    assert_true(options.prng_seed_file);
+    assert_true(settings_given(&options.settings, OPTION_PRNG_SEED_FILE));
     options_clear(&options);
     assert_int_equal(PARSE(&options, &text, "--idle-release=auto"), OPTIONS_RUN);
     assert_int_equal(options.idle_release_ms, IDLE_AUTO);
