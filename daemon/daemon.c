@@ -18,9 +18,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* Who may use the TPM through the socket, beside root. */
-#define DAEMON_GROUP "tss"
-
 /* The socket's name in the service's own directory. */
 #define DAEMON_SOCKET "tcti.sock"
 
@@ -208,7 +205,7 @@ static struct accounts_config daemon_accounts(const struct daemon *daemon)
     if (daemon->options->guests_apart)
         config.lookup = NULL;
     else if (!daemon->listener || !listener_group(daemon->listener, &config.group)) {
-        const struct group *group = getgrnam(DAEMON_GROUP);
+        const struct group *group = getgrnam(daemon->options->socket_group);
 
         if (group)
             config.group = group->gr_gid;
@@ -241,6 +238,12 @@ static void daemon_fill_live(const struct options *options, struct engine_config
     };
     config->max_connections = process_carries(limits->max_connections);
     config->idle_release_ms = options->idle_release_ms;
+    config->policies = (struct policies_config){
+        .member = options->policies.member,
+        .guest = options->policies.guest,
+        .admins = (gconstpointer)options->policies.admins->data,
+        .admin_count = options->policies.admins->len,
+    };
 }
 
 /* The TPM is taken only where there is a bus to serve it on, or none is wanted. */
@@ -340,8 +343,9 @@ static gboolean daemon_hung_up(gpointer data)
     daemon_fill_live(daemon->options, &config);
     error = engine_change(daemon->engine, &config, daemon);
     if (error) {
-        log_error("limits, priorities and idle-release stay as they were: %s; reload again",
-                  strerror(-error));
+        log_error(
+            "limits, priorities, policies and idle-release stay as they were: %s; reload again",
+            strerror(-error));
         daemon_reloaded(daemon);
     }
     return G_SOURCE_CONTINUE;
@@ -377,7 +381,7 @@ static int daemon_make_socket(struct daemon *daemon)
     char text[LISTENER_TEXT];
     enum listener_fault fault;
 
-    daemon->listener = listener_new(daemon->socket_path, DAEMON_GROUP, &fault, text);
+    daemon->listener = listener_new(daemon->socket_path, options->socket_group, &fault, text);
     if (daemon->listener)
         return EX_OK;
     if (options->socket || options->no_bus) {
@@ -469,7 +473,7 @@ int daemon_run(struct options *options, const struct reload_source *source)
         return EX_NOPERM;
     }
     process_harden(TABRMD_DEBUGGABLE);
-    if (options->prng_seed_file)
+    if (settings_given(&options->settings, OPTION_PRNG_SEED_FILE))
         log_info("--prng-seed-file has no effect: random numbers are the kernel's");
     daemon.loop = g_main_loop_new(NULL, FALSE);
     daemon.status = daemon_open_socket(&daemon);

@@ -149,8 +149,8 @@ static bool option_rules_user(const char *word, uint32_t *uid)
 
 /* The users in an option's list. One that a file names may come to be later, and is no reason not
  * to start. */
-static GArray *option_rules_users(const struct settings *settings, enum option_id id,
-                                  struct findings *findings)
+GArray *option_rules_users(const struct settings *settings, enum option_id id,
+                           struct findings *findings)
 {
     static const char takes[] = "takes user names and numbers with commas between";
     const char *value = settings->of[id].value;

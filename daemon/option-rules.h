@@ -15,3 +15,7 @@
  */
 GArray *option_rules_read(const struct settings *settings, unsigned sessions_per_user,
                           struct findings *findings);
+
+/* The users that an option lists, an array of uint32_t, to be freed with g_array_unref(). */
+GArray *option_rules_users(const struct settings *settings, enum option_id id,
+                           struct findings *findings);

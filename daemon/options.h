@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "conf-files.h"
+#include "engine/policies.h"
 #include "engine/reserve.h"
 
 #include <stdbool.h>
@@ -23,6 +24,12 @@ struct options_limits {
     unsigned max_abandoned_per_user; /* saved sessions that outlive their connections */
 };
 
+/* What users may send. */
+struct options_policies {
+    struct policy member, guest;
+    GArray *admins; /* of uint32_t: users who may send everything */
+};
+
 struct options {
     char *tcti;
     char *bus_name;
@@ -30,15 +37,16 @@ struct options {
     bool no_bus;
     char *socket; /* NULL: not named, so that the place is the service manager's to say */
     bool no_socket;
+    char *socket_group;
     enum log_sink logger;
     enum log_level level;
     bool flush_all;
     struct options_limits limits;
     bool guests_apart; /* each user that the user database does not know has its own account */
     GArray *rules;     /* of struct rule: what users may have, as lists of users and sections say */
+    struct options_policies policies;
     struct reserve_rule reserve;
     int idle_release_ms; /* or IDLE_NEVER, IDLE_AUTO */
-    bool prng_seed_file; /* --prng-seed-file was given; it has no effect */
     bool allow_root;
     bool show_version;
     struct settings settings; /* what all of that was made of */

@@ -48,6 +48,9 @@ static void reload_take_over(struct options *options, struct options *next)
     options->limits = next->limits;
     options->level = next->level;
     options->idle_release_ms = next->idle_release_ms;
+    g_array_unref(options->policies.admins);
+    options->policies = next->policies;
+    next->policies.admins = NULL;
 }
 
 static void reload_change(struct options *options, struct options *next)

@@ -34,6 +34,7 @@ void clients_clear(struct clients *clients)
 {
     assert(clients->count == 0 && list_empty(&clients->closed));
     free(clients->scratch);
+    policies_unreference(clients->policies);
 }
 
 bool clients_set_capacity(struct clients *clients, size_t capacity)
@@ -41,6 +42,13 @@ bool clients_set_capacity(struct clients *clients, size_t capacity)
     clients->capacity = capacity;
     clients->scratch = malloc(capacity);
     return clients->scratch;
+}
+
+void clients_set_policies(struct clients *clients, struct policies *policies)
+{
+    policies_unreference(clients->policies);
+    clients->policies = policies;
+    clients->policy++;
 }
 
 struct client *clients_find(const struct clients *clients, uint64_t id)
@@ -350,6 +358,18 @@ bool client_set_locality(struct client *client, uint8_t locality)
     return true;
 }
 
+/* Policies that have changed take effect with a client's next command. */
+static void client_take_policy(struct client *client)
+{
+    const struct clients *clients = client->set;
+
+    if (client->policy == clients->policy)
+        return;
+    rm_client_set_policy(client->rm,
+                         policies_of(clients->policies, client->uid, client->user->account));
+    client->policy = clients->policy;
+}
+
 bool client_prepare(struct client *client, struct rm *rm)
 {
     loop_assert_flat(client->set->loop);
@@ -360,5 +380,6 @@ bool client_prepare(struct client *client, struct rm *rm)
         rm_client_set_limits(client->rm, &client->rules.limits);
     }
     rm_client_set_locality(client->rm, client->locality);
+    client_take_policy(client);
     return true;
 }

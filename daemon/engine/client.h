@@ -11,6 +11,7 @@
 #include "engine/client-io.h"
 #include "engine/loop.h"
 #include "engine/peer-groups.h"
+#include "engine/policies.h"
 #include "engine/rules.h"
 #include "engine/scheduler.h"
 
@@ -50,6 +51,7 @@ struct client {
     struct admission_unknown *unknown; /* then this is not */
     struct scheduler_client turn;
     struct rm_client *rm; /* made with the first command */
+    uint64_t policy;      /* number of the policies by which it has its own */
     uint64_t id;          /* of one from the bus */
     uint32_t uid;         /* for what it is permitted, and the log */
     struct peer_groups groups;
@@ -67,11 +69,13 @@ struct clients {
     struct scheduler *scheduler;
     struct admission *admission;
     struct list by_id[CLIENTS_BUCKETS];
-    struct list without_id; /* open clients from the socket */
-    struct list closed;     /* clients to free */
-    uint32_t count;         /* of open and draining clients */
-    size_t capacity;        /* bytes of the longest command */
-    uint8_t *scratch;       /* of `capacity` bytes; free to use also while a command runs */
+    struct list without_id;    /* open clients from the socket */
+    struct list closed;        /* clients to free */
+    uint32_t count;            /* of open and draining clients */
+    size_t capacity;           /* bytes of the longest command */
+    uint8_t *scratch;          /* of `capacity` bytes; free to use also while a command runs */
+    struct policies *policies; /* NULL: everybody may send everything */
+    uint64_t policy;           /* number of these policies */
 };
 
 /* What a client that was freed leaves to be told. */
@@ -91,6 +95,10 @@ void clients_clear(struct clients *clients);
 
 /* Commands have up to `capacity` bytes. Before any client is opened; false without memory. */
 bool clients_set_capacity(struct clients *clients, size_t capacity);
+
+/* From now on clients may send what these policies say; one reference is taken over. Also inside of
+ * a TPM command. */
+void clients_set_policies(struct clients *clients, struct policies *policies);
 
 /* The open client from the bus with this id, or NULL. */
 struct client *clients_find(const struct clients *clients, uint64_t id);

@@ -20,6 +20,8 @@
  */
 #define DISPATCH_COST_MAX UINT64_C(60000000000)
 
+#define DISPATCH_NS_PER_MS 1000000
+
 void dispatch_init(struct dispatch *dispatch, struct clients *clients,
                    const struct control_channel *channel)
 {
@@ -119,6 +121,7 @@ static size_t dispatch_execute(struct dispatch *dispatch, struct rm *rm)
         return response_build_code(dispatch->response, RM_RC_MEMORY);
     client->command = CLIENT_COMMAND_SUBMITTED;
     loop_assert_flat(dispatch->clients->loop);
+    rm_set_time(rm, (int64_t)(dispatch->started / DISPATCH_NS_PER_MS));
     return rm_execute(rm, client->rm, dispatch->command, dispatch->size, dispatch->response);
 }
 

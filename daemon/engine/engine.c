@@ -45,6 +45,12 @@ static void engine_answer(struct engine *engine, void *token, uint32_t rc)
     events->answered(events->data, token, &answer);
 }
 
+static void engine_message_free(struct engine_message *message)
+{
+    policies_unreference(message->change.policies);
+    free(message);
+}
+
 static void engine_refuse_one(struct engine *engine, struct engine_message *message)
 {
     rules_unreference(message->change.rules);
@@ -60,7 +66,7 @@ static void engine_carry_out(struct engine *engine, struct engine_message *messa
         engine_refuse_one(engine, message);
     else
         engine_answer(engine, message->token, message->execute(&engine->server, message));
-    free(message);
+    engine_message_free(message);
 }
 
 static void engine_follow(struct engine *engine, unsigned flags)
@@ -171,6 +177,7 @@ static struct server_config engine_server_config(const struct engine_config *con
         .newcomers.accounts = config->accounts,
         .newcomers.max_connections = config->max_connections,
         .newcomers.rules = config->rules,
+        .policies = config->policies,
     };
 }
 
@@ -340,12 +347,17 @@ int engine_change(struct engine *engine, const struct engine_config *config, voi
         .execute = engine_execute_change,
         .change = {.rules = rules_new(&config->rules),
                    .max_connections = config->max_connections,
-                   .release_ms = config->idle_release_ms},
+                   .release_ms = config->idle_release_ms,
+                   .policies = policies_new(&config->policies)},
         .token = token,
     };
-    int error = message.change.rules ? engine_post(engine, &message) : -ENOMEM;
+    int error =
+        message.change.rules && message.change.policies ? engine_post(engine, &message) : -ENOMEM;
 
-    if (error)
+    /* A message that was posted has the references. */
+    if (error) {
         rules_unreference(message.change.rules);
+        policies_unreference(message.change.policies);
+    }
     return error;
 }

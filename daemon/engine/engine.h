@@ -13,6 +13,7 @@
 #include "engine/engine-events.h"
 #include "engine/idle.h"
 #include "engine/listener.h"
+#include "engine/policies.h"
 #include "engine/reserve.h"
 #include "engine/rules.h"
 
@@ -23,8 +24,9 @@ struct engine_config {
     const char *name;        /* tells daemons on one TPM apart; copied */
     const char *runtime_dir; /* where the record of sessions is kept; copied; NULL: nowhere */
     struct accounts_config accounts;
-    unsigned max_connections;  /* 0: no limit */
-    struct rules_config rules; /* what a user may have; copied */
+    unsigned max_connections;        /* 0: no limit */
+    struct rules_config rules;       /* what a user may have; copied */
+    struct policies_config policies; /* what a user may send; copied */
     struct reserve_rule reserve;
     const char *sys, *dev; /* where sysfs and the device nodes are; copied; NULL: as ever */
     int idle_release_ms;   /* quiet time after which the TPM is left empty, or as idle.h has it */
@@ -85,7 +87,7 @@ int engine_set_locality(struct engine *engine, uint64_t id, uint8_t locality, vo
 int engine_query(struct engine *engine, void *token);
 
 /* Puts those parts of the configuration in force that are not for the start alone: the limit of
- * connections, the rules, and the quiet time. The answer says that it is done. */
+ * connections, the rules, the policies, and the quiet time. The answer says that it is done. */
 int engine_change(struct engine *engine, const struct engine_config *config, void *token);
 
 /* Saves all that sleep would lose, tells so, and holds commands until engine_resume(). Neither

@@ -49,6 +49,7 @@ bool managed_tpm_take(struct managed_tpm *managed, enum tpm_fault *fault, char t
         *fault = tpm_fault_memory(text);
         return false;
     }
+    managed->permanent = chip.permanent;
     rm_set_ledger(managed->rm, tpm_link_ledger(&managed->link));
     reserve_keeper_meet(&managed->keeper, managed->rm);
     reserve_keeper_tell(&managed->keeper);

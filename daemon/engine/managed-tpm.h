@@ -24,6 +24,7 @@ struct managed_tpm {
     struct tpm_link link;
     struct rm *rm; /* NULL until it is taken over */
     struct rm_limits limits;
+    uint32_t permanent; /* TPMA_PERMANENT when it was taken over */
     struct reserve_keeper keeper;
     struct idle idle;
 };

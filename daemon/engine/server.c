@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "rm/rc.h"
 
+#include <errno.h>
 #include <tss2/tss2_tcti.h>
 
 /* How long after server_stop() the running command is left alone before it is canceled. */
@@ -100,6 +101,7 @@ static void server_take(struct server *server)
     if (server->phase == SERVER_STARTING)
         server->phase = server->suspend_at_start ? SERVER_SUSPENDING : SERVER_SERVING;
     newcomers_open(&server->newcomers);
+    policies_warn(server->clients.policies, server->managed.permanent);
     server->events.ready(server->events.data);
 }
 
@@ -242,6 +244,16 @@ static int server_init_tpm(struct server *server, const struct managed_tpm_confi
     return managed_tpm_init(&server->managed, &server->loop, config, &waiter);
 }
 
+static int server_init_policies(struct server *server, const struct policies_config *config)
+{
+    struct policies *policies = policies_new(config);
+
+    if (!policies)
+        return -ENOMEM;
+    clients_set_policies(&server->clients, policies);
+    return 0;
+}
+
 int server_init(struct server *server, const struct server_config *config,
                 const struct engine_events *events, struct listener *listener,
                 void (*told)(void *data), void *data)
@@ -257,6 +269,8 @@ int server_init(struct server *server, const struct server_config *config,
     if (error)
         return error;
     error = loop_init(&server->loop);
+    if (!error)
+        error = server_init_policies(server, &config->policies);
     if (!error)
         error = server_init_tpm(server, &config->tpm);
     if (error) {
@@ -311,6 +325,7 @@ void server_change(struct server *server, const struct server_change *change)
 {
     newcomers_change(&server->newcomers, change->max_connections, change->rules);
     managed_tpm_change(&server->managed, change->release_ms);
+    clients_set_policies(&server->clients, policies_reference(change->policies));
 }
 
 void server_get_status(const struct server *server, struct engine_status *status)

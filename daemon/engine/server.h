@@ -39,20 +39,22 @@ struct server {
 };
 
 struct server_change {
-    struct rules *rules;      /* a reference that is given away */
-    unsigned max_connections; /* 0: no limit */
-    int release_ms;           /* as in struct idle */
+    struct rules *rules;       /* a reference that is given away */
+    unsigned max_connections;  /* 0: no limit */
+    int release_ms;            /* as in struct idle */
+    struct policies *policies; /* borrowed */
 };
 
 struct server_config {
     struct managed_tpm_config tpm;
     struct newcomers_config newcomers;
+    struct policies_config policies;
 };
 
 /*
- * Copies both. Clients may come through `listener`, NULL for none; it is taken over on success.
- * `told` is called with `data` on another thread, and is to lead to newcomers_settle(). 0, or a
- * negative errno: then nothing is to be cleared.
+ * Copies all of it. Clients may come through `listener`, NULL for none; it is taken over on
+ * success. `told` is called with `data` on another thread, and is to lead to newcomers_settle(). 0,
+ * or a negative errno: then nothing is to be cleared.
  */
 int server_init(struct server *server, const struct server_config *config,
                 const struct engine_events *events, struct listener *listener,

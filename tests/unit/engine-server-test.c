@@ -316,6 +316,7 @@ static void test_suspends_and_resumes(void **state)
     theatre->acts[0] = suspend;
     theatre->acts[1] = resume;
     theatre->acts[2] = stop;
+    theatre->config.policies.member = policy_preset(POLICY_GUARDED);
     capture = log_capture_begin(LOG_LEVEL_WARNING);
     run(theatre);
     log_capture_end(capture);
