@@ -85,7 +85,7 @@ static uint32_t lock_out(struct rm_client *client, int64_t wait)
     return RM_RC_LOCKOUT;
 }
 
-uint32_t permission_check(struct rm_client *client, const struct command *command)
+uint32_t permission_look(struct rm_client *client, const struct command *command)
 {
     const struct policy *policy = &client->policy;
     uint8_t rule = policy_rule(policy, command->code);
@@ -138,7 +138,7 @@ static bool is_wrong_password(uint32_t code)
            && (code & (TPM2_RC_FMT1 | 0x3F)) == TPM2_RC_AUTH_FAIL;
 }
 
-void permission_learn(struct rm_client *client, const struct command *command, uint32_t code)
+void permission_note(struct rm_client *client, const struct command *command, uint32_t code)
 {
     struct rm *rm = client->rm;
 
