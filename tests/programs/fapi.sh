@@ -3,8 +3,8 @@
 #
 # The feature API: keys, sealed data and NV indices by path, through the tss2_* programs.
 
-# fapi_begin PROFILE   a keystore of our own, and the TPM provisioned for it
-fapi_begin()
+# fapi_configure PROFILE   a keystore of our own
+fapi_configure()
 {
     mkdir user system log || return 1
     cat >fapi.json <<EOF
@@ -20,6 +20,12 @@ fapi_begin()
 }
 EOF
     export TSS2_FAPICONF="$PWD/fapi.json"
+}
+
+# fapi_begin PROFILE   the same, and the TPM provisioned for it
+fapi_begin()
+{
+    fapi_configure "$1" || return 1
     step "provision with profile $1" tss2_provision
 }
 
@@ -56,6 +62,11 @@ fapi_sign_and_verify()
             -signature signature message &&
         step "another digest does not verify" fails tss2_verifysignature \
             --keyPath=HS/SRK/sign --digest=message --signature=signature
+}
+
+job_fapi_refused()
+{
+    fapi_configure P_ECCP256SHA256 && step "provisioning is refused" fails tss2_provision
 }
 
 job_fapi_keys()

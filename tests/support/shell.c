@@ -46,8 +46,10 @@ struct shell *shell_start(struct world *world, const char *script)
     char *library_path = g_strdup_printf("LD_LIBRARY_PATH=%s", libdir);
     char *address = g_strdup_printf("DBUS_SESSION_BUS_ADDRESS=%s", world->address);
     const char *env[] = {library_path, address, "TPM2TOOLS_TCTI=tabrmd:bus_type=session", NULL};
-    const char *argv[] = {"sh", "-euc", script, NULL};
-    struct shell *shell = shell_spawn(world, argv, env);
+    const char *member = world_member();
+    const char *argv[] = {"setpriv",        "--reuid", member, "--regid", member,
+                          "--clear-groups", "sh",      "-euc", script,    NULL};
+    struct shell *shell = shell_spawn(world, argv + (member ? 0 : 6), env);
 
     g_free(address);
     g_free(library_path);

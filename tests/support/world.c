@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +37,9 @@ const char *world_peer_libdir(void)
     return world_env("TABRMD_TEST_PEER_LIBDIR", TEST_MULTIARCH_LIBDIR);
 }
 
+/* A user in a group of its name, which is the socket's. */
+#define WORLD_MEMBER_NAME "tss"
+
 static const struct {
     const char *name, *option, *tcti;
 } variants[] = {
@@ -42,6 +47,8 @@ static const struct {
     [WORLD_IDLE_AT_ONCE] = {.name = "idle-at-once", .option = "--idle-release=0"},
     [WORLD_NEVER_IDLE] = {.name = "never-idle", .option = "--idle-release=never"},
     [WORLD_TWO_SLOTS] = {.name = "two-slots", .tcti = ",fewer=1"},
+    [WORLD_MEMBER] = {.name = "member", .option = "--policy=standard"},
+    [WORLD_GUARDED] = {.name = "guarded", .option = "--policy=guarded"},
 };
 
 /* False for a value that is no variant. */
@@ -49,7 +56,7 @@ static bool find_variant(enum world_variant *variant)
 {
     const char *name = world_env("TABRMD_TEST_VARIANT", "");
 
-    for (*variant = WORLD_USUAL; *variant <= WORLD_TWO_SLOTS; ++*variant)
+    for (*variant = WORLD_USUAL; *variant < WORLD_VARIANTS; ++*variant)
         if (strcmp(variants[*variant].name, name) == 0)
             return true;
     *variant = WORLD_USUAL;
@@ -67,6 +74,15 @@ enum world_variant world_variant(void)
 const char *world_variant_option(void)
 {
     return variants[world_variant()].option;
+}
+
+const char *world_member(void)
+{
+    const enum world_variant variant = world_variant();
+
+    if ((variant != WORLD_MEMBER && variant != WORLD_GUARDED) || geteuid() != 0)
+        return NULL;
+    return getpwnam(WORLD_MEMBER_NAME) && getgrnam(WORLD_MEMBER_NAME) ? WORLD_MEMBER_NAME : NULL;
 }
 
 unsigned world_slots(void)
@@ -160,7 +176,10 @@ static bool write_bus_config(const struct world *world, const char *path)
         "<busconfig><type>session</type><listen>%s</listen><auth>EXTERNAL</auth>\n"
         "<policy context='default'><allow send_destination='*' eavesdrop='true'/>\n"
         "<allow eavesdrop='true'/><allow own='*'/>%s</policy></busconfig>\n",
-        world->address, world->setup.bus_rules ? world->setup.bus_rules : "");
+        world->address,
+        world->setup.bus_rules ? world->setup.bus_rules
+        : world_member()       ? "<allow user='*'/>"
+                               : "");
     bool written = g_file_set_contents(path, text, -1, NULL);
 
     g_free(text);
@@ -364,12 +383,21 @@ static bool configure_tcti(struct world *world)
     return world->counts && (world->refused || !neighbour);
 }
 
+/* What programs that run as somebody else find in the world, and may change there. */
+static bool let_member_in(const struct world *world, const char *work)
+{
+    const struct passwd *member = world_member() ? getpwnam(world_member()) : NULL;
+
+    return !member
+           || (chmod(world->dir, 0711) == 0 && chown(work, member->pw_uid, member->pw_gid) == 0);
+}
+
 static bool start_all(struct world *world)
 {
     char *work = world_path(world, "work");
     bool ready = false;
 
-    if (!configure_tcti(world) || mkdir(work, 0700) < 0)
+    if (!configure_tcti(world) || mkdir(work, 0700) < 0 || !let_member_in(world, work))
         fprintf(stderr, "world: %s: %s\n", world->dir, strerror(errno));
     else
         ready = start_swtpm(world) && start_bus(world)
@@ -385,7 +413,8 @@ struct world *world_new(const struct world_setup *setup)
 
     if (!find_variant(&variant)) {
         fprintf(stderr,
-                "world: TABRMD_TEST_VARIANT=%s: there are idle-at-once, never-idle and two-slots\n",
+                "world: TABRMD_TEST_VARIANT=%s: there are idle-at-once, never-idle, "
+                "two-slots, member and guarded\n",
                 world_env("TABRMD_TEST_VARIANT", ""));
         g_free(world);
         return NULL;

@@ -15,8 +15,10 @@
  *                            `idle-at-once` releases what is loaded as soon as no command waits
  *                            (--idle-release=0), `never-idle` never does (--idle-release=never),
  *                            and `two-slots` has a chip with an object slot and a session slot
- *                            fewer (slots.h); empty for what each test asks for. Another daemon
- *                            than the one under test is run as ever
+ *                            fewer (slots.h); with `member` and `guarded` programs run as a
+ *                            member of the socket's group, under --policy=standard and guarded,
+ *                            where the test is root and there is one; empty for what each test
+ *                            asks for. Another daemon than the one under test is run as ever
  * Functions that return NULL or false have said on standard error why.
  */
 #pragma once
@@ -35,7 +37,15 @@
 /* For a daemon under test, so that it does not read what this machine's is told to be. */
 #define WORLD_NO_CONFIG "--config=/dev/null"
 
-enum world_variant { WORLD_USUAL, WORLD_IDLE_AT_ONCE, WORLD_NEVER_IDLE, WORLD_TWO_SLOTS };
+enum world_variant {
+    WORLD_USUAL,
+    WORLD_IDLE_AT_ONCE,
+    WORLD_NEVER_IDLE,
+    WORLD_TWO_SLOTS,
+    WORLD_MEMBER,
+    WORLD_GUARDED,
+    WORLD_VARIANTS
+};
 
 /* Slots for objects, and as many for sessions, of swtpm. */
 #define WORLD_SLOTS 3
@@ -120,6 +130,9 @@ enum world_variant world_variant(void);
 /* The last argument of a daemon under test, so that it overrides those before it; NULL when the
  * variant has none. */
 const char *world_variant_option(void);
+
+/* The user and group that programs run as in this variant, or NULL: as the test. */
+const char *world_member(void);
 
 /* Slots for objects, and as many for sessions, that the chip has in this variant. */
 unsigned world_slots(void);
