@@ -84,6 +84,14 @@ static void test_R72_each_bad_value_is_a_finding(void **state)
         {"guests=many", "guests takes \"together\" or \"apart\""},
         {"high-priority=root,", "high-priority takes user names and numbers"},
         {"low-priority=4,", "low-priority takes user names and numbers"},
+        {"policy=lax",
+         "policy takes \"open\", \"standard\", \"guarded\" or \"strict\", not \"lax\""},
+        {"guest-policy=None", "guest-policy takes \"open\", \"standard\""},
+        {"allow=Sgin",
+         "allow takes names of TPM commands, or numbers such as 0x20000001, with commas "
+         "between; there is no command \"Sgin\"; the nearest is \"Sign\""},
+        {"deny=Sign,0x40000001", "between; 0x40000001 is no command code"},
+        {"admin=root,", "admin takes user names and numbers"},
         {"reserve=2", "reserve takes two numbers from 0 to 64"},
         {"idle-release=soon", "idle-release takes a number from 0 to 86400000 (milliseconds)"},
         {"allow-root=maybe", "allow-root takes yes or no"},
@@ -132,6 +140,33 @@ static void test_R72_a_user_that_is_not_there_is_a_finding_and_no_failure(void *
     assert_int_equal(read_lines(sheet, line, "--show-config"), OPTIONS_PRINT);
     assert_int_equal(sheet->text[0], '#');
     assert_non_null(strstr(sheet->text, "no such user\"\n"));
+}
+
+static bool permits(const struct policy *policy, uint32_t code)
+{
+    return policy_judge(policy, code, NULL, 0, 0) == 0;
+}
+
+static void test_R82_keys_make_policies(void **state)
+{
+    struct sheet *sheet = *state;
+    const struct options_policies *policies = &sheet->options.policies;
+
+    assert_int_equal(read_lines(sheet, "", NULL), OPTIONS_RUN);
+    assert_false(permits(&policies->member, TPM2_CC_ClockSet));
+    assert_true(permits(&policies->member, TPM2_CC_EvictControl));
+    assert_false(permits(&policies->guest, TPM2_CC_EvictControl));
+    assert_int_equal(policies->admins->len, 0);
+    assert_int_equal(
+        read_lines(sheet, "allow=ClockSet,Sign\ndeny=Sign,Quote\nguest-policy=open\nadmin=7", NULL),
+        OPTIONS_RUN);
+    assert_true(permits(&policies->member, TPM2_CC_ClockSet));
+    assert_true(permits(&policies->guest, TPM2_CC_ClockRateAdjust));
+    /* What is denied is denied to all but administrators. */
+    assert_false(permits(&policies->member, TPM2_CC_Sign));
+    assert_false(permits(&policies->member, TPM2_CC_Quote));
+    assert_false(permits(&policies->guest, TPM2_CC_Quote));
+    assert_int_equal(g_array_index(policies->admins, uint32_t, 0), 7);
 }
 
 static void test_R71_the_command_line_takes_back_what_does_not_go_with_it(void **state)
@@ -241,6 +276,7 @@ int main(void)
         sheet_test(test_R72_each_bad_value_is_a_finding),
         sheet_test(test_R72_several_bad_values_are_told_at_once),
         sheet_test(test_R72_a_user_that_is_not_there_is_a_finding_and_no_failure),
+        sheet_test(test_R82_keys_make_policies),
         sheet_test(test_R71_the_command_line_takes_back_what_does_not_go_with_it),
         sheet_test(test_R73_a_good_file_is_said_to_be_good),
         sheet_test(test_R73_values_are_shown_with_their_origin),
