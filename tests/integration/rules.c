@@ -275,7 +275,7 @@ static void test_R74_sections_that_change_are_named(void **state)
     struct world *world = *state;
 
     configured_reload(world, "[User 0]\npriority=low\n[Group 1]\npriority=high\n");
-    configured_expect_said(world, "changed: idle-release, [User 0], [Group 1]\n");
+    configured_expect_said(world, "[User 0], [Group 1]\n");
     configured_reload(world, "[User 0]\npriority=high\n[Group 1]\npriority=high\n"
                              "[Default]\nlocalities=0\n");
     configured_expect_said(world, "changed: [User 0], [Default]\n");

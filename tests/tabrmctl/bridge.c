@@ -113,7 +113,8 @@ static void test_ibms_tools_speak_raw_too(void **state)
 static void test_the_mssim_tcti_runs_the_recipes(void **state)
 {
     expect(*state,
-           "tabrmctl bridge " CONF "-- sh -c 'export TPM2TOOLS_TCTI=mssim:port=$TPM_COMMAND_PORT; "
+           "tabrmctl bridge " CONF
+           "-- sh -c 'export TPM2TOOLS_TCTI=mssim:host=127.0.0.1,port=$TPM_COMMAND_PORT; "
            "sh '" RECIPES "' && echo done'",
            0, "done");
     nothing_left(*state);
@@ -123,7 +124,8 @@ static void test_the_swtpm_tcti_runs_the_recipes(void **state)
 {
     expect(*state,
            "tabrmctl bridge " CONF "--protocol=swtpm -- sh -c 'export "
-           "TPM2TOOLS_TCTI=swtpm:port=$TPM_COMMAND_PORT; sh '" RECIPES "' && echo done'",
+           "TPM2TOOLS_TCTI=swtpm:host=127.0.0.1,port=$TPM_COMMAND_PORT; sh '" RECIPES
+           "' && echo done'",
            0, "done");
     nothing_left(*state);
 }
