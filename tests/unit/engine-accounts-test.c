@@ -332,6 +332,63 @@ static void test_R53_listed_members_are_known_beforehand(void **state)
     user_database_await_answers(1);
 }
 
+/* The group's entry is asked for before anybody comes. */
+static void test_R53_the_group_is_asked_for_at_once(void **state)
+{
+    const struct accounts_config config = {
+        .lookup = user_database_ask, .list = list_members, .group = 7};
+    struct accounts *accounts;
+    unsigned told = 0;
+
+    (void)state;
+    user_database_reset(true);
+    accounts = accounts_new(&config, count_told, &told);
+    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && !__atomic_load_n(&told, __ATOMIC_SEQ_CST); i++)
+        poll(NULL, 0, 1);
+    accounts_free(accounts);
+    assert_int_equal(told, 1);
+    assert_int_equal(user_database_questions(), 0);
+}
+
+/* Whether the group's entry is asked for, and whether it comes. */
+static bool list_begun, list_comes;
+
+static unsigned list_late(gid_t group, uint32_t *uids, unsigned max)
+{
+    __atomic_store_n(&list_begun, true, __ATOMIC_SEQ_CST);
+    while (!__atomic_load_n(&list_comes, __ATOMIC_SEQ_CST))
+        poll(NULL, 0, 1);
+    return list_members(group, uids, max);
+}
+
+/* A group's entry that takes long holds up no question about a user. */
+static void test_R53_a_late_list_holds_up_nobody(void **state)
+{
+    const struct accounts_config config = {
+        .lookup = user_database_ask, .list = list_late, .group = 7};
+    struct accounts *accounts;
+    unsigned told = 0;
+
+    (void)state;
+    user_database_reset(true);
+    list_begun = list_comes = false;
+    accounts = accounts_new(&config, count_told, &told);
+    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS; i++) {
+        if (__atomic_load_n(&list_begun, __ATOMIC_SEQ_CST))
+            break;
+        poll(NULL, 0, 1);
+    }
+    assert_true(list_begun);
+    assert_int_equal(account_of(accounts, 1000, 1), 1000);
+    __atomic_store_n(&list_comes, true, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && __atomic_load_n(&told, __ATOMIC_SEQ_CST) < 2;
+         i++)
+        poll(NULL, 0, 1);
+    assert_int_equal(account_of(accounts, 2002, 1), 2002);
+    assert_int_equal(user_database_questions(), 1);
+    accounts_free(accounts);
+}
+
 /* The database of this system: root's own group, and a number that no user has. */
 static void test_R53_the_system_tells_members_from_strangers(void **state)
 {
@@ -358,6 +415,8 @@ int main(void)
         cmocka_unit_test(test_R53_no_answer_is_no_verdict),
         cmocka_unit_test(test_R53_strangers_do_not_push_out_members),
         cmocka_unit_test(test_R53_listed_members_are_known_beforehand),
+        cmocka_unit_test(test_R53_the_group_is_asked_for_at_once),
+        cmocka_unit_test(test_R53_a_late_list_holds_up_nobody),
         cmocka_unit_test(test_R53_the_system_tells_members_from_strangers),
     };
 

@@ -177,6 +177,40 @@ static void test_R64_replaced_node_is_watched(void **state)
     close(fd);
 }
 
+/* What an inotify descriptor watches, by the kernel's word. */
+static unsigned watches(int fd)
+{
+    char path[64], line[512];
+    unsigned count = 0;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file))
+        count += strncmp(line, "inotify ", strlen("inotify ")) == 0;
+    fclose(file);
+    return count;
+}
+
+/* A node that was moved away is watched no longer: the folder is, and the node of now. */
+static void test_R64_moved_nodes_are_watched_no_longer(void **state)
+{
+    struct street *street = *state;
+    char from[64], to[64];
+
+    neighbours_meet(&street->neighbours, START);
+    snprintf(from, sizeof(from), "%s/%s", street->fake.path, NODE);
+    snprintf(to, sizeof(to), "%s/moved", street->fake.path);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(watches(street->neighbours.fd), 2);
+        assert_int_equal(rename(from, to), 0);
+        fake_sys_put(&street->fake, NODE, "");
+        neighbours_look(&street->neighbours, START);
+    }
+    fake_sys_remove(&street->fake, "moved");
+}
+
 static void test_R64_absent_node_is_waited_for(void **state)
 {
     struct street *street = *state;
@@ -244,6 +278,7 @@ int main(void)
         STREET_TEST(test_R64_two_at_once_are_not_taken_for_one),
         STREET_TEST(test_R64_who_opens_twice_hides_nobody),
         STREET_TEST(test_R64_replaced_node_is_watched),
+        STREET_TEST(test_R64_moved_nodes_are_watched_no_longer),
         STREET_TEST(test_R64_absent_node_is_waited_for),
         STREET_TEST(test_R64_missed_events_are_in_doubt),
         STREET_TEST(test_R64_neighbours_are_met_anew),

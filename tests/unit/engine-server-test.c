@@ -10,6 +10,7 @@
 #include "fake-sys.h"
 #include "log-capture.h"
 #include "rm/rc.h"
+#include "wire/control-frame.h"
 #include "wire/header.h"
 
 #include <errno.h>
@@ -31,6 +32,9 @@
 
 #define STOP_MS 15000
 
+/* Of bounded polling, a millisecond each. */
+#define LOOKS 20000
+
 struct theatre {
     struct server server;
     struct server_config config;
@@ -46,6 +50,7 @@ struct theatre {
     enum tpm_fault fault;
     struct listener *listener;
     int end;           /* a client's own */
+    unsigned looks;    /* for an answer */
     bool sleeps_early; /* suspend before it has started, */
     bool wakes_early;  /* and resume */
 };
@@ -219,23 +224,32 @@ static void test_serves_until_it_is_stopped(void **state)
     assert_int_equal(theatre->failed, 0);
 }
 
+/* A client, which is not welcomed yet, and its own end. */
+static struct client *admit(struct theatre *theatre, int *end)
+{
+    const struct peer_groups groups = {.known = true};
+    struct client *client;
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(newcomers_admit(&theatre->server.newcomers, 1000, &groups, pair[0], &client),
+                     0);
+    *end = pair[1];
+    return client;
+}
+
 /* A client with a command that its own end has sent already. */
 static void connect_client(struct theatre *theatre)
 {
     uint8_t command[ENGINE_CHIP_RANDOM];
     struct engine_status status;
     struct client *client;
-    const struct peer_groups groups = {.known = true};
-    int pair[2];
 
     assert_int_equal(theatre->server.phase, SERVER_SERVING);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    theatre->end = pair[1];
+    client = admit(theatre, &theatre->end);
     engine_chip_random(command, 1);
-    assert_int_equal(send(pair[1], command, sizeof(command), 0), sizeof(command));
-    shutdown(pair[1], SHUT_WR);
-    assert_int_equal(newcomers_admit(&theatre->server.newcomers, 1000, &groups, pair[0], &client),
-                     0);
+    assert_int_equal(send(theatre->end, command, sizeof(command), 0), sizeof(command));
+    shutdown(theatre->end, SHUT_WR);
     client->id = 77;
     server_welcome(&theatre->server, client);
     server_get_status(&theatre->server, &status);
@@ -250,16 +264,11 @@ static void connect_client(struct theatre *theatre)
 /* A client that hangs up, and one with a command. */
 static void connect_two(struct theatre *theatre)
 {
-    const struct peer_groups groups = {.known = true};
-    struct client *client;
-    int pair[2];
+    int end;
 
     connect_client(theatre);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    assert_int_equal(newcomers_admit(&theatre->server.newcomers, 1000, &groups, pair[0], &client),
-                     0);
-    server_welcome(&theatre->server, client);
-    close(pair[1]);
+    server_welcome(&theatre->server, admit(theatre, &end));
+    close(end);
 }
 
 static void stop_when_both_are_gone(struct theatre *theatre)
@@ -324,6 +333,45 @@ static void test_suspends_and_resumes(void **state)
     /* There is nothing to warn of. */
     assert_string_equal(log_capture_line(capture), "");
     log_capture_free(capture);
+}
+
+/* A client with a control channel, and then sleep. */
+static void connect_and_suspend(struct theatre *theatre)
+{
+    struct client *client = admit(theatre, &theatre->end);
+
+    client->io.control = true;
+    server_welcome(&theatre->server, client);
+    suspend(theatre);
+}
+
+/* Asks at first, and looks for the answer then until it is there. */
+static void ask_for_locality(struct theatre *theatre)
+{
+    uint8_t frame[CONTROL_FRAME_MAX_REQUEST], reply[CONTROL_FRAME_REPLY_SIZE];
+    size_t size = control_frame_request_store(frame, CONTROL_FRAME_SET_LOCALITY, 1);
+
+    assert_int_equal(theatre->server.phase, SERVER_SUSPENDED);
+    if (theatre->looks == 0)
+        assert_int_equal(send(theatre->end, frame, size, 0), size);
+    if (recv(theatre->end, reply, sizeof(reply), MSG_DONTWAIT) == sizeof(reply)) {
+        assert_true(control_frame_is(reply));
+        stop(theatre);
+        return;
+    }
+    assert_in_range(++theatre->looks, 1, LOOKS);
+    theatre->act_number--;
+    loop_arm(&theatre->server.loop, &theatre->act, 1);
+}
+
+/* Who asks for what needs no TPM gets an answer while the machine is about to sleep. */
+static void test_control_frames_are_answered_while_suspended(void **state)
+{
+    struct theatre *theatre = *state;
+
+    theatre->acts[0] = connect_and_suspend;
+    theatre->acts[1] = ask_for_locality;
+    run(theatre);
 }
 
 /* What was asked for while the TPM was taken over is done then. */
@@ -439,6 +487,7 @@ int main(void)
         SERVER_TEST(test_tpm_that_goes_away_ends_the_service),
         SERVER_TEST(test_client_is_served_and_told_of),
         SERVER_TEST(test_suspends_and_resumes),
+        SERVER_TEST(test_control_frames_are_answered_while_suspended),
         SERVER_TEST(test_suspends_from_the_start),
         SERVER_TEST(test_resumes_before_the_start),
         SERVER_TEST(test_without_a_tpm_sleep_is_not_held_up),

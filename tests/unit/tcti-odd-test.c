@@ -48,6 +48,28 @@ static void test_poll_handles_that_can_be_watched(void **state)
     assert_false(tcti_blocks(bench->tcti));
 }
 
+static void answer_busy(struct bench *bench)
+{
+    bench->on_serve = NULL;
+    engine_chip_answer_code(&bench->chip, 0x922);
+}
+
+/* The answer comes by the last of several poll handles, when the others have no more to tell. */
+static void test_each_poll_handle_is_watched(void **state)
+{
+    struct bench *bench = *state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        bench_open_as(bench, i == 0 ? "polls=2," : "polls=8,");
+        assert_false(tcti_blocks(bench->tcti));
+        bench_wake(bench);
+        bench->on_serve = answer_busy;
+        assert_int_equal(bench_transact(bench, 0), 0);
+        assert_null(bench->on_serve);
+        assert_int_equal(header_load(bench->response).code, 0x922);
+    }
+}
+
 /* Only what cannot be had is refused, and the TPM does not see the command. */
 static void test_R40_a_tcti_with_one_locality(void **state)
 {
@@ -364,6 +386,7 @@ int main(void)
         TEST(test_answers_that_are_too_long_are_taken_off),
         TEST(test_no_descriptor_is_left_behind),
         TEST(test_poll_handles_that_can_be_watched),
+        TEST(test_each_poll_handle_is_watched),
     };
 
     return cmocka_run_group_tests_name("tcti-odd", tests, NULL, NULL);
