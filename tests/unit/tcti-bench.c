@@ -26,6 +26,8 @@ static int timeout(void *data)
     struct bench *bench = data;
 
     bench->asked++;
+    if (bench->on_ask)
+        bench->on_ask(bench);
     return bench->timeout;
 }
 

@@ -13,6 +13,7 @@ struct bench {
     unsigned served, asked; /* calls of the waiter's serve() and timeout() */
     int timeout;
     void (*on_serve)(struct bench *bench);
+    void (*on_ask)(struct bench *bench); /* before the waiter's timeout() returns */
     uint8_t command[ENGINE_CHIP_RANDOM], response[64];
     size_t size; /* of the response */
 };
