@@ -2,6 +2,7 @@
 #include "journal.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/param.h>
@@ -13,6 +14,17 @@ enum journal_count_by {
     BY_MOVED, /* `before` and what the page's `moved` says */
 };
 
+/* What the page's status is made of: the phase, the size of what is carried, and above them the
+ * number of late replies. */
+#define STATUS_PHASE         UINT32_C(0x7F)
+#define STATUS_BLIND         UINT32_C(0x80) /* JOURNAL_BLIND, whatever the phase */
+#define STATUS_CARRIED_SHIFT 8
+#define STATUS_LATE_SHIFT    16
+
+/* Forks of this process since the first journal was opened. */
+static atomic_uint journal_forks;
+static bool journal_forks_told;
+
 /* The end of the private page. */
 struct journal_call {
     volatile uintptr_t mark; /* 0 in a child */
@@ -22,13 +34,33 @@ struct journal_call {
 _Static_assert(sizeof(struct msghdr) == offsetof(struct mmsghdr, msg_len), "mmsghdr has padding");
 _Static_assert(offsetof(struct journal_page, moved) == 0, "moved is not behind the message");
 
+static void journal_before_fork(void)
+{
+    atomic_fetch_add_explicit(&journal_forks, 1, memory_order_relaxed);
+}
+
+static void journal_watch_forks(void)
+{
+    journal_forks_told = pthread_atfork(journal_before_fork, NULL, NULL) == 0;
+}
+
+/* The number of forks that a journal begins with; one that is never met again where forks are not
+ * told. */
+static unsigned journal_first_forks(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, journal_watch_forks);
+    return atomic_load_explicit(&journal_forks, memory_order_relaxed) - !journal_forks_told;
+}
+
 void journal_open(struct journal *journal)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t size = page + sizeof(struct journal_page);
     uint8_t *region = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-    *journal = (struct journal){.region = NULL};
+    *journal = (struct journal){.forks = journal_first_forks()};
     if (region != MAP_FAILED
         && mmap(region, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
                 0)
@@ -76,11 +108,18 @@ static void journal_in_order(void)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
-static void journal_store(struct journal *journal, enum journal_phase phase, size_t carried,
-                          unsigned late)
+bool journal_exact(const struct journal *journal)
+{
+    return atomic_load_explicit(&journal_forks, memory_order_relaxed) != journal->forks
+           || atomic_load_explicit(&journal->page->joined, memory_order_relaxed) != 0;
+}
+
+/* `phase` may have STATUS_BLIND with it. */
+static void journal_store(struct journal *journal, uint32_t phase, size_t carried, unsigned late)
 {
     journal_in_order();
-    journal->page->status = (uint32_t)phase | (uint32_t)carried << 8 | (uint32_t)late << 16;
+    journal->page->status =
+        phase | (uint32_t)carried << STATUS_CARRIED_SHIFT | (uint32_t)late << STATUS_LATE_SHIFT;
     journal_in_order();
 }
 
@@ -88,18 +127,20 @@ enum journal_phase journal_phase(const struct journal *journal)
 {
     uint32_t status = journal->page->status;
 
-    return (enum journal_phase)MIN(status & 0xFF, JOURNAL_BROKEN);
+    if ((status & STATUS_BLIND) != 0)
+        return JOURNAL_BLIND;
+    return (enum journal_phase)MIN(status & STATUS_PHASE, JOURNAL_BROKEN);
 }
 
 unsigned journal_late_replies(const struct journal *journal)
 {
-    return journal->page->status >> 16;
+    return journal->page->status >> STATUS_LATE_SHIFT;
 }
 
 size_t journal_carried(const struct journal *journal, uint8_t carried[JOURNAL_CARRIED_MAX])
 {
     uint32_t status = journal->page->status;
-    size_t size = MIN(status >> 8 & 0xFF, JOURNAL_CARRIED_MAX);
+    size_t size = MIN(status >> STATUS_CARRIED_SHIFT & 0xFF, JOURNAL_CARRIED_MAX);
 
     memcpy(carried, journal->page->carried, size);
     return size;
@@ -130,32 +171,38 @@ void journal_take_over(struct journal *journal)
     journal_count_set(&page->sent, (uint32_t)journal_sent(journal));
     journal_count_set(&page->taken, journal_total(journal, &page->taken));
     journal->taken = page->taken.before;
+    journal->exact = true;
 }
 
+/* Without a copy of the frame nobody else could send the rest of it. */
 void journal_begin(struct journal *journal, enum journal_phase phase, const uint8_t *frame,
                    size_t size)
 {
     struct journal_page *page = journal->page;
     size_t carried = journal_carried(journal, page->seen);
 
-    if (size <= JOURNAL_FRAME_MAX)
+    journal->exact = journal_exact(journal);
+    if (journal->exact && size <= JOURNAL_FRAME_MAX)
         memcpy(page->frame, frame, size);
     page->size = (uint32_t)size;
     journal_count_set(&page->sent, 0);
     journal_count_set(&page->taken, (uint32_t)carried);
     journal->taken = (uint32_t)carried;
     journal->takeovers = atomic_load(&page->takeovers);
-    journal_store(journal, phase, carried, journal_late_replies(journal));
+    journal_store(journal, (uint32_t)phase | (journal->exact ? 0 : STATUS_BLIND), carried,
+                  journal_late_replies(journal));
 }
 
 void journal_answer_due(struct journal *journal)
 {
-    uint32_t size = journal->page->size;
+    struct journal_page *page = journal->page;
+    bool command = (page->status & STATUS_PHASE) == JOURNAL_SENDING;
+    uint32_t size = page->size;
 
-    journal_store(journal,
-                  journal_phase(journal) == JOURNAL_SENDING ? JOURNAL_RECEIVING : JOURNAL_AWAITING,
-                  journal->page->status >> 8 & 0xFF, journal_late_replies(journal));
-    explicit_bzero(journal->page->frame, MIN(size, JOURNAL_FRAME_MAX));
+    journal_store(journal, command ? JOURNAL_RECEIVING : JOURNAL_AWAITING,
+                  page->status >> STATUS_CARRIED_SHIFT & 0xFF, journal_late_replies(journal));
+    if (journal->exact)
+        explicit_bzero(page->frame, MIN(size, JOURNAL_FRAME_MAX));
 }
 
 void journal_end(struct journal *journal, const uint8_t *carried, size_t size, unsigned late)
@@ -215,33 +262,72 @@ static ssize_t journal_move(struct journal *journal, struct journal_count *count
     moved = page->moved;
     moved = done == 1 ? (uint32_t)MIN(moved, size) : 0;
     journal_count_set(count, count->before + moved);
-    if (atomic_load_explicit(&page->takeovers, memory_order_relaxed) != journal->takeovers) {
-        shutdown(fd, SHUT_RDWR);
-        errno = ESTALE;
-        return -1;
-    }
     return done == 1 ? (ssize_t)moved : -1;
+}
+
+/* The result of a call that moved bytes, unless another process took over meanwhile. */
+static ssize_t journal_moved(const struct journal *journal, int fd, ssize_t moved)
+{
+    if (atomic_load_explicit(&journal->page->takeovers, memory_order_relaxed) == journal->takeovers)
+        return moved;
+    shutdown(fd, SHUT_RDWR);
+    errno = ESTALE;
+    return -1;
 }
 
 ssize_t journal_send(struct journal *journal, int fd, const uint8_t *bytes, size_t size)
 {
     struct iovec parts[2] = {{(void *)(uintptr_t)bytes, size}, {NULL, 0}};
 
-    return journal_move(journal, &journal->page->sent, journal_mover_send, fd, parts, size, 0);
+    if (!journal->exact)
+        return journal_moved(journal, fd, send(fd, bytes, size, MSG_NOSIGNAL));
+    return journal_moved(
+        journal, fd,
+        journal_move(journal, &journal->page->sent, journal_mover_send, fd, parts, size, 0));
 }
 
-ssize_t journal_receive(struct journal *journal, int fd, uint8_t *bytes, size_t room, int flags)
+static ssize_t journal_receive_exactly(struct journal *journal, int fd, uint8_t *bytes, size_t room,
+                                       int flags)
 {
     size_t seen = MIN(journal->taken, JOURNAL_SEEN_MAX);
     size_t first = MIN(room, JOURNAL_SEEN_MAX - seen);
     struct iovec parts[2] = {{journal->page->seen + seen, first}, {bytes + first, room - first}};
+    ssize_t got =
+        journal_move(journal, &journal->page->taken, journal_mover_receive, fd, parts, room, flags);
+
+    if (got > 0)
+        memcpy(bytes, journal->page->seen + seen, MIN((size_t)got, first));
+    return got;
+}
+
+static ssize_t journal_receive_blindly(struct journal *journal, int fd, uint8_t *bytes, size_t room,
+                                       int flags)
+{
+    struct journal_page *page = journal->page;
+    size_t seen = MIN(journal->taken, JOURNAL_SEEN_MAX);
+    uint32_t status = page->status;
     ssize_t got;
 
-    got =
-        journal_move(journal, &journal->page->taken, journal_mover_receive, fd, parts, room, flags);
-    if (got == -1)
-        return got;
-    memcpy(bytes, journal->page->seen + seen, MIN((size_t)got, first));
-    journal->taken += (uint32_t)got;
+    page->status = status | STATUS_BLIND;
+    journal_in_order();
+    got = recv(fd, bytes, room, flags);
+    journal_in_order();
+    if (got > 0) {
+        memcpy(page->seen + seen, bytes, MIN((size_t)got, JOURNAL_SEEN_MAX - seen));
+        journal_count_set(&page->taken, journal->taken + (uint32_t)got);
+        journal_in_order();
+    }
+    page->status = status;
+    return got;
+}
+
+ssize_t journal_receive(struct journal *journal, int fd, uint8_t *bytes, size_t room, int flags)
+{
+    ssize_t got = journal_exact(journal) ? journal_receive_exactly(journal, fd, bytes, room, flags)
+                                         : journal_receive_blindly(journal, fd, bytes, room, flags);
+
+    got = journal_moved(journal, fd, got);
+    if (got > 0)
+        journal->taken += (uint32_t)got;
     return got;
 }

@@ -5,13 +5,19 @@
  * of which frame were sent and received. When that process dies, another one reads what has to be
  * done before the connection can carry its own command (journal-recover.h).
  *
- * The journal is true at each instant, so that it holds however its writer dies. Numbers of bytes
- * are stored by the kernel, within the system call that moves the bytes: sendmmsg() and recvmmsg()
- * write `msg_len` of their message header to memory. A step from one state to the next is a single
- * store. The message header lies at the end of a page that is private, and its `msg_len` in the
- * page behind, which is shared: a store of another process there cannot make this process's kernel
- * write to another address. Nothing in the shared page is used as a size or an address before it
- * was compared with its limits.
+ * Once the process has forked the journal is true at each instant, so that it holds however its
+ * writer dies. Numbers of bytes are stored by the kernel, within the system call that moves the
+ * bytes: sendmmsg() and recvmmsg() write `msg_len` of their message header to memory. A step from
+ * one state to the next is a single store. The message header lies at the end of a page that is
+ * private, and its `msg_len` in the page behind, which is shared: a store of another process there
+ * cannot make this process's kernel write to another address. Nothing in the shared page is used as
+ * a size or an address before it was compared with its limits.
+ *
+ * A process that never forked has nobody to leave its work to, and does not pay for it: the bytes
+ * move by send() and recv(), and are counted afterwards. Until then the phase is JOURNAL_BLIND. So
+ * the journal is true between two calls of the library, which is when a thread that calls it can
+ * fork. Only a system call that another thread was in at the first fork stays uncounted until it
+ * returns. pthread_atfork() tells of forks; a child of a bare clone() tells by `joined`.
  *
  * A child gets the private page as zeros (MADV_WIPEONFORK). This tells a child from the journal's
  * maker, for every kind of fork and without a system call. Where the kernel has no such pages the
@@ -44,6 +50,7 @@ enum journal_phase {
     JOURNAL_REQUESTING, /* a request of set locality is being sent */
     JOURNAL_AWAITING,   /* it was sent, its reply not yet received whole */
     JOURNAL_BROKEN,     /* the connection is of no more use */
+    JOURNAL_BLIND,      /* bytes are moved, and nobody will know how many if their mover dies */
 };
 
 /* A count of bytes. Which of the fields make up the count is said by `by`, an
@@ -83,6 +90,8 @@ struct journal {
     struct journal_call *call; /* in the private page */
     struct journal_page *page;
     pid_t process;      /* 0 where the private page tells a child */
+    unsigned forks;     /* of this process, when the journal was opened */
+    bool exact;         /* the frame that is sent is in the page, and its bytes are counted */
     unsigned takeovers; /* of the page, when this process began */
     uint32_t taken;     /* as in the page, which others could change */
 };
@@ -108,6 +117,9 @@ size_t journal_sent(const struct journal *journal); /* bytes of the frame */
 
 /* Makes this process the one that finishes what a process that died had begun. */
 void journal_take_over(struct journal *journal);
+
+/* Whether bytes are counted by the kernel: this process forked, or another one joined. */
+bool journal_exact(const struct journal *journal);
 
 /* A frame is about to be sent; `phase` is JOURNAL_SENDING or JOURNAL_REQUESTING, `size` what the
  * frame's header says. */

@@ -37,6 +37,9 @@
  *     JOURNAL_FRAME_MAX                                         rest
  *   death before its response, or in    –                     the next one takes the rest of
  *     the middle of it; finalize; exec                          the response and drops it
+ *   death in a system call that was     –                     NO_CONNECTION: nobody knows what
+ *     begun before the first fork, in                           it has moved
+ *     another thread
  *   an error that breaks the            NO_CONNECTION         NO_CONNECTION
  *     connection
  *   finalize without a command          BAD_CONTEXT           nothing

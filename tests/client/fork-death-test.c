@@ -42,12 +42,13 @@ struct family {
     struct fake_link link; /* the daemon's end only, outside of the family */
     enum death death;
     bool maker_dies;
+    bool early; /* the command is from before the fork, the maker's first one */
     pid_t maker, dying;
     int ready[2], go[2], result[2];
 };
 
 /* Brings the connection to where its user is to die. */
-static void run_dying(struct family *family)
+static bool begin_command(struct family *family)
 {
     uint8_t command[LARGE], buffer[2 * RESPONSE];
     size_t size = family->death == IN_COMMAND ? LARGE : 30, room = sizeof(buffer);
@@ -68,6 +69,14 @@ static void run_dying(struct family *family)
     else if (there[family->death] > 0)
         good = good
                && Tss2_Tcti_Receive(family->link.tcti, &room, buffer, 0) == TSS2_TCTI_RC_TRY_AGAIN;
+    return good;
+}
+
+static void run_dying(struct family *family)
+{
+    pid_t self = getpid();
+    bool good = family->early || begin_command(family);
+
     if (!good || write(family->ready[1], &self, sizeof(self)) != sizeof(self))
         _exit(1);
     for (;;)
@@ -91,6 +100,8 @@ static void run_maker(struct family *family)
     Tss2_Tcti_Tabrmd_Init(NULL, &size, NULL);
     family->link.tcti = calloc(1, size);
     if (Tss2_Tcti_Tabrmd_Init(family->link.tcti, &size, daemon_.conf) != TSS2_RC_SUCCESS)
+        _exit(1);
+    if (family->early && !begin_command(family))
         _exit(1);
     child = fork();
     if (child == 0)
@@ -167,18 +178,22 @@ static void end_family(struct family *family)
     fake_link_close(&family->link);
 }
 
+static void check_death_in(struct family family)
+{
+    start_family(&family);
+    kill_in_family(&family);
+    expect_survivor(&family);
+    end_family(&family);
+}
+
+/* Of a child, of the maker, and of the maker with a command that it began before its first fork. In
+ * the middle of a system call it cannot fork. */
 static void check_death(enum death death)
 {
-    struct family family;
-    int maker;
-
-    for (maker = 0; maker < 2; maker++) {
-        family = (struct family){.death = death, .maker_dies = maker};
-        start_family(&family);
-        kill_in_family(&family);
-        expect_survivor(&family);
-        end_family(&family);
-    }
+    check_death_in((struct family){.death = death});
+    check_death_in((struct family){.death = death, .maker_dies = true});
+    if (death != IN_COMMAND)
+        check_death_in((struct family){.death = death, .maker_dies = true, .early = true});
 }
 
 static void test_R46_death_without_a_command(void **state)
@@ -304,6 +319,13 @@ static void test_R46_death_before_a_locality_reply(void **state)
     }
 }
 
+/* A journal that another process than its maker has used, too. */
+static void open_joined(struct journal *journal)
+{
+    journal_open(journal);
+    journal->page->joined = 1;
+}
+
 /* Death in the instant after the kernel has moved bytes, when it alone has counted them. */
 static void test_R46_death_with_bytes_that_only_the_kernel_counted(void **state)
 {
@@ -319,7 +341,7 @@ static void test_R46_death_with_bytes_that_only_the_kernel_counted(void **state)
     fake_frame(answer + CONTROL_FRAME_REPLY_SIZE, 60, 2);
     for (sent = 0; sent <= sizeof(command); sent++) {
         taken = sent < sizeof(command) ? 0 : more / 2;
-        journal_open(&journal);
+        open_joined(&journal);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         /* A command before it, whose counts are of no matter any more. */
         journal_begin(&journal, JOURNAL_SENDING, command, sizeof(command));
@@ -369,7 +391,7 @@ static void test_R46_death_with_a_part_of_a_cancels_reply(void **state)
     fake_frame(stream, 60, 2);
     control_frame_reply_store(stream + 60, CONTROL_FRAME_CANCEL, 0);
     for (taken = 60; taken <= sizeof(stream); taken++) {
-        journal_open(&journal);
+        open_joined(&journal);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         journal_begin(&journal, JOURNAL_SENDING, command, sizeof(command));
         journal_answer_due(&journal);
@@ -398,7 +420,7 @@ static void test_R46_death_of_the_daemon_too(void **state)
     (void)state;
     fake_frame(command, sizeof(command), 1);
     for (sent = 0; sent < 2; sent++) {
-        journal_open(&journal);
+        open_joined(&journal);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         journal_begin(&journal, JOURNAL_SENDING, command, sizeof(command));
         assert_int_equal(journal_send(&journal, ends[0], command, 5), 5);

@@ -71,6 +71,7 @@ static void begin(struct scene *scene, enum journal_phase phase, size_t size)
 
     memset(scene, 0, sizeof(*scene));
     journal_open(&scene->journal);
+    scene->journal.page->joined = 1;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, scene->ends), 0);
     journal_begin(&scene->journal, phase, frame, size);
 }

@@ -30,8 +30,9 @@ struct watched {
     struct journal journal;
     int ends[2];
     pid_t pid;
-    enum journal_phase phase; /* at the last look */
-    unsigned looks[JOURNAL_BROKEN + 1];
+    bool alone;               /* as if it had never forked */
+    enum journal_phase phase; /* at the last look that was not blind */
+    unsigned looks[JOURNAL_BLIND + 1];
 };
 
 static uint8_t command[COMMAND], response[RESPONSE];
@@ -78,7 +79,10 @@ static void look(struct watched *watched)
     memcpy(copy.bytes, (const void *)watched->journal.page, sizeof(copy.bytes));
     phase = journal_phase(&journal);
     watched->looks[phase]++;
+    if (phase == JOURNAL_BLIND)
+        return;
     assert_true(phase == watched->phase
+                || (phase == JOURNAL_RECEIVING && watched->phase == JOURNAL_IDLE && watched->alone)
                 || (phase == JOURNAL_SENDING && watched->phase == JOURNAL_IDLE)
                 || (phase == JOURNAL_RECEIVING && watched->phase == JOURNAL_SENDING)
                 || (phase == JOURNAL_IDLE && watched->phase == JOURNAL_RECEIVING));
@@ -98,11 +102,11 @@ static void look(struct watched *watched)
                         taken < JOURNAL_SEEN_MAX - CARRIED ? taken : JOURNAL_SEEN_MAX - CARRIED);
 }
 
-static void start_watched(struct watched *watched)
+static void start_watched(struct watched *watched, bool alone)
 {
     fake_frame(command, COMMAND, 1);
     fake_frame(response, RESPONSE, 2);
-    *watched = (struct watched){.phase = JOURNAL_IDLE};
+    *watched = (struct watched){.phase = JOURNAL_IDLE, .alone = alone};
     journal_open(&watched->journal);
     journal_begin(&watched->journal, JOURNAL_SENDING, command, COMMAND);
     journal_end(&watched->journal, (const uint8_t *)"early", CARRIED, 0);
@@ -112,39 +116,58 @@ static void start_watched(struct watched *watched)
     if (watched->pid > 0)
         return;
     journal_adopt(&watched->journal);
+    watched->journal.forks += alone;
     if (ptrace(PTRACE_TRACEME, 0, 0, 0) != 0)
         _exit(2);
     raise(SIGSTOP);
     _exit(use_journal(watched) ? 0 : 1);
 }
 
-static void test_R46_the_journal_is_true_at_each_instant(void **state)
+/* Returns false where tracing is not allowed. */
+static bool watch(bool alone)
 {
     struct watched watched;
     int status;
 
-    (void)state;
-    start_watched(&watched);
+    start_watched(&watched, alone);
     while (waitpid(watched.pid, &status, 0) == watched.pid && WIFSTOPPED(status)) {
         look(&watched);
         ptrace(PTRACE_SINGLESTEP, watched.pid, 0, 0);
     }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
-        print_message("tracing is not allowed here\n");
-    else
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 2)
         assert_int_equal(status, 0);
-    print_message("%u instants before and after, %u sending, %u receiving\n",
+    print_message("%u instants before and after, %u sending, %u receiving, %u blind\n",
                   watched.looks[JOURNAL_IDLE], watched.looks[JOURNAL_SENDING],
-                  watched.looks[JOURNAL_RECEIVING]);
+                  watched.looks[JOURNAL_RECEIVING], watched.looks[JOURNAL_BLIND]);
     if (status == 0) {
-        assert_true(watched.looks[JOURNAL_SENDING] > 10 && watched.looks[JOURNAL_RECEIVING] > 10);
+        assert_int_equal(watched.looks[JOURNAL_SENDING] > 10, !alone);
+        assert_true(watched.looks[JOURNAL_RECEIVING] > 10);
+        assert_int_equal(watched.looks[JOURNAL_BLIND] > 10, alone);
         assert_int_equal(journal_late_replies(&watched.journal), 3);
     }
     close(watched.ends[0]);
     close(watched.ends[1]);
     journal_close(&watched.journal);
-    if (status != 0)
+    return status == 0;
+}
+
+static void test_R46_the_journal_is_true_at_each_instant(void **state)
+{
+    (void)state;
+    if (!watch(false)) {
+        print_message("tracing is not allowed here\n");
         skip();
+    }
+}
+
+/* Of a process that never forked: true, or blind. */
+static void test_R46_the_journal_of_one_alone_knows_when_it_is_blind(void **state)
+{
+    (void)state;
+    if (!watch(true)) {
+        print_message("tracing is not allowed here\n");
+        skip();
+    }
 }
 
 /* Another process could write anything to the page. */
@@ -161,7 +184,9 @@ static void test_R46_a_page_of_any_content(void **state)
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         close(ends[1]);
         memset((void *)(uintptr_t)journal.page, fill, sizeof(*journal.page));
-        assert_int_equal(journal_phase(&journal), fill < JOURNAL_BROKEN ? fill : JOURNAL_BROKEN);
+        assert_int_equal(journal_phase(&journal), fill >= 0x80            ? JOURNAL_BLIND
+                                                  : fill < JOURNAL_BROKEN ? fill
+                                                                          : JOURNAL_BROKEN);
         assert_int_equal(journal_carried(&journal, carried),
                          fill < JOURNAL_CARRIED_MAX ? fill : JOURNAL_CARRIED_MAX);
         assert_int_equal(journal_late_replies(&journal), fill * 0x101);
@@ -242,6 +267,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_R46_the_journal_is_true_at_each_instant),
+        cmocka_unit_test(test_R46_the_journal_of_one_alone_knows_when_it_is_blind),
         cmocka_unit_test(test_R46_a_page_of_any_content),
         cmocka_unit_test(test_R45_a_journal_leaves_no_mapping),
         cmocka_unit_test(test_R46_without_a_private_page),

@@ -227,23 +227,26 @@ static void test_R46_the_journal_keeps_no_bytes(void **state)
     struct stream stream;
     struct fake_link link;
     uint32_t verdict = 9;
-    size_t i, size;
+    size_t i, full, size;
 
     (void)state;
     journal_open(&journal);
     open_pair(&stream, &link);
     stream.journal = &journal;
-    for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        fake_frame(command, sizes[i], 1);
-        assert_int_equal(stream_send(&stream, command, sizes[i]), TSS2_RC_SUCCESS);
+    for (i = 0; i < 2 * sizeof(sizes) / sizeof(sizes[0]); i++) {
+        /* Before and after another process has joined. */
+        journal.page->joined = i % 2;
+        full = sizes[i / 2];
+        fake_frame(command, full, 1);
+        assert_int_equal(stream_send(&stream, command, full), TSS2_RC_SUCCESS);
         assert_int_equal(journal_phase(&journal), JOURNAL_RECEIVING);
         assert_true(is_zero(journal.page->frame, sizeof(journal.page->frame)));
-        fake_link_read(&link, seen, sizes[i]);
-        fake_link_write(&link, command, sizes[i]);
+        fake_link_read(&link, seen, full);
+        fake_link_write(&link, command, full);
         assert_int_equal(
             stream_response_quick(&stream, buffer, sizeof(buffer), &size, DEADLINE_NOW),
             TSS2_RC_SUCCESS);
-        assert_int_equal(size, sizes[i]);
+        assert_int_equal(size, full);
         assert_memory_equal(buffer, command, size);
         assert_int_equal(journal_phase(&journal), JOURNAL_IDLE);
         assert_true(is_zero(journal.page->seen, sizeof(journal.page->seen)));
@@ -273,6 +276,9 @@ static void test_R46_a_broken_journal_keeps_no_bytes(void **state)
     (void)state;
     fake_frame(command, sizeof(command), 1);
     journal_open(&journal);
+    journal_begin(&journal, JOURNAL_SENDING, command, sizeof(command));
+    assert_true(is_zero(journal.page->frame, sizeof(journal.page->frame)));
+    journal.page->joined = 1;
     journal_begin(&journal, JOURNAL_SENDING, command, sizeof(command));
     assert_memory_equal(journal.page->frame, command, sizeof(command));
     memset(journal.page->seen, 1, sizeof(journal.page->seen));
