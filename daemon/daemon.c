@@ -191,20 +191,20 @@ static void daemon_event_arrives(void *data, const struct relay_event *event)
     }
 }
 
-/* How users are put on accounts. Whoever is let in by the socket's group, or by that of the bus
- * policy where there is no socket, is a member; without any such group all are guests. */
+/* Who is a member, and how users are put on accounts. Whoever is let in by the socket's group, or
+ * by that of the bus policy where there is no socket, is a member; without any such group all are
+ * guests. */
 static struct accounts_config daemon_accounts(const struct daemon *daemon)
 {
     struct accounts_config config = {
         .lookup = membership_lookup,
         .list = membership_list,
         .group = (gid_t)-1,
+        .apart = daemon->options->guests_apart,
         .timeout_ms = DAEMON_ACCOUNT_TIMEOUT_MS,
     };
 
-    if (daemon->options->guests_apart)
-        config.lookup = NULL;
-    else if (!daemon->listener || !listener_group(daemon->listener, &config.group)) {
+    if (!daemon->listener || !listener_group(daemon->listener, &config.group)) {
         const struct group *group = getgrnam(daemon->options->socket_group);
 
         if (group)

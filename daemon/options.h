@@ -42,7 +42,7 @@ struct options {
     enum log_level level;
     bool flush_all;
     struct options_limits limits;
-    bool guests_apart; /* each user that the user database does not know has its own account */
+    bool guests_apart; /* each guest has its own account */
     GArray *rules;     /* of struct rule: what users may have, as lists of users and sections say */
     struct options_policies policies;
     struct reserve_rule reserve;

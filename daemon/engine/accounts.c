@@ -189,7 +189,7 @@ static bool accounts_is_due(const struct user_entry *entry, int64_t now)
 }
 
 /* Under the lock. */
-static bool accounts_look(struct accounts *accounts, uint32_t uid, int64_t now, uint32_t *account)
+static bool accounts_look(struct accounts *accounts, uint32_t uid, int64_t now, bool *member)
 {
     struct user_entry *entry = user_table_get(&accounts->table, uid);
 
@@ -197,23 +197,32 @@ static bool accounts_look(struct accounts *accounts, uint32_t uid, int64_t now, 
     if (accounts_is_due(entry, now) && user_table_wait(&accounts->table, entry)
         && !accounts_start(accounts))
         user_table_answer(&accounts->table, entry);
-    *account = entry->member ? uid : ACCOUNT_GUESTS;
+    *member = entry->member;
     return entry->known || entry->question == USER_QUESTION_NONE;
+}
+
+bool accounts_find_member(struct accounts *accounts, uint32_t uid, int64_t now, bool *member)
+{
+    bool found;
+
+    *member = uid == ACCOUNT_ROOT || uid == geteuid();
+    if (*member || !accounts->config.lookup || account_is_unknown(uid) || uid == ACCOUNT_GUESTS)
+        return true;
+    pthread_mutex_lock(&accounts->lock);
+    found = accounts_look(accounts, uid, now, member);
+    pthread_mutex_unlock(&accounts->lock);
+    return found;
 }
 
 bool accounts_find(struct accounts *accounts, uint32_t uid, int64_t now, uint32_t *account)
 {
-    bool found;
+    bool apart = accounts->config.apart || !accounts->config.lookup, found, member;
 
     *account = uid;
-    if (uid == ACCOUNT_ROOT || !accounts->config.lookup || uid == geteuid())
+    if (apart && !account_is_unknown(uid) && uid != ACCOUNT_GUESTS)
         return true;
-    if (account_is_unknown(uid) || uid == ACCOUNT_GUESTS) {
+    found = accounts_find_member(accounts, uid, now, &member);
+    if (!member)
         *account = ACCOUNT_GUESTS;
-        return true;
-    }
-    pthread_mutex_lock(&accounts->lock);
-    found = accounts_look(accounts, uid, now, account);
-    pthread_mutex_unlock(&accounts->lock);
     return found;
 }

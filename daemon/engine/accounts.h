@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whose account a user's connections are on (base/account.h). Root, the user of this process, and
- * users that the user database knows as members of the group that may use the daemon have accounts
- * of their own; all others are guests, on one account together. For who makes a user
- * namespace may appear as any of thousands of users, of which the database knows nothing.
+ * Who is a member of the group that may use the daemon, and whose account a user's connections are
+ * on (base/account.h). Root, the user of this process, and users that the user database knows as
+ * members of that group have accounts of their own; all others are guests, on one account together.
+ * For who makes a user namespace may appear as any of thousands of users, of which the database
+ * knows nothing. A guest on an account of its own is still a guest.
  *
  * The database may take its time, so threads of our own ask it. At the start it is asked for those
  * whom the group's entry lists. What it says is kept: for ACCOUNTS_MEMBER_MS of a member,
@@ -34,9 +35,10 @@ typedef int accounts_lookup_fn(uint32_t uid, gid_t group);
 typedef unsigned accounts_list_fn(gid_t group, uint32_t *uids, unsigned max);
 
 struct accounts_config {
-    accounts_lookup_fn *lookup; /* NULL: each user has an account of its own */
+    accounts_lookup_fn *lookup; /* NULL: nobody is a member but root and this process's user */
     accounts_list_fn *list;     /* NULL: nobody is asked for at the start */
     gid_t group;
+    bool apart;     /* guests have accounts of their own, as all have without `lookup` */
     int timeout_ms; /* how long a connection waits for the database to say whose it is */
 };
 
@@ -53,3 +55,6 @@ void accounts_free(struct accounts *accounts);
 /* The account of a user in *account; or false when the database is asked first, which ends in
  * told(). `now` is clock_now(). Any thread; waits for nothing. */
 bool accounts_find(struct accounts *accounts, uint32_t uid, int64_t now, uint32_t *account);
+
+/* The same of whether a user is a member in *member, whatever account it is on. */
+bool accounts_find_member(struct accounts *accounts, uint32_t uid, int64_t now, bool *member);

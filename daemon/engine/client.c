@@ -365,8 +365,7 @@ static void client_take_policy(struct client *client)
 
     if (client->policy == clients->policy)
         return;
-    rm_client_set_policy(client->rm,
-                         policies_of(clients->policies, client->uid, client->user->account));
+    rm_client_set_policy(client->rm, policies_of(clients->policies, client->uid, client->member));
     client->policy = clients->policy;
 }
 

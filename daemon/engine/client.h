@@ -22,7 +22,7 @@
 #define CLIENTS_BUCKETS 1024 /* a power of 2 */
 
 enum client_state {
-    CLIENT_ADMITTED, /* not served yet: its account is to be known first */
+    CLIENT_ADMITTED, /* not served yet: what its user is is to be known first */
     CLIENT_OPEN,
     CLIENT_DRAINING, /* goes when it has taken its last response */
     CLIENT_CLOSED,   /* to be freed */
@@ -55,6 +55,7 @@ struct client {
     uint64_t id;          /* of one from the bus */
     uint32_t uid;         /* for what it is permitted, and the log */
     struct peer_groups groups;
+    bool member; /* its user is one of the socket's group; else it is a guest */
     struct user_rules rules;
     bool opened;           /* it was served */
     int64_t doubted_since; /* clock_now() when the user database was asked */

@@ -54,6 +54,14 @@ static void newcomers_turn_away(struct client *client)
     client_close(client);
 }
 
+static void newcomers_tell_unknown(const struct client *client)
+{
+    log_limited(LOG_LEVEL_WARNING, LOG_KIND_ACCOUNT, account_unknown(client->uid),
+                "the user database does not say whether user %" PRIu32 " is a member of the "
+                "socket's group; its connection is a guest's",
+                client->uid);
+}
+
 /* Puts a client on its account, if that is known or no longer waited for. False while it is not; a
  * client that its account has no room for goes. */
 static bool newcomers_find_account(struct newcomers *newcomers, struct client *client)
@@ -66,22 +74,32 @@ static bool newcomers_find_account(struct newcomers *newcomers, struct client *c
 
     rules_find(rules, client->uid, &client->groups, account, &found);
     rules_unreference(rules);
-
     if (!known && newcomers_time_left(newcomers, client) > 0)
         return false;
-    if (!known)
-        log_limited(LOG_LEVEL_WARNING, LOG_KIND_ACCOUNT, account_unknown(client->uid),
-                    "the user database does not say whether user %" PRIu32 " is a member of the "
-                    "socket's group; its connection shares the guests' limits",
-                    client->uid);
     error = admission_settle(&newcomers->admission, account, found.connections_per_user,
                              client->unknown, &client->user);
     client->unknown = NULL;
     if (error) {
+        if (!known)
+            newcomers_tell_unknown(client);
         log_limited(LOG_LEVEL_INFO, LOG_KIND_REFUSED, account,
                     "connection of user %" PRIu32 " ended: %s", client->uid, admission_text(error));
         newcomers_turn_away(client);
     }
+    return true;
+}
+
+/* Finds whether a client is a member's, if that is known or no longer waited for. False while it is
+ * not. */
+static bool newcomers_find_member(struct newcomers *newcomers, struct client *client)
+{
+    bool known =
+        accounts_find_member(newcomers->accounts, client->uid, clock_now(), &client->member);
+
+    if (!known && newcomers_time_left(newcomers, client) > 0)
+        return false;
+    if (!known)
+        newcomers_tell_unknown(client);
     return true;
 }
 
@@ -92,6 +110,8 @@ static bool newcomers_serve(struct newcomers *newcomers, struct client *client)
         return false;
     if (client->state == CLIENT_CLOSED)
         return true;
+    if (!newcomers_find_member(newcomers, client))
+        return false;
     list_remove(&client->link);
     newcomers_judge(client, newcomers);
     client_open(client);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How newcomers from the socket and from the bus become clients: each is admitted, or refused, by
- * the account of its user, with the rules for that user; and waits for the user database where the
- * account is not known.
+ * the account of its user, with the rules for that user; and waits for the user database where it
+ * is not known whether the user is a member of the group that may use the daemon.
  */
 #pragma once
 
@@ -23,7 +23,7 @@ struct newcomers {
     struct accounts *accounts;
     pthread_mutex_t lock; /* of the next one */
     struct rules *rules;
-    int timeout_ms;       /* of a client whose account is not known yet */
+    int timeout_ms;       /* of a client of whose user that is not known yet */
     struct list doubtful; /* such clients, the oldest first */
     struct timer timeout; /* that of the oldest */
 };
@@ -56,15 +56,15 @@ int newcomers_admit(struct newcomers *newcomers, uint32_t uid, const struct peer
  * for open clients too. A client stays on its account. */
 void newcomers_change(struct newcomers *newcomers, unsigned max_connections, struct rules *rules);
 
-/* Has a client that was admitted served, as soon as its account is known or was waited for long
- * enough. */
+/* Has a client that was admitted served, as soon as it is known whether its user is a member, or
+ * was waited for long enough. */
 void newcomers_welcome(struct newcomers *newcomers, struct client *client);
 
 /* A newcomer at the listening socket; for the acceptor. */
 int newcomers_accept(void *data, uint32_t uid, int fd);
 
-/* Has clients served whose account is known by now. */
+/* Has clients served of whose users that is known by now. */
 void newcomers_settle(struct newcomers *newcomers);
 
-/* Admits nobody any more. Clients whose account is not known yet go. */
+/* Admits nobody any more. Clients that still wait go. */
 void newcomers_close(struct newcomers *newcomers);

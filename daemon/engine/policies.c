@@ -58,11 +58,11 @@ static bool policies_name_admin(const struct policies *policies, uint32_t uid)
     return false;
 }
 
-const struct policy *policies_of(const struct policies *policies, uint32_t uid, uint32_t account)
+const struct policy *policies_of(const struct policies *policies, uint32_t uid, bool member)
 {
     if (policies_name_admin(policies, uid))
         return &policies->admin;
-    return account == ACCOUNT_GUESTS ? &policies->guest : &policies->member;
+    return member ? &policies->member : &policies->guest;
 }
 
 /* What a member can do with an authorization that is empty. */

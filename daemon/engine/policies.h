@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What each user may send: administrators everything, members of the socket's group and guests
- * (base/account.h) what the policy of their class says. Administrators are root, the user that the
- * daemon runs as, and whom the configuration names.
+ * What each user may send: administrators everything, members of the socket's group and guests, who
+ * are all others, what the policy of their class says. Administrators are root, the user that the
+ * daemon runs as, and whom the configuration names. The account that a user is on says nothing of
+ * that.
  *
  * Does not change once it is made, and is shared by reference. Any thread.
  */
@@ -25,8 +26,8 @@ struct policies *policies_new(const struct policies_config *config);
 struct policies *policies_reference(struct policies *policies);
 void policies_unreference(struct policies *policies);
 
-/* The policy of a user who is on `account`. */
-const struct policy *policies_of(const struct policies *policies, uint32_t uid, uint32_t account);
+/* The policy of a user who is a member of the socket's group, or is not. */
+const struct policy *policies_of(const struct policies *policies, uint32_t uid, bool member);
 
 /* Warns when hierarchies have empty authorizations, as `permanent` (TPMA_PERMANENT) says, and
  * members may make use of that. */

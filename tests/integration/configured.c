@@ -2,6 +2,7 @@
 #include "configured.h"
 
 #include <glib/gstdio.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -119,4 +120,21 @@ void configured_expect_said(struct world *world, const char *text)
     if (!said)
         fprintf(stderr, "nobody said \"%s\"\n", text);
     assert_true(said);
+}
+
+struct esys_client *configured_come_as(const struct world *world, enum served_way way, uid_t uid,
+                                       gid_t one, gid_t other, TSS2_RC *rc)
+{
+    const struct group *tss = getgrnam("tss");
+    gid_t before[64], ids[3] = {tss ? tss->gr_gid : 0, one, other};
+    int count = getgroups(64, before);
+    struct esys_client *client;
+
+    assert_true(count >= 0);
+    assert_int_equal(setgroups(1 + (one != 0) + (other != 0), ids), 0);
+    assert_int_equal(seteuid(uid), 0);
+    client = served_client(world, way, rc);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(setgroups((size_t)count, before), 0);
+    return client;
 }

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "suite.h"
+#include "served.h"
 
 /* A world whose daemon has started with this file. */
 int configured_world(void **state, const char *text);
@@ -24,3 +24,8 @@ void configured_reload(struct world *world, const char *text);
 
 /* Waits until the daemon's log has this. */
 void configured_expect_said(struct world *world, const char *text);
+
+/* A client of the library of the user `uid`, who has the group of the socket and up to two others,
+ * 0 for none; it takes root. As served_client(). */
+struct esys_client *configured_come_as(const struct world *world, enum served_way way, uid_t uid,
+                                       gid_t one, gid_t other, TSS2_RC *rc);

@@ -5,7 +5,6 @@
  * groups that it takes for the moment of connecting.
  */
 #include "configured.h"
-#include "served.h"
 
 #include <grp.h>
 #include <pwd.h>
@@ -33,28 +32,10 @@ static void leave_out_without_root(void)
     skip();
 }
 
-/* A client of the user `uid`, with the group of the socket and up to two others; 0 for none. */
-static struct esys_client *come_as(const struct world *world, enum served_way way, uid_t uid,
-                                   gid_t one, gid_t other, TSS2_RC *rc)
-{
-    const struct group *tss = getgrnam("tss");
-    gid_t before[64], ids[3] = {tss ? tss->gr_gid : 0, one, other};
-    int count = getgroups(64, before);
-    struct esys_client *client;
-
-    assert_true(count >= 0);
-    assert_int_equal(setgroups(1 + (one != 0) + (other != 0), ids), 0);
-    assert_int_equal(seteuid(uid), 0);
-    client = served_client(world, way, rc);
-    assert_int_equal(seteuid(0), 0);
-    assert_int_equal(setgroups((size_t)count, before), 0);
-    return client;
-}
-
 static struct esys_client *come(const struct world *world, enum served_way way, gid_t one,
                                 gid_t other)
 {
-    struct esys_client *client = come_as(world, way, 0, one, other, NULL);
+    struct esys_client *client = configured_come_as(world, way, 0, one, other, NULL);
 
     assert_non_null(client);
     return client;
@@ -209,12 +190,12 @@ static void test_R75_connections_by_user_and_group(void **state)
         struct esys_client *first, *second;
 
         configured_reload(world, one);
-        first = come_as(world, way, uid, STAFF, 0, &rc);
+        first = configured_come_as(world, way, uid, STAFF, 0, &rc);
         assert_non_null(first);
         assert_int_equal(esys_client_random(first, 8), TSS2_RC_SUCCESS);
-        assert_null(come_as(world, way, uid, STAFF, 0, &rc));
+        assert_null(configured_come_as(world, way, uid, STAFF, 0, &rc));
         configured_reload(world, two);
-        second = come_as(world, way, uid, STAFF, 0, &rc);
+        second = configured_come_as(world, way, uid, STAFF, 0, &rc);
         assert_non_null(second);
         esys_client_free(second);
         esys_client_free(first);

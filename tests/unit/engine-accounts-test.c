@@ -61,6 +61,51 @@ static void test_R53_accounts_are_principals(void **state)
     assert_int_equal(told, 22);
 }
 
+/* Whether a user is a member, once the database has said it. */
+static bool is_member(struct accounts *accounts, uint32_t uid)
+{
+    bool member;
+
+    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS; i++) {
+        if (accounts_find_member(accounts, uid, 1, &member))
+            return member;
+        poll(NULL, 0, 1);
+    }
+    fail_msg("the database does not answer");
+    return false;
+}
+
+/* Whatever accounts they are on. */
+static void test_R80_who_is_not_known_as_a_member_is_a_guest(void **state)
+{
+    const uint32_t strangers[] = {1001, 300001, account_unknown(1000), ACCOUNT_GUESTS};
+    struct accounts_config config = user_database_config;
+    struct accounts *accounts;
+    unsigned told = 0;
+
+    (void)state;
+    for (unsigned apart = 0; apart < 2; apart++) {
+        user_database_reset(true);
+        config.apart = apart;
+        accounts = accounts_new(&config, count_told, &told);
+        assert_non_null(accounts);
+        assert_true(is_member(accounts, 0));
+        assert_true(is_member(accounts, 1000));
+        for (unsigned i = 0; i < 4; i++)
+            assert_false(is_member(accounts, strangers[i]));
+        assert_int_equal(account_of(accounts, 1000, 1), 1000);
+        assert_int_equal(account_of(accounts, 1001, 1), apart ? 1001 : ACCOUNT_GUESTS);
+        assert_int_equal(account_of(accounts, strangers[2], 1), ACCOUNT_GUESTS);
+        accounts_free(accounts);
+    }
+    config.lookup = NULL;
+    accounts = accounts_new(&config, count_told, &told);
+    assert_non_null(accounts);
+    assert_false(is_member(accounts, 1000));
+    assert_int_equal(account_of(accounts, 1000, 1), 1000);
+    accounts_free(accounts);
+}
+
 static unsigned threads_of_process(void)
 {
     DIR *tasks = opendir("/proc/self/task");
@@ -405,6 +450,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_R53_accounts_are_principals),
+        cmocka_unit_test(test_R80_who_is_not_known_as_a_member_is_a_guest),
         cmocka_unit_test(test_R53_no_thread_waits_for_questions),
         cmocka_unit_test(test_thread_that_asks_the_database),
         cmocka_unit_test(test_R53_without_a_database_each_user_is_an_account),

@@ -162,20 +162,49 @@ static void settle(struct arrivals *arrivals, const struct client *client)
 static void test_known_user_is_served_at_once(void **state)
 {
     struct arrivals *arrivals = *state;
-    struct client *client = admit(arrivals, 1001);
+    struct client *client = admit(arrivals, 0);
 
     assert_int_equal(client->state, CLIENT_ADMITTED);
     newcomers_welcome(&arrivals->newcomers, client);
-    assert_int_equal(client->rules.priority, SCHEDULER_HIGH);
-    assert_int_equal(client->state, CLIENT_OPEN);
-    assert_int_equal(client->user->account, 1001);
-    client = admit(arrivals, 1003);
-    newcomers_welcome(&arrivals->newcomers, client);
-    assert_int_equal(client->rules.priority, SCHEDULER_LOW);
-    client = admit(arrivals, 0);
-    newcomers_welcome(&arrivals->newcomers, client);
     assert_int_equal(client->rules.priority, SCHEDULER_NORMAL);
     assert_int_equal(client->state, CLIENT_OPEN);
+    assert_true(client->member);
+}
+
+/* Its account is known, and whether it is a member is not. */
+static void test_R80_user_with_a_rule_waits_to_be_known_as_a_guest(void **state)
+{
+    struct arrivals *arrivals = *state;
+    struct client *first = admit(arrivals, 1001), *second;
+
+    newcomers_welcome(&arrivals->newcomers, first);
+    assert_int_equal(first->state, CLIENT_ADMITTED);
+    assert_int_equal(first->user->account, 1001);
+    settle(arrivals, first);
+    assert_int_equal(first->state, CLIENT_OPEN);
+    assert_int_equal(first->rules.priority, SCHEDULER_HIGH);
+    assert_false(first->member);
+    second = admit(arrivals, 1003);
+    newcomers_welcome(&arrivals->newcomers, second);
+    settle(arrivals, second);
+    assert_int_equal(second->rules.priority, SCHEDULER_LOW);
+    assert_int_equal(second->user->account, 1003);
+    assert_false(second->member);
+}
+
+/* And one of whom nothing is known in time is a guest, with its account. */
+static void test_R80_user_with_a_rule_is_a_guest_in_the_end(void **state)
+{
+    struct arrivals *arrivals = *state;
+    struct client *client = admit(arrivals, 1001);
+
+    arrivals->newcomers.timeout_ms = 1;
+    newcomers_welcome(&arrivals->newcomers, client);
+    for (unsigned i = 0; i < 20000 && client->state == CLIENT_ADMITTED; i++)
+        loop_run(&arrivals->loop, -1, 1);
+    assert_int_equal(client->state, CLIENT_OPEN);
+    assert_int_equal(client->user->account, 1001);
+    assert_false(client->member);
 }
 
 static void test_unknown_user_waits_for_the_database(void **state)
@@ -190,6 +219,7 @@ static void test_unknown_user_waits_for_the_database(void **state)
     settle(arrivals, client);
     assert_int_equal(client->state, CLIENT_OPEN);
     assert_int_equal(client->user->account, 1000);
+    assert_true(client->member);
 }
 
 static void test_timeout_ends(void **state)
@@ -275,6 +305,8 @@ static void test_R74_other_rules_hold_for_all(void **state)
     struct client *there = admit(arrivals, 1001), *waits, *comes;
 
     newcomers_welcome(&arrivals->newcomers, there);
+    settle(arrivals, there);
+    user_database_set(false, false);
     assert_false(client_set_locality(there, 3));
     waits = admit(arrivals, 1000);
     newcomers_welcome(&arrivals->newcomers, waits);
@@ -292,6 +324,7 @@ static void test_R74_other_rules_hold_for_all(void **state)
     comes = admit(arrivals, 1003);
     newcomers_welcome(&arrivals->newcomers, comes);
     assert_int_equal(comes->user->account, 1003);
+    settle(arrivals, comes);
     assert_int_equal(comes->rules.priority, SCHEDULER_HIGH);
 }
 
@@ -369,6 +402,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         NEWCOMERS_TEST(test_known_user_is_served_at_once),
+        NEWCOMERS_TEST(test_R80_user_with_a_rule_waits_to_be_known_as_a_guest),
+        NEWCOMERS_TEST(test_R80_user_with_a_rule_is_a_guest_in_the_end),
         NEWCOMERS_TEST(test_unknown_user_waits_for_the_database),
         NEWCOMERS_TEST(test_timeout_ends),
         NEWCOMERS_TEST(test_timeout_is_each_ones_own),
