@@ -194,7 +194,7 @@ TSS2_RC connection_take(struct connection *connection)
         logger_error("cannot lock the connection that this process shares: %s", strerror(-failed));
         return TSS2_TCTI_RC_IO_ERROR;
     }
-    if (!first)
+    if (!first || journal_phase(stream->journal) == JOURNAL_IDLE)
         return TSS2_RC_SUCCESS;
     if (journal_phase(stream->journal) == JOURNAL_BROKEN) {
         logger_error("the connection broke in another process that shares it");

@@ -142,7 +142,8 @@ size_t journal_carried(const struct journal *journal, uint8_t carried[JOURNAL_CA
     uint32_t status = journal->page->status;
     size_t size = MIN(status >> STATUS_CARRIED_SHIFT & 0xFF, JOURNAL_CARRIED_MAX);
 
-    memcpy(carried, journal->page->carried, size);
+    if (size > 0)
+        memcpy(carried, journal->page->carried, size);
     return size;
 }
 

@@ -61,21 +61,22 @@ struct journal_count {
     volatile uint32_t after;
 };
 
-/* The shared page. */
+/* The shared page. What each command needs stands together at its start. */
 struct journal_page {
     volatile uint32_t moved;  /* written by the kernel; must come first */
     volatile uint32_t status; /* phase, carried bytes and late replies (journal.c) */
     volatile uint32_t size;   /* of the frame that is sent */
     struct journal_count sent;
     struct journal_count taken; /* since the start of `seen` */
-    uint8_t carried[JOURNAL_CARRIED_MAX];
-    uint8_t seen[JOURNAL_SEEN_MAX]; /* the first of the taken bytes */
-    atomic_uint takeovers;          /* how often the work of a dead process was taken over */
+    atomic_uint takeovers;      /* how often the work of a dead process was taken over */
 
     /* Of turn.c. */
     atomic_uint joined;     /* another process than the connection's maker has used it */
-    atomic_uint maker_busy; /* the maker uses it, unaware of others */
+    atomic_uint maker_busy; /* not 0: the maker uses it, unaware of others */
     atomic_uint waiting;    /* processes that wait for their turn, some of them maybe dead */
+
+    uint8_t carried[JOURNAL_CARRIED_MAX];
+    uint8_t seen[JOURNAL_SEEN_MAX]; /* the first of the taken bytes */
 
     /* Of connection.c. */
     atomic_uint bus_busy;   /* a call over the bus is not over */

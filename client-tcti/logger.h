@@ -27,11 +27,12 @@ void logger_configure(enum logger_level otherwise);
 /* The level that TSS2_LOG's value `text` (or NULL) asks of module `tcti`. */
 enum logger_level logger_parse(const char *text, enum logger_level otherwise);
 
-__attribute__((format(printf, 5, 6))) void logger_write(enum logger_level level, const char *file,
-                                                        int line, const char *function,
-                                                        const char *format, ...);
+__attribute__((cold, format(printf, 5, 6))) void logger_write(enum logger_level level,
+                                                              const char *file, int line,
+                                                              const char *function,
+                                                              const char *format, ...);
 
-enum logger_level logger_threshold(void);
+__attribute__((cold)) enum logger_level logger_threshold(void);
 
 #ifdef __FILE_NAME__
 #define LOGGER_FILE __FILE_NAME__

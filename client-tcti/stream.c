@@ -171,9 +171,11 @@ static TSS2_RC stream_begin(struct stream *stream, enum journal_phase phase, con
 
     if (stream->journal == NULL)
         return rc;
-    stream_wipe(stream);
+    if (stream->held_size > 0)
+        stream_wipe(stream);
     carried_size = journal_carried(stream->journal, carried);
-    rc = stream_hold(stream, carried, carried_size);
+    if (carried_size > 0)
+        rc = stream_hold(stream, carried, carried_size);
     stream->late_locality_replies = journal_late_replies(stream->journal);
     journal_begin(stream->journal, phase, frame, size);
     return rc;

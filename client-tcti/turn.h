@@ -13,10 +13,11 @@
  *   MAKER   by the process that made the connection, from then on until it sees that another one
  *           uses it too
  *
- * Until then the maker makes no system call for a turn. It says in the shared page that it is at
- * work, and then looks whether another process has joined; who joins says so first, and then looks
- * whether the maker is at work. One of them sees the other. A maker that was seen at work is waited
- * for by MAKER, which it releases when its command is over, or the kernel when it dies.
+ * Until then the maker makes no system call for a turn, and takes no mutex. It says in the shared
+ * page that it is at work, and then looks whether another process has joined; who joins says so
+ * first, and then looks whether the maker is at work. One of them sees the other. A maker that was
+ * seen at work is waited for by MAKER, which it releases when its command is over, or the kernel
+ * when it dies.
  *
  * Within the process a turn is counted: cancel takes part in the turn of the command that it
  * cancels, so that it cannot meet the command of another process.
@@ -57,6 +58,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <tss2/tss2_tcti.h>
 
@@ -65,9 +67,9 @@
 struct turn {
     int fd;
     struct journal_page *page; /* NULL: the connection is not shared, a turn is nothing */
-    bool maker;                /* the lock MAKER is held */
-    unsigned holders;          /* calls of this process that take part in its turn */
-    pthread_mutex_t mutex;     /* over `maker`, `holders`, and taking and giving the lock */
+    atomic_bool maker;         /* the lock MAKER is held; the page counts who takes part */
+    unsigned holders;          /* else: calls of this process that take part in its turn */
+    pthread_mutex_t mutex;     /* over `holders`, and taking and giving the lock TURN */
 };
 
 /* The turn of the connection `fd`. Without a page, or where the kernel does not lock sockets, the

@@ -43,12 +43,14 @@ void log_stderr(const char *text);
 /* The level in force; the macros below test it before they evaluate their arguments. */
 extern _Atomic enum log_level log_threshold;
 
-__attribute__((format(printf, 2, 3))) void log_write(enum log_level level, const char *format, ...);
+__attribute__((cold, format(printf, 2, 3))) void log_write(enum log_level level, const char *format,
+                                                           ...);
 
 /* A line that a client can cause, about an account (base/account.h). */
-__attribute__((format(printf, 4, 5))) void log_write_limited(enum log_level level,
-                                                             enum log_kind kind, uint32_t account,
-                                                             const char *format, ...);
+__attribute__((cold, format(printf, 4, 5))) void log_write_limited(enum log_level level,
+                                                                   enum log_kind kind,
+                                                                   uint32_t account,
+                                                                   const char *format, ...);
 
 /* Says at once how many lines were left out. Main thread, at the end. */
 void log_close(void);

@@ -2,6 +2,7 @@
 /* Turns of processes, by the locks that they hold and the counts in their page. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -126,16 +127,31 @@ static void test_R46_a_turn_is_counted(void **state)
     assert_true(turn_join(&shared.turn));
     assert_int_equal(turn_take(&shared.turn, &first), 0);
     assert_false(first);
-    assert_int_equal(shared.turn.holders, 3);
+    assert_int_equal(shared.turn.page->maker_busy, 3);
     turn_give(&shared.turn);
     turn_give(&shared.turn);
     assert_int_equal(shared.turn.page->maker_busy, 1);
     turn_give(&shared.turn);
     assert_int_equal(shared.turn.page->maker_busy, 0);
-    assert_int_equal(shared.turn.holders, 0);
     assert_false(turn_join(&shared.turn));
+    turn_give(&shared.turn);
+    assert_int_equal(shared.turn.page->maker_busy, 0);
     assert_int_equal(shared.turn.page->joined, 0);
     assert_true(shared.turn.maker);
+    end(&shared);
+}
+
+/* Between saying that it is at work and knowing that it may be, the maker has no turn. */
+static void test_R46_a_turn_that_is_asked_for_is_not_joined(void **state)
+{
+    struct shared shared;
+
+    (void)state;
+    start(&shared);
+    shared.turn.page->maker_busy = UINT_MAX;
+    assert_false(turn_join(&shared.turn));
+    turn_give(&shared.turn);
+    assert_int_equal(shared.turn.page->maker_busy, UINT_MAX);
     end(&shared);
 }
 
@@ -351,6 +367,10 @@ static void test_R46_threads_of_a_process_come_one_by_one(void **state)
 
     (void)state;
     start(&shared);
+    shared.turn.page->joined = 1;
+    assert_true(take(&shared));
+    turn_give(&shared.turn);
+    assert_false(shared.turn.maker);
     expect_to_wait(&shared, call_take);
     expect_to_wait(&shared, call_join);
     assert_int_equal(shared.turn.holders, 2);
@@ -436,6 +456,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_R46_a_turn_without_a_page_is_nothing),
         cmocka_unit_test(test_R46_a_turn_is_counted),
+        cmocka_unit_test(test_R46_a_turn_that_is_asked_for_is_not_joined),
         cmocka_unit_test(test_R46_the_maker_before_and_after_others),
         cmocka_unit_test(test_R46_the_makers_command_is_waited_for),
         cmocka_unit_test(test_R46_a_dead_maker_is_not_waited_for),
