@@ -109,6 +109,7 @@ size_t answer_cache_find(struct rm_client *client, const struct command *command
     if (!kept || blob_empty(kept))
         return 0;
     memcpy(response, kept->bytes, kept->size);
+    rm->trace.way = TRACE_WAY_CACHE;
     return kept->size;
 }
 

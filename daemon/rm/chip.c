@@ -68,6 +68,30 @@ enum chip_error chip_startup(struct rm_tpm *tpm, int64_t *detail)
     return error;
 }
 
+static void learn_identity(struct chip_identity *identity, uint32_t property, uint32_t value)
+{
+    switch (property) {
+    case TPM2_PT_MANUFACTURER:
+        identity->manufacturer = value;
+        return;
+    case TPM2_PT_VENDOR_STRING_1:
+    case TPM2_PT_VENDOR_STRING_2:
+    case TPM2_PT_VENDOR_STRING_3:
+    case TPM2_PT_VENDOR_STRING_4:
+        identity->vendor[property - TPM2_PT_VENDOR_STRING_1] = value;
+        return;
+    case TPM2_PT_FIRMWARE_VERSION_1:
+    case TPM2_PT_FIRMWARE_VERSION_2:
+        identity->firmware[property - TPM2_PT_FIRMWARE_VERSION_1] = value;
+        return;
+    case TPM2_PT_REVISION:
+        identity->revision = value;
+        return;
+    default:
+        return;
+    }
+}
+
 static void learn_property(struct chip *chip, uint32_t property, uint32_t value)
 {
     switch (property) {
@@ -109,7 +133,7 @@ static void learn_property(struct chip *chip, uint32_t property, uint32_t value)
             chip->session_slots = value;
         return;
     default:
-        return;
+        learn_identity(&chip->identity, property, value);
     }
 }
 

@@ -13,7 +13,16 @@
 #define CHIP_MIN_BUFFER 4096   /* buffers are never smaller, whatever the chip says */
 #define CHIP_MAX_BUFFER 262144 /* nor larger; a chip that claims more is not believed */
 
+/* What the chip says that it is, as it says it. */
+struct chip_identity {
+    uint32_t manufacturer; /* TPM_PT_MANUFACTURER: four characters */
+    uint32_t vendor[4];    /* TPM_PT_VENDOR_STRING_1 to _4: four characters each */
+    uint32_t firmware[2];  /* TPM_PT_FIRMWARE_VERSION_1 and _2 */
+    uint32_t revision;     /* TPM_PT_REVISION: 159 for 1.59 */
+};
+
 struct chip {
+    struct chip_identity identity;
     uint32_t max_command;     /* TPM_PT_MAX_COMMAND_SIZE, bytes */
     uint32_t max_response;    /* TPM_PT_MAX_RESPONSE_SIZE, bytes */
     uint32_t object_slots;    /* transient objects that fit into the empty chip */

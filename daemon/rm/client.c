@@ -121,6 +121,11 @@ void client_lose_named(struct rm_client *client, const struct command *command)
     }
 }
 
+void rm_client_set_number(struct rm_client *client, uint64_t number)
+{
+    client->number = number;
+}
+
 void rm_client_set_locality(struct rm_client *client, uint8_t locality)
 {
     client->locality = locality;

@@ -27,7 +27,10 @@ uint32_t context_gap_refresh(struct rm *rm)
     code = context_transfer_load_session(rm, session);
     /* If the chip refuses to save the session, the session stays loaded, and is evicted later like
      * any other. Of a session that its client has saved, `held` is kept. */
-    return code == TPM2_RC_SUCCESS ? context_transfer_save_session(rm, session) : code;
+    if (code == TPM2_RC_SUCCESS)
+        code = context_transfer_save_session(rm, session);
+    rm->statistics.swaps[TRACE_FOR_REFRESH] += code == TPM2_RC_SUCCESS;
+    return code;
 }
 
 bool context_gap_refresh_is_due(struct rm *rm)

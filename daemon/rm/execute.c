@@ -28,9 +28,9 @@ struct command_result {
 
 static uint32_t parse(const struct rm *rm, struct command *command, uint8_t *bytes, size_t size)
 {
-    if (size > rm->chip.max_command)
-        return TPM2_RC_COMMAND_SIZE;
-    return command_parse(command, &rm->chip.commands, bytes, size);
+    uint32_t code = command_parse(command, &rm->chip.commands, bytes, size);
+
+    return size > rm->chip.max_command ? TPM2_RC_COMMAND_SIZE : code;
 }
 
 static void needs_add_session(struct command_needs *needs, struct session *session, uint32_t code)
@@ -92,8 +92,10 @@ static void note_named(struct rm_client *client, const struct command *command,
         .scratch_objects = needs->scratch_objects,
     };
     for (unsigned i = 0; i < command->handle_count; i++) {
-        if (needs->objects[i])
+        if (needs->objects[i]) {
+            object_note_user(needs->objects[i], client->number, client->user->uid);
             last->handles[last->count++] = command->handles[i];
+        }
     }
     for (unsigned i = 0; i < needs->session_count; i++)
         last->handles[last->count++] = needs->sessions[i]->handle;
@@ -262,6 +264,7 @@ static bool adopt_object(struct rm_client *client, const struct command *command
         return false;
     eviction_note_use(&rm->object_eviction, &object->eviction, capacity_object_slots(rm),
                       rm->clock);
+    object_note_user(object, client->number, client->user->uid);
     response->handle = handles_add(&client->handles, object);
     return true;
 }
@@ -396,9 +399,11 @@ static size_t run(struct rm_client *client, const struct command *command, uint8
 
     switch (command->code) {
     case TPM2_CC_ContextSave:
-        return context_save(client, command, response);
+        size = context_save(client, command, response);
+        break;
     case TPM2_CC_FlushContext:
-        return context_flush(client, command, response);
+        size = context_flush(client, command, response);
+        break;
     case TPM2_CC_ContextLoad:
         size = context_load(client, command, response);
         break;
@@ -408,9 +413,11 @@ static size_t run(struct rm_client *client, const struct command *command, uint8
     default:
         break;
     }
-    if (size == 0)
+    if (size > 0)
+        client->rm->trace.way = TRACE_WAY_BOOKS;
+    else
         size = answer_cache_find(client, command, response);
-    return size ? size : forward(client, command, response);
+    return size > 0 ? size : forward(client, command, response);
 }
 
 /* The chip's answer says that the books are wrong, and that the command was not run. True when the
@@ -461,6 +468,7 @@ static size_t execute(struct rm *rm, struct rm_client *client, uint8_t *bytes, s
     rm->stats.client_commands++;
     rm->clock++;
     code = parse(rm, &command, bytes, size);
+    rm->command_counts[command.table_index + 1]++;
     if (code != TPM2_RC_SUCCESS && code != TPM2_RC_BAD_TAG)
         return response_build_code(response, code == TPM2_RC_COMMAND_CODE ? code : RM_RC(code));
     refusal = permission_check(client, &command);
@@ -485,6 +493,7 @@ size_t rm_execute(struct rm *rm, struct rm_client *client, uint8_t *command, siz
     rm->trace = (struct trace){0};
     size = execute(rm, client, command, size, response);
     rm->requester = NULL;
+    statistics_note(&rm->statistics, &rm->trace, header_load(response).code);
     trace_command(client, &rm->trace, code, header_load(response).code);
     return size;
 }

@@ -35,6 +35,8 @@ struct object {
     uint32_t hierarchy;        /* of `saved`; 0 while that is empty */
     struct blob public_answer; /* to TPM2_ReadPublic, or empty; see answer-cache.h */
     struct eviction_record eviction;
+    uint64_t client;  /* number of the client that used it last, or made it; for reports */
+    uint32_t account; /* of that client */
 };
 
 /* A new object outside of the chip, without context, without references. NULL without memory. */
@@ -42,6 +44,13 @@ struct object *object_new(struct rm *rm);
 
 /* Forgets the object; sends nothing. Its references must be gone. NULL is fine. */
 void object_free(struct rm *rm, struct object *object);
+
+/* A client of that number and account uses the object. */
+static inline void object_note_user(struct object *object, uint64_t client, uint32_t account)
+{
+    object->client = client;
+    object->account = account;
+}
 
 /* Sets the chip's handle of the object. OBJECT_NOT_LOADED takes the object out of
  * rm->objects_loaded. */

@@ -227,6 +227,24 @@ enum policy_preset policy_preset_find(const char *name)
     return preset;
 }
 
+static bool is_same(const struct policy *a, const struct policy *b)
+{
+    return memcmp(a->rules, b->rules, sizeof(a->rules)) == 0 && a->unknown == b->unknown
+           && a->vendor == b->vendor && a->counts_tries == b->counts_tries && a->other_count == 0
+           && b->other_count == 0;
+}
+
+const char *policy_name(const struct policy *policy)
+{
+    for (enum policy_preset preset = POLICY_OPEN; preset < POLICY_PRESETS; preset++) {
+        const struct policy candidate = policy_preset(preset);
+
+        if (is_same(policy, &candidate))
+            return preset_names[preset];
+    }
+    return "custom";
+}
+
 static struct policy_other *find_other(const struct policy *policy, uint32_t code)
 {
     for (unsigned i = 0; i < policy->other_count; i++) {

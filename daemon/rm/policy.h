@@ -51,6 +51,9 @@ struct policy policy_preset(enum policy_preset preset);
 const char *policy_preset_name(enum policy_preset preset);
 enum policy_preset policy_preset_find(const char *name);
 
+/* What people call a policy: the preset that it is, or "custom"; static. */
+const char *policy_name(const struct policy *policy);
+
 /*
  * Permits a command in any case, whatever its handles, or refuses it in any case; the one that is
  * called last holds. False when a code that is not in the Library has no room.

@@ -286,13 +286,18 @@ static enum rm_idle_result result_of(uint32_t code)
     return code == RM_RC_MEMORY ? RM_IDLE_NO_MEMORY : RM_IDLE_DONE;
 }
 
+static enum trace_reason idle_reason(enum rm_idle_goal goal)
+{
+    return goal == RM_IDLE_SLEEP ? TRACE_FOR_SLEEP : TRACE_FOR_IDLE;
+}
+
 /* One step of clean-up among the objects. */
 static enum rm_idle_result idle_object(struct rm *rm, enum rm_idle_goal goal)
 {
     struct object *object = room_choose_object(rm);
 
-    if (object && (goal == RM_IDLE_EMPTY || room_is_garbage(object)))
-        return result_of(step_out(rm, object, TRACE_FOR_IDLE));
+    if (object && (goal >= RM_IDLE_EMPTY || room_is_garbage(object)))
+        return result_of(step_out(rm, object, idle_reason(goal)));
     object = goal == RM_IDLE_SAVE ? find_unsaved(rm) : NULL;
     return object ? result_of(context_transfer_save_object(rm, object)) : RM_IDLE_DONE;
 }
@@ -308,7 +313,8 @@ static enum rm_idle_result idle_session(struct rm *rm, enum rm_idle_goal goal)
             return RM_IDLE_MORE;
         return result_of(context_gap_refresh(rm));
     }
-    return goal == RM_IDLE_EMPTY ? result_of(room_make_session(rm, TRACE_FOR_IDLE)) : RM_IDLE_DONE;
+    return goal >= RM_IDLE_EMPTY ? result_of(room_make_session(rm, idle_reason(goal)))
+                                 : RM_IDLE_DONE;
 }
 
 enum rm_idle_result residency_idle(struct rm *rm, enum rm_idle_goal goal)

@@ -94,6 +94,10 @@ void rm_client_set_limits(struct rm_client *client, const struct rm_limits *limi
  */
 void rm_client_free(struct rm_client *client);
 
+/* The client's number in log lines and reports (rm/report.h), instead of the manager's own count of
+ * clients. */
+void rm_client_set_number(struct rm_client *client, uint64_t number);
+
 /* The locality (0 to 4) under which the client's commands go to the TPM. */
 void rm_client_set_locality(struct rm_client *client, uint8_t locality);
 
@@ -140,6 +144,7 @@ enum rm_idle_goal {
     RM_IDLE_TIDY,  /* flush what nobody holds any more; refresh sessions that need it */
     RM_IDLE_SAVE,  /* save each loaded object once, so that it can leave by a mere flush */
     RM_IDLE_EMPTY, /* save and flush everything, so that the chip is left empty */
+    RM_IDLE_SLEEP, /* the same, as the machine is about to sleep */
 };
 
 enum rm_idle_result {

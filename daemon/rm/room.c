@@ -84,8 +84,24 @@ uint32_t room_evict_object(struct rm *rm, struct object *object, enum trace_reas
             return code;
     }
     code = context_transfer_flush_object(rm, object);
-    if (code == TPM2_RC_SUCCESS && object->references == 0)
+    if (code != TPM2_RC_SUCCESS)
+        return code;
+    rm->statistics.swaps[reason]++;
+    if (object->references == 0)
         object_free(rm, object);
+    return code;
+}
+
+/* Saves a session that is to leave its slot, after one that is too old if the chip wants that. */
+static uint32_t save_session(struct rm *rm, struct session *session)
+{
+    uint32_t code = context_transfer_save_session(rm, session);
+
+    if (code == TPM2_RC_CONTEXT_GAP) {
+        code = context_gap_refresh(rm);
+        if (code == TPM2_RC_SUCCESS)
+            code = context_transfer_save_session(rm, session);
+    }
     return code;
 }
 
@@ -94,14 +110,9 @@ uint32_t room_evict_session(struct rm *rm, struct session *session, enum trace_r
     uint32_t code;
 
     trace_evict_session(session, reason);
-    if (session->state == SESSION_DOOMED)
-        return context_transfer_flush_session(rm, session);
-    code = context_transfer_save_session(rm, session);
-    if (code == TPM2_RC_CONTEXT_GAP) {
-        code = context_gap_refresh(rm);
-        if (code == TPM2_RC_SUCCESS)
-            code = context_transfer_save_session(rm, session);
-    }
+    code = session->state == SESSION_DOOMED ? context_transfer_flush_session(rm, session)
+                                            : save_session(rm, session);
+    rm->statistics.swaps[reason] += code == TPM2_RC_SUCCESS;
     return code;
 }
 

@@ -12,6 +12,7 @@
 #include "rm/policy.h"
 #include "rm/rm.h"
 #include "rm/session.h"
+#include "rm/statistics.h"
 #include "rm/trace.h"
 #include "rm/user.h"
 #include "wire/response.h"
@@ -39,6 +40,10 @@ struct rm {
     struct rm_limits limits; /* of clients at first */
     struct rm_reserve reserve;
     struct rm_stats stats;
+    struct rm_statistics statistics;
+    /* By position in the command table plus 1: how often clients sent the command; the first one is
+     * of what the chip does not have, or what is no command. */
+    uint64_t command_counts[COMMAND_TABLE_MAX + 1];
     struct trace trace;
 
     struct list users;
@@ -91,7 +96,7 @@ struct rm_client {
     struct list link;     /* rm->clients */
     struct rm_user *user; /* whom it is charged to */
     uint32_t uid;         /* whose it is */
-    uint64_t number;      /* for the log: clients count from 1 on */
+    uint64_t number;      /* for people; clients count from 1 on, or as the caller says */
     uint8_t locality;
     struct rm_limits limits;
     struct policy policy; /* what it may send */

@@ -10,7 +10,7 @@
 
 #define TRACE_TEXT 128 /* bytes for all kinds of commands with their counts */
 
-static enum trace_sent kind_of(uint32_t command_code)
+enum trace_sent trace_own_kind(uint32_t command_code)
 {
     switch (command_code) {
     case TPM2_CC_ContextSave:
@@ -22,11 +22,6 @@ static enum trace_sent kind_of(uint32_t command_code)
     default:
         return TRACE_ASK;
     }
-}
-
-void trace_sent(struct trace *trace, bool own, uint32_t command_code, unsigned times)
-{
-    trace->sent[own ? TRACE_OWN : kind_of(command_code)] += times;
 }
 
 /* The counts that are not 0, as " (1 own, 1 to load)", or "" when all are. */
@@ -76,6 +71,10 @@ static const char *reason_text(enum trace_reason reason)
         return "an old session is saved anew";
     case TRACE_FOR_IDLE:
         return "the TPM is quiet";
+    case TRACE_FOR_SLEEP:
+        return "the machine is about to sleep";
+    case TRACE_REASONS:
+        break;
     }
     return "";
 }

@@ -30,16 +30,37 @@ enum trace_reason {
     TRACE_FOR_RESERVE, /* the slot is kept for the chip's other users */
     TRACE_FOR_REFRESH, /* a saved session takes the slot while it is saved anew */
     TRACE_FOR_IDLE,    /* the chip is quiet and is cleaned up */
+    TRACE_FOR_SLEEP,   /* the machine is about to sleep */
+    TRACE_REASONS
+};
+
+/* Where a client's command was answered, if not in the chip. */
+enum trace_way {
+    TRACE_WAY_REFUSED, /* before all that follows; at first */
+    TRACE_WAY_BOOKS,   /* by the manager's books */
+    TRACE_WAY_CACHE,   /* by the answers that are kept */
+    TRACE_WAYS
 };
 
 /* Commands that the chip was sent for the client command that runs. */
 struct trace {
     uint32_t sent[TRACE_SENT_KINDS];
+    enum trace_way way; /* where the command was answered, if it was not sent */
 };
 
+/* Why the manager sends a command of its own. */
+enum trace_sent trace_own_kind(uint32_t command_code);
+
 /* A command went to the chip so many times: a client's own command (`own`), else a command of the
- * manager. */
-void trace_sent(struct trace *trace, bool own, uint32_t command_code, unsigned times);
+ * manager. Why. */
+static inline enum trace_sent trace_sent(struct trace *trace, bool own, uint32_t command_code,
+                                         unsigned times)
+{
+    enum trace_sent kind = own ? TRACE_OWN : trace_own_kind(command_code);
+
+    trace->sent[kind] += times;
+    return kind;
+}
 
 /* Writes the line of trace_command(). */
 void trace_write_command(const struct rm_client *client, const struct trace *trace,

@@ -59,10 +59,12 @@ uint32_t rm_transact(struct rm *rm, uint8_t locality, const uint8_t *command, si
                                       .capacity = rm->response_capacity};
     uint32_t command_code = header_load(command).code;
     uint32_t code = transaction_run(&transaction, rm->tpm);
+    enum trace_sent kind;
 
     *response_size = transaction.response_size;
     rm->stats.chip_commands += transaction.sent;
-    trace_sent(&rm->trace, command != rm->own_command, command_code, transaction.sent);
+    kind = trace_sent(&rm->trace, command != rm->own_command, command_code, transaction.sent);
+    rm->statistics.chip_commands[kind] += transaction.sent;
     if (!transaction.answered) {
         note_no_answer(rm, transaction.error);
         return code;

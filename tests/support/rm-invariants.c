@@ -4,6 +4,7 @@
 #include "wire/capability.h"
 #include "wire/handle.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,8 +186,40 @@ static const char *check_user(struct rm *rm, const struct rm_user *user)
     return NULL;
 }
 
+static uint64_t sum(const uint64_t *counts, unsigned count)
+{
+    uint64_t all = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        all += counts[i];
+    return all;
+}
+
+/* Each command is counted once in each way. */
+static const char *check_counts(const struct rm *rm)
+{
+    const struct rm_statistics *statistics = &rm->statistics;
+    uint64_t by_code = sum(rm->command_counts, COMMAND_TABLE_MAX + 1);
+    uint64_t by_kind = sum(statistics->chip_commands, TRACE_SENT_KINDS);
+    uint64_t ways = sum(statistics->ways, TRACE_WAYS);
+    uint64_t refusals = sum(statistics->refusals, RM_REFUSALS);
+
+    MUST(by_code == rm->stats.client_commands, "%" PRIu64 " commands by code, %" PRIu64 " in all",
+         by_code, rm->stats.client_commands);
+    MUST(by_kind == rm->stats.chip_commands, "%" PRIu64 " to the chip by kind, %" PRIu64 " in all",
+         by_kind, rm->stats.chip_commands);
+    MUST(ways + statistics->chip_commands[TRACE_OWN] >= by_code,
+         "%" PRIu64 " answered without the chip, %" PRIu64 " by it, of %" PRIu64, ways,
+         statistics->chip_commands[TRACE_OWN], by_code);
+    MUST(ways <= by_code && refusals <= statistics->failures && statistics->failures <= by_code,
+         "%" PRIu64 " refused, %" PRIu64 " failed, of %" PRIu64, refusals, statistics->failures,
+         by_code);
+    return NULL;
+}
+
 const char *rm_invariants_books(struct rm *rm)
 {
+    MUST_ALL(check_counts(rm));
     MUST_ALL(check_objects(rm));
     MUST_ALL(check_sessions(rm));
     list_for_each (link, &rm->clients) {

@@ -67,6 +67,30 @@ static void test_counts(void **state)
     }
 }
 
+/* What was counted in several ways. */
+static void test_statistics(void **state)
+{
+    struct rm_world *world = *state;
+    struct rm_statistics *statistics = &world->rm->statistics;
+    uint64_t *counts[] = {
+        &world->rm->command_counts[0],
+        &world->rm->stats.client_commands,
+        &world->rm->stats.chip_commands,
+        &statistics->chip_commands[TRACE_OWN],
+        &statistics->refusals[RM_REFUSAL_POLICY],
+    };
+
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        *counts[i] += 1000;
+        expect(rm_invariants_books(world->rm), i < 2 ? "by code" : i < 4 ? "by kind" : "refused");
+        *counts[i] -= 1000;
+        assert_null(rm_invariants_books(world->rm));
+    }
+    statistics->ways[TRACE_WAY_REFUSED] += 1000;
+    expect(rm_invariants_books(world->rm), "refused");
+    statistics->ways[TRACE_WAY_REFUSED] -= 1000;
+}
+
 static void test_what_is_pinned_or_in_a_wrong_state(void **state)
 {
     struct rm_world *world = *state;
@@ -126,6 +150,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_good_books),
         TEST(test_counts),
+        TEST(test_statistics),
         TEST(test_what_is_pinned_or_in_a_wrong_state),
         TEST(test_a_chip_that_holds_something_else),
         TEST(test_a_command_with_a_strange_handle),
