@@ -22,6 +22,7 @@ static void relay_parcel_free(gpointer data)
     struct relay_parcel *parcel = data;
 
     g_free(parcel->event.text);
+    snapshot_free(parcel->event.answer.snapshot);
     g_free(parcel);
 }
 

@@ -24,7 +24,7 @@ struct relay_event {
 };
 
 struct relay {
-    /* Main thread; the event is good during the call. */
+    /* Main thread; the event is good during the call, and so is a snapshot that it has. */
     void (*arrives)(void *data, const struct relay_event *event);
     void *data;
 };

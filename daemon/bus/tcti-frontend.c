@@ -101,7 +101,7 @@ static int frontend_connect(struct tcti_frontend *frontend, const struct fronten
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;
     descriptors_refuse(pair[0]);
-    error = engine_connect(frontend->engine, *id, call->uid, &groups, pair[0]);
+    error = engine_connect(frontend->engine, *id, call->uid, 0, &groups, pair[0]);
     if (error) {
         close(pair[0]);
         close(pair[1]);

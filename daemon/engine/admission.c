@@ -203,6 +203,7 @@ int admission_enter(struct admission *admission, uint32_t account, unsigned most
 
     admission_lock(admission);
     error = admission_take(admission, account, most, user);
+    admission->refused += error != 0;
     admission_unlock(admission);
     return error;
 }
@@ -214,6 +215,7 @@ int admission_enter_unknown(struct admission *admission, uint32_t uid,
 
     admission_lock(admission);
     error = admission_take_unknown(admission, uid, unknown);
+    admission->refused += error != 0;
     admission_unlock(admission);
     return error;
 }
@@ -226,8 +228,19 @@ int admission_settle(struct admission *admission, uint32_t account, unsigned mos
     admission_lock(admission);
     admission_give_unknown(admission, unknown);
     error = admission_take(admission, account, most, user);
+    admission->refused += error != 0;
     admission_unlock(admission);
     return error;
+}
+
+uint64_t admission_refused(struct admission *admission)
+{
+    uint64_t refused;
+
+    admission_lock(admission);
+    refused = admission->refused;
+    admission_unlock(admission);
+    return refused;
 }
 
 void admission_leave(struct admission *admission, struct user *user)

@@ -38,6 +38,7 @@ struct admission {
     struct users *users;                  /* their lock is over all below */
     struct admission_room known, unknown; /* by whether the account is known */
     struct list unknowns;
+    uint64_t refused; /* connections so far */
     bool open;
 };
 
@@ -74,6 +75,9 @@ int admission_settle(struct admission *admission, uint32_t account, unsigned mos
 /* Gives a connection back; NULL is fine. */
 void admission_leave(struct admission *admission, struct user *user);
 void admission_leave_unknown(struct admission *admission, struct admission_unknown *unknown);
+
+/* How many connections were refused so far. */
+uint64_t admission_refused(struct admission *admission);
 
 /* What a person is told of an error that admission_enter(), or making a connection, gave. */
 const char *admission_text(int error);

@@ -24,8 +24,10 @@ void clients_init(struct clients *clients, struct loop *loop, struct scheduler *
                   struct admission *admission)
 {
     *clients = (struct clients){.loop = loop, .scheduler = scheduler, .admission = admission};
-    for (unsigned i = 0; i < CLIENTS_BUCKETS; i++)
+    for (unsigned i = 0; i < CLIENTS_BUCKETS; i++) {
         list_init(&clients->by_id[i]);
+        list_init(&clients->by_number[i]);
+    }
     list_init(&clients->without_id);
     list_init(&clients->closed);
 }
@@ -58,6 +60,27 @@ struct client *clients_find(const struct clients *clients, uint64_t id)
 
         if (client->id == id)
             return client;
+    }
+    return NULL;
+}
+
+void clients_know(struct clients *clients, struct client *client, int64_t now)
+{
+    struct client_record *record = &client->record;
+
+    record->number = ++clients->newest;
+    record->since = now;
+    list_insert_before(&clients->by_number[record->number % CLIENTS_BUCKETS], &record->link);
+    clients->known++;
+}
+
+struct client *clients_find_number(const struct clients *clients, uint64_t number)
+{
+    list_for_each (it, &clients->by_number[number % CLIENTS_BUCKETS]) {
+        struct client *client = list_entry(it, struct client, record.link);
+
+        if (client->record.number == number)
+            return client->state == CLIENT_CLOSED ? NULL : client;
     }
     return NULL;
 }
@@ -135,6 +158,8 @@ void client_queue(struct client *client)
     if (client->state == CLIENT_DRAINING) {
         client_close(client);
     } else if (client_io_readable(&client->io, client->set->capacity)) {
+        if (client->record.ready == 0)
+            client->record.ready = client->set->arrival;
         scheduler_ready(client->set->scheduler, &client->turn);
         client_queue_scan(client);
     }
@@ -186,6 +211,7 @@ int client_new(struct clients *clients, uint32_t uid, int fd, struct client **cl
         .uid = uid,
     };
     list_init(&new->link);
+    list_init(&new->record.link);
     /* Adding takes memory and may fail; asking for events later does not. */
     error = loop_watch(clients->loop, &new->watch, fd, EPOLLET);
     if (error) {
@@ -202,6 +228,8 @@ void client_free(struct client *client)
     if (!client)
         return;
     rm_client_free(client->rm);
+    client->set->known -= client->record.number > 0;
+    list_remove(&client->record.link);
     if (client->io.fd >= 0 && !client->io.bytes_only)
         loop_unwatch(client->set->loop, &client->watch);
     client_io_clear(&client->io);
@@ -209,6 +237,15 @@ void client_free(struct client *client)
     admission_leave(client->set->admission, client->user);
     admission_leave_unknown(client->set->admission, client->unknown);
     free(client);
+}
+
+static const char *client_policy_name(const struct client *client)
+{
+    const struct clients *clients = client->set;
+
+    if (!clients->policies)
+        return policy_preset_name(POLICY_OPEN);
+    return policy_name(policies_of(clients->policies, client->uid, client->user->account));
 }
 
 void client_open(struct client *client)
@@ -224,6 +261,7 @@ void client_open(struct client *client)
     scheduler_set_priority(&client->turn, client->rules.priority);
     client->opened = true;
     client->state = CLIENT_OPEN;
+    client->record.policy = client_policy_name(client);
     list_insert_before(place, &client->link);
     clients->count++;
     client_bill(client);
@@ -315,6 +353,8 @@ static uint32_t client_cancel_next(struct client *client)
         return TSS2_TCTI_RC_BAD_SEQUENCE;
     client_io_read_done(frame, size);
     log_debug("a command of user %" PRIu32 " is canceled while it waits", client->uid);
+    client->set->statistics.canceled++;
+    client->record.ready = 0;
     client_answer_code(client, RM_RC_CANCELED);
     if (client->state != CLIENT_CLOSED && !client_io_readable(&client->io, client->set->capacity))
         scheduler_unready(client->set->scheduler, &client->turn);
@@ -342,6 +382,8 @@ static bool client_may_have(const struct client *client, uint8_t locality)
 void client_set_rules(struct client *client, const struct user_rules *rules)
 {
     client->rules = *rules;
+    if (client->user)
+        client->user->rules = *rules;
     if (!client_may_have(client, client->locality))
         client->locality = 0;
     if (client->rm)
@@ -367,6 +409,7 @@ static void client_take_policy(struct client *client)
         return;
     rm_client_set_policy(client->rm, policies_of(clients->policies, client->uid, client->member));
     client->policy = clients->policy;
+    client->record.policy = client_policy_name(client);
 }
 
 bool client_prepare(struct client *client, struct rm *rm)
@@ -377,6 +420,7 @@ bool client_prepare(struct client *client, struct rm *rm)
         if (!client->rm)
             return false;
         rm_client_set_limits(client->rm, &client->rules.limits);
+        rm_client_set_number(client->rm, client->record.number);
     }
     rm_client_set_locality(client->rm, client->locality);
     client_take_policy(client);

@@ -9,6 +9,7 @@
 
 #include "engine/admission.h"
 #include "engine/client-io.h"
+#include "engine/client-record.h"
 #include "engine/loop.h"
 #include "engine/peer-groups.h"
 #include "engine/policies.h"
@@ -57,9 +58,9 @@ struct client {
     struct peer_groups groups;
     bool member; /* its user is one of the socket's group; else it is a guest */
     struct user_rules rules;
-    bool opened;           /* it was served */
-    int64_t doubted_since; /* clock_now() when the user database was asked */
-    uint8_t locality;      /* of its next commands */
+    struct client_record record;
+    bool opened;      /* it was served */
+    uint8_t locality; /* of its next commands */
     enum client_state state;
     enum client_origin origin;
     enum client_command command;
@@ -70,9 +71,15 @@ struct clients {
     struct scheduler *scheduler;
     struct admission *admission;
     struct list by_id[CLIENTS_BUCKETS];
-    struct list without_id;    /* open clients from the socket */
-    struct list closed;        /* clients to free */
-    uint32_t count;            /* of open and draining clients */
+    struct list without_id; /* open clients from the socket */
+    struct list closed;     /* clients to free */
+    uint32_t count;         /* of open and draining clients */
+    struct list by_number[CLIENTS_BUCKETS];
+    uint64_t newest; /* number of the newest client */
+    uint32_t known;  /* clients with a number */
+    struct statistics statistics;
+    uint64_t
+        arrival; /* clock_now_ns() of commands that come now; 0: they wait from the next turn on */
     size_t capacity;           /* bytes of the longest command */
     uint8_t *scratch;          /* of `capacity` bytes; free to use also while a command runs */
     struct policies *policies; /* NULL: everybody may send everything */
@@ -103,6 +110,12 @@ void clients_set_policies(struct clients *clients, struct policies *policies);
 
 /* The open client from the bus with this id, or NULL. */
 struct client *clients_find(const struct clients *clients, uint64_t id);
+
+/* Gives a client that was admitted its number, at `now`, which is clock_now(). */
+void clients_know(struct clients *clients, struct client *client, int64_t now);
+
+/* The client with this number, unless it is closed, or NULL. */
+struct client *clients_find_number(const struct clients *clients, uint64_t number);
 
 /* Calls `visit` with `data` for each open client; it may close it. */
 void clients_visit(struct clients *clients, void (*visit)(struct client *client, void *data),

@@ -22,6 +22,14 @@
 
 #define DISPATCH_NS_PER_MS 1000000
 
+/* The nanoseconds from `started` until now. */
+static uint64_t dispatch_bound(uint64_t started, uint64_t now)
+{
+    uint64_t time = now > started ? now - started : 0;
+
+    return time < DISPATCH_COST_MAX ? time : DISPATCH_COST_MAX;
+}
+
 void dispatch_init(struct dispatch *dispatch, struct clients *clients,
                    const struct control_channel *channel)
 {
@@ -52,14 +60,21 @@ static uint64_t dispatch_expected(const struct dispatch *dispatch, struct client
     return command_cost_expected(&dispatch->costs, command_cost_kind(bytes, have));
 }
 
-/* Tells the scheduler what the waiting commands will cost. */
+/* Tells the scheduler what the waiting commands will cost; those that came since the last turn wait
+ * from now on. */
 static void dispatch_rate(const struct dispatch *dispatch)
 {
     struct scheduler *scheduler = dispatch->clients->scheduler;
-    struct scheduler_client *turn;
+    struct scheduler_client *turn = scheduler_unrated(scheduler);
+    uint64_t now = turn ? clock_now_ns() : 0;
 
-    while ((turn = scheduler_unrated(scheduler)))
-        scheduler_rate(scheduler, turn, dispatch_expected(dispatch, client_of_turn(turn)));
+    for (; turn; turn = scheduler_unrated(scheduler)) {
+        struct client *client = client_of_turn(turn);
+
+        if (client->record.ready == 0)
+            client->record.ready = now;
+        scheduler_rate(scheduler, turn, dispatch_expected(dispatch, client));
+    }
 }
 
 /* While the command runs only new input is looked at. */
@@ -91,6 +106,16 @@ static bool dispatch_read(struct dispatch *dispatch, struct client *client)
     return true;
 }
 
+/* For how long the client waited. */
+static void dispatch_note_wait(struct dispatch *dispatch, struct client_record *record)
+{
+    dispatch->waited = 0;
+    if (record->ready == 0)
+        return;
+    dispatch->waited = dispatch_bound(record->ready, dispatch->started);
+    record->ready = 0;
+}
+
 struct client *dispatch_begin(struct dispatch *dispatch)
 {
     struct scheduler_client *turn;
@@ -103,6 +128,8 @@ struct client *dispatch_begin(struct dispatch *dispatch)
         return NULL;
     dispatch->client = client_of_turn(turn);
     dispatch->kind = 0;
+    dispatch->executed = false;
+    dispatch_note_wait(dispatch, &dispatch->client->record);
     if (!dispatch_read(dispatch, dispatch->client))
         dispatch_end(dispatch);
     return dispatch->client;
@@ -115,11 +142,13 @@ static size_t dispatch_execute(struct dispatch *dispatch, struct rm *rm)
 
     if (client->command == CLIENT_COMMAND_CANCELED) {
         log_debug("a command of user %" PRIu32 " is canceled before it runs", client->uid);
+        dispatch->clients->statistics.canceled++;
         return response_build_code(dispatch->response, RM_RC_CANCELED);
     }
     if (!client->rm)
         return response_build_code(dispatch->response, RM_RC_MEMORY);
     client->command = CLIENT_COMMAND_SUBMITTED;
+    dispatch->executed = true;
     loop_assert_flat(dispatch->clients->loop);
     rm_set_time(rm, (int64_t)(dispatch->started / DISPATCH_NS_PER_MS));
     return rm_execute(rm, client->rm, dispatch->command, dispatch->size, dispatch->response);
@@ -133,34 +162,57 @@ static bool dispatch_was_run(const struct dispatch *dispatch, const struct rm *r
            && header_load(dispatch->response).code == TPM2_RC_SUCCESS;
 }
 
+/* The chip did not carry the command out. */
+static void dispatch_note_not_run(struct dispatch *dispatch)
+{
+    uint32_t code = header_load(dispatch->response).code;
+    struct client *client = dispatch->client;
+
+    dispatch->kind = 0;
+    if (!dispatch->executed || (code & TSS2_RC_LAYER_MASK) != TSS2_RESMGR_RC_LAYER)
+        return;
+    client->record.tally.refusals++;
+    client->user->tally.refusals++;
+}
+
+uint32_t dispatch_running(const struct dispatch *dispatch, const struct client *client)
+{
+    if (client != dispatch->client || client->command == CLIENT_COMMAND_NONE)
+        return 0;
+    return header_load(dispatch->command).code;
+}
+
 void dispatch_run(struct dispatch *dispatch, struct rm *rm)
 {
     uint64_t before = rm_stats(rm)->chip_commands;
     size_t answer = dispatch_execute(dispatch, rm);
 
     if (!dispatch_was_run(dispatch, rm, before))
-        dispatch->kind = 0;
+        dispatch_note_not_run(dispatch);
     dispatch->client->command = CLIENT_COMMAND_NONE;
     client_answer(dispatch->client, dispatch->response, answer);
     explicit_bzero(dispatch->response, answer);
     client_io_read_done(dispatch->command, dispatch->size);
 }
 
-/* What a user is charged for what it got from `started` until now. */
-static uint64_t dispatch_cost(uint64_t started, uint64_t now)
+/* Counts the command, whose turn took `time`. */
+static void dispatch_count(const struct dispatch *dispatch, uint64_t time)
 {
-    uint64_t cost = now > started ? now - started : 0;
+    struct client *client = dispatch->client;
 
-    if (cost < CLIENT_COST_MIN)
-        return CLIENT_COST_MIN;
-    return cost < DISPATCH_COST_MAX ? cost : DISPATCH_COST_MAX;
+    statistics_add(&dispatch->clients->statistics, dispatch->waited, time);
+    statistics_tally_add(&client->record.tally, dispatch->waited, time);
+    statistics_tally_add(&client->user->tally, dispatch->waited, time);
 }
 
 int64_t dispatch_end(struct dispatch *dispatch)
 {
     struct client *client = dispatch->client;
-    uint64_t now = clock_now_ns(), cost = dispatch_cost(dispatch->started, now);
+    uint64_t now = clock_now_ns(), time = dispatch_bound(dispatch->started, now);
+    uint64_t cost = time < CLIENT_COST_MIN ? CLIENT_COST_MIN : time;
 
+    if (dispatch->executed)
+        dispatch_count(dispatch, time);
     scheduler_charge(dispatch->clients->scheduler, cost);
     if (dispatch->kind)
         command_cost_learn(&dispatch->costs, dispatch->kind, cost);

@@ -19,6 +19,8 @@ struct dispatch {
     size_t size;           /* bytes of its command, at the start of `command` */
     uint64_t started;      /* clock_now_ns() */
     uint64_t kind;         /* of the command, as command_cost_kind(); 0: it is not learned from */
+    uint64_t waited;       /* nanoseconds before the turn */
+    bool executed;         /* the manager has executed the command */
 };
 
 void dispatch_init(struct dispatch *dispatch, struct clients *clients,
@@ -34,6 +36,9 @@ bool dispatch_open(struct dispatch *dispatch, const struct rm *rm);
  * command after all.
  */
 struct client *dispatch_begin(struct dispatch *dispatch);
+
+/* The TPM_CC of the command of this client that runs, or whose turn it is; 0 when it is none. */
+uint32_t dispatch_running(const struct dispatch *dispatch, const struct client *client);
 
 /* Executes the command, unless it was canceled, and answers it. client_prepare() comes before. */
 void dispatch_run(struct dispatch *dispatch, struct rm *rm);

@@ -2,6 +2,7 @@
 /* What the engine tells those above it. */
 #pragma once
 
+#include "engine/snapshot.h"
 #include "rm/rm.h"
 #include "tpm/fault.h"
 
@@ -9,12 +10,14 @@ struct engine_status {
     uint32_t clients;
     bool tpm_present;
     struct rm_stats stats;
+    uint64_t chip_time; /* of clients' turns, microseconds */
 };
 
 /* The answer to a request. */
 struct engine_answer {
     uint32_t rc; /* a TSS2_RC */
     struct engine_status status;
+    struct snapshot *snapshot; /* what was asked for, now the receiver's; or NULL */
 };
 
 /* Called on the engine's thread; must return soon. Strings are good during the call. */

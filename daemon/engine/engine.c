@@ -26,46 +26,54 @@ struct engine {
 /* What another thread wants of a client, or to know. */
 struct engine_message {
     struct mailbox_message head;
-    /* Gives the answer's code; NULL for a message that has a client to be welcomed, and no answer.
-     */
+    /* Gives the answer's code; NULL with one of the next two. */
     uint32_t (*execute)(struct server *server, const struct engine_message *message);
-    struct client *client;
-    uint64_t id;
+    struct client *client; /* to be welcomed; there is no answer */
+    struct survey *survey; /* to be begun */
+    uint64_t id;           /* or its number */
     uint8_t locality;
     struct server_change change;
     void *token;
 };
 
-static void engine_answer(struct engine *engine, void *token, uint32_t rc)
-{
-    const struct engine_events *events = &engine->server.events;
-    struct engine_answer answer = {.rc = rc};
-
-    server_get_status(&engine->server, &answer.status);
-    events->answered(events->data, token, &answer);
-}
-
 static void engine_message_free(struct engine_message *message)
 {
     policies_unreference(message->change.policies);
+    free(message->survey);
     free(message);
 }
 
 static void engine_refuse_one(struct engine *engine, struct engine_message *message)
 {
     rules_unreference(message->change.rules);
-    engine_answer(engine, message->token, TSS2_TCTI_RC_NO_CONNECTION);
+    server_answer(&engine->server, message->token, TSS2_TCTI_RC_NO_CONNECTION, NULL);
+}
+
+static void engine_execute(struct engine *engine, struct engine_message *message)
+{
+    uint32_t rc = message->execute(&engine->server, message);
+
+    server_answer(&engine->server, message->token, rc, NULL);
+}
+
+/* The answer comes when the snapshot is made. */
+static void engine_begin_survey(struct engine *engine, struct engine_message *message)
+{
+    server_survey(&engine->server, message->survey);
+    message->survey = NULL;
 }
 
 /* Carries a message out, or refuses it: then a client that it has is closed. */
 static void engine_carry_out(struct engine *engine, struct engine_message *message, bool refuse)
 {
-    if (!message->execute)
+    if (message->client)
         server_welcome(&engine->server, message->client);
     else if (refuse)
         engine_refuse_one(engine, message);
+    else if (message->survey)
+        engine_begin_survey(engine, message);
     else
-        engine_answer(engine, message->token, message->execute(&engine->server, message));
+        engine_execute(engine, message);
     engine_message_free(message);
 }
 
@@ -262,7 +270,7 @@ uint32_t engine_account(struct engine *engine, uint32_t uid)
     return newcomers_account(&engine->server.newcomers, uid);
 }
 
-int engine_connect(struct engine *engine, uint64_t id, uint32_t uid,
+int engine_connect(struct engine *engine, uint64_t id, uint32_t uid, uint32_t pid,
                    const struct peer_groups *groups, int fd)
 {
     struct engine_message *message = calloc(1, sizeof(*message));
@@ -276,6 +284,7 @@ int engine_connect(struct engine *engine, uint64_t id, uint32_t uid,
         return error;
     }
     message->client->id = id;
+    peer_of_process(&message->client->record.peer, pid);
     /* There are no more of these than there may be connections. */
     mailbox_put(&engine->mailbox, &message->head, true);
     return 0;
@@ -331,6 +340,51 @@ static uint32_t engine_execute_query(struct server *server, const struct engine_
 int engine_query(struct engine *engine, void *token)
 {
     struct engine_message message = {.execute = engine_execute_query, .token = token};
+
+    return engine_post(engine, &message);
+}
+
+int engine_survey(struct engine *engine, enum snapshot_kind kind, uint32_t account, void *token)
+{
+    struct survey *survey = calloc(1, sizeof(*survey));
+    struct engine_message message = {.survey = survey, .token = token};
+    int error;
+
+    if (!survey)
+        return -ENOMEM;
+    survey->kind = kind;
+    survey->account = account;
+    survey->token = token;
+    list_init(&survey->link);
+    error = engine_post(engine, &message);
+    if (error)
+        free(survey);
+    return error;
+}
+
+static uint32_t engine_execute_disconnect(struct server *server,
+                                          const struct engine_message *message)
+{
+    return server_disconnect(server, message->id);
+}
+
+int engine_disconnect(struct engine *engine, uint64_t number, void *token)
+{
+    struct engine_message message = {
+        .execute = engine_execute_disconnect, .id = number, .token = token};
+
+    return engine_post(engine, &message);
+}
+
+static uint32_t engine_execute_flush(struct server *server, const struct engine_message *message)
+{
+    (void)message;
+    return server_flush_idle(server);
+}
+
+int engine_flush_idle(struct engine *engine, void *token)
+{
+    struct engine_message message = {.execute = engine_execute_flush, .token = token};
 
     return engine_post(engine, &message);
 }

@@ -63,12 +63,12 @@ bool engine_alive(struct engine *engine);
 /* All below: any thread; the functions return 0, or a negative errno and nothing happens. */
 
 /*
- * A client of user `uid` with these groups, which are copied, behind the stream socket `fd`, which
- * is taken over on success only. `id`
- * names it from now on. All that can fail fails here, whatever the engine is at: with the errors of
+ * A client of user `uid` with these groups, which are copied, of process `pid`, 0 for one that is
+ * not known, behind the stream socket `fd`, which is taken over on success only. `id` names it from
+ * now on. All that can fail fails here, whatever the engine is at: with the errors of
  * admission_enter(), or with those of memory and epoll (admission_text() says them in words).
  */
-int engine_connect(struct engine *engine, uint64_t id, uint32_t uid,
+int engine_connect(struct engine *engine, uint64_t id, uint32_t uid, uint32_t pid,
                    const struct peer_groups *groups, int fd);
 
 /* The account (base/account.h) that a user is on; that of its block while that is not known yet.
@@ -85,6 +85,22 @@ int engine_set_locality(struct engine *engine, uint64_t id, uint8_t locality, vo
 
 /* Fills the answer's status. */
 int engine_query(struct engine *engine, void *token);
+
+/*
+ * Asks for a snapshot, which the answer has. rc is 0, or without a snapshot: TSS2_TCTI_RC_MEMORY
+ * when there is no memory, TSS2_TCTI_RC_TRY_AGAIN when there is no TPM to ask now, and
+ * TSS2_TCTI_RC_IO_ERROR when it does not tell. `account` is who pays for a question to the TPM. A
+ * list of connections is made in pieces, between which commands run.
+ */
+int engine_survey(struct engine *engine, enum snapshot_kind kind, uint32_t account, void *token);
+
+/* Ends the connection of that number (snapshot.h), and cancels its command. rc is 0, or
+ * TSS2_TCTI_RC_BAD_VALUE when there is no such connection. */
+int engine_disconnect(struct engine *engine, uint64_t number, void *token);
+
+/* Has the TPM left empty as soon as no command waits, whatever the quiet time is. rc is 0, or
+ * TSS2_TCTI_RC_TRY_AGAIN when there is no TPM now. The answer does not wait for it to be empty. */
+int engine_flush_idle(struct engine *engine, void *token);
 
 /* Puts those parts of the configuration in force that are not for the start alone: the limit of
  * connections, the rules, the policies, and the quiet time. The answer says that it is done. */

@@ -25,7 +25,7 @@ void idle_init(struct idle *idle, struct loop *loop, int release_ms, bool sleep_
 
 static void idle_wait(struct idle *idle, int64_t now, int pause)
 {
-    idle->due = false;
+    idle->due = idle->ordered > 0;
     loop_arm_from(idle->loop, &idle->quiet, now, pause);
 }
 
@@ -33,6 +33,12 @@ void idle_arm(struct idle *idle, int64_t now)
 {
     idle->kept_loaded = false;
     idle_wait(idle, now, idle->release_ms < 0 ? IDLE_QUIET_MS : idle->release_ms);
+}
+
+void idle_order(struct idle *idle)
+{
+    idle->ordered = IDLE_ORDERED_STEPS;
+    idle->due = true;
 }
 
 void idle_set_release(struct idle *idle, int release_ms)
@@ -50,7 +56,9 @@ void idle_make_way(struct idle *idle)
 /* How far clean-up goes now. */
 static enum rm_idle_goal idle_goal(const struct idle *idle, bool suspending, bool others)
 {
-    if (suspending || idle->release_ms >= 0)
+    if (suspending)
+        return RM_IDLE_SLEEP;
+    if (idle->ordered > 0 || idle->release_ms >= 0)
         return RM_IDLE_EMPTY;
     if (idle->release_ms == IDLE_NEVER)
         return RM_IDLE_TIDY;
@@ -62,6 +70,14 @@ static bool idle_serves(const struct rm *rm)
     return rm && !rm_tpm_lost(rm);
 }
 
+/* An order ends with its last step, or when nothing is left to do for it. */
+static void idle_note_order(struct idle *idle, enum rm_idle_goal goal, enum rm_idle_result result)
+{
+    if (goal < RM_IDLE_EMPTY || idle->ordered == 0)
+        return;
+    idle->ordered = result == RM_IDLE_MORE ? idle->ordered - 1 : 0;
+}
+
 enum idle_progress idle_step(struct idle *idle, struct rm *rm, bool suspending, bool others)
 {
     enum rm_idle_goal goal = idle_goal(idle, suspending, others);
@@ -70,10 +86,9 @@ enum idle_progress idle_step(struct idle *idle, struct rm *rm, bool suspending, 
     loop_assert_flat(idle->loop);
     timer_disarm(&idle->quiet);
     result = idle_serves(rm) ? rm_idle(rm, goal) : RM_IDLE_DONE;
-    idle->due = result == RM_IDLE_MORE;
-    /* Somebody may have come while the TPM worked. */
-    if (timer_is_armed(&idle->quiet))
-        idle->due = false;
+    idle_note_order(idle, goal, result);
+    /* Somebody may have come while the TPM worked, and so may an order. */
+    idle->due = idle->ordered > 0 || (result == RM_IDLE_MORE && !timer_is_armed(&idle->quiet));
     if (idle->due || timer_is_armed(&idle->quiet))
         return IDLE_MORE;
     idle->kept_loaded = goal == RM_IDLE_SAVE && result != RM_IDLE_NO_MEMORY;

@@ -19,6 +19,7 @@ struct idle {
     int release_ms;    /* quiet time after which the TPM is left empty, or one of the above */
     bool sleep_untold; /* the machine may sleep without a word */
     bool due;          /* the quiet time is over, and there may be something to clean up */
+    unsigned ordered;  /* steps that are left of idle_order() */
     bool kept_loaded;  /* it was cleaned up, and what may be used again is still in the TPM */
 };
 
@@ -40,6 +41,11 @@ void idle_arm(struct idle *idle, int64_t now);
 
 /* Another user may want the TPM: what was kept loaded leaves after the next quiet time. */
 void idle_make_way(struct idle *idle);
+
+/* Has the TPM left empty now, without a quiet time; at the most IDLE_ORDERED_STEPS are gone for
+ * it. Also inside of a TPM command. */
+#define IDLE_ORDERED_STEPS 512
+void idle_order(struct idle *idle);
 
 /*
  * One step, at most one chip command. `suspending` is a clean-up for the machine's sleep, for which

@@ -7,8 +7,8 @@
  * command, let clients in, or end. The stack above holds a client and the resource manager in the
  * middle of a command. So what runs there is bounded, and it is only this:
  *
- * - messages of other threads: connect, cancel, locality, query, change, sleep, stop; their
- *   answers
+ * - messages of other threads: connect, cancel, locality, query, survey, disconnect, flush, change,
+ *   sleep, stop; their answers, and pieces of lists (survey.h)
  * - newcomers at the listening socket become clients, or are turned away
  * - bytes come out of clients' sockets into their own buffers, and answers go on; control frames
  *   are carried out; a client that hung up is marked as closed

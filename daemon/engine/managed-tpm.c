@@ -88,6 +88,11 @@ enum idle_progress managed_tpm_clean_up(struct managed_tpm *managed, bool suspen
     return idle_step(&managed->idle, rm, suspending, reserve_keeper_sees_others(&managed->keeper));
 }
 
+void managed_tpm_order(struct managed_tpm *managed)
+{
+    idle_order(&managed->idle);
+}
+
 bool managed_tpm_empty(struct managed_tpm *managed)
 {
     loop_assert_flat(managed->link.loop);

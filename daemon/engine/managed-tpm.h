@@ -58,6 +58,9 @@ bool managed_tpm_settle(struct managed_tpm *managed);
 /* One chip command of cleaning up; `suspending` is for the machine's sleep. */
 enum idle_progress managed_tpm_clean_up(struct managed_tpm *managed, bool suspending);
 
+/* Has clean-up leave the TPM empty without a quiet time. Also inside of a TPM command. */
+void managed_tpm_order(struct managed_tpm *managed);
+
 /* One chip command of leaving nothing in the TPM. False when there is nothing left, or nothing that
  * can be done. */
 bool managed_tpm_empty(struct managed_tpm *managed);

@@ -43,7 +43,7 @@ static void newcomers_judge(struct client *client, void *data)
 /* Milliseconds for which the client may wait for its account to be known. */
 static int newcomers_time_left(const struct newcomers *newcomers, const struct client *client)
 {
-    return clock_left(client->doubted_since + newcomers->timeout_ms, newcomers->timeout_ms);
+    return clock_left(client->record.since + newcomers->timeout_ms, newcomers->timeout_ms);
 }
 
 /* Lets a client go that was not served yet. */
@@ -247,7 +247,7 @@ void newcomers_change(struct newcomers *newcomers, unsigned max_connections, str
 
 void newcomers_welcome(struct newcomers *newcomers, struct client *client)
 {
-    client->doubted_since = clock_now();
+    clients_know(newcomers->clients, client, clock_now());
     if (newcomers_serve(newcomers, client))
         return;
     list_insert_before(&newcomers->doubtful, &client->link);
@@ -271,6 +271,7 @@ int newcomers_accept(void *data, uint32_t uid, int fd)
         return error;
     }
     client->origin = CLIENT_FROM_SOCKET;
+    peer_of_socket(&client->record.peer, fd);
     client->io.control = true;
     newcomers_welcome(newcomers, client);
     return 0;

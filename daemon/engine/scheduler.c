@@ -380,6 +380,13 @@ void scheduler_bill(struct scheduler *scheduler, struct scheduler_client *client
                    client->virtual_time + cost);
 }
 
+void scheduler_bill_user(struct scheduler *scheduler, struct scheduler_user *user, uint64_t cost)
+{
+    if (scheduler_user_rests(scheduler, user))
+        scheduler_user_begin(scheduler, user, SCHEDULER_NORMAL);
+    scheduler_move(scheduler, user, user->virtual_time + scheduler_user_weigh(user, cost), NULL, 0);
+}
+
 void scheduler_scan(struct scheduler *scheduler, struct scheduler_client *client)
 {
     struct scheduler_user *user = client->user;

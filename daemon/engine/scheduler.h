@@ -178,6 +178,9 @@ void scheduler_charge(struct scheduler *scheduler, uint64_t cost);
 /* What was done for the client outside of a turn took `cost` nanoseconds. */
 void scheduler_bill(struct scheduler *scheduler, struct scheduler_client *client, uint64_t cost);
 
+/* The same for a user, which may have no clients. */
+void scheduler_bill_user(struct scheduler *scheduler, struct scheduler_user *user, uint64_t cost);
+
 /* The client's input is to be scanned. No effect when that was known. */
 void scheduler_scan(struct scheduler *scheduler, struct scheduler_client *client);
 

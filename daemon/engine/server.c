@@ -6,6 +6,7 @@
 #include "rm/rc.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <tss2/tss2_tcti.h>
 
 /* How long after server_stop() the running command is left alone before it is canceled. */
@@ -23,8 +24,11 @@ static void server_waiter_serve(void *data)
 {
     struct server *server = data;
 
+    server->clients.arrival = clock_now_ns();
     loop_run_nested(&server->loop);
+    server->clients.arrival = 0;
     control_channel_scan_all(&server->channel);
+    surveys_step(&server->surveys);
     if (server->phase == SERVER_STOPPING && !server->stop_canceled
         && server_cancel_left(server) == 0) {
         server->stop_canceled = true;
@@ -35,7 +39,7 @@ static void server_waiter_serve(void *data)
 static int server_waiter_timeout(void *data)
 {
     struct server *server = data;
-    bool more = scheduler_scans(&server->scheduler);
+    bool more = scheduler_scans(&server->scheduler) || surveys_waiting(&server->surveys);
 
     if (server->phase != SERVER_STOPPING)
         return more ? 0 : -1;
@@ -181,6 +185,14 @@ static void server_serve(struct server *server)
     idle_arm(&server->managed.idle, dispatch_end(&server->dispatch));
 }
 
+/* Whether the TPM may be asked something that is no client's command. */
+static bool server_may_ask(const void *data)
+{
+    const struct server *server = data;
+
+    return server->phase == SERVER_SERVING && managed_tpm_serves(&server->managed);
+}
+
 /* Milliseconds for which the loop may wait for events, its deadlines aside; -1 for ever. */
 static int server_timeout(const struct server *server)
 {
@@ -234,6 +246,7 @@ void server_run(struct server *server)
     server_reap(server);
     users_leave_manager(&server->newcomers.users);
     server_give_back(server);
+    surveys_refuse(&server->surveys, TSS2_TCTI_RC_NO_CONNECTION);
 }
 
 static int server_init_tpm(struct server *server, const struct managed_tpm_config *config)
@@ -252,6 +265,38 @@ static int server_init_policies(struct server *server, const struct policies_con
         return -ENOMEM;
     clients_set_policies(&server->clients, policies);
     return 0;
+}
+
+void server_get_status(const struct server *server, struct engine_status *status)
+{
+    *status = (struct engine_status){
+        .clients = server->clients.count,
+        .tpm_present = tpm_link_is_open(&server->managed.link),
+        .chip_time = server->clients.statistics.chip_ns / 1000,
+    };
+    if (server->managed.rm)
+        status->stats = *rm_stats(server->managed.rm);
+}
+
+void server_answer(const struct server *server, void *token, uint32_t rc, struct snapshot *snapshot)
+{
+    struct engine_answer answer = {.rc = rc, .snapshot = snapshot};
+
+    server_get_status(server, &answer.status);
+    server->events.answered(server->events.data, token, &answer);
+}
+
+static void server_surveyed(const void *data, void *token, uint32_t rc, struct snapshot *snapshot)
+{
+    server_answer(data, token, rc, snapshot);
+}
+
+static void server_init_surveys(struct server *server)
+{
+    const struct surveys_owner owner = {server_may_ask, server_surveyed, server};
+
+    surveys_init(&server->surveys, &server->clients, &server->newcomers, &server->managed,
+                 &server->dispatch, &owner);
 }
 
 int server_init(struct server *server, const struct server_config *config,
@@ -279,6 +324,7 @@ int server_init(struct server *server, const struct server_config *config,
     }
     server->channel = (struct control_channel){&server->clients, &server->managed.link};
     dispatch_init(&server->dispatch, &server->clients, &server->channel);
+    server_init_surveys(server);
     server->acceptor.listener = listener;
     return 0;
 }
@@ -328,14 +374,31 @@ void server_change(struct server *server, const struct server_change *change)
     clients_set_policies(&server->clients, policies_reference(change->policies));
 }
 
-void server_get_status(const struct server *server, struct engine_status *status)
+void server_survey(struct server *server, struct survey *survey)
 {
-    *status = (struct engine_status){
-        .clients = server->clients.count,
-        .tpm_present = tpm_link_is_open(&server->managed.link),
-    };
-    if (server->managed.rm)
-        status->stats = *rm_stats(server->managed.rm);
+    surveys_add(&server->surveys, survey);
+}
+
+uint32_t server_disconnect(struct server *server, uint64_t number)
+{
+    struct client *client = clients_find_number(&server->clients, number);
+
+    if (!client)
+        return TSS2_TCTI_RC_BAD_VALUE;
+    log_info("connection %" PRIu64 " of user %" PRIu32 " is ended by an administrator", number,
+             client->uid);
+    if (client->command == CLIENT_COMMAND_SUBMITTED)
+        tpm_link_cancel(&server->managed.link);
+    client_close(client);
+    return TSS2_RC_SUCCESS;
+}
+
+uint32_t server_flush_idle(struct server *server)
+{
+    if (!server_may_ask(server))
+        return TSS2_TCTI_RC_TRY_AGAIN;
+    managed_tpm_order(&server->managed);
+    return TSS2_RC_SUCCESS;
 }
 
 void server_suspend(struct server *server)

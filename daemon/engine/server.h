@@ -11,6 +11,7 @@
 #include "engine/engine-events.h"
 #include "engine/managed-tpm.h"
 #include "engine/newcomers.h"
+#include "engine/survey.h"
 
 enum server_phase {
     SERVER_STARTING,
@@ -33,6 +34,7 @@ struct server {
     struct managed_tpm managed;
     struct control_channel channel;
     struct dispatch dispatch;
+    struct surveys surveys;
     int64_t stop_at;    /* when the running command is given up; clock_now() */
     int stop_ms;        /* how long before that server_stop() was */
     bool stop_canceled; /* the running command was canceled */
@@ -81,6 +83,19 @@ uint32_t server_set_locality(struct server *server, uint64_t id, uint8_t localit
 void server_change(struct server *server, const struct server_change *change);
 
 void server_get_status(const struct server *server, struct engine_status *status);
+
+/* Answers a request; the snapshot, NULL for none, is given away. */
+void server_answer(const struct server *server, void *token, uint32_t rc,
+                   struct snapshot *snapshot);
+
+/* Takes a survey over, whose answer comes later. */
+void server_survey(struct server *server, struct survey *survey);
+
+/* Ends the client with this number, and cancels its command. A TSS2_RC. */
+uint32_t server_disconnect(struct server *server, uint64_t number);
+
+/* Has the TPM left empty without a quiet time. A TSS2_RC. */
+uint32_t server_flush_idle(struct server *server);
 
 /* Holds commands and empties the TPM, which ends in suspended(); and goes on. */
 void server_suspend(struct server *server);

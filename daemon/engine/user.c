@@ -80,6 +80,22 @@ void users_forget(struct users *users, struct user *user, struct scheduler *sche
     pthread_mutex_unlock(&users->lock);
 }
 
+void users_charge(struct users *users, uint32_t account, struct scheduler *scheduler, uint64_t cost)
+{
+    struct user *user;
+
+    pthread_mutex_lock(&users->lock);
+    user = users_find(users, account);
+    if (!user)
+        user = users_add(users, account);
+    if (user) {
+        /* It is kept until it has made up for this, as users_forget() has it. */
+        user->served = true;
+        scheduler_bill_user(scheduler, &user->share, cost);
+    }
+    pthread_mutex_unlock(&users->lock);
+}
+
 void users_leave_manager(struct users *users)
 {
     pthread_mutex_lock(&users->lock);

@@ -12,7 +12,9 @@
 #pragma once
 
 #include "base/list.h"
+#include "engine/rules.h"
 #include "engine/scheduler-user.h"
+#include "engine/statistics.h"
 #include "rm/rm.h"
 
 #include <pthread.h>
@@ -30,6 +32,8 @@ struct user {
     /* Engine thread. */
     struct scheduler_user share;
     struct rm_user *holdings; /* one reference; NULL before its first command, and without a TPM */
+    struct statistics_tally tally;
+    struct user_rules rules; /* of the connection that got its rules last, for people to see */
 };
 
 /* All users. */
@@ -61,6 +65,11 @@ void users_serve(struct users *users, struct user *user, struct scheduler *sched
 /* A client of the user was freed: frees the user if it need not be known any more. Takes the
  * lock. */
 void users_forget(struct users *users, struct user *user, struct scheduler *scheduler);
+
+/* Charges a user, who may have no connection, with so many nanoseconds. Takes the lock. Without
+ * memory nobody is charged. */
+void users_charge(struct users *users, uint32_t account, struct scheduler *scheduler,
+                  uint64_t cost);
 
 /* Gives up the holdings of all users, before the resource manager is freed. Takes the lock. */
 void users_leave_manager(struct users *users);

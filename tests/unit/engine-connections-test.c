@@ -69,7 +69,7 @@ static int connect_one(struct engine_world *world, uint64_t id, uint32_t uid)
     int pair[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    if (engine_connect(world->engine, id, uid, &groups, pair[0]) == 0)
+    if (engine_connect(world->engine, id, uid, 0, &groups, pair[0]) == 0)
         return pair[1];
     close(pair[0]);
     close(pair[1]);

@@ -231,6 +231,37 @@ static void test_R39_command_that_was_only_read_is_canceled(void **state)
     assert_int_equal(crowd_get_control(&stage->crowd, 0, CONTROL_FRAME_CANCEL), 0);
     assert_int_equal(crowd_get(&stage->crowd, 0), RM_RC_CANCELED);
     assert_int_equal(libtpms_chip_count(stage->world->chip, TPM2_CC_GetRandom), 0);
+    assert_int_equal(stage->crowd.clients.statistics.canceled, 1);
+    assert_int_equal(client->record.tally.commands, 0);
+    assert_int_equal(stage->crowd.clients.statistics.chip_ns, 0);
+}
+
+/* A command that is refused counts as one, for its client and its user. */
+static void test_what_is_refused_is_counted(void **state)
+{
+    struct stage *stage = *state;
+    struct client *client = crowd_join(&stage->crowd, 0, 1000, CLIENT_FROM_BUS);
+    uint8_t command[HEADER_SIZE + 4];
+
+    header_store(command, TPM2_ST_NO_SESSIONS, sizeof(command), TPM2_CC_ReadPublic);
+    store_be32(command + HEADER_SIZE, 0x80123456);
+    crowd_put(&stage->crowd, 0, command, sizeof(command));
+    crowd_put_random(&stage->crowd, 0);
+    crowd_look(&stage->crowd);
+    assert_int_equal(dispatch_running(&stage->dispatch, client), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_ptr_equal(dispatch_begin(&stage->dispatch), client);
+        assert_int_equal(dispatch_running(&stage->dispatch, client),
+                         i ? TPM2_CC_GetRandom : TPM2_CC_ReadPublic);
+        assert_true(client_prepare(client, stage->world->rm));
+        finish(stage);
+        assert_int_equal(dispatch_running(&stage->dispatch, client), 0);
+    }
+    assert_int_equal(crowd_get(&stage->crowd, 0), RM_RC_HANDLE(0));
+    assert_int_equal(client->record.tally.commands, 2);
+    assert_int_equal(client->record.tally.refusals, 1);
+    assert_int_equal(client->user->tally.commands, 2);
+    assert_int_equal(client->user->tally.refusals, 1);
 }
 
 /* So is one that is as long as what is read at a time. */
@@ -310,6 +341,7 @@ int main(void)
         DISPATCH_TEST(test_R60_what_waiting_commands_will_cost),
         DISPATCH_TEST(test_R60_costs_are_learned_from_what_was_run),
         DISPATCH_TEST(test_R39_command_that_was_only_read_is_canceled),
+        DISPATCH_TEST(test_what_is_refused_is_counted),
         DISPATCH_TEST(test_R39_cancel_behind_the_longest_command_is_seen),
         DISPATCH_TEST(test_R39_command_with_nothing_behind_it_costs_itself),
         DISPATCH_TEST(test_client_that_could_not_be_made_is_told),

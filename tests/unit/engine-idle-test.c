@@ -202,6 +202,47 @@ static void test_what_happens_in_a_step_ends_it(void **state)
     night->world->chip->between = NULL;
 }
 
+/* Without a quiet time, and whatever the configuration says; then all is as before. */
+static void test_it_is_emptied_on_order(void **state)
+{
+    struct night *night = *state;
+
+    idle_init(&night->idle, &night->loop, IDLE_NEVER, false);
+    idle_arm(&night->idle, clock_now());
+    assert_false(night->idle.due);
+    idle_order(&night->idle);
+    assert_true(night->idle.due);
+    assert_int_equal(idle_step(&night->idle, night->world->rm, false, false), IDLE_MORE);
+    /* A command comes in between. */
+    idle_arm(&night->idle, clock_now());
+    assert_true(night->idle.due);
+    assert_int_equal(clean_up(night, false, false), IDLE_CLEAN);
+    assert_int_equal(keys_in_chip(night), 0);
+    assert_int_equal(night->idle.ordered, 0);
+    assert_false(night->idle.due);
+    job_primary(night->world->clients[0].esys, ESYS_TR_RH_OWNER);
+    assert_int_equal(clean_up(night, false, false), IDLE_CLEAN);
+    assert_int_equal(keys_in_chip(night), 1);
+}
+
+/* What is loaded again and again is not flushed for ever. */
+static void test_an_order_ends(void **state)
+{
+    struct night *night = *state;
+    unsigned steps = 0;
+
+    idle_init(&night->idle, &night->loop, IDLE_NEVER, false);
+    idle_order(&night->idle);
+    night->idle.ordered = 10;
+    for (; night->idle.ordered > 0; steps++) {
+        assert_true(steps < 100);
+        idle_step(&night->idle, night->world->rm, false, false);
+        if (keys_in_chip(night) == 0)
+            job_primary(night->world->clients[0].esys, ESYS_TR_RH_OWNER);
+    }
+    assert_int_equal(steps, 10);
+}
+
 static void test_without_a_tpm_there_is_nothing_to_clean(void **state)
 {
     struct night *night = *state;
@@ -230,6 +271,8 @@ int main(void)
         IDLE_TEST(test_nothing_is_left_for_sleep_to_lose),
         IDLE_TEST(test_untold_sleep_is_reckoned_with),
         IDLE_TEST(test_what_happens_in_a_step_ends_it),
+        IDLE_TEST(test_it_is_emptied_on_order),
+        IDLE_TEST(test_an_order_ends),
         IDLE_TEST(test_without_a_tpm_there_is_nothing_to_clean),
     };
 

@@ -295,7 +295,7 @@ static bool come(struct engine_world *world, int client, uint32_t uid)
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
-    error = engine_connect(world->engine, 100 + (uint64_t)client, uid, &groups, pair[0]);
+    error = engine_connect(world->engine, 100 + (uint64_t)client, uid, 0, &groups, pair[0]);
     if (error == 0) {
         world->clients[client] = pair[1];
         return true;

@@ -245,7 +245,7 @@ static void test_timeout_is_each_ones_own(void **state)
     newcomers_welcome(newcomers, first);
     second = admit(arrivals, 1002);
     newcomers_welcome(newcomers, second);
-    first->doubted_since -= HOUR_MS;
+    first->record.since -= HOUR_MS;
     timer_disarm(&newcomers->timeout);
     newcomers->timeout.due(&newcomers->timeout);
     assert_int_equal(first->state, CLIENT_OPEN);

@@ -271,7 +271,7 @@ static int connect_as(struct engine_world *world, uint64_t id, uint32_t uid, int
     int pair[2], error;
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    error = engine_connect(world->engine, id, uid, &groups, pair[0]);
+    error = engine_connect(world->engine, id, uid, 0, &groups, pair[0]);
     if (error) {
         close(pair[0]);
         close(pair[1]);

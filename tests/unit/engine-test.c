@@ -246,7 +246,7 @@ static int knock(struct engine_world *world, uint32_t uid)
     int pair[2], error;
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    error = engine_connect(world->engine, 200, uid, &groups, pair[0]);
+    error = engine_connect(world->engine, 200, uid, 0, &groups, pair[0]);
     if (error)
         close(pair[0]);
     close(pair[1]);

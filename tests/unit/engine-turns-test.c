@@ -105,6 +105,55 @@ static void test_R49_who_hangs_up_is_charged(void **state)
     engine_chip_answer(&world->chip);
 }
 
+static struct snapshot *survey(struct engine_world *world, enum snapshot_kind kind)
+{
+    int error = engine_survey(world->engine, kind, 0, world);
+
+    assert_int_equal(engine_world_request(world, error), 0);
+    assert_non_null(world->answer.snapshot);
+    return world->answer.snapshot;
+}
+
+#define MS UINT64_C(1000000)
+
+/* A client waits from when its command has come, also inside of another one, until its turn. */
+static void test_times_of_waiting_and_of_turns_are_counted(void **state)
+{
+    struct engine_world *world = *state;
+    struct snapshot *snapshot;
+
+    crowd_begin(world, 1);
+    fake_clock_jump(7);
+    engine_world_put_random(world, VICTIM, VICTIM_MARK);
+    poke(world);
+    fake_clock_jump(40);
+    engine_chip_answer(&world->chip);
+    assert_int_equal(engine_world_get(world, 1, ENGINE_WORLD_ANSWER), 0);
+    engine_world_take(world, VICTIM_MARK);
+    fake_clock_jump(10);
+    engine_chip_answer(&world->chip);
+    assert_int_equal(engine_world_get(world, VICTIM, ENGINE_WORLD_ANSWER), 0);
+    snapshot = survey(world, SNAPSHOT_CONNECTIONS);
+    assert_int_equal(snapshot->count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const struct snapshot_connection *one = &snapshot->connections[i];
+        bool victim = one->uid == VICTIM_UID;
+
+        assert_int_equal(one->tally.commands, 1);
+        assert_int_equal(one->tally.queue_ns, victim ? 40 * MS : 0);
+        assert_int_equal(one->tally.chip_ns, victim ? 10 * MS : 47 * MS);
+    }
+    snapshot_free(snapshot);
+    snapshot = survey(world, SNAPSHOT_STATISTICS);
+    assert_int_equal(snapshot->statistics->engine.queue_ns, 40 * MS);
+    assert_int_equal(snapshot->statistics->engine.chip_ns, 57 * MS);
+    assert_int_equal(snapshot->statistics->engine.queue[0], 1);
+    assert_int_equal(snapshot->statistics->engine.queue[16], 1);
+    assert_int_equal(snapshot->statistics->engine.chip[14], 1);
+    assert_int_equal(snapshot->statistics->engine.chip[16], 1);
+    snapshot_free(snapshot);
+}
+
 #define CONNECTIONS 200 /* that are made for nothing: 4 ms at the least */
 
 /* A user whose other connections come and go while its command runs waits for these too. */
@@ -343,6 +392,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TURNS_TEST(test_R49_who_hangs_up_is_charged),
+        TURNS_TEST(test_times_of_waiting_and_of_turns_are_counted),
         TURNS_TEST(test_R58_connections_are_paid_for),
         cmocka_unit_test_setup_teardown(test_R50_answers_from_the_books_are_paid_for,
                                         setup_polled_socket, teardown),

@@ -164,6 +164,28 @@ static void test_users_leave_the_manager(void **state)
     assert_null(client->user->holdings);
 }
 
+/* Who has no connection is charged too, and known until that is made up for. */
+static void test_a_user_without_connections_is_charged(void **state)
+{
+    struct town *town = *state;
+    struct client *other = join(town, 0, 1001);
+    uint64_t before;
+
+    users_charge(&town->crowd.users, 1000, &town->crowd.scheduler, 500 * MS);
+    assert_true(is_known(town, 1000));
+    leave(town, join(town, 1, 1002));
+    assert_true(is_known(town, 1000));
+    /* Its first command waits for what others get meanwhile. */
+    serve(town, other, 501 * MS);
+    serve(town, other, MS);
+    leave(town, join(town, 1, 1002));
+    leave(town, join(town, 1, 1003));
+    assert_false(is_known(town, 1000));
+    before = other->user->share.virtual_time;
+    users_charge(&town->crowd.users, 1001, &town->crowd.scheduler, MS);
+    assert_int_equal(other->user->share.virtual_time, before + MS);
+}
+
 #define USER_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -175,6 +197,7 @@ int main(void)
         USER_TEST(test_user_that_owes_is_known_when_it_comes_back),
         USER_TEST(test_user_that_holds_something_is_known),
         USER_TEST(test_users_leave_the_manager),
+        USER_TEST(test_a_user_without_connections_is_charged),
     };
 
     return cmocka_run_group_tests_name("engine-user", tests, NULL, NULL);

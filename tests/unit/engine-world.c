@@ -269,8 +269,8 @@ void engine_world_connect(struct engine_world *world, int client, uint32_t uid)
     /* So that a response soon finds no room. */
     setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
     world->clients[client] = pair[1];
-    assert_int_equal(engine_connect(world->engine, 100 + (uint64_t)client, uid, &groups, pair[0]),
-                     0);
+    assert_int_equal(
+        engine_connect(world->engine, 100 + (uint64_t)client, uid, 0, &groups, pair[0]), 0);
 }
 
 void engine_world_reach(struct engine_world *world, int client)
