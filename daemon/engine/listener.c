@@ -139,6 +139,7 @@ static int listener_place(const char *path, struct stat *status)
 {
     int place = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
+    *status = (struct stat){0};
     if (place < 0)
         return -errno;
     if (fstat(place, status) == 0 && S_ISSOCK(status->st_mode) && status->st_uid == geteuid())

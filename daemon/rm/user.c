@@ -5,19 +5,19 @@
 
 #include <assert.h>
 
-struct rm_user *rm_user_get(struct rm *rm, uint32_t uid)
+struct rm_user *rm_user_get(struct rm *rm, uint32_t account)
 {
     struct rm_user *user;
 
     list_for_each (link, &rm->users) {
         user = list_entry(link, struct rm_user, link);
-        if (user->uid == uid)
+        if (user->uid == account)
             return rm_user_reference(user);
     }
     user = calloc(1, sizeof(*user));
     if (!user)
         return NULL;
-    user->uid = uid;
+    user->uid = account;
     list_insert_before(&rm->users, &user->link);
     return rm_user_reference(user);
 }
