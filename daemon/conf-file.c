@@ -75,7 +75,7 @@ static void conf_set_option(struct conf_reader *reader, const char *place, enum 
 }
 
 /* What is said for all, and is an option too, is that option. */
-static void conf_set_rule(struct conf_reader *reader, const char *place, enum rule_key key,
+static void conf_set_rule(struct conf_reader *reader, const char *place, unsigned key,
                           const char *value)
 {
     struct section *section = reader->section;
@@ -94,7 +94,7 @@ static void conf_take_option(struct conf_reader *reader, const char *place, cons
     enum option_id id = conf_find_option(key);
     g_autofree char *value = NULL;
 
-    if (id == OPTION_COUNT && rule_keys_find(key) != RULE_COUNT)
+    if (id == OPTION_COUNT && rule_keys_find(key) != SECTION_KEYS)
         findings_add(reader->findings, FINDINGS_BAD, place,
                      "%s is no key of [" OPTION_SECTION "]; put it below [Default], [User NAME] or "
                      "[Group NAME]",
@@ -114,15 +114,15 @@ static void conf_take_option(struct conf_reader *reader, const char *place, cons
 static void conf_take_rule(struct conf_reader *reader, const char *place, const char *key,
                            GKeyFile *line)
 {
-    enum rule_key rule = rule_keys_find(key);
+    unsigned rule = rule_keys_find(key);
     enum option_id id = conf_find_option(key);
     g_autofree char *value = NULL;
 
-    if (rule == RULE_COUNT && id != OPTION_COUNT && !option_table[id].no_key)
+    if (rule == SECTION_KEYS && id != OPTION_COUNT && !option_table[id].no_key)
         findings_add(reader->findings, FINDINGS_BAD, place,
                      "%s is no key of [%s]; put it below [" OPTION_SECTION "]", key,
                      reader->section->title);
-    else if (rule == RULE_COUNT)
+    else if (rule == SECTION_KEYS)
         findings_add(reader->findings, FINDINGS_BAD, place,
                      "there is no key \"%s\" of [%s]; the nearest is \"%s\"", key,
                      reader->section->title, rule_keys_nearest(key));

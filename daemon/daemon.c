@@ -238,12 +238,7 @@ static void daemon_fill_live(const struct options *options, struct engine_config
     };
     config->max_connections = process_carries(limits->max_connections);
     config->idle_release_ms = options->idle_release_ms;
-    config->policies = (struct policies_config){
-        .member = options->policies.member,
-        .guest = options->policies.guest,
-        .admins = (gconstpointer)options->policies.admins->data,
-        .admin_count = options->policies.admins->len,
-    };
+    option_policies_fill(&options->policies, &config->policies);
 }
 
 /* The TPM is taken only where there is a bus to serve it on, or none is wanted. */

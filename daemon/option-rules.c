@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "option-rules.h"
 
-#include <pwd.h>
 #include <string.h>
 
 /* Localities that there are to choose (TPM 2.0 Library Part 1, clause "Locality"). */
@@ -131,39 +130,26 @@ static struct rule *option_rules_get(GArray *rules, uint32_t uid)
     return &g_array_index(rules, struct rule, rules->len - 1);
 }
 
-/* A user by number or name. The number that chown() takes for "none" is nobody's. */
-static bool option_rules_user(const char *word, uint32_t *uid)
-{
-    const struct passwd *entry;
-    guint64 number;
-
-    if (g_ascii_string_to_unsigned(word, 10, 0, UINT32_MAX - 1, &number, NULL)) {
-        *uid = (uint32_t)number;
-        return true;
-    }
-    entry = word[0] ? getpwnam(word) : NULL;
-    if (entry)
-        *uid = entry->pw_uid;
-    return entry != NULL;
-}
-
-/* The users in an option's list. One that a file names may come to be later, and is no reason not
- * to start. */
-GArray *option_rules_users(const struct settings *settings, enum option_id id,
+GArray *option_rules_users(const struct settings *settings, enum option_id id, GArray *groups,
                            struct findings *findings)
 {
-    static const char takes[] = "takes user names and numbers with commas between";
+    const char *takes = groups ? "takes user names and numbers, and those of groups behind @, with "
+                                 "commas between"
+                               : "takes user names and numbers with commas between";
     const char *value = settings->of[id].value;
     g_auto(GStrv) words = g_strsplit(value ? value : "", ",", -1);
     GArray *users = g_array_new(FALSE, FALSE, sizeof(uint32_t));
-    uint32_t uid;
 
     for (unsigned i = 0; words[i]; i++) {
-        if (option_rules_user(words[i], &uid))
-            g_array_append_val(users, uid);
+        bool group = groups && words[i][0] == '@';
+        const char *name = words[i] + group;
+        uint32_t number;
+
+        if (sections_look_up(group ? SECTION_FOR_GROUP : SECTION_FOR_USER, name, &number))
+            g_array_append_val(group ? groups : users, number);
         else
-            findings_of(findings, words[i][0] ? FINDINGS_NOTE : FINDINGS_BAD, settings, id,
-                        "%s; there is no user \"%s\"", takes, words[i]);
+            findings_of(findings, name[0] ? FINDINGS_NOTE : FINDINGS_BAD, settings, id,
+                        "%s; there is no %s \"%s\"", takes, group ? "group" : "user", name);
     }
     if (value && !words[0])
         findings_of(findings, FINDINGS_BAD, settings, id, "%s", takes);
@@ -189,8 +175,8 @@ static void option_rules_list(GArray *rules, const struct settings *settings, en
 static void option_rules_lists(GArray *rules, const struct settings *settings,
                                struct findings *findings)
 {
-    g_autoptr(GArray) high = option_rules_users(settings, OPTION_HIGH_PRIORITY, findings);
-    g_autoptr(GArray) low = option_rules_users(settings, OPTION_LOW_PRIORITY, findings);
+    g_autoptr(GArray) high = option_rules_users(settings, OPTION_HIGH_PRIORITY, NULL, findings);
+    g_autoptr(GArray) low = option_rules_users(settings, OPTION_LOW_PRIORITY, NULL, findings);
 
     for (unsigned i = 0; i < high->len * low->len; i++) {
         uint32_t uid = g_array_index(low, uint32_t, i % low->len);

@@ -16,6 +16,10 @@
 GArray *option_rules_read(const struct settings *settings, unsigned sessions_per_user,
                           struct findings *findings);
 
-/* The users that an option lists, an array of uint32_t, to be freed with g_array_unref(). */
-GArray *option_rules_users(const struct settings *settings, enum option_id id,
+/*
+ * The users that an option lists, an array of uint32_t, to be freed with g_array_unref(). Words
+ * that begin with @ are groups, of which the numbers (gid_t) go to `groups`; with NULL there are
+ * none. Who is not there may come to be later, and is no reason not to start where a file says it.
+ */
+GArray *option_rules_users(const struct settings *settings, enum option_id id, GArray *groups,
                            struct findings *findings);

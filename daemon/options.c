@@ -5,7 +5,6 @@
 #include "engine/engine.h"
 #include "instance.h"
 #include "option-rules.h"
-#include "policy-words.h"
 
 #include <gio/gio.h>
 #include <string.h>
@@ -151,54 +150,6 @@ static bool options_choice(struct options_reader *reader, enum option_id id, con
     return is_second;
 }
 
-/* A list of commands that is read. */
-struct options_commands {
-    struct options_reader *reader;
-    enum option_id id;
-};
-
-static void options_wrong_command(void *data, const char *what)
-{
-    const struct options_commands *commands = data;
-
-    options_wrong(commands->reader, commands->id, POLICY_WORDS_COMMANDS "; %s", what);
-}
-
-static void options_commands(struct options_reader *reader, enum option_id id,
-                             struct policy *policy,
-                             bool (*change)(struct policy *policy, uint32_t code))
-{
-    struct options_commands commands = {reader, id};
-    const char *value = options_value(reader, id);
-
-    if (value)
-        policy_words_change(policy, value, change, options_wrong_command, &commands);
-}
-
-static struct policy options_preset(struct options_reader *reader, enum option_id id)
-{
-    const char *value = options_value(reader, id);
-    enum policy_preset preset = policy_preset_find(value);
-
-    if (preset == POLICY_PRESETS)
-        options_wrong(reader, id, "takes " POLICY_WORDS_PRESETS ", not \"%s\"", value);
-    return policy_preset(preset == POLICY_PRESETS ? POLICY_STRICT : preset);
-}
-
-/* What is denied to members is denied to guests. */
-static void options_policies(struct options_reader *reader, struct options_policies *policies)
-{
-    struct policy denied = policy_preset(POLICY_OPEN);
-
-    options_commands(reader, OPTION_DENY, &denied, policy_deny);
-    policies->member = options_preset(reader, OPTION_POLICY);
-    options_commands(reader, OPTION_ALLOW, &policies->member, policy_allow);
-    policy_join(&policies->member, &denied);
-    policies->guest = options_preset(reader, OPTION_GUEST_POLICY);
-    policy_join(&policies->guest, &denied);
-    policies->admins = option_rules_users(&reader->settings, OPTION_ADMIN, &reader->findings);
-}
-
 /* Two options that do not go together. What the command line says of one of them takes back what a
  * file says of the other one. */
 static void options_exclude(struct options_reader *reader, enum option_id one, enum option_id other,
@@ -285,7 +236,7 @@ static void options_take(struct options_reader *reader, struct options *options)
     options->idle_release_ms = options_idle_release(reader);
     options->rules = option_rules_read(&reader->settings, options->limits.max_sessions_per_user,
                                        &reader->findings);
-    options_policies(reader, &options->policies);
+    option_policies_read(&options->policies, &reader->settings, &reader->findings);
     options->allow_root = options_flag(reader, OPTION_ALLOW_ROOT);
     options->show_version = options_flag(reader, OPTION_VERSION);
 }
@@ -381,8 +332,7 @@ void options_clear(struct options *options)
     g_free(options->socket_group);
     if (options->rules)
         g_array_unref(options->rules);
-    if (options->policies.admins)
-        g_array_unref(options->policies.admins);
+    option_policies_clear(&options->policies);
     settings_clear(&options->settings);
     *options = (struct options){0};
 }

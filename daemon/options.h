@@ -7,8 +7,8 @@
 
 #include "base/log.h"
 #include "conf-files.h"
-#include "engine/policies.h"
 #include "engine/reserve.h"
+#include "option-policies.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,12 +22,6 @@ struct options_limits {
     unsigned max_transients; /* of one connection */
     unsigned max_transients_per_user;
     unsigned max_abandoned_per_user; /* saved sessions that outlive their connections */
-};
-
-/* What users may send. */
-struct options_policies {
-    struct policy member, guest;
-    GArray *admins; /* of uint32_t: users who may send everything */
 };
 
 struct options {
@@ -44,7 +38,7 @@ struct options {
     struct options_limits limits;
     bool guests_apart; /* each guest has its own account */
     GArray *rules;     /* of struct rule: what users may have, as lists of users and sections say */
-    struct options_policies policies;
+    struct option_policies policies;
     struct reserve_rule reserve;
     int idle_release_ms; /* or IDLE_NEVER, IDLE_AUTO */
     bool allow_root;

@@ -48,9 +48,9 @@ static void reload_take_over(struct options *options, struct options *next)
     options->limits = next->limits;
     options->level = next->level;
     options->idle_release_ms = next->idle_release_ms;
-    g_array_unref(options->policies.admins);
+    option_policies_clear(&options->policies);
     options->policies = next->policies;
-    next->policies.admins = NULL;
+    next->policies = (struct option_policies){0};
 }
 
 static void reload_change(struct options *options, struct options *next)

@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <strings.h>
 
-const struct rule_key_entry rule_keys[RULE_COUNT] = {
+const struct rule_key_entry rule_keys[SECTION_KEYS] = {
     [RULE_CONNECTIONS_PER_USER] = {"max-connections-per-user", NULL,
                                    OPTION_MAX_CONNECTIONS_PER_USER},
     [RULE_SESSIONS] = {"max-sessions", NULL, OPTION_MAX_SESSIONS},
@@ -16,13 +16,16 @@ const struct rule_key_entry rule_keys[RULE_COUNT] = {
     [RULE_ABANDONED_PER_USER] = {"max-abandoned-per-user", NULL, OPTION_MAX_ABANDONED_PER_USER},
     [RULE_PRIORITY] = {"priority", "normal", OPTION_COUNT},
     [RULE_LOCALITIES] = {"localities", NULL, OPTION_COUNT},
+    [SECTION_KEY_POLICY] = {"policy", NULL, OPTION_POLICY},
+    [SECTION_KEY_ALLOW] = {"allow", NULL, OPTION_ALLOW},
+    [SECTION_KEY_DENY] = {"deny", NULL, OPTION_DENY},
 };
 
-enum rule_key rule_keys_find(const char *name)
+unsigned rule_keys_find(const char *name)
 {
-    enum rule_key key = 0;
+    unsigned key = 0;
 
-    while (key < RULE_COUNT && strcasecmp(rule_keys[key].name, name) != 0)
+    while (key < SECTION_KEYS && strcasecmp(rule_keys[key].name, name) != 0)
         key++;
     return key;
 }
@@ -32,7 +35,7 @@ const char *rule_keys_nearest(const char *name)
     unsigned least = UINT_MAX;
     const char *nearest = "";
 
-    for (enum rule_key key = 0; key < RULE_COUNT; key++) {
+    for (unsigned key = 0; key < SECTION_KEYS; key++) {
         unsigned distance = nearest_distance(name, rule_keys[key].name);
 
         if (distance >= least)

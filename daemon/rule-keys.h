@@ -11,11 +11,19 @@ struct rule_key_entry {
     enum option_id option; /* that has the same name, and says it for all; OPTION_COUNT: none */
 };
 
-/* By enum rule_key. */
-extern const struct rule_key_entry rule_keys[RULE_COUNT];
+/* The keys beside those of rules (enum rule_key), which come first. */
+enum section_key {
+    SECTION_KEY_POLICY = RULE_COUNT,
+    SECTION_KEY_ALLOW,
+    SECTION_KEY_DENY,
+    SECTION_KEYS
+};
 
-/* The key of a name, whatever its case; RULE_COUNT: there is none. */
-enum rule_key rule_keys_find(const char *name);
+/* By enum rule_key and enum section_key. */
+extern const struct rule_key_entry rule_keys[SECTION_KEYS];
+
+/* The key of a name, whatever its case; SECTION_KEYS: there is none. */
+unsigned rule_keys_find(const char *name);
 
 /* The name of the key that a person most likely meant. */
 const char *rule_keys_nearest(const char *name);

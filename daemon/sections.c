@@ -15,21 +15,7 @@ static struct section *sections_at(const struct sections *sections, unsigned i)
     return g_ptr_array_index(sections->all, i);
 }
 
-static void section_free(gpointer data)
-{
-    struct section *section = data;
-
-    for (enum rule_key key = 0; key < RULE_COUNT; key++)
-        setting_put(&section->of[key], NULL, SETTINGS_DEFAULT, NULL);
-    g_free(section->title);
-    g_free(section->name);
-    g_free(section->place);
-    g_free(section);
-}
-
-/* Looks the user or the group up, by number or name. The number that chown() takes for "none" is
- * nobody's. */
-static bool section_look_up(enum section_kind kind, const char *name, uint32_t *id)
+bool sections_look_up(enum section_kind kind, const char *name, uint32_t *id)
 {
     guint64 number;
 
@@ -38,16 +24,28 @@ static bool section_look_up(enum section_kind kind, const char *name, uint32_t *
         return true;
     }
     if (kind == SECTION_FOR_USER) {
-        const struct passwd *user = getpwnam(name);
+        const struct passwd *user = name[0] ? getpwnam(name) : NULL;
 
         *id = user ? user->pw_uid : 0;
         return user != NULL;
     } else {
-        const struct group *group = getgrnam(name);
+        const struct group *group = name[0] ? getgrnam(name) : NULL;
 
         *id = group ? group->gr_gid : 0;
         return group != NULL;
     }
+}
+
+static void section_free(gpointer data)
+{
+    struct section *section = data;
+
+    for (unsigned key = 0; key < SECTION_KEYS; key++)
+        setting_put(&section->of[key], NULL, SETTINGS_DEFAULT, NULL);
+    g_free(section->title);
+    g_free(section->name);
+    g_free(section->place);
+    g_free(section);
 }
 
 static struct section *section_new(enum section_kind kind, const char *name)
@@ -59,7 +57,7 @@ static struct section *section_new(enum section_kind kind, const char *name)
     section->kind = kind;
     section->name = g_strdup(name);
     section->title = g_strjoin(" ", words[kind], name, NULL);
-    section->found = kind == SECTION_FOR_ALL || section_look_up(kind, name, &section->id);
+    section->found = kind == SECTION_FOR_ALL || sections_look_up(kind, name, &section->id);
     return section;
 }
 
@@ -102,7 +100,7 @@ void sections_clear(struct sections *sections)
 
 static void section_show(const struct section *section, GKeyFile *file)
 {
-    for (enum rule_key key = 0; key < RULE_COUNT; key++) {
+    for (unsigned key = 0; key < SECTION_KEYS; key++) {
         const struct setting *setting = &section->of[key];
         g_autofree char *comment = g_strdup_printf(" %s", setting_place(setting));
 
@@ -119,7 +117,7 @@ static void sections_show_default(const struct sections *sections, GKeyFile *fil
     struct section *standard = section_new(SECTION_FOR_ALL, NULL);
     const struct section *said = sections_find(sections, standard);
 
-    for (enum rule_key key = 0; key < RULE_COUNT; key++) {
+    for (unsigned key = 0; key < SECTION_KEYS; key++) {
         const struct setting *setting = said ? &said->of[key] : NULL;
         const char *otherwise = rule_keys[key].standard ? rule_keys[key].standard : "";
 
@@ -146,7 +144,7 @@ void sections_show(const struct sections *sections, GKeyFile *file)
 /* `other` is NULL where there is none. */
 static bool section_differs(const struct section *section, const struct section *other)
 {
-    for (enum rule_key key = 0; key < RULE_COUNT; key++) {
+    for (unsigned key = 0; key < SECTION_KEYS; key++) {
         if (g_strcmp0(section->of[key].value, other ? other->of[key].value : NULL) != 0)
             return true;
     }

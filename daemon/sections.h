@@ -21,13 +21,17 @@ struct section {
     char *place; /* "FILE:LINE" of where it was read last */
     bool found;  /* there is such a user or group, and it */
     uint32_t id; /* has this number */
-    struct setting of[RULE_COUNT];
+    struct setting of[SECTION_KEYS]; /* by enum rule_key and enum section_key */
 };
 
 /* All zero: there are none. */
 struct sections {
     GPtrArray *all; /* of struct section, in the order of their reading; NULL: none */
 };
+
+/* Looks a user or a group up, by number or name, into *id. The number that chown() takes for "none"
+ * is nobody's. False when there is none. */
+bool sections_look_up(enum section_kind kind, const char *name, uint32_t *id);
 
 /* The section of a kind for `name`, which is NULL for SECTION_FOR_ALL; made where there is none
  * yet, and without a place then. */

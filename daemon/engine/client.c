@@ -239,13 +239,16 @@ void client_free(struct client *client)
     free(client);
 }
 
-static const char *client_policy_name(const struct client *client)
+/* What the client may send by the policies that there are. */
+static struct policy client_find_policy(const struct client *client)
 {
     const struct clients *clients = client->set;
+    struct policy policy;
 
     if (!clients->policies)
-        return policy_preset_name(POLICY_OPEN);
-    return policy_name(policies_of(clients->policies, client->uid, client->user->account));
+        return policy_preset(POLICY_OPEN);
+    policies_of(clients->policies, client->uid, &client->groups, client->member, &policy);
+    return policy;
 }
 
 void client_open(struct client *client)
@@ -254,6 +257,7 @@ void client_open(struct client *client)
     struct list *place = client->origin == CLIENT_FROM_SOCKET
                              ? &clients->without_id
                              : &clients->by_id[client->id % CLIENTS_BUCKETS];
+    struct policy policy;
 
     assert(client->state == CLIENT_ADMITTED && client->user);
     users_serve(clients->admission->users, client->user, clients->scheduler);
@@ -261,7 +265,8 @@ void client_open(struct client *client)
     scheduler_set_priority(&client->turn, client->rules.priority);
     client->opened = true;
     client->state = CLIENT_OPEN;
-    client->record.policy = client_policy_name(client);
+    policy = client_find_policy(client);
+    client->record.policy = policy_name(&policy);
     list_insert_before(place, &client->link);
     clients->count++;
     client_bill(client);
@@ -404,12 +409,14 @@ bool client_set_locality(struct client *client, uint8_t locality)
 static void client_take_policy(struct client *client)
 {
     const struct clients *clients = client->set;
+    struct policy policy;
 
     if (client->policy == clients->policy)
         return;
-    rm_client_set_policy(client->rm, policies_of(clients->policies, client->uid, client->member));
+    policy = client_find_policy(client);
+    rm_client_set_policy(client->rm, &policy);
     client->policy = clients->policy;
-    client->record.policy = client_policy_name(client);
+    client->record.policy = policy_name(&policy);
 }
 
 bool client_prepare(struct client *client, struct rm *rm)

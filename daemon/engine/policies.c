@@ -12,15 +12,25 @@
 
 struct policies {
     atomic_uint references;
-    struct policy admin, member, guest;
-    unsigned admin_count;
-    uint32_t admins[];
+    struct policy admin, member, guest, denied;
+    struct policies_rule *rules;
+    uint32_t *admins;
+    gid_t *admin_groups;
+    unsigned rule_count, admin_count, admin_group_count;
 };
+
+static void *policies_copy(const void *from, size_t count, size_t size)
+{
+    void *copy = calloc(count + 1, size);
+
+    if (copy && count > 0)
+        memcpy(copy, from, count * size);
+    return copy;
+}
 
 struct policies *policies_new(const struct policies_config *config)
 {
-    size_t admins = config->admin_count * sizeof(uint32_t);
-    struct policies *policies = calloc(1, sizeof(*policies) + admins);
+    struct policies *policies = calloc(1, sizeof(*policies));
 
     if (!policies)
         return NULL;
@@ -28,10 +38,20 @@ struct policies *policies_new(const struct policies_config *config)
     policies->admin = policy_preset(POLICY_OPEN);
     policies->member = config->member;
     policies->guest = config->guest;
+    policies->denied = config->denied;
+    policy_join(&policies->member, &policies->denied);
+    policy_join(&policies->guest, &policies->denied);
+    policies->rule_count = config->rule_count;
+    policies->rules = policies_copy(config->rules, config->rule_count, sizeof(*policies->rules));
     policies->admin_count = config->admin_count;
-    if (admins > 0)
-        memcpy(policies->admins, config->admins, admins);
-    return policies;
+    policies->admins = policies_copy(config->admins, config->admin_count, sizeof(uint32_t));
+    policies->admin_group_count = config->admin_group_count;
+    policies->admin_groups =
+        policies_copy(config->admin_groups, config->admin_group_count, sizeof(gid_t));
+    if (policies->rules && policies->admins && policies->admin_groups)
+        return policies;
+    policies_unreference(policies);
+    return NULL;
 }
 
 struct policies *policies_reference(struct policies *policies)
@@ -43,11 +63,16 @@ struct policies *policies_reference(struct policies *policies)
 
 void policies_unreference(struct policies *policies)
 {
-    if (policies && atomic_fetch_sub(&policies->references, 1) == 1)
-        free(policies);
+    if (!policies || atomic_fetch_sub(&policies->references, 1) != 1)
+        return;
+    free(policies->rules);
+    free(policies->admins);
+    free(policies->admin_groups);
+    free(policies);
 }
 
-static bool policies_name_admin(const struct policies *policies, uint32_t uid)
+static bool policies_name_admin(const struct policies *policies, uint32_t uid,
+                                const struct peer_groups *groups)
 {
     if (uid == ACCOUNT_ROOT || uid == geteuid())
         return true;
@@ -55,14 +80,58 @@ static bool policies_name_admin(const struct policies *policies, uint32_t uid)
         if (policies->admins[i] == uid)
             return true;
     }
+    for (unsigned i = 0; i < policies->admin_group_count; i++) {
+        if (peer_groups_have(groups, policies->admin_groups[i]))
+            return true;
+    }
     return false;
 }
 
-const struct policy *policies_of(const struct policies *policies, uint32_t uid, bool member)
+static void policies_apply(const struct policies_rule *rule, struct policy *policy)
 {
-    if (policies_name_admin(policies, uid))
-        return &policies->admin;
-    return member ? &policies->member : &policies->guest;
+    if (rule->preset != POLICY_PRESETS)
+        *policy = policy_preset(rule->preset);
+    policy_exempt(policy, &rule->allowed);
+    policy_join(policy, &rule->denied);
+}
+
+/* Changes the policy of a class to what the rules of groups leave of it. */
+static void policies_apply_groups(const struct policies *policies, const struct peer_groups *groups,
+                                  bool member, struct policy *policy)
+{
+    const struct policy class = *policy;
+    bool said = !member || !groups->known;
+
+    for (unsigned i = 0; i < policies->rule_count; i++) {
+        const struct policies_rule *rule = &policies->rules[i];
+        struct policy one = class;
+
+        if (rule->subject != RULE_FOR_GROUP
+            || (groups->known && !peer_groups_have(groups, rule->id)))
+            continue;
+        policies_apply(rule, &one);
+        if (said)
+            policy_join(policy, &one);
+        else
+            *policy = one;
+        said = true;
+    }
+}
+
+void policies_of(const struct policies *policies, uint32_t uid, const struct peer_groups *groups,
+                 bool member, struct policy *policy)
+{
+    if (policies_name_admin(policies, uid, groups)) {
+        *policy = policies->admin;
+        return;
+    }
+    *policy = member ? policies->member : policies->guest;
+    policies_apply_groups(policies, groups, member, policy);
+    for (unsigned i = 0; i < policies->rule_count; i++) {
+        if (policies->rules[i].subject == RULE_FOR_USER && policies->rules[i].id == uid)
+            policies_apply(&policies->rules[i], policy);
+    }
+    policy_join(policy, &policies->denied);
 }
 
 /* What a member can do with an authorization that is empty. */

@@ -62,11 +62,12 @@ static uint32_t deny(struct rm_client *client, uint32_t command_code, uint8_t ru
     client->rm->stats.denied_commands++;
     client->user->denied_commands++;
     if (!client->told_denied)
-        log_limited(LOG_LEVEL_WARNING, LOG_KIND_DENIED, client->user->uid,
-                    "user %" PRIu32 " may not send %s (0x%" PRIX32 "), 0x%05" PRIX32
-                    ": %s; --allow permits it by its name or number",
-                    client->uid, command_name(command_code), command_code, RM_RC_DISABLED,
-                    reason_text(rule));
+        log_limited(
+            LOG_LEVEL_WARNING, LOG_KIND_DENIED, client->user->uid,
+            "user %" PRIu32 " may not send %s (0x%" PRIX32 "), 0x%05" PRIX32
+            ": %s; allow permits it by its name or number, to members or in the user's section",
+            client->uid, command_name(command_code), command_code, RM_RC_DISABLED,
+            reason_text(rule));
     client->told_denied = true;
     return RM_RC_DISABLED;
 }

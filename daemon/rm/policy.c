@@ -290,6 +290,18 @@ bool policy_deny(struct policy *policy, uint32_t code)
     return set_rule(policy, code, POLICY_DENIED);
 }
 
+void policy_exempt(struct policy *policy, const struct policy *commands)
+{
+    for (unsigned i = 0; i < POLICY_CODES; i++) {
+        if (commands->rules[i] & POLICY_DENIED)
+            policy->rules[i] = 0;
+    }
+    for (unsigned i = 0; i < commands->other_count; i++) {
+        if (commands->others[i].rule & POLICY_DENIED)
+            policy_allow(policy, commands->others[i].code);
+    }
+}
+
 /* What has no room for a rule of its own makes that of its kind stricter. */
 static void join_others(struct policy *policy, const struct policy *before,
                         const struct policy *other, const struct policy *listed)

@@ -61,6 +61,9 @@ const char *policy_name(const struct policy *policy);
 bool policy_allow(struct policy *policy, uint32_t code);
 bool policy_deny(struct policy *policy, uint32_t code);
 
+/* Permits in any case what `commands` refuses in any case. What has no room stays as it is. */
+void policy_exempt(struct policy *policy, const struct policy *commands);
+
 /* Adds what stands in the way by `other`: what is left is permitted by both. What has no room is
  * refused. */
 void policy_join(struct policy *policy, const struct policy *other);

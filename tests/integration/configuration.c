@@ -85,7 +85,7 @@ static void test_R71_each_key_from_file_drop_in_and_command_line(void **state)
         {"allow", "Sign", "Quote,0x20000001", "TPM2_Clear"},
         {"deny", "Sign", "Quote,0x20000001", "TPM2_Clear"},
         {"guest-policy", "open", "guarded", "standard"},
-        {"admin", "1", "2", "3"},
+        {"admin", "1", "@2,1", "@3"},
         {"reserve", "1,1", "2,2", "never"},
         {"idle-release", "1", "never", "auto"},
         {"prng-seed-file", "/a", "/b", "/c"},
@@ -119,6 +119,9 @@ static void test_R75_each_key_of_a_section_from_file_and_drop_in(void **state)
         {"max-abandoned-per-user", "0", "1"},
         {"priority", "low", "high"},
         {"localities", "0,1", "2"},
+        {"policy", "strict", "open"},
+        {"allow", "ClockSet", "Clear,0x20000001"},
+        {"deny", "Sign", "Quote"},
     };
     static const char *const headings[] = {"[User root]", "[Group root]", "[Default]"};
     struct world *world = *state;

@@ -16,11 +16,21 @@
 #define MEMBER   "tss"    /* a member of the socket's group by the user database */
 #define STRANGER "nobody" /* and none */
 
-#define DENIED 0xB0120
+#define STAFF 4242
+#define CI    4243
+
+#define DENIED ATTACK_DENIED
 
 static int usual_world(void **state)
 {
     return configured_world(state, "[Daemon]\nidle-release=never\n");
+}
+
+static int furnished_world(void **state)
+{
+    return configured_world(state,
+                            "[Daemon]\nadmin=@4243\n[User " MEMBER "]\nallow=ClockRateAdjust\n"
+                            "[Group 4242]\npolicy=strict\ndeny=GetRandom\n");
 }
 
 static int apart_world(void **state)
@@ -46,14 +56,39 @@ static struct esys_client *come(const struct world *world, enum served_way way, 
     return client;
 }
 
-static TSS2_RC extend_pcr(struct esys_client *client)
+/* What a client may: three commands, of which a strict policy refuses the first two, a standard one
+ * the second, and no preset the third, which has no handle. */
+struct may {
+    bool extend, clock, random;
+};
+
+static const struct may all = {true, true, true}, standard = {true, false, true},
+                        strict = {false, false, true};
+
+static void expect_one(TSS2_RC rc, bool may, const char *what)
 {
-    return attack_extend_pcr(&(struct hand){client, ESYS_TR_NONE});
+    if (rc != (may ? TSS2_RC_SUCCESS : DENIED))
+        fprintf(stderr, "%s is answered with 0x%x\n", what, rc);
+    assert_int_equal(rc, may ? TSS2_RC_SUCCESS : DENIED);
 }
 
-static TSS2_RC adjust_clock(struct esys_client *client)
+static void expect(struct esys_client *client, struct may may)
 {
-    return attack_adjust_clock(&(struct hand){client, ESYS_TR_NONE});
+    const struct hand hand = {.client = client, .more = ESYS_TR_NONE};
+
+    expect_one(attack_extend_pcr(&hand), may.extend, "PCR_Extend");
+    expect_one(attack_adjust_clock(&hand), may.clock, "ClockRateAdjust");
+    expect_one(esys_client_random(client, 8), may.random, "GetRandom");
+}
+
+/* The same of a client that comes for this. */
+static void expect_of(const struct world *world, enum served_way way, const char *user, gid_t one,
+                      gid_t other, struct may may)
+{
+    struct esys_client *client = come(world, way, user, one, other);
+
+    expect(client, may);
+    esys_client_free(client);
 }
 
 static void test_R80_guests_with_accounts_of_their_own_are_guests(void **state)
@@ -71,10 +106,9 @@ static void test_R80_guests_with_accounts_of_their_own_are_guests(void **state)
 
         configured_reload(world, texts[i / 2]);
         client = come(world, i % 2 ? SERVED_BUS : SERVED_SOCKET, STRANGER, 0, 0);
-        assert_int_equal(extend_pcr(client), DENIED);
+        expect(client, strict);
         configured_reload(world, "[Daemon]\nguest-policy=standard\n");
-        assert_int_equal(extend_pcr(client), TSS2_RC_SUCCESS);
-        assert_int_equal(adjust_clock(client), DENIED);
+        expect(client, standard);
         esys_client_free(client);
     }
 }
@@ -86,13 +120,8 @@ static void test_R80_members_with_sections_are_members(void **state)
     leave_out_without_users();
     configured_reload(world, "[Daemon]\nlow-priority=" MEMBER "\n[User " MEMBER "]\n"
                              "max-sessions=8\n");
-    for (enum served_way way = SERVED_BUS; way <= SERVED_SOCKET; way++) {
-        struct esys_client *client = come(world, way, MEMBER, 0, 0);
-
-        assert_int_equal(extend_pcr(client), TSS2_RC_SUCCESS);
-        assert_int_equal(adjust_clock(client), DENIED);
-        esys_client_free(client);
-    }
+    for (enum served_way way = SERVED_BUS; way <= SERVED_SOCKET; way++)
+        expect_of(world, way, MEMBER, 0, 0, standard);
 }
 
 static void test_R80_guests_apart_are_guests(void **state)
@@ -101,14 +130,196 @@ static void test_R80_guests_apart_are_guests(void **state)
 
     leave_out_without_users();
     for (enum served_way way = SERVED_BUS; way <= SERVED_SOCKET; way++) {
-        struct esys_client *guest = come(world, way, STRANGER, 0, 0);
-        struct esys_client *member = come(world, way, MEMBER, 0, 0);
-
-        assert_int_equal(extend_pcr(guest), DENIED);
-        assert_int_equal(extend_pcr(member), TSS2_RC_SUCCESS);
-        esys_client_free(guest);
-        esys_client_free(member);
+        expect_of(world, way, STRANGER, 0, 0, strict);
+        expect_of(world, way, MEMBER, 0, 0, standard);
     }
+}
+
+/* By user and by group, for clients that were there before. */
+static const char *const headings[] = {"[User " MEMBER "]", "[Group 4242]"};
+
+static void test_R80_sections_refuse_attacks_on_both_ways(void **state)
+{
+    struct world *world = *state;
+    struct esys_client *root;
+
+    leave_out_without_users();
+    root = come(world, SERVED_SOCKET, "root", 0, 0);
+    assert_int_equal(attack_furnish(root), TSS2_RC_SUCCESS);
+    for (unsigned i = 0; i < 4; i++) {
+        struct esys_client *client =
+            come(world, i % 2 ? SERVED_BUS : SERVED_SOCKET, MEMBER, STAFF, 0);
+        g_autofree char *text = g_strdup_printf("%s\npolicy=strict\n", headings[i / 2]);
+        g_autofree char *said = g_strdup_printf("%s\n", headings[i / 2]);
+
+        expect(client, standard);
+        configured_reload(world, text);
+        configured_expect_said(world, said);
+        attack_expect_refusals(world, client, "strict");
+        configured_reload(world, "");
+        expect(client, standard);
+        esys_client_free(client);
+    }
+    esys_client_free(root);
+}
+
+static void test_R82_each_key_of_a_section_holds_on_both_ways(void **state)
+{
+    static const struct {
+        const char *line, *more; /* of the file, and of a drop-in */
+        struct may may, then;
+    } cases[] = {
+        {"policy=strict", "policy=open", {false, false, true}, {true, true, true}},
+        {"allow=ClockRateAdjust", "allow=TPM2_ClockSet", {true, true, true}, {true, false, true}},
+        {"deny=GetRandom,PCR_Extend",
+         "deny=PCR_Extend",
+         {false, false, false},
+         {false, false, true}},
+        {"policy=open\ndeny=GetRandom",
+         "policy=strict\nallow=PCR_Extend",
+         {true, true, false},
+         {true, false, false}},
+    };
+    struct world *world = *state;
+
+    leave_out_without_users();
+    for (unsigned i = 0; i < 4 * G_N_ELEMENTS(cases); i++) {
+        enum served_way way = i % 2 ? SERVED_BUS : SERVED_SOCKET;
+        const char *heading = headings[i / 2 % 2];
+        g_autofree char *text = g_strdup_printf("%s\n%s\n", heading, cases[i / 4].line);
+        g_autofree char *more = g_strdup_printf("%s\n%s\n", heading, cases[i / 4].more);
+        struct esys_client *there = come(world, way, MEMBER, STAFF, 0);
+
+        configured_reload(world, text);
+        expect(there, cases[i / 4].may);
+        expect_of(world, way, MEMBER, STAFF, 0, cases[i / 4].may);
+        configured_put_drop_in(world, "10.conf", more);
+        configured_read_again(world);
+        expect(there, cases[i / 4].then);
+        expect_of(world, way, MEMBER, STAFF, 0, cases[i / 4].then);
+        /* It is for whom it names. */
+        expect_of(world, way, STRANGER, 0, 0, strict);
+        if (i / 2 % 2)
+            expect_of(world, way, MEMBER, CI, 0, standard);
+        configured_put_drop_in(world, "10.conf", "");
+        configured_reload(world, "");
+        expect(there, standard);
+        esys_client_free(there);
+    }
+}
+
+static void test_R82_sections_hold_from_the_start(void **state)
+{
+    struct world *world = *state;
+
+    leave_out_without_users();
+    for (enum served_way way = SERVED_BUS; way <= SERVED_SOCKET; way++) {
+        expect_of(world, way, MEMBER, 0, 0, all);
+        /* The user's own allows what the group's refuses, and nothing else. */
+        expect_of(world, way, MEMBER, STAFF, 0, (struct may){false, true, false});
+        expect_of(world, way, STRANGER, STAFF, 0, (struct may){false, false, false});
+        expect_of(world, way, STRANGER, 0, 0, strict);
+        /* Whoever is in a group of administrators. */
+        expect_of(world, way, STRANGER, STAFF, CI, all);
+        expect_of(world, way, MEMBER, CI, STAFF, all);
+    }
+}
+
+static void test_R82_the_strictest_of_several_groups_counts(void **state)
+{
+    struct world *world = *state;
+
+    leave_out_without_users();
+    configured_reload(world, "[Group 4242]\nallow=ClockRateAdjust\n[Group 4243]\npolicy=strict\n");
+    for (enum served_way way = SERVED_BUS; way <= SERVED_SOCKET; way++) {
+        expect_of(world, way, MEMBER, STAFF, 0, all);
+        expect_of(world, way, MEMBER, CI, 0, strict);
+        expect_of(world, way, MEMBER, CI, STAFF, strict);
+        expect_of(world, way, MEMBER, STAFF, CI, strict);
+    }
+}
+
+static void test_R82_what_is_said_of_all_and_of_groups_lifts_no_guest(void **state)
+{
+    static const char text[] = "[Default]\npolicy=open\nallow=PCR_Extend\n"
+                               "[Group 4242]\npolicy=open\nallow=PCR_Extend\n";
+    struct world *world = *state;
+
+    leave_out_without_users();
+    for (enum served_way way = SERVED_BUS; way <= SERVED_SOCKET; way++) {
+        struct esys_client *guest = come(world, way, STRANGER, STAFF, 0);
+
+        configured_reload(world, text);
+        expect_of(world, way, MEMBER, 0, 0, all);
+        expect(guest, strict);
+        expect_of(world, way, STRANGER, STAFF, 0, strict);
+        /* Its own section may, also while it is connected. */
+        configured_put_drop_in(world, "10.conf", "[User " STRANGER "]\npolicy=standard\n");
+        configured_read_again(world);
+        expect(guest, standard);
+        configured_put_drop_in(world, "10.conf", "[Daemon]\ndeny=GetRandom\n");
+        configured_read_again(world);
+        expect(guest, (struct may){false, false, false});
+        expect_of(world, way, MEMBER, 0, 0, (struct may){true, true, false});
+        configured_put_drop_in(world, "10.conf", "");
+        esys_client_free(guest);
+    }
+}
+
+/* Sections permit nothing of what nobody but administrators may. */
+static void test_R82_what_is_denied_to_all_stays_denied(void **state)
+{
+    struct world *world = *state;
+
+    leave_out_without_users();
+    configured_reload(world, "[Default]\ndeny=GetRandom\n[User " MEMBER "]\npolicy=open\n"
+                             "allow=GetRandom\n[Group 4242]\nallow=GetRandom\n");
+    for (enum served_way way = SERVED_BUS; way <= SERVED_SOCKET; way++) {
+        expect_of(world, way, MEMBER, STAFF, 0, (struct may){true, true, false});
+        expect_of(world, way, "root", STAFF, 0, all);
+    }
+}
+
+static void test_R82_administrators_by_group(void **state)
+{
+    struct world *world = *state;
+
+    leave_out_without_users();
+    for (enum served_way way = SERVED_BUS; way <= SERVED_SOCKET; way++) {
+        struct esys_client *member = come(world, way, MEMBER, STAFF, 0);
+        struct esys_client *guest = come(world, way, STRANGER, CI, STAFF);
+
+        configured_reload(world, "[Daemon]\npolicy=strict\nadmin=1,@4242\ndeny=GetRandom\n");
+        expect(member, all);
+        expect(guest, all);
+        expect_of(world, way, MEMBER, CI, 0, (struct may){false, false, false});
+        configured_reload(world, "[Daemon]\nadmin=@4243\n");
+        configured_expect_said(world, "changed: policy, deny, admin");
+        expect(member, standard);
+        expect(guest, all);
+        configured_reload(world, "");
+        expect(guest, strict);
+        esys_client_free(member);
+        esys_client_free(guest);
+    }
+}
+
+static void test_R74_a_policy_that_is_wrong_changes_nothing(void **state)
+{
+    struct world *world = *state;
+    struct esys_client *client;
+
+    leave_out_without_users();
+    client = come(world, SERVED_BUS, MEMBER, 0, 0);
+    configured_reload(world, "[User " MEMBER "]\npolicy=strict\n");
+    configured_reload(world, "[User " MEMBER "]\npolicy=open\nallow=Sign,Cleaar\n");
+    configured_expect_said(world, "test.conf:3: allow takes names of TPM commands, or numbers");
+    configured_expect_said(world, "there is no command \"Cleaar\"; the nearest is \"Clear\"");
+    expect(client, strict);
+    configured_reload(world, "[Daemon]\nadmin=@no such group\n");
+    configured_expect_said(world, "there is no group \"no such group\"");
+    expect(client, standard);
+    esys_client_free(client);
 }
 
 #define sections_test(function) \
@@ -119,6 +330,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         sections_test(test_R80_guests_with_accounts_of_their_own_are_guests),
         sections_test(test_R80_members_with_sections_are_members),
+        sections_test(test_R80_sections_refuse_attacks_on_both_ways),
+        sections_test(test_R82_each_key_of_a_section_holds_on_both_ways),
+        sections_test(test_R82_the_strictest_of_several_groups_counts),
+        sections_test(test_R82_what_is_said_of_all_and_of_groups_lifts_no_guest),
+        sections_test(test_R82_what_is_denied_to_all_stays_denied),
+        sections_test(test_R82_administrators_by_group),
+        sections_test(test_R74_a_policy_that_is_wrong_changes_nothing),
+        cmocka_unit_test_setup_teardown(test_R82_sections_hold_from_the_start, furnished_world,
+                                        configured_end),
         cmocka_unit_test_setup_teardown(test_R80_guests_apart_are_guests, apart_world,
                                         configured_end),
     };

@@ -130,6 +130,49 @@ static void test_R75_each_key_of_a_section_makes_a_rule(void **state)
     }
 }
 
+static const struct policies_rule *policy_rule_at(const struct sheet *sheet, unsigned index)
+{
+    assert_true(index < sheet->options.policies.rules->len);
+    return &g_array_index(sheet->options.policies.rules, struct policies_rule, index);
+}
+
+static bool is_in(const struct policy *commands, uint32_t code)
+{
+    return policy_judge(commands, code, NULL, 0, 0) == POLICY_DENIED;
+}
+
+static void test_R82_sections_make_policies(void **state)
+{
+    struct sheet *sheet = *state;
+
+    assert_int_equal(read_files(sheet,
+                                "[User 1000]\nPolicy=guarded\n[Group 50]\nallow=ClockSet, "
+                                "TPM2_Sign\npriority=low\n[Group 51]\npriority=high\n",
+                                "[Group 50]\ndeny=0x20000001,Quote\n[User 1000]\nallow=Sign\n",
+                                "--check-config"),
+                     OPTIONS_PRINT);
+    assert_int_equal(sheet->options.rules->len, 3);
+    assert_int_equal(sheet->options.policies.rules->len, 2);
+    assert_int_equal(policy_rule_at(sheet, 0)->subject, RULE_FOR_USER);
+    assert_int_equal(policy_rule_at(sheet, 0)->id, 1000);
+    assert_int_equal(policy_rule_at(sheet, 0)->preset, POLICY_GUARDED);
+    assert_true(is_in(&policy_rule_at(sheet, 0)->allowed, TPM2_CC_Sign));
+    assert_false(is_in(&policy_rule_at(sheet, 0)->denied, TPM2_CC_Sign));
+    assert_int_equal(policy_rule_at(sheet, 1)->subject, RULE_FOR_GROUP);
+    assert_int_equal(policy_rule_at(sheet, 1)->id, 50);
+    assert_int_equal(policy_rule_at(sheet, 1)->preset, POLICY_PRESETS);
+    assert_true(is_in(&policy_rule_at(sheet, 1)->allowed, TPM2_CC_ClockSet));
+    assert_true(is_in(&policy_rule_at(sheet, 1)->allowed, TPM2_CC_Sign));
+    assert_false(is_in(&policy_rule_at(sheet, 1)->allowed, TPM2_CC_Quote));
+    assert_true(is_in(&policy_rule_at(sheet, 1)->denied, TPM2_CC_Quote));
+    assert_true(is_in(&policy_rule_at(sheet, 1)->denied, UINT32_C(0x20000001)));
+    /* What is taken back is not said, and nobody has a policy who is not there. */
+    assert_int_equal(read_files(sheet, "[User 1]\npolicy=open\n[User no such user]\npolicy=open\n",
+                                "[User 1]\npolicy=\n", NULL),
+                     OPTIONS_RUN);
+    assert_int_equal(sheet->options.policies.rules->len, 0);
+}
+
 /* What is said for all, and is an option, is that option; the command line wins over it. */
 static void test_R75_what_is_said_for_all_is_the_option(void **state)
 {
@@ -146,6 +189,26 @@ static void test_R75_what_is_said_for_all_is_the_option(void **state)
     assert_false(rule_at(sheet, 0)->said[RULE_TRANSIENTS]);
     assert_int_equal(read_files(sheet, text, NULL, "--max-transients=6"), OPTIONS_RUN);
     assert_int_equal(sheet->options.limits.max_transients, 6);
+}
+
+static void test_R82_policy_for_all_is_the_option(void **state)
+{
+    static const char text[] = "[Default]\npolicy=open\nallow=Clear\ndeny=Sign\n"
+                               "[Daemon]\npolicy=guarded\n";
+    const struct option_policies *policies;
+    struct sheet *sheet = *state;
+
+    assert_int_equal(read_files(sheet, text, NULL, NULL), OPTIONS_RUN);
+    policies = &sheet->options.policies;
+    assert_int_equal(policies->rules->len, 0);
+    assert_int_equal(policy_judge(&policies->member, TPM2_CC_ClockSet, NULL, 0, 0), POLICY_DENIED);
+    assert_int_equal(policy_judge(&policies->member, TPM2_CC_Clear, NULL, 0, 0), 0);
+    assert_true(is_in(&policies->denied, TPM2_CC_Sign));
+    /* Guests have their own. */
+    assert_true(is_in(&policies->guest, TPM2_CC_Clear));
+    assert_true(is_in(&policies->guest, TPM2_CC_EvictControl));
+    assert_int_equal(read_files(sheet, text, NULL, "--deny=Quote"), OPTIONS_RUN);
+    assert_false(is_in(&sheet->options.policies.denied, TPM2_CC_Sign));
 }
 
 /* Whatever it is called by. An empty value takes back what was said. */
@@ -221,6 +284,21 @@ static void test_R75_all_that_is_wrong_with_sections_is_found(void **state)
         {"[User 1]\nlocalities=0,,1", "localities takes numbers from 0 to 4", OPTIONS_UNFIT},
         {"[User 1]\nlocalities=\\q", "localities has an escape that means nothing", OPTIONS_UNFIT},
         {"[User nobody at all]\npriority=most", "priority takes", OPTIONS_UNFIT},
+        {"[User 1]\n\npolicy=lax",
+         "test.conf:3: policy takes \"open\", \"standard\", \"guarded\" or \"strict\", not \"lax\"",
+         OPTIONS_UNFIT},
+        {"[Group 1]\nallow=Sign,Cleaar",
+         "test.conf:2: allow takes names of TPM commands, or numbers such as 0x20000001, with "
+         "commas between; there is no command \"Cleaar\"; the nearest is \"Clear\"",
+         OPTIONS_UNFIT},
+        {"[User 1]\ndeny=GetRandm", "the nearest is \"GetRandom\"", OPTIONS_UNFIT},
+        {"[User 1]\ndeny=0x40000001", "0x40000001 is no command code", OPTIONS_UNFIT},
+        {"[User nobody at all]\ndeny=x", "deny takes", OPTIONS_UNFIT},
+        {"[Default]\ndeny=Shutdwn", "test.conf:2: deny takes names", OPTIONS_UNFIT},
+        {"[User 1]\npolicies=open", "the nearest is \"policy\"", OPTIONS_UNFIT},
+        {"[User 1]\nguest-policy=open", "guest-policy is no key of [User 1]; put it below",
+         OPTIONS_UNFIT},
+        {"[User 1]\nadmin=1", "admin is no key of [User 1]", OPTIONS_UNFIT},
     };
     struct sheet *sheet = *state;
 
@@ -283,7 +361,7 @@ static void test_R75_sessions_of_a_user_follow_those_of_a_connection(void **stat
 
 static void test_R75_sections_are_shown_with_their_origin(void **state)
 {
-    g_autofree char *first = NULL, *said = NULL, *default_said = NULL, *lines = NULL;
+    g_autofree char *first = NULL, *said = NULL, *default_said = NULL, *policy_said = NULL;
     struct sheet *sheet = *state;
 
     assert_int_equal(read_files(sheet, "", NULL, "--show-config"), OPTIONS_PRINT);
@@ -295,20 +373,26 @@ static void test_R75_sections_are_shown_with_their_origin(void **state)
     assert_int_equal(
         read_files(sheet,
                    "[User root]\nmax-sessions=4\n[Default]\npriority=low\n[Group no such]\n"
-                   "max-transients=2\n",
+                   "max-transients=2\n[Group 0]\npolicy=strict\nallow=Clear\ndeny=Sign\n",
                    "[user 0]\nlocalities=0,1\n", "--show-config"),
         OPTIONS_PRINT);
     expect_text(sheet, said);
     expect_text(sheet, default_said);
     expect_text(sheet, "\n[Group no such]\n");
+    policy_said = g_strdup_printf("\n[Group 0]\n# %s:8\npolicy=strict\n# %s:9\nallow=Clear\n"
+                                  "# %s:10\ndeny=Sign\n",
+                                  sheet->path, sheet->path, sheet->path);
+    expect_text(sheet, policy_said);
     expect_text(sheet, "# default\nmax-connections=1024\n");
     /* What is shown can be read. */
     first = g_strdup(sheet->text);
     assert_int_equal(read_files(sheet, first, NULL, NULL), OPTIONS_RUN);
-    assert_int_equal(sheet->options.rules->len, 2);
+    assert_int_equal(sheet->options.rules->len, 3);
     expect_rule(sheet, 0, RULE_PRIORITY, SCHEDULER_LOW);
     expect_rule(sheet, 1, RULE_SESSIONS, 4);
     expect_rule(sheet, 1, RULE_LOCALITIES, 3);
+    assert_int_equal(policy_rule_at(sheet, 0)->preset, POLICY_STRICT);
+    assert_true(is_in(&policy_rule_at(sheet, 0)->denied, TPM2_CC_Sign));
 }
 
 #define sheet_test(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -317,7 +401,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         sheet_test(test_R75_each_key_of_a_section_makes_a_rule),
+        sheet_test(test_R82_sections_make_policies),
         sheet_test(test_R75_what_is_said_for_all_is_the_option),
+        sheet_test(test_R82_policy_for_all_is_the_option),
         sheet_test(test_R75_a_user_has_one_section_over_all_files),
         sheet_test(test_R75_all_that_is_wrong_with_sections_is_found),
         sheet_test(test_R75_who_is_not_there_is_no_reason_not_to_start),

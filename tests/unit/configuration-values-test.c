@@ -92,6 +92,7 @@ static void test_R72_each_bad_value_is_a_finding(void **state)
          "between; there is no command \"Sgin\"; the nearest is \"Sign\""},
         {"deny=Sign,0x40000001", "between; 0x40000001 is no command code"},
         {"admin=root,", "admin takes user names and numbers"},
+        {"admin=@", "those of groups behind @, with commas between; there is no group \"\""},
         {"reserve=2", "reserve takes two numbers from 0 to 64"},
         {"idle-release=soon", "idle-release takes a number from 0 to 86400000 (milliseconds)"},
         {"allow-root=maybe", "allow-root takes yes or no"},
@@ -136,6 +137,8 @@ static void test_R72_a_user_that_is_not_there_is_a_finding_and_no_failure(void *
     assert_non_null(strstr(sheet->text, "there is no user \"no such user\""));
     assert_int_equal(sheet->options.rules->len, 2);
     assert_int_equal(g_array_index(sheet->options.rules, struct rule, 1).id, 7);
+    assert_int_equal(read_lines(sheet, "low-priority=@root", NULL), OPTIONS_RUN);
+    assert_non_null(strstr(sheet->text, "there is no user \"@root\""));
     assert_int_equal(read_lines(sheet, line, "--check-config"), OPTIONS_UNFIT);
     assert_int_equal(read_lines(sheet, line, "--show-config"), OPTIONS_PRINT);
     assert_int_equal(sheet->text[0], '#');
@@ -150,7 +153,7 @@ static bool permits(const struct policy *policy, uint32_t code)
 static void test_R82_keys_make_policies(void **state)
 {
     struct sheet *sheet = *state;
-    const struct options_policies *policies = &sheet->options.policies;
+    const struct option_policies *policies = &sheet->options.policies;
 
     assert_int_equal(read_lines(sheet, "", NULL), OPTIONS_RUN);
     assert_false(permits(&policies->member, TPM2_CC_ClockSet));
@@ -163,10 +166,21 @@ static void test_R82_keys_make_policies(void **state)
     assert_true(permits(&policies->member, TPM2_CC_ClockSet));
     assert_true(permits(&policies->guest, TPM2_CC_ClockRateAdjust));
     /* What is denied is denied to all but administrators. */
-    assert_false(permits(&policies->member, TPM2_CC_Sign));
-    assert_false(permits(&policies->member, TPM2_CC_Quote));
-    assert_false(permits(&policies->guest, TPM2_CC_Quote));
+    assert_false(permits(&policies->denied, TPM2_CC_Sign));
+    assert_false(permits(&policies->denied, TPM2_CC_Quote));
+    assert_true(permits(&policies->denied, TPM2_CC_ClockSet));
     assert_int_equal(g_array_index(policies->admins, uint32_t, 0), 7);
+    assert_int_equal(read_lines(sheet, "admin=7,@5,@root,root", NULL), OPTIONS_RUN);
+    assert_null(sheet->text);
+    assert_int_equal(policies->admins->len, 2);
+    assert_int_equal(g_array_index(policies->admins, uint32_t, 1), 0);
+    assert_int_equal(policies->admin_groups->len, 2);
+    assert_int_equal(g_array_index(policies->admin_groups, gid_t, 0), 5);
+    assert_int_equal(g_array_index(policies->admin_groups, gid_t, 1), 0);
+    /* Groups that may come to be are no reason not to start. */
+    assert_int_equal(read_lines(sheet, "admin=@no such group", NULL), OPTIONS_RUN);
+    assert_non_null(strstr(sheet->text, "there is no group \"no such group\""));
+    assert_int_equal(policies->admin_groups->len, 0);
 }
 
 static void test_R71_the_command_line_takes_back_what_does_not_go_with_it(void **state)
