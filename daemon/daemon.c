@@ -11,6 +11,7 @@
 #include "process.h"
 #include "relay.h"
 #include "service.h"
+#include "status-line.h"
 
 #include <glib-unix.h>
 #include <grp.h>
@@ -40,6 +41,7 @@ struct daemon {
     struct tcti_frontend *tcti;
     struct manager_frontend *manager;
     struct sleep *sleep;
+    struct status_line status_line;
     int status;
     bool serving;  /* the engine is ready */
     bool ready;    /* the service manager was told so */
@@ -184,6 +186,12 @@ static void daemon_event_arrives(void *data, const struct relay_event *event)
     case RELAY_SUSPENDED:
         if (daemon->sleep)
             sleep_ready(daemon->sleep);
+        break;
+    case RELAY_STATE:
+        status_line_tell(&daemon->status_line, event->state);
+        break;
+    case RELAY_TROUBLE:
+        status_line_log(event->trouble);
         break;
     case RELAY_STOPPED:
         g_main_loop_quit(daemon->loop);

@@ -72,6 +72,16 @@ static void relay_suspended(void *data)
     relay_send(data, &(struct relay_event){.kind = RELAY_SUSPENDED});
 }
 
+static void relay_state(void *data, enum engine_state state)
+{
+    relay_send(data, &(struct relay_event){.kind = RELAY_STATE, .state = state});
+}
+
+static void relay_trouble(void *data, enum trouble trouble)
+{
+    relay_send(data, &(struct relay_event){.kind = RELAY_TROUBLE, .trouble = trouble});
+}
+
 static void relay_stopped(void *data)
 {
     relay_send(data, &(struct relay_event){.kind = RELAY_STOPPED});
@@ -86,6 +96,8 @@ void relay_fill(struct relay *relay, struct engine_events *events)
         .client_gone = relay_gone,
         .answered = relay_answered,
         .suspended = relay_suspended,
+        .state = relay_state,
+        .trouble = relay_trouble,
         .stopped = relay_stopped,
         .data = relay,
     };

@@ -11,6 +11,8 @@ enum relay_kind {
     RELAY_GONE,     /* id */
     RELAY_ANSWERED, /* token, answer */
     RELAY_SUSPENDED,
+    RELAY_STATE,   /* state */
+    RELAY_TROUBLE, /* trouble */
     RELAY_STOPPED,
 };
 
@@ -21,6 +23,8 @@ struct relay_event {
     uint64_t id;
     void *token;
     struct engine_answer answer;
+    enum engine_state state;
+    enum trouble trouble;
 };
 
 struct relay {

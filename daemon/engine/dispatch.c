@@ -169,7 +169,11 @@ static void dispatch_note_not_run(struct dispatch *dispatch)
     struct client *client = dispatch->client;
 
     dispatch->kind = 0;
-    if (!dispatch->executed || (code & TSS2_RC_LAYER_MASK) != TSS2_RESMGR_RC_LAYER)
+    if (!dispatch->executed)
+        return;
+    if (trouble_of_code(code) != TROUBLE_NONE)
+        dispatch->trouble = trouble_of_code(code);
+    if ((code & TSS2_RC_LAYER_MASK) != TSS2_RESMGR_RC_LAYER)
         return;
     client->record.tally.refusals++;
     client->user->tally.refusals++;

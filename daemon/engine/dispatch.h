@@ -9,6 +9,7 @@
 #include "engine/client.h"
 #include "engine/command-cost.h"
 #include "engine/control-channel.h"
+#include "engine/trouble.h"
 
 struct dispatch {
     struct clients *clients; /* borrowed, with the next one */
@@ -21,6 +22,7 @@ struct dispatch {
     uint64_t kind;         /* of the command, as command_cost_kind(); 0: it is not learned from */
     uint64_t waited;       /* nanoseconds before the turn */
     bool executed;         /* the manager has executed the command */
+    enum trouble trouble;  /* that the answers so far mean; the caller takes it off */
 };
 
 void dispatch_init(struct dispatch *dispatch, struct clients *clients,

@@ -2,7 +2,9 @@
 /* What the engine tells those above it. */
 #pragma once
 
+#include "engine/engine-state.h"
 #include "engine/snapshot.h"
+#include "engine/trouble.h"
 #include "rm/rm.h"
 #include "tpm/fault.h"
 
@@ -11,6 +13,9 @@ struct engine_status {
     bool tpm_present;
     struct rm_stats stats;
     uint64_t chip_time; /* of clients' turns, microseconds */
+    enum engine_state state;
+    enum trouble trouble;   /* the last one that was told; TROUBLE_NONE: there was none */
+    int64_t trouble_age_ms; /* how long ago that was */
 };
 
 /* The answer to a request. */
@@ -38,6 +43,10 @@ struct engine_events {
     /* The TPM holds nothing that sleep would lose. Once for each engine_suspend(), but for one
      * that engine_resume() overtook, or that came while another was still waited for. */
     void (*suspended)(void *data);
+    /* The engine is at something else now. ENGINE_STARTING is not told. */
+    void (*state)(void *data, enum engine_state state);
+    /* Something is wrong with the TPM. Each trouble once in a minute at the most. */
+    void (*trouble)(void *data, enum trouble trouble);
     /* All is given back and the thread ends. Once, after engine_stop(). */
     void (*stopped)(void *data);
     void *data;

@@ -109,6 +109,43 @@ static void server_take(struct server *server)
     server->events.ready(server->events.data);
 }
 
+static enum engine_state server_state(const struct server *server)
+{
+    switch (server->phase) {
+    case SERVER_STARTING:
+        break;
+    case SERVER_SERVING:
+        return server->managed.link.state == TPM_LINK_LOST ? ENGINE_LOST : ENGINE_SERVING;
+    case SERVER_SUSPENDING:
+    case SERVER_SUSPENDED:
+        return ENGINE_SUSPENDED;
+    case SERVER_FAILED:
+        return ENGINE_FAILED;
+    case SERVER_STOPPING:
+        return ENGINE_STOPPING;
+    }
+    return ENGINE_STARTING;
+}
+
+/* The chip's answer to a client means that something is wrong. */
+static void server_tell_trouble(struct server *server)
+{
+    enum trouble trouble = server->dispatch.trouble;
+
+    server->dispatch.trouble = TROUBLE_NONE;
+    condition_trouble(&server->condition, &server->events, trouble, clock_now());
+}
+
+/* Tells the state if it may be another one: as a rule that is two comparisons. */
+static void server_see_state(struct server *server)
+{
+    if (server->seen_phase == server->phase && server->seen_link == server->managed.link.state)
+        return;
+    server->seen_phase = server->phase;
+    server->seen_link = server->managed.link.state;
+    condition_set_state(&server->condition, &server->events, server_state(server), clock_now());
+}
+
 /* More steps than there are slots. */
 #define SERVER_SETTLE_STEPS 1024
 
@@ -181,6 +218,8 @@ static void server_serve(struct server *server)
     if (client->command == CLIENT_COMMAND_READ)
         server_prepare(server, client);
     dispatch_run(&server->dispatch, server->managed.rm);
+    if (server->dispatch.trouble != TROUBLE_NONE)
+        server_tell_trouble(server);
     server_settle(server);
     idle_arm(&server->managed.idle, dispatch_end(&server->dispatch));
 }
@@ -212,6 +251,7 @@ static void server_loop(struct server *server)
     while (server->phase != SERVER_STOPPING) {
         if (server_lives(server) && !managed_tpm_poll(&server->managed, text))
             server_fail(server, TPM_FAULT_GONE, text);
+        server_see_state(server);
         /* Room for one event of each client, and some for others: the events of all clients are
          * seen before the next turn is given, but no more, as new events may come all the time. */
         loop_run(&server->loop, server_timeout(server), server->clients.count / LOOP_EVENTS + 1);
@@ -242,6 +282,7 @@ void server_run(struct server *server)
 {
     server_take(server);
     server_loop(server);
+    server_see_state(server);
     clients_close(&server->clients);
     server_reap(server);
     users_leave_manager(&server->newcomers.users);
@@ -273,7 +314,9 @@ void server_get_status(const struct server *server, struct engine_status *status
         .clients = server->clients.count,
         .tpm_present = tpm_link_is_open(&server->managed.link),
         .chip_time = server->clients.statistics.chip_ns / 1000,
+        .state = server_state(server),
     };
+    condition_get_status(&server->condition, status, clock_now());
     if (server->managed.rm)
         status->stats = *rm_stats(server->managed.rm);
 }

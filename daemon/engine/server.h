@@ -6,6 +6,7 @@
 #pragma once
 
 #include "engine/acceptor.h"
+#include "engine/condition.h"
 #include "engine/control-channel.h"
 #include "engine/dispatch.h"
 #include "engine/engine-events.h"
@@ -35,6 +36,10 @@ struct server {
     struct control_channel channel;
     struct dispatch dispatch;
     struct surveys surveys;
+    struct condition condition;
+    /* What the state was made of when it was looked at last. */
+    enum server_phase seen_phase;
+    enum tpm_link_state seen_link;
     int64_t stop_at;    /* when the running command is given up; clock_now() */
     int stop_ms;        /* how long before that server_stop() was */
     bool stop_canceled; /* the running command was canceled */

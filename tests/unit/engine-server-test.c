@@ -6,7 +6,7 @@
 #include "engine/server.h"
 
 #include "base/log.h"
-#include "engine-chip.h"
+#include "engine-world.h"
 #include "fake-sys.h"
 #include "log-capture.h"
 #include "rm/rc.h"
@@ -184,14 +184,14 @@ static struct listener *make_listener(const struct theatre *theatre)
 /* Runs the server to its end. */
 static void run(struct theatre *theatre)
 {
-    struct engine_events events = {
-        .ready = on_ready,
-        .failed = on_failed,
-        .client_heard = on_heard,
-        .client_gone = on_gone,
-        .suspended = on_suspended,
-        .data = theatre,
-    };
+    struct engine_events events = {.ready = on_ready,
+                                   .failed = on_failed,
+                                   .client_heard = on_heard,
+                                   .client_gone = on_gone,
+                                   .suspended = on_suspended,
+                                   .state = engine_world_state_unseen,
+                                   .trouble = engine_world_trouble_unseen,
+                                   .data = theatre};
 
     assert_int_equal(
         server_init(&theatre->server, &theatre->config, &events, theatre->listener, on_told, NULL),

@@ -178,11 +178,24 @@ static void on_failed(void *data, enum tpm_fault fault, const char *text)
     (void)text;
 }
 
+static void on_state(void *data, enum engine_state state)
+{
+    (void)data;
+    (void)state;
+}
+
+static void on_trouble(void *data, enum trouble trouble)
+{
+    (void)data;
+    (void)trouble;
+}
+
 /* An engine that cannot be made leaves the listening socket to whoever asked for it. */
 static void start_engine(void *data)
 {
     const struct engine_config config = {.tcti = "device:/nonexistent", .name = "test"};
-    const struct engine_events events = {.failed = on_failed, .stopped = on_event};
+    const struct engine_events events = {
+        .failed = on_failed, .state = on_state, .trouble = on_trouble, .stopped = on_event};
     char text[LISTENER_TEXT];
     enum listener_fault fault;
     struct listener *listener = listener_new(data, "root", &fault, text);

@@ -188,6 +188,88 @@ static void test_a_connection_is_ended_while_its_command_runs(void **state)
     engine_world_expect_end(world, 0);
 }
 
+/* The states that were told after the first one, which is that it serves. */
+static void expect_states(struct engine_world *world, unsigned count,
+                          const enum engine_state *states)
+{
+    engine_world_await_number(world, &world->state_count, 1 + count);
+    pthread_mutex_lock(&world->lock);
+    assert_int_equal(world->states[0], ENGINE_SERVING);
+    assert_memory_equal(world->states + 1, states, count * sizeof(*states));
+    pthread_mutex_unlock(&world->lock);
+}
+
+static void query(struct engine_world *world)
+{
+    assert_int_equal(engine_world_request(world, engine_query(world->engine, world)), 0);
+}
+
+static void test_a_lost_chip_is_told_and_that_it_is_back(void **state)
+{
+    static const enum engine_state states[] = {ENGINE_LOST, ENGINE_SERVING, ENGINE_SUSPENDED,
+                                               ENGINE_SERVING, ENGINE_STOPPING};
+    struct engine_world *world = *state;
+
+    query(world);
+    assert_int_equal(world->answer.status.state, ENGINE_SERVING);
+    assert_int_equal(world->answer.status.trouble, TROUBLE_NONE);
+    engine_world_connect(world, 0, 1000);
+    engine_world_put_random(world, 0, 1);
+    engine_world_take(world, 1);
+    engine_chip_break(&world->chip);
+    assert_int_not_equal(engine_world_get(world, 0, HEADER_SIZE), 0);
+    expect_states(world, 1, states);
+    query(world);
+    assert_int_equal(world->answer.status.state, ENGINE_LOST);
+    assert_int_equal(world->answer.status.trouble, TROUBLE_LOST);
+    assert_true(world->answer.status.trouble_age_ms >= 0);
+    engine_chip_mend(&world->chip);
+    for (unsigned i = 0;
+         i < ENGINE_WORLD_MOMENTS && engine_world_number(world, &world->state_count) < 3; i++) {
+        size_t size;
+
+        engine_world_put_random(world, 0, 2);
+        engine_world_await_answer(world, 0);
+        engine_world_get_any(world, 0, &size);
+    }
+    expect_states(world, 2, states);
+    engine_suspend(world->engine);
+    expect_states(world, 3, states);
+    engine_resume(world->engine);
+    expect_states(world, 4, states);
+    engine_world_end(world);
+    expect_states(world, 5, states);
+    assert_int_equal(world->troubles[TROUBLE_LOST], 1);
+    assert_int_equal(world->troubles[TROUBLE_GONE], 0);
+}
+
+/* A client's command is answered with this code. */
+static void answer_code(struct engine_world *world, uint32_t code)
+{
+    engine_world_put_random(world, 0, 1);
+    engine_world_take(world, 1);
+    engine_chip_answer_code(&world->chip, code);
+    assert_int_equal(engine_world_get(world, 0, HEADER_SIZE), code);
+}
+
+static void test_troubles_are_told_once(void **state)
+{
+    struct engine_world *world = *state;
+
+    engine_world_connect(world, 0, 1000);
+    answer_code(world, TPM2_RC_VALUE);
+    for (unsigned i = 0; i < 3; i++)
+        answer_code(world, TPM2_RC_LOCKOUT);
+    query(world);
+    assert_int_equal(world->answer.status.trouble, TROUBLE_LOCKOUT);
+    assert_int_equal(world->answer.status.state, ENGINE_SERVING);
+    assert_int_equal(engine_world_number(world, &world->troubles[TROUBLE_LOCKOUT]), 1);
+    answer_code(world, TPM2_RC_FAILURE);
+    query(world);
+    assert_int_equal(engine_world_number(world, &world->troubles[TROUBLE_FAILURE_MODE]), 1);
+    assert_int_equal(engine_world_number(world, &world->troubles[TROUBLE_NO_SESSIONS]), 0);
+}
+
 /* Waits until the engine has seen that it is to stop. */
 static void await_no_admission(struct engine_world *world)
 {
@@ -237,6 +319,8 @@ int main(void)
         STEERING_TEST(test_the_quiet_chip_is_flushed_on_order),
         STEERING_TEST(test_a_connection_is_ended),
         STEERING_TEST(test_a_connection_is_ended_while_its_command_runs),
+        STEERING_TEST(test_a_lost_chip_is_told_and_that_it_is_back),
+        STEERING_TEST(test_troubles_are_told_once),
         STEERING_TEST(test_an_engine_that_ends_says_so),
     };
 

@@ -75,6 +75,37 @@ static void on_suspended(void *data)
     pthread_mutex_unlock(&world->lock);
 }
 
+static void on_state(void *data, enum engine_state state)
+{
+    struct engine_world *world = data;
+
+    pthread_mutex_lock(&world->lock);
+    if (world->state_count < ENGINE_WORLD_STATES)
+        world->states[world->state_count++] = state;
+    pthread_mutex_unlock(&world->lock);
+}
+
+static void on_trouble(void *data, enum trouble trouble)
+{
+    struct engine_world *world = data;
+
+    pthread_mutex_lock(&world->lock);
+    world->troubles[trouble]++;
+    pthread_mutex_unlock(&world->lock);
+}
+
+void engine_world_state_unseen(void *data, enum engine_state state)
+{
+    (void)data;
+    (void)state;
+}
+
+void engine_world_trouble_unseen(void *data, enum trouble trouble)
+{
+    (void)data;
+    (void)trouble;
+}
+
 static void on_stopped(void *data)
 {
     struct engine_world *world = data;
@@ -177,8 +208,8 @@ void engine_world_listen(struct engine_world *world)
 
 struct engine_events engine_world_events(struct engine_world *world)
 {
-    return (struct engine_events){on_ready,    on_failed,    on_heard,   on_gone,
-                                  on_answered, on_suspended, on_stopped, world};
+    return (struct engine_events){on_ready,     on_failed, on_heard,   on_gone,    on_answered,
+                                  on_suspended, on_state,  on_trouble, on_stopped, world};
 }
 
 void engine_world_start(struct engine_world *world)

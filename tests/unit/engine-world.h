@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #define ENGINE_WORLD_CLIENTS 8
+#define ENGINE_WORLD_STATES  16
 #define ENGINE_WORLD_MOMENTS 4000              /* how often a test tries what takes its time */
 #define ENGINE_WORLD_ANSWER  (HEADER_SIZE + 2) /* bytes of the answer to a GetRandom */
 
@@ -26,6 +27,8 @@ struct engine_world {
     bool ready, failed, stopped;
     enum tpm_fault fault; /* why it failed */
     unsigned heard, gone, answers, suspended;
+    enum engine_state states[ENGINE_WORLD_STATES]; /* that were told */
+    unsigned state_count, troubles[TROUBLES];
     struct engine_answer answer;
     void *token;
 };
@@ -45,6 +48,10 @@ struct engine_events engine_world_events(struct engine_world *world);
 void engine_world_start(struct engine_world *world);
 /* Stops the engine and frees it; teardown does so too. */
 void engine_world_end(struct engine_world *world);
+
+/* For events of a test that takes no notice of these. */
+void engine_world_state_unseen(void *data, enum engine_state state);
+void engine_world_trouble_unseen(void *data, enum trouble trouble);
 
 /* What the engine's thread has written. */
 unsigned engine_world_number(struct engine_world *world, const unsigned *number);

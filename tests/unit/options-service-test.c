@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the service manager says in the environment, and what it is told. */
 #include "service.h"
+#include "status-line.h"
 
 #include "base/log.h"
 
@@ -99,6 +100,40 @@ static void test_R74_a_reload_is_told_with_its_time(void **state)
     assert_true(recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT) > 0);
     assert_int_equal(sscanf(text, "RELOADING=1\nMONOTONIC_USEC=%lld", &told), 1);
     assert_in_range(told, before, g_get_monotonic_time());
+    close(fd);
+    unlink(path);
+}
+
+static void expect_status(int fd, const char *begins)
+{
+    char text[512] = "";
+
+    assert_true(recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT) > 0);
+    assert_memory_equal(text, begins, strlen(begins));
+}
+
+/* What is not as it should be is told, and then that it is again. */
+static void test_the_line_of_systemctl_status(void **state)
+{
+    g_autofree char *path = g_strdup_printf("%s/notify", (char *)*state);
+    int fd = bound(path, SOCK_DGRAM);
+    struct status_line line = {0};
+    char byte;
+
+    setenv("NOTIFY_SOCKET", path, 1);
+    status_line_tell(&line, ENGINE_STARTING);
+    status_line_tell(&line, ENGINE_SERVING);
+    assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
+    status_line_tell(&line, ENGINE_LOST);
+    expect_status(fd, "STATUS=the TPM does not answer; tabrmd tries to open it again: ");
+    status_line_tell(&line, ENGINE_SERVING);
+    expect_status(fd, "STATUS=serving");
+    status_line_tell(&line, ENGINE_SUSPENDED);
+    expect_status(fd, "STATUS=commands wait");
+    status_line_tell(&line, ENGINE_FAILED);
+    expect_status(fd, "STATUS=there is no TPM");
+    status_line_tell(&line, ENGINE_STOPPING);
+    assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
     close(fd);
     unlink(path);
 }
@@ -205,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_notices, setup, teardown),
         cmocka_unit_test_setup_teardown(test_R74_a_reload_is_told_with_its_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_line_of_systemctl_status, setup, teardown),
         cmocka_unit_test_setup_teardown(test_watchdog, setup, teardown),
         cmocka_unit_test_setup_teardown(test_directories, setup, teardown),
         cmocka_unit_test_setup_teardown(test_passed_socket, setup, teardown),
