@@ -40,7 +40,6 @@ struct policies *policies_new(const struct policies_config *config)
     policies->guest = config->guest;
     policies->denied = config->denied;
     policy_join(&policies->member, &policies->denied);
-    policy_join(&policies->guest, &policies->denied);
     policies->rule_count = config->rule_count;
     policies->rules = policies_copy(config->rules, config->rule_count, sizeof(*policies->rules));
     policies->admin_count = config->admin_count;

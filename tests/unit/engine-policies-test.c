@@ -173,6 +173,9 @@ static void test_R82_users_and_groups_have_policies(void **state)
         {21, {0}, false, TPM2_CC_EvictControl, true},
         {21, {10}, true, TPM2_CC_NV_DefineSpace, true},
         {21, {11}, true, TPM2_CC_ClockSet, false},
+        /* Numbers of users are none of groups. */
+        {10, {0}, true, TPM2_CC_NV_DefineSpace, true},
+        {ANYBODY, {20}, true, TPM2_CC_Quote, true},
         /* In its own what is refused wins, and over that what nobody may. */
         {21, {0}, true, TPM2_CC_ChangeEPS, false},
         {21, {0}, true, TPM2_CC_GetRandom, false},
@@ -256,11 +259,10 @@ static void test_R80_policies_are_shared(void **state)
     assert_null(policies_reference(NULL));
 }
 
-/* The warning, or "". */
-static const char *warning(enum policy_preset member, uint32_t permanent)
+/* The warning, or "". Takes the policies over. */
+static const char *warning_of(struct policies *policies, uint32_t permanent)
 {
     static char text[2048];
-    struct policies *policies = make(member, POLICY_STRICT);
     struct log_capture *capture = log_capture_begin(LOG_LEVEL_WARNING);
 
     policies_warn(policies, permanent);
@@ -270,6 +272,21 @@ static const char *warning(enum policy_preset member, uint32_t permanent)
     log_capture_free(capture);
     policies_unreference(policies);
     return text;
+}
+
+static const char *warning(enum policy_preset member, uint32_t permanent)
+{
+    return warning_of(make(member, POLICY_STRICT), permanent);
+}
+
+static void test_R81_what_nobody_may_is_not_told(void **state)
+{
+    const struct policies_config config = {.denied = commands(TPM2_CC_HierarchyChangeAuth, 0)};
+    struct policies *policies = policies_new(&config);
+
+    (void)state;
+    assert_non_null(policies);
+    assert_non_null(strstr(warning_of(policies, 0), "are empty (lockout), "));
 }
 
 static void test_R81_empty_authorizations_are_told(void **state)
@@ -304,6 +321,7 @@ int main(void)
         cmocka_unit_test(test_R82_unknown_groups_lift_nobody),
         cmocka_unit_test(test_R80_policies_are_shared),
         cmocka_unit_test(test_R81_empty_authorizations_are_told),
+        cmocka_unit_test(test_R81_what_nobody_may_is_not_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
