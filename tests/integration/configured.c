@@ -63,9 +63,15 @@ static bool prepare(const struct world *world)
 
 int configured_world(void **state, const char *text)
 {
+    return configured_world_with(state, text, NULL);
+}
+
+int configured_world_with(void **state, const char *text, const char *tcti)
+{
     struct world *world = world_new(&(struct world_setup){.args = world_args,
                                                           .env = world_env_words,
                                                           .bus_rules = "<allow user='*'/>",
+                                                          .tcti = tcti,
                                                           .no_daemon = true});
 
     *state = world;

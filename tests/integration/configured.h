@@ -8,8 +8,10 @@
 
 #include "served.h"
 
-/* A world whose daemon has started with this file. */
+/* A world whose daemon has started with this file; the same with more configuration for the
+ * counting TCTI, which is borrowed. */
 int configured_world(void **state, const char *text);
+int configured_world_with(void **state, const char *text, const char *tcti);
 int configured_end(void **state);
 
 /* Writes the file, or the drop-in NAME of it. */

@@ -6,6 +6,7 @@
  */
 #include "configured.h"
 #include "policy-attacks.h"
+#include "wire/header.h"
 
 #include <grp.h>
 #include <pwd.h>
@@ -31,6 +32,13 @@ static int furnished_world(void **state)
     return configured_world(state,
                             "[Daemon]\nadmin=@4243\n[User " MEMBER "]\nallow=ClockRateAdjust\n"
                             "[Group 4242]\npolicy=strict\ndeny=GetRandom\n");
+}
+
+#define VENDOR 0x20000001 /* a command that the chip has */
+
+static int vendor_world(void **state)
+{
+    return configured_world_with(state, "[Daemon]\nidle-release=never\n", "vendor=20000001");
 }
 
 static int apart_world(void **state)
@@ -304,6 +312,71 @@ static void test_R82_administrators_by_group(void **state)
     }
 }
 
+/* The response code of the vendor's command, without parameters: without a session, or with one of
+ * these attributes. */
+static uint32_t send_vendor(struct esys_client *client, uint32_t session, uint8_t attributes)
+{
+    uint8_t command[HEADER_SIZE + 13], response[4096];
+    size_t size = session ? sizeof(command) : HEADER_SIZE, answer = sizeof(response);
+
+    memset(command, 0, sizeof(command));
+    header_store(command, session ? TPM2_ST_SESSIONS : TPM2_ST_NO_SESSIONS, (uint32_t)size, VENDOR);
+    store_be32(command + HEADER_SIZE, 9); /* the session, a nonce of no bytes, */
+    store_be32(command + HEADER_SIZE + 4, session);
+    command[HEADER_SIZE + 10] = attributes; /* and an HMAC of none */
+    assert_int_equal(Tss2_Tcti_Transmit(client->tcti, size, command), TSS2_RC_SUCCESS);
+    assert_int_equal(Tss2_Tcti_Receive(client->tcti, &answer, response, WORLD_START_MS),
+                     TSS2_RC_SUCCESS);
+    assert_true(answer >= HEADER_SIZE);
+    return header_load(response).code;
+}
+
+/* Refused with a password, with a session for an audit, and alone; or it comes to the chip. */
+static void expect_vendor(const struct world *world, struct esys_client *client, uint32_t session,
+                          bool may)
+{
+    struct counts before, after;
+
+    counts_read(world->counts, &before);
+    expect_one(send_vendor(client, 0, 0), may, "the vendor's command");
+    if (!may) {
+        assert_int_equal(send_vendor(client, TPM2_RS_PW, 0), DENIED);
+        assert_int_equal(
+            send_vendor(client, session, TPMA_SESSION_AUDIT | TPMA_SESSION_CONTINUESESSION),
+            DENIED);
+    }
+    counts_read(world->counts, &after);
+    assert_int_equal(after.other - before.other, may);
+}
+
+static void test_R80_vendors_commands_by_user_and_group_on_both_ways(void **state)
+{
+    struct world *world = *state;
+
+    leave_out_without_users();
+    for (unsigned i = 0; i < 4; i++) {
+        struct esys_client *client =
+            come(world, i % 2 ? SERVED_BUS : SERVED_SOCKET, MEMBER, STAFF, 0);
+        g_autofree char *permits = g_strdup_printf("%s\nallow=0x20000001\n", headings[i / 2]);
+        g_autofree char *refuses =
+            g_strdup_printf("[Daemon]\npolicy=open\n%s\ndeny=0x20000001\n", headings[i / 2]);
+        uint32_t handle;
+        ESYS_TR session;
+
+        assert_int_equal(esys_client_session(client, TPM2_SE_HMAC, &session), TSS2_RC_SUCCESS);
+        assert_int_equal(Esys_TR_GetTpmHandle(client->esys, session, &handle), TSS2_RC_SUCCESS);
+        expect_vendor(world, client, handle, false);
+        configured_reload(world, permits);
+        expect_vendor(world, client, handle, true);
+        configured_reload(world, "[Daemon]\npolicy=open\n");
+        expect_vendor(world, client, handle, true);
+        configured_reload(world, refuses);
+        expect_vendor(world, client, handle, false);
+        configured_reload(world, "");
+        esys_client_free(client);
+    }
+}
+
 static void test_R74_a_policy_that_is_wrong_changes_nothing(void **state)
 {
     struct world *world = *state;
@@ -337,6 +410,8 @@ int main(void)
         sections_test(test_R82_what_is_denied_to_all_stays_denied),
         sections_test(test_R82_administrators_by_group),
         sections_test(test_R74_a_policy_that_is_wrong_changes_nothing),
+        cmocka_unit_test_setup_teardown(test_R80_vendors_commands_by_user_and_group_on_both_ways,
+                                        vendor_world, configured_end),
         cmocka_unit_test_setup_teardown(test_R82_sections_hold_from_the_start, furnished_world,
                                         configured_end),
         cmocka_unit_test_setup_teardown(test_R80_guests_apart_are_guests, apart_world,

@@ -26,10 +26,10 @@ bool counting_conf_parse(struct counting_conf *conf, char *text)
         const char *key;
         const char **value;
     } keys[] = {
-        {"server=", &conf->server},       {"ctrl=", &conf->ctrl},   {"next=", &conf->next},
-        {"counts=", &conf->counts},       {"trace=", &conf->trace}, {"profile=", &conf->profile},
-        {"faults=", &conf->faults},       {"fewer=", &conf->fewer}, {"wants=", &wants},
-        {"neighbour=", &conf->neighbour},
+        {"server=", &conf->server},       {"ctrl=", &conf->ctrl},     {"next=", &conf->next},
+        {"counts=", &conf->counts},       {"trace=", &conf->trace},   {"profile=", &conf->profile},
+        {"faults=", &conf->faults},       {"fewer=", &conf->fewer},   {"wants=", &wants},
+        {"neighbour=", &conf->neighbour}, {"vendor=", &conf->vendor},
     };
 
     *conf = (struct counting_conf){0};

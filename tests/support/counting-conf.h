@@ -10,6 +10,8 @@
  *                     the header, which are the first handle of a command that has one
  *   profile=discrete  delays as of a discrete chip
  *   fewer=COUNT       slots for objects and for sessions that the chip has less; see slots.h
+ *   vendor=CODE       one more command, a vendor's, by its code in hexadecimal; see
+ *                     vendor-command.h
  *   faults=PATH       the script of faults.h
  *   neighbour=PATH    another user of the chip, who uses it after each command; PATH is the table
  *                     of neighbour-tcti.h
@@ -23,7 +25,8 @@
 #include <stdbool.h>
 
 struct counting_conf {
-    const char *server, *ctrl, *next, *counts, *trace, *profile, *faults, *fewer, *neighbour;
+    const char *server, *ctrl, *next, *counts, *trace, *profile, *faults, *fewer, *neighbour,
+        *vendor;
     struct neighbour_wants wants;
 };
 

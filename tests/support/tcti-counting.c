@@ -17,6 +17,7 @@
 #include "neighbour-tcti.h"
 #include "slots.h"
 #include "tcti-swtpm.h"
+#include "vendor-command.h"
 #include "wire/header.h"
 
 #include <errno.h>
@@ -47,7 +48,8 @@ struct counting {
     struct faults *faults;
     struct slots *slots;              /* NULL: the chip's own */
     struct neighbour_tcti *neighbour; /* NULL: nobody else uses the chip */
-    uint32_t code;                    /* of the command that is under way */
+    struct vendor_command vendor;
+    uint32_t code; /* of the command that is under way */
     int trace;
     int timer;
     int gate; /* epoll, or -1 when the lower TCTI cannot be polled */
@@ -154,6 +156,8 @@ static TSS2_RC counting_transmit(TSS2_TCTI_CONTEXT *tcti, size_t size, const uin
         counts_add(self->counts, code);
     write_trace(self, command, size);
     self->fault = self->faults ? faults_next(self->faults, code) : (struct fault){FAULT_NONE, 0};
+    if (vendor_command_is(&self->vendor, command, size))
+        self->fault = (struct fault){FAULT_RC, TPM2_RC_SUCCESS};
     if (self->slots && reaches_chip(self))
         refuse(self, slots_judge(self->slots, self->lower, command, size));
     if (reaches_chip(self))
@@ -234,6 +238,9 @@ static TSS2_RC fetch_lower(struct counting *self, int32_t timeout)
         neighbour_tcti_between(self->neighbour, self->lower, self->code);
     if (rc == TSS2_RC_SUCCESS && self->slots)
         slots_learn(self->slots, self->answer, self->answer_size);
+    if (rc == TSS2_RC_SUCCESS)
+        self->answer_size = vendor_command_add(&self->vendor, self->answer, self->answer_size,
+                                               sizeof(self->answer));
     if (rc == TSS2_RC_SUCCESS)
         spoil(self);
     return rc;
@@ -377,6 +384,8 @@ static TSS2_RC counting_open(struct counting *self, const struct counting_conf *
     if (self->timer < 0)
         return TSS2_TCTI_RC_GENERAL_FAILURE;
     self->slow = conf->profile != NULL;
+    if (conf->vendor)
+        self->vendor = vendor_command_read(conf->vendor);
     if (conf->trace) {
         self->trace = open(conf->trace, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
         if (self->trace < 0) {
