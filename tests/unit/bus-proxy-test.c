@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What passes between the bus and GDBus. */
 #include "bus-rig.h"
+#include "bus/callers.h"
 
 #include <gio/gunixfdlist.h>
 #include <setjmp.h>
@@ -18,7 +19,6 @@ static void test_R52_a_call_and_its_descriptors_pass(void **state)
     assert_int_equal(bus_rig_count_descriptors(bus_rig_next_answer(rig)), 1);
     assert_true(rig->known);
     assert_int_equal(rig->uid, BUS_RIG_UID);
-    g_clear_object(&rig->answer);
     bus_rig_send(rig, bus_rig_call("Call"), ":1.7");
     bus_rig_next_answer(rig);
     assert_int_equal(rig->calls, 2);
@@ -32,7 +32,6 @@ static void test_R75_the_bus_tells_groups_and_may_not(void **state)
     bus_rig_send(rig, bus_rig_call("Call"), ":1.7");
     bus_rig_next_answer(rig);
     assert_int_equal(rig->group, BUS_RIG_GROUP);
-    g_clear_object(&rig->answer);
     bus_rig_send(rig, bus_rig_call("Call"), BUS_RIG_OTHER);
     bus_rig_next_answer(rig);
     assert_int_equal(rig->uid, BUS_RIG_OTHER_UID);
@@ -71,6 +70,11 @@ static void called(GObject *source, GAsyncResult *result, gpointer data)
     g_clear_object(&list);
 }
 
+static bool is_counted(const void *count)
+{
+    return *(const int *)count >= 0;
+}
+
 static void test_R52_a_reply_passes_with_its_descriptors(void **state)
 {
     struct bus_rig *rig = *state;
@@ -79,8 +83,7 @@ static void test_R52_a_reply_passes_with_its_descriptors(void **state)
     g_dbus_connection_call_with_unix_fd_list(rig->daemon, NULL, "/path", "an.interface", "Inhibit",
                                              NULL, NULL, G_DBUS_CALL_FLAGS_NONE, -1, NULL, NULL,
                                              called, &count);
-    while (count < 0)
-        g_main_context_iteration(NULL, TRUE);
+    bus_rig_wait(is_counted, &count);
     assert_int_equal(count, 1);
 }
 
@@ -142,12 +145,10 @@ static void test_R52_what_gdbus_cannot_read_does_not_pass(void **state)
     bus_rig_send(rig, signal, ":1.7");
     g_dbus_message_set_body(call, deep_body());
     bus_rig_send(rig, call, ":1.7");
-    while (!bus_rig_has_answer(rig) && !g_dbus_connection_is_closed(rig->daemon))
-        g_main_context_iteration(NULL, TRUE);
+    bus_rig_wait(bus_rig_is_answered_or_closed, rig);
     assert_false(g_dbus_connection_is_closed(rig->daemon));
     error = g_dbus_message_get_error_name(bus_rig_next_answer(rig));
     assert_string_equal(error, "org.freedesktop.DBus.Error.InvalidArgs");
-    g_clear_object(&rig->answer);
     bus_rig_send(rig, bus_rig_call("Call"), ":1.7");
     bus_rig_next_answer(rig);
     assert_int_equal(rig->calls, 1);
@@ -167,11 +168,17 @@ static void test_R52_a_sender_that_leaves_is_told_of(void **state)
     bus_rig_tell(rig, BUS_RIG_BUS, ":1.8", ":1.8");
     bus_rig_tell(rig, BUS_RIG_BUS, "a.name", "");
     bus_rig_tell(rig, ":1.9", ":1.9", "");
-    g_clear_object(&rig->answer);
     bus_rig_send(rig, bus_rig_call("Call"), ":1.8");
     bus_rig_next_answer(rig);
     assert_string_equal(rig->left, ":1.7");
     assert_int_equal(rig->others, 2);
+}
+
+static bool are_at_work(const void *data)
+{
+    const struct bus_rig *rig = data;
+
+    return rig->calls >= CALLERS_AT_WORK;
 }
 
 static void test_R52_calls_above_a_users_bound_are_refused(void **state)
@@ -180,13 +187,12 @@ static void test_R52_calls_above_a_users_bound_are_refused(void **state)
     const char *error;
 
     /* All are the user's that the test's bus tells, whoever sends them. */
-    for (unsigned i = 0; i < 4 + 32 + 1; i++)
+    for (unsigned i = 0; i < CALLERS_AT_WORK + CALLERS_WAITING + 1; i++)
         bus_rig_send(rig, bus_rig_call("Keep"), i % 2 ? ":1.7" : ":1.9");
     error = g_dbus_message_get_error_name(bus_rig_next_answer(rig));
     assert_string_equal(error, "com.intel.tss2.Tabrmd.Error.General");
-    while (rig->calls < 4)
-        g_main_context_iteration(NULL, TRUE);
-    assert_int_equal(rig->calls, 4);
+    bus_rig_wait(are_at_work, rig);
+    assert_int_equal(rig->calls, CALLERS_AT_WORK);
 }
 
 /* Both sides see the end when one of them has it. */
@@ -195,8 +201,7 @@ static void test_R52_the_end_of_one_side_is_the_others(void **state)
     struct bus_rig *rig = *state;
 
     g_dbus_connection_close_sync(rig->bus, NULL, NULL);
-    while (!g_dbus_connection_is_closed(rig->daemon))
-        g_main_context_iteration(NULL, TRUE);
+    bus_rig_wait(bus_rig_is_closed, rig);
 }
 
 #define proxy_test(function) \

@@ -12,6 +12,10 @@
 
 #define GUID "0123456789abcdef0123456789abcdef"
 
+/* What comes at all has come by then, on a machine that is busy too; below the test's time limit.
+ */
+#define WAIT_S 60
+
 /* Serials of messages from the bus are the connection's own; these are of none of our calls. */
 #define NO_SERIAL 77777
 
@@ -85,8 +89,7 @@ static GDBusMessage *bus_gets(GDBusConnection *connection, GDBusMessage *message
             rig->large += BUS_RIG_LARGE;
             g_object_unref(message);
         } else {
-            g_clear_object(&rig->answer);
-            rig->answer = message;
+            g_queue_push_tail(&rig->answers, message);
         }
     } else {
         if (g_str_equal(g_dbus_message_get_member(message), "GetConnectionUnixUser")) {
@@ -201,6 +204,13 @@ static void left(void *data, const char *name)
     rig->left = g_strdup(name);
 }
 
+static bool are_connected(const void *data)
+{
+    const struct bus_rig *rig = data;
+
+    return rig->bus && rig->daemon;
+}
+
 int bus_rig_set_up(void **state)
 {
     struct bus_rig *rig = g_new0(struct bus_rig, 1);
@@ -221,8 +231,7 @@ int bus_rig_set_up(void **state)
     g_object_unref(theirs);
     g_object_unref(ours);
     g_object_unref(inner);
-    while (!rig->bus || !rig->daemon)
-        g_main_context_iteration(NULL, TRUE);
+    bus_rig_wait(are_connected, rig);
     g_dbus_connection_add_filter(rig->bus, bus_gets, rig, NULL);
     g_dbus_connection_add_filter(rig->daemon, daemon_gets, rig, NULL);
     *state = rig;
@@ -241,6 +250,7 @@ int bus_rig_tear_down(void **state)
         ;
     g_object_unref(rig->daemon);
     g_object_unref(rig->bus);
+    g_queue_clear_full(&rig->answers, g_object_unref);
     g_clear_object(&rig->answer);
     g_free(rig->rule);
     g_free(rig->left);
@@ -261,21 +271,66 @@ GDBusMessage *bus_rig_call(const char *method)
     return g_dbus_message_new_method_call("com.intel.tss2.Tabrmd", "/path", "an.interface", method);
 }
 
-bool bus_rig_has_answer(struct bus_rig *rig)
+static gboolean is_late(gpointer data)
 {
-    bool has;
-
-    g_mutex_lock(&lock);
-    has = rig->answer != NULL;
-    g_mutex_unlock(&lock);
-    return has;
+    *(bool *)data = true;
+    return G_SOURCE_CONTINUE;
 }
 
-/* The answer to what was sent last; freed by the rig. */
+static bool is_met(bus_rig_met_fn *met, const void *data)
+{
+    bool result;
+
+    g_mutex_lock(&lock);
+    result = met(data);
+    g_mutex_unlock(&lock);
+    return result;
+}
+
+void bus_rig_wait(bus_rig_met_fn *met, const void *data)
+{
+    bool late = false;
+    guint timer = g_timeout_add_seconds(WAIT_S, is_late, &late);
+
+    while (!is_met(met, data) && !late)
+        g_main_context_iteration(NULL, TRUE);
+    g_source_remove(timer);
+    assert_false(late);
+}
+
+static bool has_answer(const void *data)
+{
+    const struct bus_rig *rig = data;
+
+    return rig->answers.length > 0;
+}
+
+bool bus_rig_is_closed(const void *data)
+{
+    const struct bus_rig *rig = data;
+
+    return g_dbus_connection_is_closed(rig->daemon);
+}
+
+bool bus_rig_is_answered_or_closed(const void *data)
+{
+    return has_answer(data) || bus_rig_is_closed(data);
+}
+
+bool bus_rig_is_asked(const void *data)
+{
+    const struct bus_rig *rig = data;
+
+    return rig->ping != 0;
+}
+
 GDBusMessage *bus_rig_next_answer(struct bus_rig *rig)
 {
-    while (!bus_rig_has_answer(rig))
-        g_main_context_iteration(NULL, TRUE);
+    bus_rig_wait(has_answer, rig);
+    g_clear_object(&rig->answer);
+    g_mutex_lock(&lock);
+    rig->answer = g_queue_pop_head(&rig->answers);
+    g_mutex_unlock(&lock);
     return rig->answer;
 }
 

@@ -32,8 +32,8 @@ struct bus_rig {
     bool known;
     uint32_t group; /* the first of its groups; 0: none are known */
     unsigned descriptors;
-    /* The answer that the bus's side got last. */
-    GDBusMessage *answer;
+    GQueue answers;       /* that the bus's side got and no test has taken, under the rig's lock */
+    GDBusMessage *answer; /* that was taken last, the test's thread's; or NULL */
 };
 
 /* cmocka fixtures: a rig. */
@@ -56,6 +56,17 @@ void bus_rig_send(struct bus_rig *rig, GDBusMessage *message, const char *sender
 /* Has `sender` say that `name` has an owner, or none ("") any more. */
 void bus_rig_tell(struct bus_rig *rig, const char *sender, const char *name, const char *owner);
 
-/* The answer to what was sent last; freed by the rig. */
-bool bus_rig_has_answer(struct bus_rig *rig);
+/* Runs the main loop until `met` is true of `data`; fails the test when that takes very long. `met`
+ * is called under the lock of what the connections' threads write. */
+typedef bool bus_rig_met_fn(const void *data);
+void bus_rig_wait(bus_rig_met_fn *met, const void *data);
+
+/* Waits for the next answer that the bus's side gets; each is given once, in their order. The
+ * rig's, and good until the next call. */
 GDBusMessage *bus_rig_next_answer(struct bus_rig *rig);
+
+/* For bus_rig_wait(), of a rig: there is an answer, or the daemon's side has been closed; a program
+ * was asked a question; the daemon's side is closed. */
+bool bus_rig_is_answered_or_closed(const void *rig);
+bool bus_rig_is_asked(const void *rig);
+bool bus_rig_is_closed(const void *rig);
