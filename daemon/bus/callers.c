@@ -383,6 +383,24 @@ void callers_answered(struct callers *callers, const char *sender, uint32_t seri
     callers_go_on(callers, user);
 }
 
+/* Nobody reads the answers to calls of a sender that left, and the user's other calls wait. */
+static void callers_drop(struct callers *callers, uint32_t uid, const char *name)
+{
+    struct caller_user *user = g_hash_table_lookup(callers->users, &uid);
+    GList *next;
+
+    for (GList *link = user ? user->waiting.head : NULL; link; link = next) {
+        struct caller_call *call = link->data;
+
+        next = link->next;
+        if (strcmp(call->sender, name) != 0)
+            continue;
+        g_queue_delete_link(&user->waiting, link);
+        callers->waiting--;
+        caller_call_free(call);
+    }
+}
+
 void callers_left(struct callers *callers, const char *name)
 {
     struct caller_sender *sender = g_hash_table_lookup(callers->senders, name);
@@ -390,6 +408,7 @@ void callers_left(struct callers *callers, const char *name)
     if (!sender)
         return;
     if (sender->known) {
+        callers_drop(callers, sender->uid, name);
         callers_forget_known(callers, sender);
         return;
     }

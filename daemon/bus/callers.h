@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 #define CALLERS_AT_WORK 4
-#define CALLERS_WAITING 32
+#define CALLERS_WAITING 128
 #define CALLERS_ROOM    1024
 #define CALLERS_KNOWN   1024
 
@@ -82,7 +82,7 @@ bool callers_told(struct callers *callers, uint32_t query, bool known, uint32_t 
 /* A call was answered: its sender's name and its serial. What is none of ours is passed over. */
 void callers_answered(struct callers *callers, const char *sender, uint32_t serial);
 
-/* Forgets a sender that left the bus, and what of its calls waits for its user to be told. */
+/* Forgets a sender that left the bus, and those of its calls that wait. */
 void callers_left(struct callers *callers, const char *name);
 
 /* Whether a sender is known to be on the bus: it called, and has not left since, nor have many

@@ -8,6 +8,7 @@
 #include "suite.h"
 
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -41,6 +42,9 @@
 #define LONG_RULES                                                        \
     "<allow user='*'/></policy><limit name='max_incoming_bytes'>37748736" \
     "</limit><policy context='default'>"
+
+/* Programs of one user that call at once. */
+#define PROGRAMS 100
 
 /* Connections over the bus that a user may have without using them. */
 #define UNUSED 16
@@ -287,6 +291,36 @@ static void test_R52_who_leaves_the_bus_may_keep_an_unused_connection(void **sta
     free_all(clients, 2 * UNUSED);
 }
 
+/* A hundred programs of one user call while the daemon is held, as all do after a restart. Each is
+ * told that it has no such connection, and none that too many calls wait. */
+static void test_R52_many_programs_of_a_user_call_at_once(void **state)
+{
+    struct world *world = *state;
+    int programs[PROGRAMS];
+    unsigned sent = 0, told = 0;
+    size_t size;
+    uint8_t *call = bus_attacker_call("SetLocality", g_variant_new("(ty)", UINT64_C(1), 0),
+                                      G_DBUS_MESSAGE_FLAGS_NONE, &size);
+
+    bus_attacker_set_serial(call, 2);
+    process_signal(&world->daemon, SIGSTOP);
+    for (unsigned i = 0; i < PROGRAMS; i++) {
+        programs[i] = bus_attacker_connect(world);
+        sent += programs[i] >= 0 && bus_attacker_send(programs[i], call, size);
+    }
+    process_signal(&world->daemon, SIGCONT);
+    for (unsigned i = 0; i < PROGRAMS; i++) {
+        char *error = bus_attacker_refusal(programs[i]);
+
+        told += g_strcmp0(error, "com.intel.tss2.Tabrmd.Error.NotPermitted") == 0;
+        g_free(error);
+        close(programs[i]);
+    }
+    g_free(call);
+    assert_int_equal(sent, PROGRAMS);
+    assert_int_equal(told, PROGRAMS);
+}
+
 static int open_world(void **state)
 {
     *state = world_new(&(struct world_setup){.bus_rules = "<allow user='*'/>"});
@@ -305,6 +339,7 @@ int main(void)
         suite_usual_test(test_R52_a_large_message_costs_no_memory),
         suite_usual_test(test_R52_a_message_that_is_too_long_is_answered),
         suite_usual_test(test_R52_calls_that_want_no_reply_hold_up_nobody),
+        suite_usual_test(test_R52_many_programs_of_a_user_call_at_once),
         suite_usual_test(test_R52_unused_connections_are_few_until_they_are_used),
         suite_usual_test(test_R52_who_leaves_the_bus_may_keep_an_unused_connection),
         cmocka_unit_test_setup_teardown(test_R52_calls_of_another_user_hold_up_nobody, open_world,

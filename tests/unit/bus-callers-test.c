@@ -11,6 +11,9 @@
 
 #define OFTEN 4000
 
+/* Programs of one user that come back at once, as after a restart of what they depend on. */
+#define PROGRAMS 100
+
 /* What the events said: the byte of the call that was served last, and counts. */
 struct seen {
     struct callers *callers;
@@ -157,6 +160,28 @@ static void test_R52_a_user_has_a_queue_of_bounded_length(void **state)
         assert_int_equal(seen.last, (uint8_t)(i + CALLERS_AT_WORK));
     }
     assert_int_equal(seen.served, CALLERS_AT_WORK + CALLERS_WAITING);
+    callers_free(seen.callers);
+}
+
+/* None is refused while the daemon has answered nobody. */
+static void test_R52_many_programs_of_a_user_come_back_at_once(void **state)
+{
+    struct seen seen;
+    char name[32];
+
+    (void)state;
+    begin(&seen);
+    for (unsigned i = 0; i < PROGRAMS; i++) {
+        snprintf(name, sizeof(name), ":1.%u", i);
+        call(&seen, name, 1, 0);
+        assert_true(callers_told(seen.callers, seen.query, true, 1000));
+    }
+    assert_int_equal(seen.refused[CALLERS_BUSY], 0);
+    for (unsigned i = 0; i < PROGRAMS; i++) {
+        snprintf(name, sizeof(name), ":1.%u", i);
+        callers_answered(seen.callers, name, 1);
+    }
+    assert_int_equal(seen.served, PROGRAMS);
     callers_free(seen.callers);
 }
 
@@ -342,12 +367,45 @@ static void test_R52_who_left_is_known_no_more(void **state)
     callers_free(seen.callers);
 }
 
+/* Nobody would read the answers, and others wait for their turn. */
+static void test_R52_calls_of_who_left_wait_no_more(void **state)
+{
+    struct seen seen;
+
+    (void)state;
+    begin(&seen);
+    meet(&seen, ":1.1", 1000);
+    meet(&seen, ":1.2", 1000);
+    meet(&seen, ":1.3", 1001);
+    for (uint32_t i = 2; i < 2 + CALLERS_AT_WORK + CALLERS_WAITING - 1; i++)
+        call(&seen, ":1.1", i, 0);
+    call(&seen, ":1.2", 77, 0);
+    seen.served = 0;
+    callers_left(seen.callers, ":1.3");
+    callers_left(seen.callers, ":1.1");
+    assert_int_equal(seen.served, 0);
+    callers_answered(seen.callers, ":1.1", 2);
+    assert_int_equal(seen.served, 1);
+    assert_int_equal(seen.last, 77);
+    for (uint32_t i = 3; i < 2 + CALLERS_AT_WORK; i++)
+        callers_answered(seen.callers, ":1.1", i);
+    assert_int_equal(seen.served, 1);
+    /* And their room is free. */
+    for (uint32_t i = 100; i < 100 + CALLERS_AT_WORK - 1 + CALLERS_WAITING; i++)
+        call(&seen, ":1.2", i, 0);
+    assert_int_equal(seen.refused[CALLERS_BUSY], 0);
+    call(&seen, ":1.2", 99, 0);
+    assert_int_equal(seen.refused[CALLERS_BUSY], 1);
+    callers_free(seen.callers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_R52_a_sender_is_asked_for_once),
         cmocka_unit_test(test_R75_groups_are_told_before_the_user),
         cmocka_unit_test(test_R52_a_user_has_a_queue_of_bounded_length),
+        cmocka_unit_test(test_R52_many_programs_of_a_user_come_back_at_once),
         cmocka_unit_test(test_R52_a_users_queue_holds_up_no_other),
         cmocka_unit_test(test_R52_unknown_senders_leave_room_for_others),
         cmocka_unit_test(test_R52_the_room_for_calls_is_bounded),
@@ -356,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_R52_a_serial_that_is_at_work_is_no_second_call),
         cmocka_unit_test(test_R52_who_may_have_no_answer_gets_none),
         cmocka_unit_test(test_R52_who_left_is_known_no_more),
+        cmocka_unit_test(test_R52_calls_of_who_left_wait_no_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
