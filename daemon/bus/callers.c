@@ -327,6 +327,14 @@ void callers_call(struct callers *callers, const struct message *message, const 
         callers->events.ask(callers->events.data, sender->query, sender->name);
 }
 
+const char *callers_asked(const struct callers *callers, uint32_t query)
+{
+    const struct caller_sender *sender =
+        g_hash_table_lookup(callers->asked, GUINT_TO_POINTER(query));
+
+    return sender ? sender->name : NULL;
+}
+
 bool callers_told_groups(struct callers *callers, uint32_t query, GBytes *groups)
 {
     struct caller_sender *sender = g_hash_table_lookup(callers->asked, GUINT_TO_POINTER(query));

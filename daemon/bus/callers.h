@@ -72,6 +72,9 @@ void callers_free(struct callers *callers);
 void callers_call(struct callers *callers, const struct message *message, const uint8_t *bytes,
                   size_t size, int64_t now_ms);
 
+/* The name of the sender that query `query` is about; NULL when nobody waits for it. */
+const char *callers_asked(const struct callers *callers, uint32_t query);
+
 /* The bus told the groups of query `query`, an array of uint32_t, before it tells the user; NULL
  * when it does not. False when nobody waits for it. */
 bool callers_told_groups(struct callers *callers, uint32_t query, GBytes *groups);

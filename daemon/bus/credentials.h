@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the bus is asked of a sender: its groups (GetConnectionCredentials), and then its user
- * (GetConnectionUnixUser). A bus answers in order, so that the groups are known when the user is;
- * an older bus, or one whose answer is too long to pass, does not tell them. Main thread.
+ * What the bus is asked of a sender: its user and groups together (GetConnectionCredentials), and
+ * its user alone (GetConnectionUnixUser) when the first answer does not tell it: an older bus, or
+ * an answer that is too long to be read. Main thread.
  */
 #pragma once
 
@@ -13,10 +13,10 @@
  */
 #define CREDENTIALS_SERIAL (UINT32_MAX - 2 * CALLERS_QUERIES + 1)
 
-/* Sends both questions to the bus. */
+/* Sends the first question to the bus. */
 void credentials_ask(struct endpoint *bus, uint32_t query, const char *sender);
 
-/* True for the bus's answer to one of them, of which `bytes` are the whole: the callers are told.
- */
-bool credentials_are_told(struct callers *callers, const struct message *message,
-                          const uint8_t *bytes, size_t size);
+/* True for the bus's answer to a question: the callers are told, or `bus` is asked the second one.
+ * `bytes` are the whole message; NULL when it was too long to be read. */
+bool credentials_are_told(struct callers *callers, struct endpoint *bus,
+                          const struct message *message, const uint8_t *bytes, size_t size);

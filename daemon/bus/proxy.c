@@ -260,7 +260,8 @@ static void proxy_from_bus(struct proxy *proxy, const struct message *message)
         break;
     case MESSAGE_RETURN:
     case MESSAGE_ERROR:
-        if (!credentials_are_told(proxy->callers, message, framing->buffer, framing->length)
+        if (!credentials_are_told(proxy->callers, &proxy->bus, message, framing->buffer,
+                                  framing->length)
             && !proxy_is_read(proxy, message) && proxy_is_expected(proxy, message))
             endpoint_pass(&proxy->bus, &proxy->gdbus);
         break;
@@ -283,7 +284,9 @@ static void proxy_too_large(struct proxy *proxy, const struct message *message)
 
     if (message->type == MESSAGE_CALL && message->sender) {
         proxy_refuse(proxy, message->sender, message->serial, PROXY_ERROR_LIMITS, text);
-    } else if (message->type != MESSAGE_CALL && proxy_is_expected(proxy, message)) {
+    } else if (message->type != MESSAGE_CALL
+               && !credentials_are_told(proxy->callers, &proxy->bus, message, NULL, 0)
+               && proxy_is_expected(proxy, message)) {
         size = message_build_error(bytes, PROXY_SERIAL, message->reply_serial, NULL,
                                    PROXY_ERROR_LIMITS, text);
         endpoint_send(&proxy->gdbus, OUTBOX_URGENT, bytes, size);

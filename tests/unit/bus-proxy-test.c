@@ -23,6 +23,7 @@ static void test_R52_a_call_and_its_descriptors_pass(void **state)
     bus_rig_next_answer(rig);
     assert_int_equal(rig->calls, 2);
     assert_int_equal(rig->queries, 1);
+    assert_int_equal(rig->users, 0);
 }
 
 static void test_R75_the_bus_tells_groups_and_may_not(void **state)
@@ -36,6 +37,13 @@ static void test_R75_the_bus_tells_groups_and_may_not(void **state)
     bus_rig_next_answer(rig);
     assert_int_equal(rig->uid, BUS_RIG_OTHER_UID);
     assert_int_equal(rig->group, 0);
+    g_clear_object(&rig->answer);
+    bus_rig_send(rig, bus_rig_call("Call"), BUS_RIG_GROUPS);
+    bus_rig_next_answer(rig);
+    assert_int_equal(rig->uid, BUS_RIG_GROUPS_UID);
+    assert_int_equal(rig->group, 0);
+    assert_int_equal(rig->queries, 3);
+    assert_int_equal(rig->users, 2);
 }
 
 /* Of a caller they are closed: nobody has the writing end of the pipe any more. */

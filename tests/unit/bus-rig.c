@@ -59,9 +59,9 @@ unsigned bus_rig_count_descriptors(GDBusMessage *message)
 static GMutex lock;
 
 /* What a bus says of a sender beside much else. */
-static GDBusMessage *credentials(GDBusMessage *question)
+static GDBusMessage *credentials(GDBusMessage *question, size_t count)
 {
-    static const uint32_t groups[] = {BUS_RIG_GROUP, 7};
+    static const uint32_t groups[2000] = {BUS_RIG_GROUP, 7};
     GDBusMessage *reply = g_dbus_message_new_method_reply(question);
     GVariantBuilder all;
 
@@ -70,9 +70,16 @@ static GDBusMessage *credentials(GDBusMessage *question)
     g_variant_builder_add(&all, "{sv}", "LinuxSecurityLabel", g_variant_new_bytestring("label"));
     g_variant_builder_add(
         &all, "{sv}", "UnixGroupIDs",
-        g_variant_new_fixed_array(G_VARIANT_TYPE_UINT32, groups, 2, sizeof(groups[0])));
+        g_variant_new_fixed_array(G_VARIANT_TYPE_UINT32, groups, count, sizeof(groups[0])));
     g_dbus_message_set_body(reply, g_variant_new("(a{sv})", &all));
     return reply;
+}
+
+static uint32_t user_of(const char *name)
+{
+    if (g_str_equal(name, BUS_RIG_OTHER))
+        return BUS_RIG_OTHER_UID;
+    return g_str_equal(name, BUS_RIG_GROUPS) ? BUS_RIG_GROUPS_UID : BUS_RIG_UID;
 }
 
 static GDBusMessage *bus_gets(GDBusConnection *connection, GDBusMessage *message, gboolean incoming,
@@ -96,18 +103,18 @@ static GDBusMessage *bus_gets(GDBusConnection *connection, GDBusMessage *message
             const char *name;
 
             g_variant_get(g_dbus_message_get_body(message), "(&s)", &name);
-            rig->queries++;
+            rig->users++;
             reply = g_dbus_message_new_method_reply(message);
-            g_dbus_message_set_body(reply, g_variant_new("(u)", g_str_equal(name, BUS_RIG_OTHER)
-                                                                    ? BUS_RIG_OTHER_UID
-                                                                    : BUS_RIG_UID));
+            g_dbus_message_set_body(reply, g_variant_new("(u)", user_of(name)));
         } else if (g_str_equal(g_dbus_message_get_member(message), "GetConnectionCredentials")) {
             const char *name;
 
             g_variant_get(g_dbus_message_get_body(message), "(&s)", &name);
-            reply = g_str_equal(name, BUS_RIG_OTHER) ? g_dbus_message_new_method_error(
-                        message, "org.freedesktop.DBus.Error.UnknownMethod", "an old bus")
-                                                     : credentials(message);
+            rig->queries++;
+            reply = g_str_equal(name, BUS_RIG_OTHER)
+                        ? g_dbus_message_new_method_error(
+                            message, "org.freedesktop.DBus.Error.UnknownMethod", "an old bus")
+                        : credentials(message, g_str_equal(name, BUS_RIG_GROUPS) ? 2000 : 2);
         } else if (g_str_equal(g_dbus_message_get_member(message), "Ping")) {
             rig->ping = g_dbus_message_get_serial(message);
         } else if (g_str_equal(g_dbus_message_get_member(message), "AddMatch")

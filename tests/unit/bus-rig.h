@@ -14,13 +14,18 @@
 #define BUS_RIG_OTHER     ":1.8"
 #define BUS_RIG_OTHER_UID 4712
 
+/* The user of this sender has more groups than the proxy reads an answer about. */
+#define BUS_RIG_GROUPS     ":1.20"
+#define BUS_RIG_GROUPS_UID 4713
+
 /* An answer that the proxy still passes. */
 #define BUS_RIG_LARGE 60000
 
 struct bus_rig {
     GDBusConnection *bus, *daemon;
     struct proxy *proxy;
-    unsigned queries;  /* of users */
+    unsigned queries;  /* about senders */
+    unsigned users;    /* those about their users alone */
     char *rule;        /* for signals, that was asked for before the first query */
     char *left;        /* who left last */
     uint32_t ping;     /* serial of the question that was last sent to a program */
