@@ -102,12 +102,10 @@ static void section_show(const struct section *section, GKeyFile *file)
 {
     for (unsigned key = 0; key < SECTION_KEYS; key++) {
         const struct setting *setting = &section->of[key];
-        g_autofree char *comment = g_strdup_printf(" %s", setting_place(setting));
 
-        if (!setting->value)
-            continue;
-        g_key_file_set_string(file, section->title, rule_keys[key].name, setting->value);
-        g_key_file_set_comment(file, section->title, rule_keys[key].name, comment, NULL);
+        if (setting->value)
+            setting_write(setting, setting_place(setting), file, section->title,
+                          rule_keys[key].name);
     }
 }
 

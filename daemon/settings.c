@@ -78,14 +78,9 @@ char *settings_show(const struct settings *settings)
     g_autoptr(GKeyFile) file = g_key_file_new();
 
     for (enum option_id id = 0; id < OPTION_COUNT; id++) {
-        const struct setting *setting = &settings->of[id];
-        g_autofree char *comment = g_strdup_printf(" %s", settings_place(settings, id));
-
-        if (option_table[id].no_key)
-            continue;
-        g_key_file_set_string(file, OPTION_SECTION, option_table[id].name,
-                              setting->value ? setting->value : "");
-        g_key_file_set_comment(file, OPTION_SECTION, option_table[id].name, comment, NULL);
+        if (!option_table[id].no_key)
+            setting_write(&settings->of[id], settings_place(settings, id), file, OPTION_SECTION,
+                          option_table[id].name);
     }
     sections_show(&settings->sections, file);
     return g_key_file_to_data(file, NULL, NULL);

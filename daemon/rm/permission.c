@@ -14,13 +14,14 @@
 static bool ask_properties(struct rm *rm, uint32_t first, uint32_t count, uint32_t *values)
 {
     struct capability_list list;
+    unsigned asked = 0;
     uint32_t code;
     size_t size;
 
     do {
         size = command_build_get_capability(rm->own_command, TPM2_CAP_TPM_PROPERTIES, first, count);
         code = rm_transact_own(rm, size, &size);
-    } while (code == TPM2_RC_INITIALIZE && resync_after_reset(rm));
+    } while (++asked < 2 && code == TPM2_RC_INITIALIZE && resync_after_reset(rm));
     if (code != TPM2_RC_SUCCESS
         || !capability_list_parse(&list, rm->own_response, size, TPM2_CAP_TPM_PROPERTIES, 8)
         || list.count < count)

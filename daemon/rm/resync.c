@@ -284,9 +284,15 @@ bool resync_all(struct rm *rm)
     return !rm->books_in_doubt;
 }
 
+/* A reset that is found out leaves the rest to be compared once more. A chip that goes on to say
+ * that it was reset is not asked for ever. */
 bool resync_doubt(struct rm *rm)
 {
-    return !rm->books_in_doubt || resync_all(rm);
+    for (unsigned round = 0; rm->books_in_doubt && round < 2; round++) {
+        if (!resync_all(rm))
+            return false;
+    }
+    return !rm->books_in_doubt;
 }
 
 void resync_after_startup(struct rm *rm)

@@ -252,6 +252,27 @@ static void test_R32_chip_that_was_reset_and_started(void **state)
     rm_script_end(script);
 }
 
+/* The chip says so again, to each list of sessions: it is asked twice for a command and no more. */
+static void test_R32_chip_that_is_reset_again_and_again(void **state)
+{
+    struct rm_script *script = *state;
+
+    script->rm->books_in_doubt = true;
+    for (unsigned round = 0; round < 2; round++) {
+        exchange_answer_code(
+            expect_query(&script->chip, TPM2_CAP_HANDLES, OBJECT(0), false, NO_WORDS),
+            TPM2_RC_INITIALIZE);
+        expect_startup(&script->chip, TPM2_RC_SUCCESS);
+        expect_clock(&script->chip, 8);
+        exchange_answer_code(
+            expect_query(&script->chip, TPM2_CAP_HANDLES, HANDLE_LOADED_SESSIONS, false, NO_WORDS),
+            TPM2_RC_INITIALIZE);
+    }
+    assert_int_equal(random_of(script), RM_RC_FAILURE);
+    assert_true(script->rm->books_in_doubt);
+    rm_script_end(script);
+}
+
 /* Four sessions, two of them loaded by the books, and what the chip says of them. */
 static void test_R32_sessions_are_where_the_chip_has_them(void **state)
 {
@@ -436,6 +457,7 @@ int main(void)
         TEST(test_R32_chip_that_does_not_tell_its_state),
         TEST(test_R32_chip_that_lists_nothing),
         TEST(test_R32_chip_that_was_reset_and_started),
+        TEST(test_R32_chip_that_is_reset_again_and_again),
         TEST(test_R32_chip_that_was_reset_is_started),
         TEST(test_R32_contexts_that_the_chip_would_refuse),
         TEST(test_R32_flush_that_is_not_answered_is_tried_again),
