@@ -5,6 +5,7 @@
 #include "bridge-listen.h"
 #include "bridge-peer.h"
 #include "message.h"
+#include "place.h"
 #include "program.h"
 
 #include <glib-unix.h>
@@ -16,7 +17,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-static char *bridge_tcti, *bridge_protocol, *bridge_listen_option, *bridge_unix_option;
+static struct place_options bridge_daemon;
+static char *bridge_protocol, *bridge_listen_option, *bridge_unix_option;
 static gboolean bridge_shared;
 
 static const GOptionEntry bridge_options[] = {
@@ -28,8 +30,8 @@ static const GOptionEntry bridge_options[] = {
     {"unix", 'u', 0, G_OPTION_ARG_FILENAME, &bridge_unix_option, "A Unix socket instead", "PATH"},
     {"shared", 's', 0, G_OPTION_ARG_NONE, &bridge_shared,
      "What a program loads stays for the next one, as in a simulator", NULL},
-    {"tcti", 't', 0, G_OPTION_ARG_STRING, &bridge_tcti,
-     "Where tabrmd is, as in tss2-tcti-tabrmd(7) (tabrmd:)", "CONF"},
+    {"tcti", 't', 0, G_OPTION_ARG_STRING, &bridge_daemon.tcti, PLACE_TCTI_HELP, "CONF"},
+    {"tpm", 0, 0, G_OPTION_ARG_STRING, &bridge_daemon.tpm, PLACE_TPM_HELP, "NAME"},
     {.long_name = NULL},
 };
 
@@ -241,10 +243,9 @@ static bool bridge_place(struct bridge_listen *listen, bool program)
 static int bridge_run(const struct globals *globals, int argc, char **argv)
 {
     const char *name = bridge_protocol ? bridge_protocol : "mssim";
+    g_autofree char *tcti = NULL;
     struct bridge bridge = {
-        .hub = {.protocol = bridge_protocol_find(name),
-                .conf = bridge_tcti ? bridge_tcti : "tabrmd:",
-                .fewer = bridge_open_doors},
+        .hub = {.protocol = bridge_protocol_find(name), .fewer = bridge_open_doors},
     };
 
     if (!bridge.hub.protocol) {
@@ -256,8 +257,10 @@ static int bridge_run(const struct globals *globals, int argc, char **argv)
         message_error("with a program bridge has no output of its own, and so no --json");
         return EX_USAGE;
     }
-    if (!bridge_place(&bridge.listen, argc > 0))
+    tcti = place_tcti(&bridge_daemon);
+    if (!tcti || !bridge_place(&bridge.listen, argc > 0))
         return EX_USAGE;
+    bridge.hub.conf = tcti;
     return bridge_between(&bridge, globals, argv);
 }
 

@@ -11,6 +11,10 @@
 /* Of less: it ends by itself if all fits, and colors come through. */
 #define OUTPUT_LESS "FRSXMK"
 
+/* Of a terminal that does not tell. */
+#define OUTPUT_COLUMNS 80
+#define OUTPUT_ROWS    24
+
 /* The value of a variable, or NULL where it is not set or empty. */
 static const char *output_variable(const char *name)
 {
@@ -25,6 +29,18 @@ bool output_color(const struct globals *globals)
 
     return !globals->no_color && !globals->json && isatty(STDOUT_FILENO)
            && !output_variable("NO_COLOR") && terminal && strcmp(terminal, "dumb") != 0;
+}
+
+struct view output_view(const struct globals *globals)
+{
+    struct view view = {.color = output_color(globals)};
+    struct winsize size;
+
+    if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
+        view.columns = size.ws_col > 0 ? size.ws_col : OUTPUT_COLUMNS;
+        view.rows = (size.ws_row > 1 ? size.ws_row : OUTPUT_ROWS) - 1;
+    }
+    return view;
 }
 
 static bool output_fits(const char *text)

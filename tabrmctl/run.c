@@ -3,16 +3,17 @@
 
 #include "fapi-config.h"
 #include "message.h"
+#include "place.h"
 #include "program.h"
 #include "tcti-variables.h"
 
 #include <sysexits.h>
 
-static char *run_tcti;
+static struct place_options run_place;
 
 static const GOptionEntry run_options[] = {
-    {"tcti", 't', 0, G_OPTION_ARG_STRING, &run_tcti,
-     "Where tabrmd is, as in tss2-tcti-tabrmd(7) (tabrmd:)", "CONF"},
+    {"tcti", 't', 0, G_OPTION_ARG_STRING, &run_place.tcti, PLACE_TCTI_HELP, "CONF"},
+    {"tpm", 0, 0, G_OPTION_ARG_STRING, &run_place.tpm, PLACE_TPM_HELP, "NAME"},
     {.long_name = NULL},
 };
 
@@ -34,7 +35,7 @@ static int run_program(const char *tcti, const struct fapi_config *fapi, char **
 
 static int run_run(const struct globals *globals, int argc, char **argv)
 {
-    const char *tcti = run_tcti ? run_tcti : "tabrmd:";
+    g_autofree char *tcti = NULL;
     struct fapi_config fapi;
     int status;
 
@@ -48,11 +49,13 @@ static int run_run(const struct globals *globals, int argc, char **argv)
                       argv[0]);
         return EX_USAGE;
     }
+    tcti = place_tcti(&run_place);
+    if (!tcti)
+        return EX_USAGE;
     if (!fapi_config_make(&fapi, tcti))
         return EX_CONFIG;
     status = run_program(tcti, &fapi, argv);
     fapi_config_clear(&fapi);
-    g_free(run_tcti);
     return status;
 }
 

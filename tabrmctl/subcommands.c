@@ -2,9 +2,16 @@
 #include "subcommands.h"
 
 #include "bridge.h"
+#include "disconnect.h"
 #include "doctor.h"
+#include "flush.h"
+#include "list.h"
+#include "log-level.h"
 #include "nearest.h"
 #include "run.h"
+#include "stats.h"
+#include "status.h"
+#include "top.h"
 
 #include <limits.h>
 #include <string.h>
@@ -13,9 +20,9 @@
 #define SUBCOMMANDS_HELP_COLUMN 37
 
 static const struct subcommand *const subcommands_table[] = {
-    &bridge_subcommand,
-    &doctor_subcommand,
-    &run_subcommand,
+    &bridge_subcommand, &disconnect_subcommand, &doctor_subcommand, &flush_subcommand,
+    &list_subcommand,   &log_level_subcommand,  &run_subcommand,    &stats_subcommand,
+    &status_subcommand, &top_subcommand,
 };
 
 const struct subcommand *subcommands_find(const char *name)

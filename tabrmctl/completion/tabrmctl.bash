@@ -25,10 +25,17 @@ _tabrmctl()
         esac
     done
     case $subcommand in
-        "") options="bridge doctor run" ;;
-        bridge) options="--protocol= --listen= --unix= --shared --tcti= --" ;;
+        "") options="bridge disconnect doctor flush list log-level run stats status top" ;;
+        bridge) options="--protocol= --listen= --unix= --shared --tcti= --tpm= --" ;;
+        disconnect) options="--tcti= --tpm=" ;;
         doctor) options="--all --user= --tcti=" ;;
-        run) options="--tcti= --" ;;
+        flush) options="--tcti= --tpm=" ;;
+        list) options="--users --tcti= --tpm=" ;;
+        log-level) options="--tcti= --tpm= error warning info debug" ;;
+        run) options="--tcti= --tpm= --" ;;
+        stats) options="--prometheus --tcti= --tpm=" ;;
+        status) options="--tcti= --tpm=" ;;
+        top) options="--interval= --count= --sort= --tcti= --tpm=" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$globals $options" -- "$word")
     [[ ${COMPREPLY[0]-} != *= ]] || compopt -o nospace

@@ -22,8 +22,9 @@ PURE = re.compile(
     r"|stdlib|string)\.h$|tss2/tss2_(common|mu|tpm2_types)\.h$"
 )
 CLOCK = "daemon/base/clock.h"
-# tabrmctl links none of the daemon's libraries; of its wiring it compiles what knows words alone.
-TABRMCTL = re.compile(r"tabrmctl/|daemon/(base|wire)/|daemon/nearest\.h$|dbus/|client-tcti/tss2-tcti-tabrmd\.h$")
+# tabrmctl links none of the daemon's libraries; of its wiring it compiles what knows words alone, of the
+# client library what reads its configuration.
+TABRMCTL = re.compile(r"tabrmctl/|daemon/(base|wire)/|daemon/nearest\.h$|dbus/|client-tcti/(tss2-tcti-tabrmd|conf)\.h$")
 # GLib is for the front ends on the bus and the wiring.
 GLIB_FILES = re.compile(r"daemon/bus/|daemon/[^/]+$|tabrmctl/")
 
@@ -137,8 +138,8 @@ SAMPLES = [
             "daemon/new/n.h": "",
             "client-tcti/tcti.c": "#include <glib-unix.h>\n",
             "client-tcti/conf.c": '#include "rm/rc.h"\n',
-            "tabrmctl/t.c": '#include "rm/rc.h"\n#include "conf.h"\n',
-            "client-tcti/conf.h": "",
+            "tabrmctl/t.c": '#include "rm/rc.h"\n#include "page.h"\n',
+            "client-tcti/page.h": "",
             "daemon/rm/rc.h": '#include "../../tests/support/s.h"\n',
             "tests/support/s.h": "",
             "daemon/base/clock.h": "",
@@ -147,7 +148,7 @@ SAMPLES = [
         },
         ["conf.c.*client library may", "tcti.c.*GLib", "n.c.*no layer", "rc.h.*leads out",
          "t.c.*gio.h: GLib", "t.c.*generated headers", "w.c.*no clock",
-         "tabrmctl/t.c.*rc.h", "tabrmctl/t.c.*conf.h"],
+         "tabrmctl/t.c.*rc.h", "tabrmctl/t.c.*page.h"],
     ),
 ]
 

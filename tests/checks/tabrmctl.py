@@ -28,7 +28,7 @@ def of_source(root):
     """Each subcommand's options."""
     found = {ALL: options_in(tree.read(root, MAIN))}
     table = tree.read(root, TABLE)
-    for variable in re.findall(r"^\s+&(\w+),$", table, re.M):
+    for variable in re.findall(r"&(\w+_subcommand),", table):
         for path in tree.files(root, ".c"):
             text = tree.read(root, path) if path.startswith(ROOM) else ""
             body = re.search(rf"^const struct subcommand {variable} = \{{(.*?)^\}};", text, re.M | re.S)
