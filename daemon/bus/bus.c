@@ -272,6 +272,16 @@ bool bus_caller(const struct bus *bus, GDBusMethodInvocation *invocation, uint32
                          g_dbus_message_get_serial(call), uid, groups);
 }
 
+uint32_t bus_caller_pid(const struct bus *bus, GDBusMethodInvocation *invocation)
+{
+    GDBusMessage *call = g_dbus_method_invocation_get_message(invocation);
+
+    if (!bus->proxy || g_dbus_method_invocation_get_connection(invocation) != bus->connection)
+        return 0;
+    return proxy_pid(bus->proxy, g_dbus_method_invocation_get_sender(invocation),
+                     g_dbus_message_get_serial(call));
+}
+
 static void bus_flushed(GObject *source, GAsyncResult *result, gpointer data)
 {
     bool *flushed = data;

@@ -41,5 +41,8 @@ void bus_own(struct bus *bus);
 bool bus_caller(const struct bus *bus, GDBusMethodInvocation *invocation, uint32_t *uid,
                 GBytes **groups);
 
+/* The process that the bus says makes this call, for people to see; 0 when it is not known. */
+uint32_t bus_caller_pid(const struct bus *bus, GDBusMethodInvocation *invocation);
+
 /* Gives the name back and disconnects. NULL is fine. */
 void bus_free(struct bus *bus);

@@ -7,6 +7,7 @@ struct caller_call {
     char *sender;
     uint32_t serial;
     uint32_t uid;   /* once it is at work, */
+    uint32_t pid;   /* and this; 0: not known; */
     GBytes *groups; /* and these; NULL: not known */
     uint8_t *bytes; /* while it waits */
     size_t size;
@@ -22,6 +23,7 @@ struct caller_sender {
     char *name; /* the key */
     bool known;
     uint32_t uid;
+    uint32_t pid;   /* 0: not known */
     GBytes *groups; /* NULL: not known */
     uint32_t query; /* while it is not known: the key in `asked`, with `asked_ms` */
     int64_t asked_ms;
@@ -218,6 +220,7 @@ static void callers_serve(struct callers *callers, const struct caller_sender *s
 {
     struct caller_user *user = callers_get_user(callers, sender->uid);
 
+    call->pid = sender->pid;
     call->groups = sender->groups ? g_bytes_ref(sender->groups) : NULL;
     if (user->at_work < CALLERS_AT_WORK)
         callers_put_to_work(callers, user, call);
@@ -346,6 +349,14 @@ bool callers_told_groups(struct callers *callers, uint32_t query, GBytes *groups
     return true;
 }
 
+void callers_told_pid(struct callers *callers, uint32_t query, uint32_t pid)
+{
+    struct caller_sender *sender = g_hash_table_lookup(callers->asked, GUINT_TO_POINTER(query));
+
+    if (sender)
+        sender->pid = pid;
+}
+
 bool callers_told(struct callers *callers, uint32_t query, bool known, uint32_t uid)
 {
     struct caller_sender *sender = g_hash_table_lookup(callers->asked, GUINT_TO_POINTER(query));
@@ -458,4 +469,11 @@ bool callers_user(const struct callers *callers, const char *sender, uint32_t se
     if (groups)
         *groups = call->groups;
     return true;
+}
+
+uint32_t callers_pid(const struct callers *callers, const char *sender, uint32_t serial)
+{
+    const struct caller_call *call = callers_find(callers, sender, serial);
+
+    return call ? call->pid : 0;
 }

@@ -79,6 +79,10 @@ const char *callers_asked(const struct callers *callers, uint32_t query);
  * when it does not. False when nobody waits for it. */
 bool callers_told_groups(struct callers *callers, uint32_t query, GBytes *groups);
 
+/* The bus told the process of query `query`, before it tells the user. Nothing when nobody waits
+ * for it. */
+void callers_told_pid(struct callers *callers, uint32_t query, uint32_t pid);
+
 /* The bus answered query `query`. False when nobody waits for it. */
 bool callers_told(struct callers *callers, uint32_t query, bool known, uint32_t uid);
 
@@ -100,3 +104,7 @@ int callers_expire(struct callers *callers, int64_t now_ms);
  * or NULL when they are not known; nobody need ask for them. False when there is no such call. */
 bool callers_user(const struct callers *callers, const char *sender, uint32_t serial, uint32_t *uid,
                   GBytes **groups);
+
+/* The number of the process that makes a call at work, for people to see; 0 when it is not known.
+ */
+uint32_t callers_pid(const struct callers *callers, const char *sender, uint32_t serial);

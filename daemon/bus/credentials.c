@@ -48,10 +48,12 @@ static bool credentials_take(struct callers *callers, struct endpoint *bus, uint
                              GVariant *all)
 {
     g_autoptr(GBytes) groups = credentials_groups(all);
-    uint32_t uid;
+    uint32_t uid, pid;
 
     if (!callers_told_groups(callers, query, groups))
         return false;
+    if (all && g_variant_lookup(all, "ProcessID", "u", &pid))
+        callers_told_pid(callers, query, pid);
     if (all && g_variant_lookup(all, "UnixUserID", "u", &uid))
         return callers_told(callers, query, true, uid);
     credentials_send(bus, CREDENTIALS_USER + query, "GetConnectionUnixUser",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the bus is asked of a sender: its user and groups together (GetConnectionCredentials), and
+ * What the bus is asked of a sender: its user, groups and process (GetConnectionCredentials), and
  * its user alone (GetConnectionUnixUser) when the first answer does not tell it: an older bus, or
  * an answer that is too long to be read. Main thread.
  */

@@ -459,6 +459,11 @@ bool proxy_user(const struct proxy *proxy, const char *sender, uint32_t serial, 
     return callers_user(proxy->callers, sender, serial, uid, groups);
 }
 
+uint32_t proxy_pid(const struct proxy *proxy, const char *sender, uint32_t serial)
+{
+    return callers_pid(proxy->callers, sender, serial);
+}
+
 void proxy_drain(struct proxy *proxy, int ms)
 {
     int64_t end = g_get_monotonic_time() / 1000 + ms, left = ms;

@@ -53,6 +53,9 @@ struct proxy *proxy_new(GIOStream *bus, proxy_left_fn *left, void *data, GIOStre
 bool proxy_user(const struct proxy *proxy, const char *sender, uint32_t serial, uint32_t *uid,
                 GBytes **groups);
 
+/* The process that the bus says makes this call, as callers_pid() gives it. */
+uint32_t proxy_pid(const struct proxy *proxy, const char *sender, uint32_t serial);
+
 /* Brings to the bus what GDBus has sent, for `ms` milliseconds at the most. */
 void proxy_drain(struct proxy *proxy, int ms);
 

@@ -28,7 +28,7 @@ struct frontend_connection {
 /* A call of CreateConnection. */
 struct frontend_call {
     GDBusMethodInvocation *invocation; /* the answer consumes it */
-    uint32_t uid;
+    uint32_t uid, pid;
     GBytes *groups; /* as bus_caller() gives them; of its own reference */
     int64_t until;  /* when it is refused, of g_get_monotonic_time() */
 };
@@ -101,7 +101,7 @@ static int frontend_connect(struct tcti_frontend *frontend, const struct fronten
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;
     descriptors_refuse(pair[0]);
-    error = engine_connect(frontend->engine, *id, call->uid, 0, &groups, pair[0]);
+    error = engine_connect(frontend->engine, *id, call->uid, call->pid, &groups, pair[0]);
     if (error) {
         close(pair[0]);
         close(pair[1]);
@@ -200,8 +200,13 @@ static void frontend_queue(struct tcti_frontend *frontend, GDBusMethodInvocation
 {
     struct frontend_call *call = g_new(struct frontend_call, 1);
 
-    *call = (struct frontend_call){invocation, uid, groups ? g_bytes_ref(groups) : NULL,
-                                   g_get_monotonic_time() + FRONTEND_TIMEOUT_MS * 1000};
+    *call = (struct frontend_call){
+        .invocation = invocation,
+        .uid = uid,
+        .pid = bus_caller_pid(frontend->bus, invocation),
+        .groups = groups ? g_bytes_ref(groups) : NULL,
+        .until = g_get_monotonic_time() + FRONTEND_TIMEOUT_MS * 1000,
+    };
     g_queue_push_tail(&frontend->waiting, call);
     frontend_go_on(frontend);
 }

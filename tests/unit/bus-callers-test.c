@@ -85,6 +85,29 @@ static void meet(struct seen *seen, const char *sender, uint32_t uid)
     callers_answered(seen->callers, sender, 1);
 }
 
+/* So is its process, where the bus tells it. */
+static void test_the_process_of_a_sender_stays_with_its_calls(void **state)
+{
+    struct seen seen;
+
+    (void)state;
+    begin(&seen);
+    call(&seen, ":1.1", 1, 0);
+    callers_told_pid(seen.callers, seen.query + 1, 7);
+    callers_told_pid(seen.callers, seen.query, 4711);
+    assert_int_equal(callers_pid(seen.callers, ":1.1", 1), 0);
+    assert_true(callers_told(seen.callers, seen.query, true, 1000));
+    callers_told_pid(seen.callers, seen.query, 8);
+    call(&seen, ":1.1", 2, 0);
+    assert_int_equal(callers_pid(seen.callers, ":1.1", 1), 4711);
+    assert_int_equal(callers_pid(seen.callers, ":1.1", 2), 4711);
+    assert_int_equal(callers_pid(seen.callers, ":1.1", 3), 0);
+    call(&seen, ":1.2", 1, 0);
+    assert_true(callers_told(seen.callers, seen.query, true, 1000));
+    assert_int_equal(callers_pid(seen.callers, ":1.2", 1), 0);
+    callers_free(seen.callers);
+}
+
 /* The groups of a sender are known before its user, or not at all, and stay with its calls. */
 static void test_R75_groups_are_told_before_the_user(void **state)
 {
@@ -404,6 +427,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_R52_a_sender_is_asked_for_once),
         cmocka_unit_test(test_R75_groups_are_told_before_the_user),
+        cmocka_unit_test(test_the_process_of_a_sender_stays_with_its_calls),
         cmocka_unit_test(test_R52_a_user_has_a_queue_of_bounded_length),
         cmocka_unit_test(test_R52_many_programs_of_a_user_come_back_at_once),
         cmocka_unit_test(test_R52_a_users_queue_holds_up_no_other),

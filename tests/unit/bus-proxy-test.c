@@ -33,10 +33,12 @@ static void test_R75_the_bus_tells_groups_and_may_not(void **state)
     bus_rig_send(rig, bus_rig_call("Call"), ":1.7");
     bus_rig_next_answer(rig);
     assert_int_equal(rig->group, BUS_RIG_GROUP);
+    assert_int_equal(rig->pid, BUS_RIG_PID);
     bus_rig_send(rig, bus_rig_call("Call"), BUS_RIG_OTHER);
     bus_rig_next_answer(rig);
     assert_int_equal(rig->uid, BUS_RIG_OTHER_UID);
     assert_int_equal(rig->group, 0);
+    assert_int_equal(rig->pid, 0);
     g_clear_object(&rig->answer);
     bus_rig_send(rig, bus_rig_call("Call"), BUS_RIG_GROUPS);
     bus_rig_next_answer(rig);

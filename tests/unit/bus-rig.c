@@ -67,6 +67,7 @@ static GDBusMessage *credentials(GDBusMessage *question, size_t count)
 
     g_variant_builder_init(&all, G_VARIANT_TYPE("a{sv}"));
     g_variant_builder_add(&all, "{sv}", "UnixUserID", g_variant_new_uint32(BUS_RIG_UID));
+    g_variant_builder_add(&all, "{sv}", "ProcessID", g_variant_new_uint32(BUS_RIG_PID));
     g_variant_builder_add(&all, "{sv}", "LinuxSecurityLabel", g_variant_new_bytestring("label"));
     g_variant_builder_add(
         &all, "{sv}", "UnixGroupIDs",
@@ -162,6 +163,8 @@ static gboolean daemon_answers(gpointer data)
     rig->calls++;
     rig->known = proxy_user(rig->proxy, g_dbus_message_get_sender(message),
                             g_dbus_message_get_serial(message), &rig->uid, &groups);
+    rig->pid = proxy_pid(rig->proxy, g_dbus_message_get_sender(message),
+                         g_dbus_message_get_serial(message));
     rig->group = groups ? *(const uint32_t *)g_bytes_get_data(groups, NULL) : 0;
     rig->descriptors = bus_rig_count_descriptors(message);
     if (g_str_equal(g_dbus_message_get_member(message), "Large")) {

@@ -10,6 +10,9 @@
 /* The group of that user. */
 #define BUS_RIG_GROUP 4242
 
+/* Its process. */
+#define BUS_RIG_PID 31337
+
 /* The bus tells another user for this sender, and no groups. */
 #define BUS_RIG_OTHER     ":1.8"
 #define BUS_RIG_OTHER_UID 4712
@@ -36,6 +39,7 @@ struct bus_rig {
     uint32_t uid; /* of the call that came last */
     bool known;
     uint32_t group; /* the first of its groups; 0: none are known */
+    uint32_t pid;   /* its process; 0: not known */
     unsigned descriptors;
     GQueue answers;       /* that the bus's side got and no test has taken, under the rig's lock */
     GDBusMessage *answer; /* that was taken last, the test's thread's; or NULL */
