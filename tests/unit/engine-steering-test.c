@@ -192,7 +192,12 @@ static void test_a_connection_is_ended_while_its_command_runs(void **state)
 static void expect_states(struct engine_world *world, unsigned count,
                           const enum engine_state *states)
 {
-    engine_world_await_number(world, &world->state_count, 1 + count);
+    /* The TPM has nothing to answer, and may be away. */
+    for (unsigned i = 0;
+         i < ENGINE_WORLD_MOMENTS && engine_world_number(world, &world->state_count) < 1 + count;
+         i++)
+        poll(NULL, 0, 5);
+    assert_int_equal(engine_world_number(world, &world->state_count), 1 + count);
     pthread_mutex_lock(&world->lock);
     assert_int_equal(world->states[0], ENGINE_SERVING);
     assert_memory_equal(world->states + 1, states, count * sizeof(*states));
@@ -228,8 +233,8 @@ static void test_a_lost_chip_is_told_and_that_it_is_back(void **state)
          i < ENGINE_WORLD_MOMENTS && engine_world_number(world, &world->state_count) < 3; i++) {
         size_t size;
 
-        /* What is answered at once, while the TPM is away, takes a moment too. */
-        engine_world_pump(world);
+        /* It is opened after a pause, and back with the first answer. */
+        poll(NULL, 0, 5);
         engine_world_put_random(world, 0, 2);
         engine_world_await_answer(world, 0);
         engine_world_get_any(world, 0, &size);
