@@ -3,6 +3,7 @@
 
 #include "bus/bus.h"
 #include "bus/manager-frontend.h"
+#include "bus/manager-socket.h"
 #include "bus/sleep.h"
 #include "bus/tcti-frontend.h"
 #include "config.h"
@@ -11,6 +12,7 @@
 #include "process.h"
 #include "relay.h"
 #include "service.h"
+#include "sockets.h"
 #include "status-line.h"
 
 #include <glib-unix.h>
@@ -18,9 +20,6 @@
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
-
-/* The socket's name in the service's own directory. */
-#define DAEMON_SOCKET "tcti.sock"
 
 /* How long the engine may take to stop before the process ends without it, in seconds. */
 #define DAEMON_STOP_SECONDS (ENGINE_STOP_MS / 1000 + 10)
@@ -32,14 +31,14 @@ struct daemon {
     struct options *options;
     const struct reload_source *source; /* where they came from */
     GMainLoop *loop;
-    struct listener *listener;   /* until the engine has it */
-    char *socket_path;           /* NULL when there is no socket, or another made it */
+    struct sockets sockets;
     struct bus *bus;             /* NULL with --no-dbus */
-    GDBusConnection *connection; /* borrowed from `bus` */
+    GDBusConnection *connection; /* to the bus; NULL while there is none */
     struct relay relay;
     struct engine *engine;
     struct tcti_frontend *tcti;
     struct manager_frontend *manager;
+    struct manager_socket *manager_socket; /* NULL where there is no socket for it */
     struct sleep *sleep;
     struct status_line status_line;
     int status;
@@ -133,8 +132,8 @@ static void daemon_engine_ready(struct daemon *daemon)
     if (daemon->stopping)
         return;
     daemon->serving = true;
-    if (daemon->socket_path)
-        log_info("serving on the socket %s", daemon->socket_path);
+    if (daemon->sockets.path)
+        log_info("serving on the socket %s", daemon->sockets.path);
     if (!daemon->bus) {
         daemon_tell_ready(daemon);
         return;
@@ -146,21 +145,21 @@ static void daemon_engine_ready(struct daemon *daemon)
 /* The configuration that was read again is in force, or all stays as it was. */
 static void daemon_reloaded(struct daemon *daemon)
 {
+    if (daemon->manager)
+        manager_frontend_reloaded(daemon->manager);
     if (daemon->ready && !daemon->stopping)
         service_notify("READY=1");
 }
 
-/* Calls over the bus have their invocations for tokens, and a change the daemon. */
+/* Calls have their invocations for tokens, and a change the daemon. */
 static void daemon_answered(struct daemon *daemon, const struct relay_event *event)
 {
-    GDBusMethodInvocation *invocation = event->token;
-
     if (event->token == daemon)
         daemon_reloaded(daemon);
-    else if (strcmp(g_dbus_method_invocation_get_method_name(invocation), "GetStatus") == 0)
-        manager_frontend_answered(daemon->manager, invocation, &event->answer);
+    else if (manager_frontend_asked(daemon->manager, event->token))
+        manager_frontend_answered(daemon->manager, event->token, &event->answer);
     else
-        tcti_frontend_answered(daemon->tcti, invocation, &event->answer);
+        tcti_frontend_answered(daemon->tcti, event->token, &event->answer);
 }
 
 static void daemon_event_arrives(void *data, const struct relay_event *event)
@@ -189,9 +188,12 @@ static void daemon_event_arrives(void *data, const struct relay_event *event)
         break;
     case RELAY_STATE:
         status_line_tell(&daemon->status_line, event->state);
+        manager_frontend_state(daemon->manager, event->state);
         break;
     case RELAY_TROUBLE:
         status_line_log(event->trouble);
+        manager_frontend_trouble(daemon->manager, trouble_kind(event->trouble),
+                                 trouble_text(event->trouble), trouble_remedy(event->trouble));
         break;
     case RELAY_STOPPED:
         g_main_loop_quit(daemon->loop);
@@ -212,7 +214,7 @@ static struct accounts_config daemon_accounts(const struct daemon *daemon)
         .timeout_ms = DAEMON_ACCOUNT_TIMEOUT_MS,
     };
 
-    if (!daemon->listener || !listener_group(daemon->listener, &config.group)) {
+    if (!daemon->sockets.clients || !listener_group(daemon->sockets.clients, &config.group)) {
         const struct group *group = getgrnam(daemon->options->socket_group);
 
         if (group)
@@ -254,7 +256,7 @@ static void daemon_start_engine(struct daemon *daemon)
 {
     const struct options *options = daemon->options;
     g_autofree char *runtime_dir = service_runtime_dir();
-    g_autofree char *name = daemon_name(options, daemon->socket_path);
+    g_autofree char *name = daemon_name(options, daemon->sockets.path);
     struct engine_config config = {
         .tcti = options->tcti,
         .name = name,
@@ -269,23 +271,27 @@ static void daemon_start_engine(struct daemon *daemon)
     daemon_fill_live(options, &config);
     daemon->relay = (struct relay){daemon_event_arrives, daemon};
     relay_fill(&daemon->relay, &events);
-    daemon->engine = engine_new(&config, &events, daemon->listener);
+    daemon->engine = engine_new(&config, &events, daemon->sockets.clients);
     if (!daemon->engine) {
         daemon_fail(daemon, EX_OSERR, "no memory, descriptors or threads left to start with");
         return;
     }
-    daemon->listener = NULL;
-    if (!daemon->bus)
-        return;
-    daemon->tcti = tcti_frontend_new(daemon->engine, daemon->bus);
-    daemon->manager = manager_frontend_new(daemon->engine, daemon->bus, TABRMD_VERSION);
+    daemon->sockets.clients = NULL;
+    daemon->manager = manager_frontend_new(daemon->engine, daemon->bus, TABRMD_VERSION,
+                                           options->settings.of[OPTION_TPM].value);
+    if (daemon->sockets.manager)
+        daemon->manager_socket =
+            manager_socket_new(daemon->sockets.manager, daemon->engine, daemon->manager);
+    daemon->sockets.manager = NULL;
+    if (daemon->bus)
+        daemon->tcti = tcti_frontend_new(daemon->engine, daemon->bus);
 }
 
 static void daemon_bus_connected(void *data, GDBusConnection *connection)
 {
     struct daemon *daemon = data;
 
-    daemon->connection = connection;
+    daemon->connection = g_object_ref(connection);
     if (!daemon->engine && !daemon->stopping)
         daemon_start_engine(daemon);
     daemon_export(daemon);
@@ -308,7 +314,9 @@ static void daemon_bus_closed(void *data)
 {
     struct daemon *daemon = data;
 
-    daemon->connection = NULL;
+    if (daemon->manager)
+        manager_frontend_unexport(daemon->manager, daemon->connection);
+    g_clear_object(&daemon->connection);
     if (daemon->tcti)
         tcti_frontend_bus_closed(daemon->tcti);
     if (!daemon->sleep)
@@ -365,6 +373,10 @@ static gboolean daemon_watchdog(gpointer data)
     } else if (!daemon->silent) {
         log_error("the engine gives no sign of life; the service manager is told no more that all "
                   "is well");
+        manager_frontend_trouble(daemon->manager, "watchdog",
+                                 "tabrmd's engine gives no sign of life",
+                                 "restart tabrmd (systemctl restart tabrmd), and report what its "
+                                 "log says before that");
         daemon->silent = true;
     }
     return G_SOURCE_CONTINUE;
@@ -378,56 +390,12 @@ static void daemon_start_watchdog(struct daemon *daemon)
         g_timeout_add(MAX(ms / 2, 1), daemon_watchdog, daemon);
 }
 
-static int daemon_make_socket(struct daemon *daemon)
-{
-    const struct options *options = daemon->options;
-    char text[LISTENER_TEXT];
-    enum listener_fault fault;
-
-    daemon->listener = listener_new(daemon->socket_path, options->socket_group, &fault, text);
-    if (daemon->listener)
-        return EX_OK;
-    if (options->socket || options->no_bus) {
-        daemon_complain(options, text);
-        return exit_status_listener(fault);
-    }
-    log_warning("%s; serving on the bus only", text);
-    g_clear_pointer(&daemon->socket_path, g_free);
-    return EX_OK;
-}
-
-/* The socket, if there is to be one: what the service manager passed, else the option's, else in
- * the directory that the service manager made. Before there are threads. The exit status. */
-static int daemon_open_socket(struct daemon *daemon)
-{
-    const struct options *options = daemon->options;
-    g_autofree char *directory = service_directory();
-    int fd = service_listen_socket();
-
-    if (options->no_socket) {
-        if (fd >= 0)
-            close(fd);
-        return EX_OK;
-    }
-    if (fd >= 0) {
-        log_info("serving on the socket of the service manager");
-        daemon->listener = listener_adopt(fd);
-        return daemon->listener ? EX_OK : EX_OSERR;
-    }
-    if (options->socket)
-        daemon->socket_path = g_strdup(options->socket);
-    else if (directory)
-        daemon->socket_path = g_build_filename(directory, DAEMON_SOCKET, NULL);
-    if (daemon->socket_path)
-        return daemon_make_socket(daemon);
-    if (!options->no_bus)
-        return EX_OK;
-    daemon_complain(options, "--no-dbus leaves clients no way in: give --socket=PATH too");
-    return EX_USAGE;
-}
-
 static void daemon_teardown(struct daemon *daemon)
 {
+    if (daemon->manager)
+        manager_frontend_close(daemon->manager);
+    if (daemon->manager_socket)
+        manager_socket_close(daemon->manager_socket);
     engine_free(daemon->engine);
     /* The engine's last events, and the answers of the front ends to them. */
     while (g_main_context_iteration(NULL, FALSE))
@@ -435,10 +403,11 @@ static void daemon_teardown(struct daemon *daemon)
     sleep_free(daemon->sleep);
     /* The bus still tells of programs that leave while it gets the last answers. */
     g_clear_pointer(&daemon->tcti, tcti_frontend_free);
+    manager_socket_free(daemon->manager_socket);
     manager_frontend_free(daemon->manager);
+    g_clear_object(&daemon->connection);
     bus_free(daemon->bus);
-    listener_free(daemon->listener);
-    g_free(daemon->socket_path);
+    sockets_close(&daemon->sockets);
     g_main_loop_unref(daemon->loop);
 }
 
@@ -469,6 +438,7 @@ static void daemon_serve(struct daemon *daemon)
 int daemon_run(struct options *options, const struct reload_source *source)
 {
     struct daemon daemon = {.options = options, .source = source};
+    g_autofree char *text = NULL;
 
     if (geteuid() == 0 && !options->allow_root) {
         daemon_complain(options, "not started as root: run it as user tss (the systemd unit does), "
@@ -479,7 +449,9 @@ int daemon_run(struct options *options, const struct reload_source *source)
     if (settings_given(&options->settings, OPTION_PRNG_SEED_FILE))
         log_info("--prng-seed-file has no effect: random numbers are the kernel's");
     daemon.loop = g_main_loop_new(NULL, FALSE);
-    daemon.status = daemon_open_socket(&daemon);
+    daemon.status = sockets_open(&daemon.sockets, options, &text);
+    if (text)
+        daemon_complain(options, text);
     if (daemon.status == EX_OK)
         daemon_serve(&daemon);
     /* A thread that hangs cannot be joined, and what it uses cannot be freed. */

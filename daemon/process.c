@@ -2,14 +2,15 @@
 #include "process.h"
 
 #include "base/log.h"
+#include "bus/manager-socket.h"
 #include "engine/admission.h"
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-/* Descriptors that are no connections, the TPM, the bus, what is being handed over; and connections
- * that do not count yet. */
-#define PROCESS_OTHER_FILES (64 + ADMISSION_UNKNOWN)
+/* Descriptors that are no connections, the TPM, the bus, what is being handed over; those of the
+ * manager interface's peers; and connections that do not count yet. */
+#define PROCESS_OTHER_FILES (64 + 3 * MANAGER_SOCKET_PEERS + ADMISSION_UNKNOWN)
 
 void process_harden(bool debuggable)
 {

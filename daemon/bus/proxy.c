@@ -16,9 +16,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Of our own messages the largest are the answers to Introspect. */
-#define PROXY_OUT_MAX 65536
-
 /* Bytes that wait for the bus: with more, nothing is read from GDBus, and refusals are left out. */
 #define PROXY_BACKLOG 65536
 

@@ -35,6 +35,9 @@
 /* No message to one of our methods is longer. */
 #define PROXY_MESSAGE_MAX 4096
 
+/* No message of ours is longer: the longest are lists of MANAGER_VARIANTS_CONNECTIONS. */
+#define PROXY_OUT_MAX (2 * 1024 * 1024)
+
 struct proxy;
 
 /* The unique name `name` left the bus, and the messages that waited for it there are gone. The

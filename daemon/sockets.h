@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The sockets that the daemon listens on: that of the clients, and in the same directory that of
+ * the manager interface. Main thread. */
+#pragma once
+
+#include "engine/listener.h"
+#include "options.h"
+
+/* All zero at first. */
+struct sockets {
+    struct listener *clients; /* NULL: none; whoever serves on one takes it over */
+    char *path;               /* of that; NULL when there is none, or another made it */
+    struct listener *manager;
+};
+
+/* Opens them, the clients' if there is to be one: what the service manager passed, else the
+ * option's, else in the directory that the service manager made. Before there are threads. The exit
+ * status, with a sentence in *text unless it is EX_OK; to be freed with g_free(). */
+int sockets_open(struct sockets *sockets, const struct options *options, char **text);
+
+/* Closes those that nobody took over. */
+void sockets_close(struct sockets *sockets);

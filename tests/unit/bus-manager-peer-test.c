@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a peer of the manager's socket sends, before it is let in and after that. */
+#include "bus/manager-greeting.h"
+#include "bus/manager-peer.h"
+#include "bus/message.h"
+#include "bus/proxy.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define UID      4711
+#define WAIT_MS  10000
+#define LIMITS   "org.freedesktop.DBus.Error.LimitsExceeded"
+#define ARGS     "org.freedesktop.DBus.Error.InvalidArgs"
+#define UNKNOWN  "org.freedesktop.DBus.Error.UnknownMethod"
+#define GREETING "\0AUTH EXTERNAL 30\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n"
+
+static enum manager_greeting_step say(struct manager_greeting *greeting, const char *line,
+                                      const char **reply)
+{
+    char bytes[128] = "";
+    size_t nul = greeting->lines == 0;
+
+    *reply = "";
+    g_strlcpy(bytes + nul, line, sizeof(bytes) - nul);
+    return manager_greeting_line(greeting, (const uint8_t *)bytes, strlen(line) + nul, reply);
+}
+
+static void test_R90_a_greeting_in_each_form(void **state)
+{
+    struct manager_greeting greeting;
+    const char *reply;
+
+    (void)state;
+    manager_greeting_init(&greeting);
+    assert_int_equal(say(&greeting, "AUTH\r\n", &reply), MANAGER_GREETING_REPLY);
+    assert_string_equal(reply, "REJECTED EXTERNAL\r\n");
+    assert_int_equal(say(&greeting, "AUTH DBUS_COOKIE_SHA1 30\r\n", &reply),
+                     MANAGER_GREETING_REPLY);
+    assert_string_equal(reply, "REJECTED EXTERNAL\r\n");
+    assert_int_equal(say(&greeting, "DATA\r\n", &reply), MANAGER_GREETING_REPLY);
+    assert_string_equal(reply, "ERROR\r\n");
+    assert_int_equal(say(&greeting, "AUTH EXTERNAL\r\n", &reply), MANAGER_GREETING_REPLY);
+    assert_string_equal(reply, "DATA\r\n");
+    assert_int_equal(say(&greeting, "DATA\r\n", &reply), MANAGER_GREETING_REPLY);
+    assert_memory_equal(reply, "OK ", 3);
+    assert_int_equal(say(&greeting, "NEGOTIATE_UNIX_FD\r\n", &reply), MANAGER_GREETING_REPLY);
+    assert_string_equal(reply, "AGREE_UNIX_FD\r\n");
+    assert_int_equal(say(&greeting, "BEGIN\r\n", &reply), MANAGER_GREETING_BEGUN);
+}
+
+static void test_R93_greetings_that_are_none(void **state)
+{
+    struct manager_greeting greeting;
+    const char *reply;
+
+    (void)state;
+    manager_greeting_init(&greeting);
+    assert_int_equal(say(&greeting, "BEGIN\r\n", &reply), MANAGER_GREETING_BROKEN);
+    manager_greeting_init(&greeting);
+    assert_int_equal(manager_greeting_line(&greeting, (const uint8_t *)"AUTH\r\n", 6, &reply),
+                     MANAGER_GREETING_BROKEN);
+    manager_greeting_init(&greeting);
+    assert_int_equal(say(&greeting, "AUTH\n", &reply), MANAGER_GREETING_BROKEN);
+    manager_greeting_init(&greeting);
+    assert_int_equal(manager_greeting_line(&greeting, (const uint8_t *)"\n", 1, &reply),
+                     MANAGER_GREETING_BROKEN);
+    manager_greeting_init(&greeting);
+    for (unsigned i = 0; i < MANAGER_GREETING_LINES; i++)
+        assert_int_equal(say(&greeting, "AUTH\r\n", &reply), MANAGER_GREETING_REPLY);
+    assert_int_equal(say(&greeting, "AUTH\r\n", &reply), MANAGER_GREETING_BROKEN);
+}
+
+/* A peer behind a socket pair, of which the test has the other end. */
+struct rig {
+    struct manager_peer *peer;
+    int fd;
+    unsigned begun, ended, gone;
+    uint32_t uid;
+};
+
+static void rig_begun(void *data, GDBusConnection *connection)
+{
+    struct rig *rig = data;
+
+    rig->begun++;
+    assert_true(manager_peer_user(connection, &rig->uid));
+}
+
+static void rig_ended(void *data, GDBusConnection *connection)
+{
+    struct rig *rig = data;
+
+    (void)connection;
+    rig->ended++;
+}
+
+static void rig_gone(void *data, struct manager_peer *peer)
+{
+    struct rig *rig = data;
+
+    rig->gone++;
+    rig->peer = NULL;
+    manager_peer_free(peer);
+}
+
+static int set_up(void **state)
+{
+    struct rig *rig = g_new0(struct rig, 1);
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return -1;
+    rig->fd = pair[1];
+    rig->peer = manager_peer_new(
+        pair[0], UID, &(struct manager_peer_events){rig_begun, rig_ended, rig_gone, rig});
+    *state = rig;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct rig *rig = *state;
+
+    manager_peer_free(rig->peer);
+    while (g_main_context_iteration(NULL, FALSE))
+        ;
+    close(rig->fd);
+    g_free(rig);
+    return 0;
+}
+
+static void send_bytes(const struct rig *rig, const void *bytes, size_t size)
+{
+    for (size_t sent = 0; sent < size;) {
+        ssize_t took =
+            send(rig->fd, (const char *)bytes + sent, size - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        assert_true(took > 0 || errno == EAGAIN);
+        if (took > 0)
+            sent += (size_t)took;
+        while (g_main_context_iteration(NULL, FALSE))
+            ;
+    }
+}
+
+/* The next bytes, as many; false at the end of the connection. */
+static bool take(const struct rig *rig, void *bytes, size_t size)
+{
+    const int64_t end = g_get_monotonic_time() + WAIT_MS * 1000;
+    struct pollfd handle = {.fd = rig->fd, .events = POLLIN};
+
+    for (size_t got = 0; got < size;) {
+        ssize_t count = recv(rig->fd, (char *)bytes + got, size - got, MSG_DONTWAIT);
+
+        if (count == 0)
+            return false;
+        if (count > 0) {
+            got += (size_t)count;
+            continue;
+        }
+        while (g_main_context_iteration(NULL, FALSE))
+            ;
+        poll(&handle, 1, 1);
+        assert_true(g_get_monotonic_time() < end);
+    }
+    return true;
+}
+
+static void greet(const struct rig *rig)
+{
+    char line[64] = "";
+    unsigned lines = 0;
+
+    send_bytes(rig, GREETING, sizeof(GREETING) - 1);
+    while (lines < 2) {
+        assert_true(take(rig, line, 1));
+        lines += line[0] == '\n';
+    }
+}
+
+static uint8_t *call_of(GVariant *arguments, uint32_t serial, GDBusMessageFlags flags, size_t *size)
+{
+    g_autoptr(GDBusMessage) message =
+        g_dbus_message_new_method_call(NULL, "/org/tabrmd/Manager", "org.tabrmd.Nothing", "Do");
+    uint8_t *bytes;
+
+    if (arguments)
+        g_dbus_message_set_body(message, arguments);
+    g_dbus_message_set_flags(message, flags);
+    g_dbus_message_set_serial(message, serial);
+    bytes = g_dbus_message_to_blob(message, size, G_DBUS_CAPABILITY_FLAGS_NONE, NULL);
+    assert_non_null(bytes);
+    return bytes;
+}
+
+static void send_call(const struct rig *rig, GVariant *arguments, uint32_t serial,
+                      GDBusMessageFlags flags)
+{
+    size_t size;
+    g_autofree uint8_t *bytes = call_of(arguments, serial, flags, &size);
+
+    send_bytes(rig, bytes, size);
+}
+
+/* The next message is this error, in answer to the call. */
+static void expect_error(const struct rig *rig, uint32_t serial, const char *error)
+{
+    uint8_t bytes[2048];
+    struct message message;
+    size_t size;
+
+    assert_true(take(rig, bytes, MESSAGE_HEAD_SIZE));
+    size = message_size(bytes);
+    assert_in_range(size, MESSAGE_HEAD_SIZE + 1, sizeof(bytes));
+    assert_true(take(rig, bytes + MESSAGE_HEAD_SIZE, size - MESSAGE_HEAD_SIZE));
+    assert_true(message_read(&message, bytes, size));
+    assert_int_equal(message.type, MESSAGE_ERROR);
+    assert_int_equal(message.reply_serial, serial);
+    assert_string_equal(message.error, error);
+}
+
+static void test_R91_the_kernel_says_who_a_peer_is(void **state)
+{
+    struct rig *rig = *state;
+
+    greet(rig);
+    send_call(rig, NULL, 1, G_DBUS_MESSAGE_FLAGS_NONE);
+    expect_error(rig, 1, UNKNOWN);
+    assert_int_equal(rig->begun, 1);
+    assert_int_equal(rig->uid, UID);
+}
+
+static void test_R93_calls_are_answered_one_after_the_other(void **state)
+{
+    struct rig *rig = *state;
+
+    greet(rig);
+    for (uint32_t i = 1; i <= 40; i++)
+        send_call(rig, NULL, i, G_DBUS_MESSAGE_FLAGS_NONE);
+    for (uint32_t i = 1; i <= 40; i++)
+        expect_error(rig, i, UNKNOWN);
+}
+
+static void test_R93_only_short_and_flat_calls_pass(void **state)
+{
+    static const char text[PROXY_MESSAGE_MAX] = "";
+    struct rig *rig = *state;
+
+    greet(rig);
+    send_call(rig, g_variant_new("(@ay)", g_variant_new_bytestring("x")), 1,
+              G_DBUS_MESSAGE_FLAGS_NONE);
+    expect_error(rig, 1, ARGS);
+    send_call(rig,
+              g_variant_new("(@ay)",
+                            g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, text, sizeof(text), 1)),
+              2, G_DBUS_MESSAGE_FLAGS_NONE);
+    expect_error(rig, 2, LIMITS);
+    send_call(rig, NULL, 3, G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
+    send_call(rig, NULL, 4, G_DBUS_MESSAGE_FLAGS_NONE);
+    expect_error(rig, 4, UNKNOWN);
+}
+
+static void expect_end(struct rig *rig)
+{
+    char byte;
+
+    assert_false(take(rig, &byte, 1));
+    while (rig->gone == 0)
+        g_main_context_iteration(NULL, TRUE);
+    assert_int_equal(rig->ended, rig->begun);
+}
+
+static void test_R93_garbage_ends_the_connection(void **state)
+{
+    struct rig *rig = *state;
+
+    send_bytes(rig, "GET / HTTP/1.1\r\n", 16);
+    expect_end(rig);
+}
+
+static void test_R93_garbage_behind_the_greeting_ends_it_too(void **state)
+{
+    struct rig *rig = *state;
+
+    greet(rig);
+    send_bytes(rig, "garbage, and a bit more of that", 31);
+    expect_end(rig);
+}
+
+static void test_R93_a_line_without_end_ends_it(void **state)
+{
+    static const char zeros[PROXY_MESSAGE_MAX] = "";
+    struct rig *rig = *state;
+
+    send_bytes(rig, zeros, sizeof(zeros));
+    expect_end(rig);
+}
+
+#define rig_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_R90_a_greeting_in_each_form),
+        cmocka_unit_test(test_R93_greetings_that_are_none),
+        rig_test(test_R91_the_kernel_says_who_a_peer_is),
+        rig_test(test_R93_calls_are_answered_one_after_the_other),
+        rig_test(test_R93_only_short_and_flat_calls_pass),
+        rig_test(test_R93_garbage_ends_the_connection),
+        rig_test(test_R93_garbage_behind_the_greeting_ends_it_too),
+        rig_test(test_R93_a_line_without_end_ends_it),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
