@@ -405,18 +405,20 @@ bool client_set_locality(struct client *client, uint8_t locality)
     return true;
 }
 
-/* Policies that have changed take effect with a client's next command. */
-static void client_take_policy(struct client *client)
+/* Policies that have changed take effect with a client's next command. False without memory. */
+static bool client_take_policy(struct client *client)
 {
     const struct clients *clients = client->set;
     struct policy policy;
 
     if (client->policy == clients->policy)
-        return;
+        return true;
     policy = client_find_policy(client);
-    rm_client_set_policy(client->rm, &policy);
+    if (!rm_client_set_policy(client->rm, &policy))
+        return false;
     client->policy = clients->policy;
     client->record.policy = policy_name(&policy);
+    return true;
 }
 
 bool client_prepare(struct client *client, struct rm *rm)
@@ -430,6 +432,5 @@ bool client_prepare(struct client *client, struct rm *rm)
         rm_client_set_number(client->rm, client->record.number);
     }
     rm_client_set_locality(client->rm, client->locality);
-    client_take_policy(client);
-    return true;
+    return client_take_policy(client);
 }

@@ -131,9 +131,15 @@ void rm_client_set_locality(struct rm_client *client, uint8_t locality)
     client->locality = locality;
 }
 
-void rm_client_set_policy(struct rm_client *client, const struct policy *policy)
+bool rm_client_set_policy(struct rm_client *client, const struct policy *policy)
 {
-    client->policy = *policy;
+    struct shared_policy *shared = shared_policy_get(client->rm, policy);
+
+    if (!shared)
+        return false;
+    shared_policy_unreference(client->policy);
+    client->policy = shared;
+    return true;
 }
 
 enum rm_affinity rm_client_affinity(const struct rm_client *client)
@@ -200,6 +206,7 @@ void rm_client_free(struct rm_client *client)
         limit_abandoned(client);
     }
     list_remove(&client->link);
+    shared_policy_unreference(client->policy);
     rm_user_unreference(client->user);
     free(client);
 }

@@ -89,11 +89,15 @@ static uint32_t lock_out(struct rm_client *client, int64_t wait)
 
 uint32_t permission_look(struct rm_client *client, const struct command *command)
 {
-    const struct policy *policy = &client->policy;
-    uint8_t rule = policy_rule(policy, command->code);
+    const struct policy *policy;
     uint32_t permanent = 0;
+    uint8_t rule;
     int64_t wait;
 
+    if (!client->policy)
+        return TPM2_RC_SUCCESS;
+    policy = &client->policy->policy;
+    rule = policy_rule(policy, command->code);
     if (rule) {
         if (rule & POLICY_GUARDED_BY && !(rule & POLICY_DENIED))
             permanent = ask_permanent(client->rm);
@@ -145,7 +149,7 @@ void permission_note(struct rm_client *client, const struct command *command, ui
     struct rm *rm = client->rm;
 
     if (code != TPM2_RC_SUCCESS) {
-        if (!client->policy.counts_tries || !is_wrong_password(code))
+        if (!client->policy || !client->policy->policy.counts_tries || !is_wrong_password(code))
             return;
         learn_rule(rm);
         tries_add(&rm->tries, &rm->chip.tries, client->user->uid, rm->now);

@@ -32,10 +32,15 @@ static inline bool permission_names_permanent(const struct command *command)
  */
 static inline uint32_t permission_check(struct rm_client *client, const struct command *command)
 {
-    uint8_t rule = policy_rule(&client->policy, command->code);
+    const struct policy *policy;
+    uint8_t rule;
 
+    if (!client->policy)
+        return TPM2_RC_SUCCESS;
+    policy = &client->policy->policy;
+    rule = policy_rule(policy, command->code);
     if (rule & ~POLICY_NO_PLATFORM || (rule && permission_names_permanent(command))
-        || (client->policy.counts_tries && client->rm->tries.used > 0))
+        || (policy->counts_tries && client->rm->tries.used > 0))
         return permission_look(client, command);
     return TPM2_RC_SUCCESS;
 }

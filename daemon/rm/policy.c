@@ -227,11 +227,17 @@ enum policy_preset policy_preset_find(const char *name)
     return preset;
 }
 
-static bool is_same(const struct policy *a, const struct policy *b)
+bool policy_is_same(const struct policy *a, const struct policy *b)
 {
-    return memcmp(a->rules, b->rules, sizeof(a->rules)) == 0 && a->unknown == b->unknown
-           && a->vendor == b->vendor && a->counts_tries == b->counts_tries && a->other_count == 0
-           && b->other_count == 0;
+    if (memcmp(a->rules, b->rules, sizeof(a->rules)) != 0 || a->unknown != b->unknown
+        || a->vendor != b->vendor || a->counts_tries != b->counts_tries
+        || a->other_count != b->other_count)
+        return false;
+    for (unsigned i = 0; i < a->other_count; i++) {
+        if (a->others[i].code != b->others[i].code || a->others[i].rule != b->others[i].rule)
+            return false;
+    }
+    return true;
 }
 
 const char *policy_name(const struct policy *policy)
@@ -239,7 +245,7 @@ const char *policy_name(const struct policy *policy)
     for (enum policy_preset preset = POLICY_OPEN; preset < POLICY_PRESETS; preset++) {
         const struct policy candidate = policy_preset(preset);
 
-        if (is_same(policy, &candidate))
+        if (policy_is_same(policy, &candidate))
             return preset_names[preset];
     }
     return "custom";

@@ -47,6 +47,9 @@ struct policy {
 /* A preset's policy. */
 struct policy policy_preset(enum policy_preset preset);
 
+/* Whether the two say the same of every command; codes beyond the Library in the same order. */
+bool policy_is_same(const struct policy *a, const struct policy *b);
+
 /* The preset's name; the preset of a name, or POLICY_PRESETS. */
 const char *policy_preset_name(enum policy_preset preset);
 enum policy_preset policy_preset_find(const char *name);

@@ -23,6 +23,7 @@ struct rm *rm_new(struct rm_tpm *tpm, const struct chip *chip, const struct rm_l
     rm->limits = *limits;
     rm->tries_rule_known = true;
     list_init(&rm->users);
+    list_init(&rm->policies);
     list_init(&rm->clients);
     list_init(&rm->objects);
     list_init(&rm->slots);
@@ -46,7 +47,7 @@ void rm_free(struct rm *rm)
 {
     if (!rm)
         return;
-    assert(list_empty(&rm->clients));
+    assert(list_empty(&rm->clients) && list_empty(&rm->policies));
     list_for_each (link, &rm->objects) {
         struct object *object = list_entry(link, struct object, link);
 

@@ -101,9 +101,9 @@ void rm_client_set_number(struct rm_client *client, uint64_t number);
 /* The locality (0 to 4) under which the client's commands go to the TPM. */
 void rm_client_set_locality(struct rm_client *client, uint8_t locality);
 
-/* What the client may send, which is copied; at first that is everything. Also from inside of
- * transact(). */
-void rm_client_set_policy(struct rm_client *client, const struct policy *policy);
+/* What the client may send, which is copied; at first that is everything. False without memory, and
+ * nothing changes. Also from inside of transact(). */
+bool rm_client_set_policy(struct rm_client *client, const struct policy *policy);
 
 /* What a client's next command is likely to find in the chip, if it is like the last one. */
 enum rm_affinity {

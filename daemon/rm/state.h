@@ -12,6 +12,7 @@
 #include "rm/policy.h"
 #include "rm/rm.h"
 #include "rm/session.h"
+#include "rm/shared-policy.h"
 #include "rm/statistics.h"
 #include "rm/trace.h"
 #include "rm/user.h"
@@ -47,6 +48,7 @@ struct rm {
     struct trace trace;
 
     struct list users;
+    struct list policies; /* of clients */
     struct list clients;
     struct list objects; /* all of them */
     struct list slots;   /* those that are in the chip */
@@ -99,7 +101,7 @@ struct rm_client {
     uint64_t number;      /* for people; clients count from 1 on, or as the caller says */
     uint8_t locality;
     struct rm_limits limits;
-    struct policy policy; /* what it may send */
+    struct shared_policy *policy; /* what it may send; NULL: everything */
     struct handles handles;
     uint32_t session_count;           /* sessions that it owns, saved ones too */
     struct last_needs last;           /* by its last command */

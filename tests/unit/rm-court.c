@@ -148,7 +148,7 @@ void court_set_policy(struct court *court, unsigned client, enum policy_preset p
 {
     const struct policy policy = policy_preset(preset);
 
-    rm_client_set_policy(court->clients[client], &policy);
+    assert_true(rm_client_set_policy(court->clients[client], &policy));
 }
 
 static size_t add_session(uint8_t *at, uint32_t handle, uint8_t attributes)

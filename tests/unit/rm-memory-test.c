@@ -6,6 +6,7 @@
 #include "alloc-fault.h"
 #include "esys-jobs.h"
 #include "rm-world.h"
+#include "rm/state.h"
 #include "wire/handle.h"
 #include "workload.h"
 
@@ -53,11 +54,22 @@ static void renew(struct rm_world *world)
     assert_non_null(world->rm);
 }
 
-/* Clients that come while there is no memory, and such as had nothing yet. */
+/* Clients that come while there is no memory, and such as had nothing yet. Without memory for a
+ * policy the one before stays. */
 static void come_and_go(struct rm_world *world)
 {
     struct rm_client *client = rm_client_new(world->rm, rm_user_get(world->rm, 3000), 3000);
+    const struct shared_policy *before;
 
+    for (enum policy_preset preset = POLICY_OPEN; client && preset < POLICY_PRESETS; preset++) {
+        const struct policy policy = policy_preset(preset);
+
+        before = client->policy;
+        if (rm_client_set_policy(client, &policy))
+            assert_true(policy_is_same(&client->policy->policy, &policy));
+        else
+            assert_ptr_equal(client->policy, before);
+    }
     rm_client_free(client);
 }
 

@@ -312,7 +312,7 @@ static void try_random(struct court *court, unsigned short *seed)
     for (unsigned i = 0; i < 3; i++)
         handles[i] = random_handle(seed);
     court->chip.permanent = pick(seed, 8);
-    rm_client_set_policy(court->clients[0], &policy);
+    assert_true(rm_client_set_policy(court->clients[0], &policy));
     court->size = court_build(court->sent, code, handles, count, variant);
     answer = court_send(court, 0, court->sent, court->size);
     if (model_denies(&policy, code, handles, count, court->chip.permanent)) {
@@ -336,6 +336,33 @@ static void test_R80_what_is_permitted_passes_unchanged(void **state)
         try_random(court, seed);
 }
 
+/* Those who may send the same have one policy between them, which goes with the last one. */
+static void test_R80_clients_share_equal_policies(void **state)
+{
+    struct court *court = *state;
+    struct policy policy = policy_preset(POLICY_STRICT);
+    struct rm_client *const *clients = court->clients;
+
+    assert_true(policy_allow(&policy, VENDOR));
+    assert_true(rm_client_set_policy(clients[0], &policy));
+    assert_true(rm_client_set_policy(clients[1], &policy));
+    assert_ptr_equal(clients[0]->policy, clients[1]->policy);
+    assert_true(policy_deny(&policy, VENDOR));
+    assert_true(rm_client_set_policy(clients[1], &policy));
+    assert_ptr_not_equal(clients[0]->policy, clients[1]->policy);
+    assert_int_equal(court_send_variant(court, 0, VENDOR, 0, PLAIN), court->chip.answer);
+    assert_int_equal(court_send_variant(court, 1, VENDOR, 0, PLAIN), 0xB0120);
+    assert_true(policy_deny(&policy, OTHER_VENDOR));
+    assert_true(rm_client_set_policy(clients[2], &policy));
+    assert_ptr_not_equal(clients[1]->policy, clients[2]->policy);
+    assert_true(rm_client_set_policy(clients[1], &policy));
+    assert_ptr_equal(clients[1]->policy, clients[2]->policy);
+    for (unsigned i = 0; i < COURT_CLIENTS; i++)
+        court_set_policy(court, i, POLICY_OPEN);
+    assert_ptr_equal(court->rm->policies.next, &clients[0]->policy->link);
+    assert_ptr_equal(court->rm->policies.prev, &clients[0]->policy->link);
+}
+
 #define court_test(function) cmocka_unit_test_setup_teardown(function, court_setup, court_teardown)
 
 int main(void)
@@ -345,6 +372,7 @@ int main(void)
         court_test(test_R80_a_cut_command_never_reaches_the_chip),
         court_test(test_R80_the_platform_among_the_handles),
         court_test(test_R80_what_is_permitted_passes_unchanged),
+        court_test(test_R80_clients_share_equal_policies),
         court_test(test_R81_the_chip_tells_which_authorizations_are_empty),
         court_test(test_R83_wrong_passwords_have_a_budget),
         court_test(test_R83_the_budget_outlives_connections),
