@@ -32,6 +32,9 @@ static const struct health health_absent = {
     false, INK_BAD, "no TPM", "there is no TPM to serve; `tabrmctl doctor` looks for the cause"};
 static const struct health health_healthy = {true, INK_GOOD, "healthy", ""};
 
+/* The TPM was not asked for the lockout, or did not tell. */
+static const struct health health_serving = {true, INK_GOOD, "serving", ""};
+
 struct health health_of(const struct model *model)
 {
     const char *state = model->chip.state ? model->chip.state : "";
@@ -42,6 +45,7 @@ struct health health_of(const struct model *model)
     }
     if (!model->status.tpm_present)
         return health_absent;
-    return model_has(model, MODEL_LOCKOUT) && model->lockout.in_lockout ? health_locked
-                                                                        : health_healthy;
+    if (!model_has(model, MODEL_LOCKOUT))
+        return health_serving;
+    return model->lockout.in_lockout ? health_locked : health_healthy;
 }

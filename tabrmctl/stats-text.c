@@ -27,10 +27,15 @@ static void stats_bar(struct table *table, uint64_t part, uint64_t most)
     table_cell(table, "%.*s", (int)length, bar);
 }
 
-/* Writes the table, whose columns have titles of their own; frees it. */
+/* Writes the table, or that nothing was counted; frees it. */
 static void stats_put(struct screen *screen, struct table *table)
 {
-    table_put(table, screen, 0, UINT_MAX);
+    if (table_rows(table) > 0) {
+        table_put(table, screen, 0, UINT_MAX);
+    } else {
+        screen_put(screen, INK_PLAIN, "none");
+        screen_end_line(screen);
+    }
     table_free(table);
 }
 

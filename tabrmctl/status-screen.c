@@ -12,8 +12,12 @@
 /* Columns of the bar that draws a share. */
 #define STATUS_BAR 10
 
-/* Lines of a trouble, and of its remedy. */
+/* Columns of ", 4096 bytes a command", which can be left out. */
+#define STATUS_BYTES 23
+
+/* Lines of a trouble, and of what mends it. */
 #define STATUS_TROUBLE_LINES 2
+#define STATUS_REMEDY_LINES  3
 
 static void status_head(struct screen *screen, const struct model *model)
 {
@@ -33,7 +37,7 @@ static void status_head(struct screen *screen, const struct model *model)
     screen_end_line(screen);
     if (*health.why) {
         screen_indent(screen, SCREEN_LABEL);
-        screen_wrap(screen, STATUS_TROUBLE_LINES, health.why);
+        screen_wrap(screen, STATUS_REMEDY_LINES, health.why);
     }
 }
 
@@ -44,7 +48,7 @@ static void status_chip(struct screen *screen, const struct model_chip *chip)
     screen_label(screen, "TPM");
     screen_put(screen, INK_PLAIN, "%s%s%s, firmware %s, revision %s", chip->manufacturer,
                *chip->model ? " " : "", chip->model, chip->firmware, chip->revision);
-    if (chip->max_command > 0)
+    if (chip->max_command > 0 && screen_space(screen) >= STATUS_BYTES)
         screen_put(screen, INK_PLAIN, ", %u bytes a command", chip->max_command);
     screen_end_line(screen);
 }
@@ -128,10 +132,10 @@ static void status_lockout(struct screen *screen, const struct model *model)
     screen_put(screen, lockout->in_lockout ? INK_BAD : INK_PLAIN, "%u of %u wrong passwords",
                lockout->counter, lockout->max_tries);
     if (lockout->recovery > 0)
-        screen_put(screen, INK_PLAIN, ", one forgiven every %s",
+        screen_put(screen, INK_PLAIN, ", one less every %s",
                    words_span(lockout->recovery * UINT64_C(1000000), text));
     if (lockout->lockout_recovery > 0)
-        screen_put(screen, INK_PLAIN, ", the lockout's in %s",
+        screen_put(screen, INK_PLAIN, "; lockout password after %s",
                    words_span(lockout->lockout_recovery * UINT64_C(1000000), text));
     screen_end_line(screen);
 }
@@ -254,7 +258,7 @@ static void status_users(struct screen *screen, const struct model *model, unsig
     unsigned rows, shown;
     uint64_t all = 0;
 
-    if (!model_has(model, MODEL_USERS) || most < 3)
+    if (!model_has(model, MODEL_USERS) || model->users->len == 0 || most < 3)
         return;
     table = table_new(status_columns, G_N_ELEMENTS(status_columns));
     for (guint i = 0; i < model->users->len; i++)
@@ -287,7 +291,7 @@ static void status_trouble(struct screen *screen, const struct model *model)
         screen_indent(screen, SCREEN_LABEL);
         screen_wrap(screen, STATUS_TROUBLE_LINES, trouble->text);
         screen_label(screen, "Remedy");
-        screen_wrap(screen, STATUS_TROUBLE_LINES, trouble->remedy);
+        screen_wrap(screen, STATUS_REMEDY_LINES, trouble->remedy);
     }
     if (model->denied) {
         screen_put(screen, INK_FAINT, "Root is told more: sudo tabrmctl status");

@@ -47,8 +47,8 @@ static void top_head(struct screen *screen, const struct model *now)
     }
     screen_put(screen, INK_BOLD, "tabrmd%s%s: ", *now->chip.tpm ? " of " : "", now->chip.tpm);
     screen_put(screen, health.ink, "%s", health.word);
-    screen_put(screen, INK_PLAIN, ", %u connections: %u running, %u waiting", now->connections->len,
-               running, waiting);
+    screen_put(screen, INK_PLAIN, ", %u connection%s: %u running, %u waiting",
+               now->connections->len, now->connections->len == 1 ? "" : "s", running, waiting);
     if (model_uptime(now) > 0)
         screen_put(screen, INK_PLAIN, "; running for %s", words_time(model_uptime(now), text));
     screen_end_line(screen);

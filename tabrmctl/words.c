@@ -83,6 +83,8 @@ const char *words_share(uint64_t part, uint64_t whole, char text[WORDS_SIZE])
         snprintf(text, WORDS_SIZE, "-");
     else if (part > 0 && share < 1)
         snprintf(text, WORDS_SIZE, "<1 %%");
+    else if (part < whole && share > 99)
+        snprintf(text, WORDS_SIZE, ">99 %%");
     else
         snprintf(text, WORDS_SIZE, "%.0f %%", share);
     return text;

@@ -16,7 +16,7 @@ const char *words_time(uint64_t time, char text[WORDS_SIZE]);
 /* The same in 6 columns: "850us", "12.3ms", "4.5s", "12m", "3h20m", "5d3h". Returns `text`. */
 const char *words_span(uint64_t time, char text[WORDS_SIZE]);
 
-/* A part of a whole: "42 %", "<1 %", "-" of nothing. Returns `text`. */
+/* A part of a whole: "42 %", "<1 %", ">99 %", "-" of nothing. Returns `text`. */
 const char *words_share(uint64_t part, uint64_t whole, char text[WORDS_SIZE]);
 
 /* So many for each of the others: "0.25", "-" for none. Returns `text`. */

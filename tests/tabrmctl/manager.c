@@ -122,7 +122,7 @@ static void test_an_older_daemon_is_told(void **state)
     expect(*state, FAKE("1 old") "tabrmctl list $W", EX_PROTOCOL,
            "cannot list the connections: the daemon is older than this tabrmctl",
            "systemctl restart tabrmd");
-    expect(*state, FAKE("1 old") "tabrmctl status $W", EX_OK, "healthy, 1 connection",
+    expect(*state, FAKE("1 old") "tabrmctl status $W", EX_OK, "serving, 1 connection",
            "is older than tabrmctl, and tells less");
 }
 
@@ -140,7 +140,7 @@ static void test_what_is_not_well_is_told(void **state)
     expect(*state, FAKE("1 lost") "tabrmctl status $W", 1, "TPM lost, ", "`tabrmctl doctor`");
     expect(*state, FAKE("1 lost") "tabrmctl flush $W", EX_TEMPFAIL, "there is no TPM",
            "`tabrmctl status` says how the TPM is");
-    expect(*state, FAKE("1 busy") "tabrmctl status $W", EX_OK, "healthy");
+    expect(*state, FAKE("1 busy") "tabrmctl status $W", EX_OK, "serving");
 }
 
 static void test_wrong_arguments_are_told(void **state)

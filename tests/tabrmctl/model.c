@@ -36,7 +36,7 @@ static void expect_bad(reader read, const char *text, const char *bad)
     model_free(model);
 }
 
-static void test_what_is_of_another_type_is_not_believed(void **state)
+static void test_R99_what_is_of_another_type_is_not_believed(void **state)
 {
     (void)state;
     expect_bad(model_read_chip, "@a{sv} {}", "Version");
@@ -89,7 +89,7 @@ static void test_counts_with_one_name_are_one(void **state)
     model_free(model);
 }
 
-static void test_texts_are_escaped_and_cut(void **state)
+static void test_R99_texts_are_escaped_and_cut(void **state)
 {
     g_autofree char *escaped = words_escape("a\033[31m\xc3\xbc\n\x7f", 40);
     g_autofree char *cut = words_escape("0123456789", 8), *whole = words_escape("01234567", 8);
@@ -123,6 +123,8 @@ static void test_numbers_are_short(void **state)
     assert_string_equal(words_span(123456, text), "123ms");
     assert_string_equal(words_share(1, 3, text), "33 %");
     assert_string_equal(words_share(1, 300, text), "<1 %");
+    assert_string_equal(words_share(299, 300, text), ">99 %");
+    assert_string_equal(words_share(300, 300, text), "100 %");
     assert_string_equal(words_share(1, 0, text), "-");
     assert_string_equal(words_ratio(1, 4, text), "0.25");
     assert_string_equal(words_ratio(1, 0, text), "-");
@@ -152,6 +154,7 @@ static void test_health_is_a_word(void **state)
     assert_string_equal(health_of(model).word, "locked out");
     model->parts &= ~(unsigned)MODEL_LOCKOUT;
     assert_true(health_of(model).good);
+    assert_string_equal(health_of(model).word, "serving");
     model->status.tpm_present = false;
     assert_string_equal(health_of(model).word, "no TPM");
     strcpy(model->chip.state, "failed");
@@ -314,10 +317,10 @@ static void test_json_is_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_is_of_another_type_is_not_believed),
+        cmocka_unit_test(test_R99_what_is_of_another_type_is_not_believed),
         cmocka_unit_test(test_a_list_of_too_many_is_not_believed),
         cmocka_unit_test(test_counts_with_one_name_are_one),
-        cmocka_unit_test(test_texts_are_escaped_and_cut),
+        cmocka_unit_test(test_R99_texts_are_escaped_and_cut),
         cmocka_unit_test(test_numbers_are_short),
         cmocka_unit_test(test_quantiles_are_the_ends_of_buckets),
         cmocka_unit_test(test_health_is_a_word),

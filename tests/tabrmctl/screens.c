@@ -80,7 +80,7 @@ static char *(*const screens[])(const struct model *model, const struct view *vi
 /* The first two are one screen, whatever there is. */
 #define SCREENS_OF_ONE 2
 
-static void test_each_screen_fits_the_terminal(void **state)
+static void test_R99_each_screen_fits_the_terminal(void **state)
 {
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(views) * G_N_ELEMENTS(crowds); i++) {
@@ -124,7 +124,7 @@ static void test_status_is_one_screen_that_says_all(void **state)
         "TPM       IFX SLB9670, firmware 7.85, revision 1.38, 1420 bytes a command\n",
         "Objects   [user-1002 #12][user-1001 #1][ ]\n",
         "Sessions  [nobody][ ][ ][ ]\n",
-        "Lockout   2 of 32 wrong passwords, one forgiven every 10m, the lockout's in 1d\n",
+        "Lockout   2 of 32 wrong passwords, one less every 10m; lockout password after 1d\n",
         "Commands  1000, 10.00 a second; the TPM is busy 25 % of the time; 3 failed\n",
         "Answers   10 % out of the cache, 5 % without the TPM, 3 refused\n",
         "Waiting   half of the commands below 1 us, 99 % below 1.0 ms\n",
@@ -160,6 +160,19 @@ static void test_status_leaves_out_what_it_is_not_told(void **state)
     expect_none(text, "Swaps");
     expect_none(text, "Lockout");
     expect_none(text, "USER");
+    model_free(model);
+}
+
+static void test_nothing_counted_is_none(void **state)
+{
+    struct model *model = fixture_model(0);
+    g_autofree char *text = NULL, *status = status_screen(model, &views[0]);
+
+    (void)state;
+    g_array_set_size(model->statistics.refusals, 0);
+    text = stats_text(model, &views[0]);
+    expect_text(text, "Refusals\nnone\n");
+    expect_none(status, "USER");
     model_free(model);
 }
 
@@ -250,10 +263,11 @@ static void test_top_scrolls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_screen_fits_the_terminal),
+        cmocka_unit_test(test_R99_each_screen_fits_the_terminal),
         cmocka_unit_test(test_colors_change_no_text),
         cmocka_unit_test(test_status_is_one_screen_that_says_all),
         cmocka_unit_test(test_status_leaves_out_what_it_is_not_told),
+        cmocka_unit_test(test_nothing_counted_is_none),
         cmocka_unit_test(test_many_slots_are_drawn_shorter),
         cmocka_unit_test(test_the_list_has_a_line_for_each_connection),
         cmocka_unit_test(test_the_users_are_listed_with_their_limits),

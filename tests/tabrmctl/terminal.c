@@ -217,7 +217,7 @@ static void test_top_follows_the_size(void **state)
     clear(&terminal);
 }
 
-static void test_top_gives_the_terminal_back_at_each_signal(void **state)
+static void test_R99_top_gives_the_terminal_back_at_each_signal(void **state)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGSEGV};
 
@@ -305,7 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         suite_empty_test(test_top_sorts_scrolls_and_quits),
         suite_empty_test(test_top_follows_the_size),
-        suite_empty_test(test_top_gives_the_terminal_back_at_each_signal),
+        suite_empty_test(test_R99_top_gives_the_terminal_back_at_each_signal),
         suite_empty_test(test_top_stops_and_goes_on),
         suite_empty_test(test_top_says_behind_the_screen_that_the_daemon_is_gone),
         suite_empty_test(test_a_long_list_goes_through_the_pager),
