@@ -405,18 +405,16 @@ bool client_set_locality(struct client *client, uint8_t locality)
     return true;
 }
 
-/* Policies that have changed take effect with a client's next command. False without memory. */
+/* Policies that have changed take effect with a client's next command. Not part of
+ * client_prepare(), which each command calls: the policy takes room on the stack. False without
+ * memory. */
 static bool client_take_policy(struct client *client)
 {
-    const struct clients *clients = client->set;
-    struct policy policy;
+    struct policy policy = client_find_policy(client);
 
-    if (client->policy == clients->policy)
-        return true;
-    policy = client_find_policy(client);
     if (!rm_client_set_policy(client->rm, &policy))
         return false;
-    client->policy = clients->policy;
+    client->policy = client->set->policy;
     client->record.policy = policy_name(&policy);
     return true;
 }
@@ -432,5 +430,5 @@ bool client_prepare(struct client *client, struct rm *rm)
         rm_client_set_number(client->rm, client->record.number);
     }
     rm_client_set_locality(client->rm, client->locality);
-    return client_take_policy(client);
+    return client->policy == client->set->policy || client_take_policy(client);
 }
