@@ -145,6 +145,10 @@ struct manager_signal *manager_calls_await_signal(GDBusConnection *connection, c
     signal->subscription =
         g_dbus_connection_signal_subscribe(connection, NULL, NULL, member, PATH, NULL,
                                            G_DBUS_SIGNAL_FLAGS_NONE, signal_came, signal, NULL);
+    /* Who has an answer is connected, and its rule is in force. */
+    g_variant_unref(manager_calls_get(
+        connection, g_dbus_connection_get_unique_name(connection) ? MANAGER_CALLS_NAME : NULL,
+        "GetStatus", "(a{sv})"));
     return signal;
 }
 

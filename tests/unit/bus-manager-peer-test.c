@@ -6,6 +6,7 @@
 #include "bus/proxy.h"
 
 #include <errno.h>
+#include <gio/gunixfdlist.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +19,8 @@
 
 #define UID      4711
 #define WAIT_MS  10000
+#define LARGE    (1024 * 1024) /* more than the kernel keeps for a socket */
+#define SIGNALS  2000          /* likewise, of 1000 bytes each */
 #define LIMITS   "org.freedesktop.DBus.Error.LimitsExceeded"
 #define ARGS     "org.freedesktop.DBus.Error.InvalidArgs"
 #define UNKNOWN  "org.freedesktop.DBus.Error.UnknownMethod"
@@ -83,9 +86,57 @@ static void test_R93_greetings_that_are_none(void **state)
 struct rig {
     struct manager_peer *peer;
     int fd;
-    unsigned begun, ended, gone;
+    unsigned begun, ended, gone, calls;
     uint32_t uid;
+    GDBusConnection *connection; /* what objects are put on */
 };
+
+/* The object's methods: an answer of so many bytes, and one with a descriptor. */
+static const char rig_methods[] = "<node><interface name='org.tabrmd.Rig'>"
+                                  "<method name='Bytes'><arg type='u' direction='in'/>"
+                                  "<arg type='ay' direction='out'/></method>"
+                                  "<method name='Descriptor'><arg type='h' direction='out'/>"
+                                  "</method></interface></node>";
+
+static void rig_called(GDBusConnection *connection, const char *sender, const char *path,
+                       const char *interface, const char *method, GVariant *arguments,
+                       GDBusMethodInvocation *invocation, gpointer data)
+{
+    struct rig *rig = data;
+    g_autoptr(GUnixFDList) list = g_unix_fd_list_new();
+    g_autofree char *bytes = NULL;
+    guint32 size;
+
+    (void)connection;
+    (void)sender;
+    (void)path;
+    (void)interface;
+    rig->calls++;
+    if (strcmp(method, "Bytes") == 0) {
+        g_variant_get(arguments, "(u)", &size);
+        bytes = g_malloc0(size);
+        g_dbus_method_invocation_return_value(
+            invocation,
+            g_variant_new("(@ay)", g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, bytes, size, 1)));
+        return;
+    }
+    assert_int_equal(g_unix_fd_list_append(list, rig->fd, NULL), 0);
+    g_dbus_method_invocation_return_value_with_unix_fd_list(invocation, g_variant_new("(h)", 0),
+                                                            list);
+}
+
+static void rig_export(struct rig *rig, GDBusConnection *connection)
+{
+    static const GDBusInterfaceVTable methods = {.method_call = rig_called};
+    GDBusNodeInfo *node = g_dbus_node_info_new_for_xml(rig_methods, NULL);
+
+    assert_non_null(node);
+    assert_true(g_dbus_connection_register_object(connection, "/org/tabrmd/Manager",
+                                                  node->interfaces[0], &methods, rig, NULL, NULL)
+                > 0);
+    g_dbus_node_info_unref(node);
+    rig->connection = connection;
+}
 
 static void rig_begun(void *data, GDBusConnection *connection)
 {
@@ -93,6 +144,7 @@ static void rig_begun(void *data, GDBusConnection *connection)
 
     rig->begun++;
     assert_true(manager_peer_user(connection, &rig->uid));
+    rig_export(rig, connection);
 }
 
 static void rig_ended(void *data, GDBusConnection *connection)
@@ -187,10 +239,11 @@ static void greet(const struct rig *rig)
     }
 }
 
-static uint8_t *call_of(GVariant *arguments, uint32_t serial, GDBusMessageFlags flags, size_t *size)
+static uint8_t *call_of(const char *method, GVariant *arguments, uint32_t serial,
+                        GDBusMessageFlags flags, size_t *size)
 {
     g_autoptr(GDBusMessage) message =
-        g_dbus_message_new_method_call(NULL, "/org/tabrmd/Manager", "org.tabrmd.Nothing", "Do");
+        g_dbus_message_new_method_call(NULL, "/org/tabrmd/Manager", "org.tabrmd.Rig", method);
     uint8_t *bytes;
 
     if (arguments)
@@ -202,30 +255,147 @@ static uint8_t *call_of(GVariant *arguments, uint32_t serial, GDBusMessageFlags 
     return bytes;
 }
 
+static void send_method(const struct rig *rig, const char *method, GVariant *arguments,
+                        uint32_t serial)
+{
+    size_t size;
+    g_autofree uint8_t *bytes =
+        call_of(method, arguments, serial, G_DBUS_MESSAGE_FLAGS_NONE, &size);
+
+    send_bytes(rig, bytes, size);
+}
+
+/* A call of a method that there is not. */
 static void send_call(const struct rig *rig, GVariant *arguments, uint32_t serial,
                       GDBusMessageFlags flags)
 {
     size_t size;
-    g_autofree uint8_t *bytes = call_of(arguments, serial, flags, &size);
+    g_autofree uint8_t *bytes = call_of("Nothing", arguments, serial, flags, &size);
 
     send_bytes(rig, bytes, size);
+}
+
+/* The next message, whole; to be freed with g_free(). */
+static uint8_t *next_message(const struct rig *rig, struct message *message)
+{
+    uint8_t head[MESSAGE_HEAD_SIZE], *bytes;
+    size_t size;
+
+    assert_true(take(rig, head, sizeof(head)));
+    size = message_size(head);
+    assert_in_range(size, MESSAGE_HEAD_SIZE + 1, PROXY_OUT_MAX);
+    bytes = g_malloc(size);
+    memcpy(bytes, head, sizeof(head));
+    assert_true(take(rig, bytes + sizeof(head), size - sizeof(head)));
+    assert_true(message_read(message, bytes, size));
+    return bytes;
 }
 
 /* The next message is this error, in answer to the call. */
 static void expect_error(const struct rig *rig, uint32_t serial, const char *error)
 {
-    uint8_t bytes[2048];
     struct message message;
-    size_t size;
+    g_autofree uint8_t *bytes = next_message(rig, &message);
 
-    assert_true(take(rig, bytes, MESSAGE_HEAD_SIZE));
-    size = message_size(bytes);
-    assert_in_range(size, MESSAGE_HEAD_SIZE + 1, sizeof(bytes));
-    assert_true(take(rig, bytes + MESSAGE_HEAD_SIZE, size - MESSAGE_HEAD_SIZE));
-    assert_true(message_read(&message, bytes, size));
     assert_int_equal(message.type, MESSAGE_ERROR);
     assert_int_equal(message.reply_serial, serial);
     assert_string_equal(message.error, error);
+}
+
+static void expect_answer(const struct rig *rig, uint32_t serial)
+{
+    struct message message;
+    g_autofree uint8_t *bytes = next_message(rig, &message);
+
+    assert_int_equal(message.type, MESSAGE_RETURN);
+    assert_int_equal(message.reply_serial, serial);
+}
+
+/* What can be done without the peer is done. */
+static void settle(void)
+{
+    for (unsigned i = 0; i < 50; i++) {
+        while (g_main_context_iteration(NULL, FALSE))
+            ;
+        poll(NULL, 0, 1);
+    }
+}
+
+static void test_R93_an_answer_that_is_not_read_holds_the_next_call(void **state)
+{
+    struct rig *rig = *state;
+
+    greet(rig);
+    send_method(rig, "Bytes", g_variant_new("(u)", LARGE), 1);
+    send_method(rig, "Bytes", g_variant_new("(u)", 1), 2);
+    while (rig->calls == 0)
+        g_main_context_iteration(NULL, TRUE);
+    settle();
+    assert_int_equal(rig->calls, 1);
+    expect_answer(rig, 1);
+    expect_answer(rig, 2);
+}
+
+static void test_R93_an_answer_that_is_too_long_is_an_error(void **state)
+{
+    struct rig *rig = *state;
+
+    greet(rig);
+    send_method(rig, "Bytes", g_variant_new("(u)", PROXY_OUT_MAX), 1);
+    expect_error(rig, 1, LIMITS);
+    send_method(rig, "Bytes", g_variant_new("(u)", 1), 2);
+    expect_answer(rig, 2);
+}
+
+static void test_R93_signals_are_left_out_for_who_does_not_read(void **state)
+{
+    struct rig *rig = *state;
+    g_autofree char *text = g_strnfill(1000, 'x');
+    unsigned signals = 0;
+    bool answered = false;
+
+    greet(rig);
+    send_method(rig, "Bytes", g_variant_new("(u)", 1), 1);
+    expect_answer(rig, 1);
+    for (unsigned i = 0; i < SIGNALS; i++)
+        assert_true(g_dbus_connection_emit_signal(rig->connection, NULL, "/org/tabrmd/Manager",
+                                                  "org.tabrmd.Rig", "Signal",
+                                                  g_variant_new("(s)", text), NULL));
+    settle();
+    send_method(rig, "Bytes", g_variant_new("(u)", 1), 2);
+    while (!answered) {
+        struct message message;
+        g_autofree uint8_t *bytes = next_message(rig, &message);
+
+        signals += message.type == MESSAGE_SIGNAL;
+        answered = message.type == MESSAGE_RETURN;
+    }
+    assert_in_range(signals, 1, SIGNALS / 2);
+}
+
+static void test_R90_a_descriptor_goes_with_its_answer(void **state)
+{
+    struct rig *rig = *state;
+    char control[CMSG_SPACE(sizeof(int))] = "", bytes[1024];
+    struct iovec part = {bytes, sizeof(bytes)};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
+    const struct cmsghdr *item;
+    int fd;
+
+    greet(rig);
+    send_method(rig, "Descriptor", NULL, 1);
+    while (rig->calls == 0)
+        g_main_context_iteration(NULL, TRUE);
+    settle();
+    assert_true(recvmsg(rig->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) > 0);
+    item = CMSG_FIRSTHDR(&message);
+    assert_non_null(item);
+    assert_int_equal(item->cmsg_type, SCM_RIGHTS);
+    memcpy(&fd, CMSG_DATA(item), sizeof(fd));
+    close(fd);
 }
 
 static void test_R91_the_kernel_says_who_a_peer_is(void **state)
@@ -313,6 +483,10 @@ int main(void)
         cmocka_unit_test(test_R90_a_greeting_in_each_form),
         cmocka_unit_test(test_R93_greetings_that_are_none),
         rig_test(test_R91_the_kernel_says_who_a_peer_is),
+        rig_test(test_R90_a_descriptor_goes_with_its_answer),
+        rig_test(test_R93_an_answer_that_is_not_read_holds_the_next_call),
+        rig_test(test_R93_an_answer_that_is_too_long_is_an_error),
+        rig_test(test_R93_signals_are_left_out_for_who_does_not_read),
         rig_test(test_R93_calls_are_answered_one_after_the_other),
         rig_test(test_R93_only_short_and_flat_calls_pass),
         rig_test(test_R93_garbage_ends_the_connection),
