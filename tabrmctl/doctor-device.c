@@ -9,17 +9,19 @@
 
 static void doctor_device_absent(const struct doctor_machine *machine, struct doctor_report *report)
 {
-    bool driven = doctor_machine_has(machine, DOCTOR_SYSFS);
+    const struct doctor_place *place = machine->place;
+    bool driven = doctor_machine_has(machine, place->sysfs);
 
     if (machine->answers) {
-        doctor_report_note(report, "device",
-                           "there is no " DOCTOR_DEVICE "; tabrmd serves another TPM");
+        doctor_report_note(report, "device", "there is no %s; tabrmd serves another TPM",
+                           place->device);
         return;
     }
     doctor_report_fault(
         report, DOCTOR_STOPPED, "device-absent",
-        g_strdup(driven ? "there is no " DOCTOR_DEVICE ", though the kernel drives a TPM"
-                        : "there is no " DOCTOR_DEVICE " and no driver has found a TPM"),
+        g_strdup_printf("there is no %s%s", place->device,
+                        driven ? ", though the kernel drives a TPM"
+                               : " and no driver has found a TPM"),
         "tabrmd serves this device, and its service does not start without",
         g_strdup(driven ? "sudo udevadm trigger --subsystem-match=tpm; a container has to be given "
                           "the device"
@@ -30,8 +32,11 @@ static void doctor_device_absent(const struct doctor_machine *machine, struct do
 static void doctor_device_version(const struct doctor_machine *machine,
                                   struct doctor_report *report)
 {
-    g_autofree char *version = doctor_machine_line(machine, DOCTOR_SYSFS "/tpm_version_major");
-    g_autofree char *driver = doctor_machine_link(machine, DOCTOR_SYSFS "/device/driver");
+    const char *sysfs = machine->place->sysfs;
+    g_autofree char *version_file = g_build_filename(sysfs, "tpm_version_major", NULL);
+    g_autofree char *driver_link = g_build_filename(sysfs, "device/driver", NULL);
+    g_autofree char *version = doctor_machine_line(machine, version_file);
+    g_autofree char *driver = doctor_machine_link(machine, driver_link);
     g_autofree char *name = driver ? g_path_get_basename(driver) : g_strdup("unknown");
 
     if (g_strcmp0(version, "1") == 0)
@@ -48,13 +53,14 @@ static void doctor_device_version(const struct doctor_machine *machine,
 /* What the kernel itself does with the chip. */
 static void doctor_device_kernel(const struct doctor_machine *machine, struct doctor_report *report)
 {
-    bool manager = doctor_machine_has(machine, "/dev/tpmrm0");
-    bool sessions = doctor_machine_has(machine, DOCTOR_SYSFS "/null_name");
+    const struct doctor_place *place = machine->place;
+    g_autofree char *null_name = g_build_filename(place->sysfs, "null_name", NULL);
+    bool manager = doctor_machine_has(machine, place->manager);
+    bool sessions = doctor_machine_has(machine, null_name);
     bool keys = doctor_machine_has(machine, "/sys/module/trusted");
 
-    doctor_report_note(report, "kernel", "%s; %s; %s",
-                       manager ? "it offers /dev/tpmrm0, for which slots stay free"
-                               : "it offers no /dev/tpmrm0",
+    doctor_report_note(report, "kernel", "it offers %s%s%s; %s; %s", manager ? "" : "no ",
+                       place->manager, manager ? ", for which slots stay free" : "",
                        sessions ? "it keeps sessions of its own" : "it keeps no sessions",
                        keys ? "it may load trusted keys" : "it loads no trusted keys");
 }
@@ -85,24 +91,25 @@ static void doctor_device_rights(const struct doctor_machine *machine, struct do
                                  const struct stat *node)
 {
     g_autofree char *owner = doctor_device_owner(machine, node);
+    const char *device = machine->place->device;
 
     if (!machine->has_user)
         return;
     if (doctor_device_open_to_service(machine, node))
-        doctor_report_note(report, "owner", DOCTOR_DEVICE " is of %s", owner);
+        doctor_report_note(report, "owner", "%s is of %s", device, owner);
     else
         doctor_report_fault(
             report, DOCTOR_STOPPED, "device-owner",
-            g_strdup_printf("%s is of %s, not open to user %s", DOCTOR_DEVICE, owner, DOCTOR_USER),
+            g_strdup_printf("%s is of %s, not open to user %s", device, owner, DOCTOR_USER),
             "the service runs as this user, and cannot open the TPM",
-            g_strdup("sudo apt-get install tpm-udev && sudo udevadm trigger " DOCTOR_DEVICE
-                     "; for now, sudo chown " DOCTOR_USER ": " DOCTOR_DEVICE
-                     " && sudo chmod 660 " DOCTOR_DEVICE));
+            g_strdup_printf("sudo apt-get install tpm-udev && sudo udevadm trigger %s; for now, "
+                            "sudo chown " DOCTOR_USER ": %s && sudo chmod 660 %s",
+                            device, device, device));
 }
 
 void doctor_device_look(const struct doctor_machine *machine, struct doctor_report *report)
 {
-    g_autofree char *path = doctor_machine_path(machine, DOCTOR_DEVICE);
+    g_autofree char *path = doctor_machine_path(machine, machine->place->device);
     struct stat node;
 
     doctor_device_kernel(machine, report);

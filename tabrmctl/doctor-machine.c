@@ -80,12 +80,13 @@ static const struct group *doctor_machine_group(const struct doctor_machine *mac
     return entry;
 }
 
-void doctor_machine_init(struct doctor_machine *machine, const char *root, const char *user)
+void doctor_machine_init(struct doctor_machine *machine, const char *root, const char *user,
+                         const struct doctor_place *place)
 {
     const struct passwd *entry;
     const struct group *group;
 
-    *machine = (struct doctor_machine){.root = root, .user = user};
+    *machine = (struct doctor_machine){.root = root, .user = user, .place = place};
     entry = doctor_machine_passwd(machine, DOCTOR_USER);
     machine->has_user = entry != NULL;
     machine->uid = entry ? entry->pw_uid : 0;

@@ -2,20 +2,20 @@
 /* The machine that the doctor looks at: this one, or a tree of files that stands for one. */
 #pragma once
 
+#include "doctor-place.h"
+
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#define DOCTOR_USER   "tss" /* the service's user and group */
-#define DOCTOR_DEVICE "/dev/tpm0"
-#define DOCTOR_SYSFS  "/sys/class/tpm/tpm0"
-#define DOCTOR_SOCKET "/run/tabrmd/tcti.sock"
+#define DOCTOR_USER "tss" /* the service's user and group */
 
 struct doctor_machine {
-    const char *root;         /* of the tree, or NULL: this machine */
-    const char *user;         /* whose rights are looked at; NULL: the caller's */
-    const char *tcti;         /* where tabrmd is */
+    const char *root; /* of the tree, or NULL: this machine */
+    const char *user; /* whose rights are looked at; NULL: the caller's */
+    const char *tcti; /* where tabrmd is */
+    const struct doctor_place *place;
     bool has_user, has_group; /* that of the service is known */
     uid_t uid;
     gid_t gid;
@@ -23,8 +23,9 @@ struct doctor_machine {
     uint32_t rc;  /* of the TCTI, when it was not */
 };
 
-/* Learns who the service's user and group are. */
-void doctor_machine_init(struct doctor_machine *machine, const char *root, const char *user);
+/* Learns who the service's user and group are. `place` is what it looks at, borrowed. */
+void doctor_machine_init(struct doctor_machine *machine, const char *root, const char *user,
+                         const struct doctor_place *place);
 
 /* Where a file is; the caller frees it with g_free(). */
 char *doctor_machine_path(const struct doctor_machine *machine, const char *path);

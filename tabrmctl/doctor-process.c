@@ -41,7 +41,7 @@ static void doctor_process_look(const struct doctor_machine *machine,
         g_autofree char *link = g_build_filename(path, fd, NULL);
         g_autofree char *target = doctor_machine_link(machine, link);
 
-        process->has_device = g_strcmp0(target, DOCTOR_DEVICE) == 0;
+        process->has_device = g_strcmp0(target, machine->place->device) == 0;
     }
 }
 

@@ -9,9 +9,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define SERVICE_UNIT   "tabrmd.service"
-#define SERVICE_POLICY "com.intel.tss2.Tabrmd.conf"
-
 /* Programs that take the TPM for themselves, with the service of each. */
 static const struct {
     const char *program, *unit;
@@ -26,30 +23,30 @@ static const char *doctor_service_rival(const struct doctor_process *process)
     return NULL;
 }
 
-static void doctor_service_process(struct doctor_report *report,
+static void doctor_service_process(const struct doctor_place *place, struct doctor_report *report,
                                    const struct doctor_process *process)
 {
     const char *rival = doctor_service_rival(process);
     bool own = strcmp(process->name, "tabrmd") == 0;
+    g_autofree char *open =
+        process->has_device ? g_strdup_printf(" and has %s open", place->device) : g_strdup("");
 
     if (rival)
         doctor_report_fault(
             report, DOCTOR_STOPPED, "other-daemon",
-            g_strdup_printf("%s runs (pid %s)%s", process->name, process->pid,
-                            process->has_device ? " and has " DOCTOR_DEVICE " open" : ""),
+            g_strdup_printf("%s runs (pid %s)%s", process->name, process->pid, open),
             "it takes the TPM, which one daemon can have, or tabrmd's name on the bus",
             g_strdup_printf("sudo systemctl disable --now %s, and sudo systemctl "
-                            "restart tabrmd",
-                            rival));
+                            "restart %s",
+                            rival, place->unit));
     else if (process->has_device && !own)
         doctor_report_fault(
             report, DOCTOR_STOPPED, "device-busy",
-            g_strdup_printf("%s (pid %s) has " DOCTOR_DEVICE " open", process->name, process->pid),
+            g_strdup_printf("%s (pid %s) has %s open", process->name, process->pid, place->device),
             "one program can have the TPM, and this one is not tabrmd",
             g_strdup_printf("end it, and have it use tabrmd: tabrmctl run -- %s", process->name));
     else if (own)
-        doctor_report_note(report, "daemon", "tabrmd runs (pid %s)%s", process->pid,
-                           process->has_device ? " and has " DOCTOR_DEVICE " open" : "");
+        doctor_report_note(report, "daemon", "tabrmd runs (pid %s)%s", process->pid, open);
 }
 
 /* Who has the device, and who would like to. */
@@ -63,13 +60,12 @@ static void doctor_service_processes(const struct doctor_machine *machine,
         const struct doctor_process *process = list->pdata[i];
 
         hidden += process->hidden;
-        doctor_service_process(report, process);
+        doctor_service_process(machine->place, report, process);
     }
     if (hidden > 0)
         doctor_report_note(report, "openers",
-                           "of %u processes it cannot be seen whether they have " DOCTOR_DEVICE
-                           " open; root can",
-                           hidden);
+                           "of %u processes it cannot be seen whether they have %s open; root can",
+                           hidden, machine->place->device);
 }
 
 static bool doctor_service_masked(const struct doctor_machine *machine, const char *unit)
@@ -131,12 +127,16 @@ static void doctor_service_failed(struct doctor_report *report, const char *unit
 /* The service, masked. Its socket may be, as tabrmd makes its own then. */
 static void doctor_service_mask(const struct doctor_machine *machine, struct doctor_report *report)
 {
-    if (doctor_service_masked(machine, SERVICE_UNIT))
+    const char *unit = machine->place->unit;
+    g_autofree char *service = g_strdup_printf("%s.service", unit);
+
+    if (doctor_service_masked(machine, service))
         doctor_report_fault(report, DOCTOR_STOPPED, "unit-masked",
-                            g_strdup(SERVICE_UNIT " is masked"),
+                            g_strdup_printf("%s is masked", service),
                             "systemd starts it for nobody, neither at boot nor when a client comes",
-                            g_strdup("sudo systemctl unmask tabrmd && sudo systemctl enable --now "
-                                     "tabrmd"));
+                            g_strdup_printf("sudo systemctl unmask %s && sudo systemctl enable "
+                                            "--now %s",
+                                            unit, unit));
 }
 
 static void doctor_service_unit(const struct doctor_machine *machine, struct doctor_report *report,
@@ -157,22 +157,24 @@ static void doctor_service_unit(const struct doctor_machine *machine, struct doc
 static void doctor_service_policy(const struct doctor_machine *machine,
                                   struct doctor_report *report)
 {
-    static const char *const places[] = {"/usr/share/dbus-1/system.d/" SERVICE_POLICY,
-                                         "/etc/dbus-1/system.d/" SERVICE_POLICY};
+    static const char *const places[] = {"/usr/share/dbus-1/system.d", "/etc/dbus-1/system.d"};
+    const char *policy = machine->place->policy;
 
     if (!doctor_machine_has(machine, "/run/dbus/system_bus_socket")) {
         doctor_report_note(report, "bus", "there is no system bus");
         return;
     }
     for (gsize i = 0; i < G_N_ELEMENTS(places); i++) {
-        if (doctor_machine_has(machine, places[i])) {
-            doctor_report_note(report, "bus", "its policy is %s", places[i]);
+        g_autofree char *path = g_build_filename(places[i], policy, NULL);
+
+        if (doctor_machine_has(machine, path)) {
+            doctor_report_note(report, "bus", "its policy is %s", path);
             return;
         }
     }
     doctor_report_fault(
         report, DOCTOR_SHUT_OUT, "bus-policy",
-        g_strdup("the system bus has no policy " SERVICE_POLICY),
+        g_strdup_printf("the system bus has no policy %s", policy),
         "without, it lets tabrmd have no name and nobody call it",
         g_strdup("install tabrmd once more (meson install, or its package), and sudo "
                  "systemctl reload dbus"));
@@ -180,17 +182,20 @@ static void doctor_service_policy(const struct doctor_machine *machine,
 
 void doctor_service_look(const struct doctor_machine *machine, struct doctor_report *report)
 {
+    g_autofree char *service = g_strdup_printf("%s.service", machine->place->unit);
+    g_autofree char *socket = g_strdup_printf("%s.socket", machine->place->unit);
+
     doctor_service_processes(machine, report);
     doctor_service_mask(machine, report);
-    doctor_service_unit(machine, report, SERVICE_UNIT);
-    doctor_service_unit(machine, report, "tabrmd.socket");
+    doctor_service_unit(machine, report, service);
+    doctor_service_unit(machine, report, socket);
     doctor_service_policy(machine, report);
 }
 
 /* The errno of connecting to the socket, or 0. */
 static int doctor_service_connect(const struct doctor_machine *machine)
 {
-    g_autofree char *path = doctor_machine_path(machine, DOCTOR_SOCKET);
+    g_autofree char *path = doctor_machine_path(machine, machine->place->socket);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd, error = 0;
 
@@ -208,22 +213,25 @@ static int doctor_service_connect(const struct doctor_machine *machine)
 void doctor_service_look_at_socket(const struct doctor_machine *machine,
                                    struct doctor_report *report)
 {
+    const struct doctor_place *place = machine->place;
     int error = doctor_service_connect(machine);
     bool expected = error == 0 || error == EACCES || error == EAGAIN;
 
     if (expected || machine->answers || report->stopped)
-        doctor_report_note(report, "socket", DOCTOR_SOCKET ": %s",
+        doctor_report_note(report, "socket", "%s: %s", place->socket,
                            error == 0 ? "somebody listens" : g_strerror(error));
     else if (error == ENOENT)
         doctor_report_fault(report, DOCTOR_SHUT_OUT, "socket-absent",
-                            g_strdup("there is no socket " DOCTOR_SOCKET),
+                            g_strdup_printf("there is no socket %s", place->socket),
                             "programs connect there first; it is there while tabrmd runs, or waits "
-                            "for clients as tabrmd.socket",
-                            g_strdup("sudo systemctl enable --now tabrmd; no-socket= in its "
-                                     "configuration has to be off"));
+                            "for clients as its socket unit",
+                            g_strdup_printf("sudo systemctl enable --now %s; no-socket= in its "
+                                            "configuration has to be off",
+                                            place->unit));
     else
         doctor_report_fault(
             report, DOCTOR_SHUT_OUT, "socket-dead",
-            g_strdup_printf("nobody listens on " DOCTOR_SOCKET ": %s", g_strerror(error)),
-            "programs connect there first", g_strdup("sudo systemctl restart tabrmd"));
+            g_strdup_printf("nobody listens on %s: %s", place->socket, g_strerror(error)),
+            "programs connect there first",
+            g_strdup_printf("sudo systemctl restart %s", place->unit));
 }

@@ -107,7 +107,8 @@ static bool doctor_tpm_state(TSS2_TCTI_CONTEXT *tcti, struct doctor_report *repo
     return true;
 }
 
-static void doctor_tpm_no_session(struct doctor_report *report, TSS2_RC rc)
+static void doctor_tpm_no_session(const struct doctor_place *place, struct doctor_report *report,
+                                  TSS2_RC rc)
 {
     if ((rc & TPM_RC_MASK) == TPM2_RC_CONTEXT_GAP)
         doctor_report_fault(
@@ -115,18 +116,21 @@ static void doctor_tpm_no_session(struct doctor_report *report, TSS2_RC rc)
             g_strdup("an old session keeps the TPM from beginning new ones"),
             "the numbers of saved sessions may be a certain gap apart, and tabrmd "
             "renews those that it knows; this one is another program's",
-            g_strdup("end the programs that use " DOCTOR_DEVICE " or /dev/tpmrm0 "
-                     "beside it; or sudo systemctl restart tabrmd with flush-all=yes"));
+            g_strdup_printf("end the programs that use %s or %s beside it; or sudo systemctl "
+                            "restart %s with flush-all=yes",
+                            place->device, place->manager, place->unit));
     else
         doctor_report_fault(report, DOCTOR_ASIDE, "no-sessions",
                             g_strdup("the TPM has no session left"),
                             "most programs begin one for a password or a policy, and fail",
-                            g_strdup("end the programs that hold them; sessions that no program "
-                                     "knows any more go with flush-all=yes in tabrmd.conf(5) and "
-                                     "sudo systemctl restart tabrmd"));
+                            g_strdup_printf("end the programs that hold them; sessions that no "
+                                            "program knows any more go with flush-all=yes in "
+                                            "tabrmd.conf(5) and sudo systemctl restart %s",
+                                            place->unit));
 }
 
-static void doctor_tpm_session(TSS2_TCTI_CONTEXT *tcti, struct doctor_report *report)
+static void doctor_tpm_session(const struct doctor_place *place, TSS2_TCTI_CONTEXT *tcti,
+                               struct doctor_report *report)
 {
     /* tpmKey, bind: none; a nonce of 16; no salt; HMAC; no symmetric algorithm; SHA-256. */
     uint8_t command[HEADER_SIZE + 8 + 2 + 16 + 2 + 1 + 2 + 2] = {0};
@@ -146,7 +150,7 @@ static void doctor_tpm_session(TSS2_TCTI_CONTEXT *tcti, struct doctor_report *re
     case TPM2_RC_CONTEXT_GAP:
     case TPM2_RC_SESSION_HANDLES:
     case TPM2_RC_SESSION_MEMORY:
-        doctor_tpm_no_session(report, answer.rc);
+        doctor_tpm_no_session(place, report, answer.rc);
         break;
     default:
         doctor_report_note(report, "sessions", "%s",
@@ -162,7 +166,7 @@ void doctor_tpm_look(struct doctor_machine *machine, struct doctor_report *repor
     machine->rc = Tss2_TctiLdr_Initialize(machine->tcti, &tcti);
     machine->answers = machine->rc == TSS2_RC_SUCCESS;
     if (machine->answers && doctor_tpm_state(tcti, report))
-        doctor_tpm_session(tcti, report);
+        doctor_tpm_session(machine->place, tcti, report);
     Tss2_TctiLdr_Finalize(&tcti);
 }
 
@@ -179,6 +183,7 @@ void doctor_tpm_conclude(const struct doctor_machine *machine, struct doctor_rep
                             g_strdup_printf("tabrmd does not answer by the TCTI \"%s\": %s",
                                             machine->tcti, Tss2_RC_Decode(rc)),
                             "no program can use the TPM through it",
-                            g_strdup("sudo systemctl restart tabrmd; journalctl --unit=tabrmd says "
-                                     "what is wrong"));
+                            g_strdup_printf("sudo systemctl restart %s; journalctl --unit=%s says "
+                                            "what is wrong",
+                                            machine->place->unit, machine->place->unit));
 }

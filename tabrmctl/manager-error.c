@@ -12,14 +12,18 @@
 
 #define ERROR_COLUMNS 400
 
-/* The command that starts the daemon. */
-static char *error_start(const struct manager_client *client)
+/* What starts a unit. */
+#define ERROR_START \
+    "`sudo systemctl start %s` starts it, and `tabrmctl doctor` says what keeps it from running"
+
+/* The daemon's unit. */
+static char *error_unit(const struct manager_client *client)
 {
     const char *name = client->place.name;
 
     if (name && g_str_has_prefix(name, TPM_NAME_BUS "."))
-        return g_strdup_printf("sudo systemctl start tabrmd@%s", name + strlen(TPM_NAME_BUS "."));
-    return g_strdup("sudo systemctl start tabrmd");
+        return g_strdup_printf("tabrmd@%s", name + strlen(TPM_NAME_BUS "."));
+    return g_strdup("tabrmd");
 }
 
 /* "no SOCKET, and nobody is NAME on the system bus", as far as they were asked. */
@@ -46,7 +50,7 @@ static bool error_is_of_rights(const GError *error)
 int manager_error_say_absent(const struct manager_client *client, const GError *by_socket,
                              const GError *by_bus)
 {
-    g_autofree char *start = error_start(client), *places = NULL;
+    g_autofree char *unit = error_unit(client), *places = NULL;
 
     if (error_is_of_rights(by_socket) && (by_bus || !client->place.name)) {
         message_error("%s is not open to this user: root and members of its group may use it; "
@@ -55,17 +59,14 @@ int manager_error_say_absent(const struct manager_client *client, const GError *
         return EX_NOPERM;
     }
     if (by_bus) {
-        message_error("tabrmd cannot be asked: %s%s%sthe %s bus: %s; `%s` starts tabrmd, and "
-                      "`tabrmctl doctor` says what keeps it from running",
-                      client->place.socket ? client->place.socket : "",
-                      client->place.socket ? ": " : "", by_socket ? by_socket->message : "",
-                      client->place.session ? "session" : "system", by_bus->message, start);
+        message_error("tabrmd cannot be asked: %s%s%s%sthe %s bus: %s; " ERROR_START,
+                      by_socket ? client->place.socket : "", by_socket ? ": " : "",
+                      by_socket ? by_socket->message : "", by_socket ? "; " : "",
+                      client->place.session ? "session" : "system", by_bus->message, unit);
         return EX_UNAVAILABLE;
     }
     places = error_places(client, by_socket);
-    message_error("tabrmd does not run (%s): `%s` starts it, and `tabrmctl doctor` says what keeps "
-                  "it from running",
-                  places, start);
+    message_error("tabrmd does not run (%s): " ERROR_START, places, unit);
     return EX_UNAVAILABLE;
 }
 
@@ -90,6 +91,15 @@ static bool error_is_absent(const GError *error)
                                 G_DBUS_ERROR_SPAWN_SERVICE_NOT_FOUND};
 
     return error_is_of(error, codes, G_N_ELEMENTS(codes));
+}
+
+static bool error_is_of_end(const GError *error)
+{
+    static const int codes[] = {G_DBUS_ERROR_DISCONNECTED};
+
+    return error_is_of(error, codes, G_N_ELEMENTS(codes))
+           || g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CLOSED)
+           || g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED);
 }
 
 bool manager_error_older(const GError *error)
@@ -120,8 +130,9 @@ static char *error_text(const GError *error)
 }
 
 /* Those that have names of the interface's own. */
-static int error_say_own(const char *what, const GError *error)
+static int error_say_own(const struct manager_client *client, const char *what, const GError *error)
 {
+    g_autofree char *unit = error_unit(client);
     g_autofree char *name = g_dbus_error_get_remote_error(error), *text = error_text(error);
 
     if (g_strcmp0(name, MANAGER_NAMES_NO_CONNECTION) == 0) {
@@ -136,20 +147,24 @@ static int error_say_own(const char *what, const GError *error)
         message_error("%s: %s", what, text);
         return EX_USAGE;
     }
-    message_error("%s: %s; journalctl --unit=tabrmd may say more", what, text);
+    message_error("%s: %s; journalctl --unit=%s may say more", what, text, unit);
     return EX_PROTOCOL;
 }
 
 int manager_error_say(const struct manager_client *client, const char *what, const GError *error)
 {
-    g_autofree char *start = error_start(client), *text = error_text(error);
+    g_autofree char *unit = error_unit(client), *text = error_text(error);
 
     if (error_is_absent(error)) {
-        message_error("tabrmd does not run: nobody is %s on the %s bus%s%s; `%s` starts it, and "
-                      "`tabrmctl doctor` says what keeps it from running",
+        message_error("tabrmd does not run: nobody is %s on the %s bus%s%s; " ERROR_START,
                       client->place.name, client->place.session ? "session" : "system",
                       client->place.socket ? ", nor at " : "",
-                      client->place.socket ? client->place.socket : "", start);
+                      client->place.socket ? client->place.socket : "", unit);
+        return EX_UNAVAILABLE;
+    }
+    if (error_is_of_end(error)) {
+        message_error("%s: tabrmd has ended, or closed the connection (%s); " ERROR_START, what,
+                      text, unit);
         return EX_UNAVAILABLE;
     }
     if (manager_error_denied(error)) {
@@ -158,13 +173,24 @@ int manager_error_say(const struct manager_client *client, const char *what, con
     }
     if (manager_error_older(error)) {
         message_error("%s: the daemon is older than this tabrmctl, or is tpm2-abrmd (%s); `sudo "
-                      "systemctl restart tabrmd` starts the one that is installed",
-                      what, text);
+                      "systemctl restart %s` starts the one that is installed",
+                      what, text, unit);
         return EX_PROTOCOL;
     }
     if (error_is_of_moment(error)) {
         message_error("%s now: %s; try again, and see `tabrmctl doctor` if it stays", what, text);
         return EX_TEMPFAIL;
     }
-    return error_say_own(what, error);
+    return error_say_own(client, what, error);
+}
+
+int manager_error_say_nonsense(const struct manager_client *client, const char *what,
+                               const char *bad)
+{
+    g_autofree char *unit = error_unit(client);
+
+    message_error("%s: its answer makes no sense (%s); `sudo systemctl restart %s` starts the "
+                  "version that is installed",
+                  what, bad, unit);
+    return EX_PROTOCOL;
 }

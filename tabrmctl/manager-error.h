@@ -13,6 +13,10 @@ int manager_error_say_absent(const struct manager_client *client, const GError *
 /* A call failed; `what` was to be done, as in "cannot list the connections". */
 int manager_error_say(const struct manager_client *client, const char *what, const GError *error);
 
+/* The same for an answer in which `bad` is not what it must be. */
+int manager_error_say_nonsense(const struct manager_client *client, const char *what,
+                               const char *bad);
+
 /* True where the daemon tells this to others only. */
 bool manager_error_denied(const GError *error);
 

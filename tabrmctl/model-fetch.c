@@ -2,7 +2,6 @@
 #include "model-fetch.h"
 
 #include "manager-error.h"
-#include "message.h"
 #include "model-read.h"
 #include "user-names.h"
 
@@ -71,12 +70,7 @@ static int fetch_one(struct manager_client *client, struct model *model,
         return manager_error_say(client, part->what, error);
     }
     bad = part->read(model, value);
-    if (!bad)
-        return EX_OK;
-    message_error("%s: its answer makes no sense (%s); `sudo systemctl restart tabrmd` starts the "
-                  "version that is installed",
-                  part->what, bad);
-    return EX_PROTOCOL;
+    return bad ? manager_error_say_nonsense(client, part->what, bad) : EX_OK;
 }
 
 struct model *model_fetch(struct manager_client *client, unsigned parts, unsigned needed,

@@ -28,7 +28,7 @@ _tabrmctl()
         "") options="bridge disconnect doctor flush list log-level run stats status top" ;;
         bridge) options="--protocol= --listen= --unix= --shared --tcti= --tpm= --" ;;
         disconnect) options="--tcti= --tpm=" ;;
-        doctor) options="--all --user= --tcti=" ;;
+        doctor) options="--all --user= --tcti= --tpm=" ;;
         flush) options="--tcti= --tpm=" ;;
         list) options="--users --tcti= --tpm=" ;;
         log-level) options="--tcti= --tpm= error warning info debug" ;;

@@ -43,6 +43,7 @@ complete -c tabrmctl -n '__fish_seen_subcommand_from disconnect' -l tpm -x -d 'T
 complete -c tabrmctl -n '__fish_seen_subcommand_from doctor' -s a -l all -d 'What is well, too'
 complete -c tabrmctl -n '__fish_seen_subcommand_from doctor' -s u -l user -x -a '(__fish_complete_users)' -d 'Whether this user may use tabrmd'
 complete -c tabrmctl -n '__fish_seen_subcommand_from doctor' -s t -l tcti -x -d 'Where tabrmd is'
+complete -c tabrmctl -n '__fish_seen_subcommand_from doctor' -l tpm -x -d 'The tabrmd of this TPM'
 complete -c tabrmctl -n '__fish_seen_subcommand_from flush' -s t -l tcti -x -d 'Where tabrmd is'
 complete -c tabrmctl -n '__fish_seen_subcommand_from flush' -l tpm -x -d 'The tabrmd of this TPM'
 complete -c tabrmctl -n '__fish_seen_subcommand_from list' -s u -l users -d 'Users and their limits instead'

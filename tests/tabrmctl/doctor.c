@@ -9,6 +9,10 @@
 #define TREE   "--root=$PWD/t --tcti=tabrmd:socket=$PWD/t/run/tabrmd/tcti.sock"
 #define DOCTOR "tabrmctl doctor " TREE " "
 
+/* Of a further TPM, whose daemon is reached by none of this machine's sockets. */
+#define FURTHER \
+    "DBUS_SYSTEM_BUS_ADDRESS=unix:path=$PWD/none tabrmctl doctor --root=$PWD/t --tpm=tpm1 "
+
 /* Makes the tree, before there is a daemon. */
 static int tree_world(void **state)
 {
@@ -103,6 +107,28 @@ static void test_an_absent_device(void **state)
 {
     expect_ids(*state, "rm t/dev/tpm0; " DOCTOR "--json", "device-absent");
     expect(*state, "rm -r t/sys; " DOCTOR, 1, "no driver has found a TPM", "firmware");
+}
+
+/* All that is told is the further TPM's: none of what there is is that of the first one. */
+static void test_a_further_tpm(void **state)
+{
+    static const char tree[] =
+        "mv t/dev/tpm0 t/dev/tpm1; mv t/dev/tpmrm0 t/dev/tpmrm1\n"
+        "mv t/sys/class/tpm/tpm0 t/sys/class/tpm/tpm1; ln -sf /dev/tpm1 t/proc/100/fd/4\n"
+        "cd t/usr/share/dbus-1/system.d; mv com.intel.tss2.Tabrmd.conf "
+        "com.intel.tss2.Tabrmd-tpms.conf; cd - >/dev/null\n";
+    g_autofree char *script = g_strconcat(tree, FURTHER "--all", NULL);
+
+    expect(*state, script, 1, "it offers /dev/tpmrm1", "/dev/tpm1 is of", "has /dev/tpm1 open",
+           "tabrmd@tpm1.service is active", "tabrmd@tpm1.socket is active",
+           "its policy is /usr/share/dbus-1/system.d/com.intel.tss2.Tabrmd-tpms.conf",
+           "socket-absent: there is no socket /run/tabrmd-tpm1/tcti.sock",
+           "systemctl enable --now tabrmd@tpm1");
+    expect_ids(*state, FURTHER "--json", "socket-absent");
+    expect_ids(*state,
+               "ln -s /dev/null t/etc/systemd/system/tabrmd@tpm1.service; " FURTHER "--json",
+               "unit-masked");
+    expect(*state, "rm t/dev/tpm1; " FURTHER, 1, "there is no /dev/tpm1, though the kernel drives");
 }
 
 /* Such as a simulator, or the machine's second one. */
@@ -313,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         doctor_test(test_a_healthy_machine_is_one_line),
         cmocka_unit_test_setup_teardown(test_an_absent_device, tree_world, end_world),
+        cmocka_unit_test_setup_teardown(test_a_further_tpm, tree_world, end_world),
         doctor_test(test_a_daemon_that_serves_another_tpm),
         doctor_test(test_a_device_with_the_wrong_owner),
         doctor_test(test_who_is_not_in_the_group),

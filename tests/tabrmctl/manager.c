@@ -103,7 +103,8 @@ static void test_no_daemon_is_told_with_the_remedy(void **state)
            "--tcti=tabrmd:bus_type=session",
            EX_UNAVAILABLE, "the session bus: ", "systemctl start tabrmd");
     expect(*state, "DBUS_SYSTEM_BUS_ADDRESS=unix:path=$PWD/none tabrmctl flush --tpm=absent1",
-           EX_UNAVAILABLE, "/run/tabrmd-absent1/manager.sock", "systemctl start tabrmd@absent1");
+           EX_UNAVAILABLE, "/run/tabrmd-absent1/manager.sock: ", "; the system bus: ",
+           "systemctl start tabrmd@absent1`");
     expect(*state, "echo >manager.sock; tabrmctl top --tcti=tabrmd:socket=$PWD/tcti.sock",
            EX_UNAVAILABLE, "tabrmd does not run");
 }

@@ -270,8 +270,9 @@ static void test_top_says_behind_the_screen_that_the_daemon_is_gone(void **state
     await(&terminal, "q quit");
     process_end(&terminal.fake, WORLD_END_MS);
     status = await_end(&terminal);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 0);
-    assert_non_null(strstr(strstr(terminal.heard->str, LEAVE), "tabrmctl: "));
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EX_UNAVAILABLE);
+    assert_non_null(strstr(strstr(terminal.heard->str, LEAVE), "tabrmd has ended"));
     clear(&terminal);
 }
 
