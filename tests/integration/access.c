@@ -139,6 +139,21 @@ static void test_R44_the_sockets_mode_and_group(void **state)
     g_free(path);
 }
 
+/* What one may do at the one, it may at the other. */
+static void test_R90_the_managers_socket_is_as_the_clients(void **state)
+{
+    char *clients = served_socket(*state), *manager = world_path(*state, "run/manager.sock");
+    struct stat of_clients, of_manager;
+
+    assert_int_equal(stat(clients, &of_clients), 0);
+    assert_int_equal(stat(manager, &of_manager), 0);
+    assert_int_equal(of_manager.st_mode, of_clients.st_mode);
+    assert_int_equal(of_manager.st_uid, of_clients.st_uid);
+    assert_int_equal(of_manager.st_gid, of_clients.st_gid);
+    g_free(manager);
+    g_free(clients);
+}
+
 static void test_R44_the_socket_is_for_root_and_the_group(void **state)
 {
     struct world *world = *state;
@@ -373,16 +388,95 @@ static void test_R56_members_see_counts_rounded(void **state)
     assert_true(world_free(world));
 }
 
+static enum entry manage_as(const struct world *world, const char *user, const char *method,
+                            const char *argument)
+{
+    g_autofree char *name = g_strconcat("org.tabrmd.Manager1.", method, NULL);
+    const char *words[] = {"--dest=" BUS_NAME, "/org/tabrmd/Manager", name, argument, NULL};
+
+    return call_as(world, user, words);
+}
+
+/* The bus lets all members call; what they may is for the daemon to say. */
+static void test_R91_members_steer_nothing_over_the_bus(void **state)
+{
+    static const char *const for_all[] = {"GetStatus", "ListConnections", "ListUsers", "GetSlots",
+                                          "GetLockout"};
+    static const struct {
+        const char *method, *argument;
+    } for_root[] = {{"GetStatistics", NULL}, {"FlushIdle", NULL}, {"SetLogLevel", "string:info"}};
+    struct world *world = system_world(false);
+
+    (void)state;
+    if (!world)
+        skip();
+    for (size_t i = 0; i < sizeof(for_all) / sizeof(for_all[0]); i++) {
+        assert_int_equal(manage_as(world, "tss", for_all[i], NULL), ENTRY_OPEN);
+        assert_int_equal(manage_as(world, "nobody", for_all[i], NULL), ENTRY_DENIED);
+    }
+    for (size_t i = 0; i < sizeof(for_root) / sizeof(for_root[0]); i++) {
+        assert_int_equal(manage_as(world, "tss", for_root[i].method, for_root[i].argument),
+                         ENTRY_DENIED);
+        assert_int_equal(manage_as(world, "root", for_root[i].method, for_root[i].argument),
+                         ENTRY_OPEN);
+    }
+    assert_int_equal(manage_as(world, "tss", "Disconnect", "uint64:1"), ENTRY_DENIED);
+    assert_true(world_free(world));
+}
+
+/* How many connections a user is told of over the bus. */
+static unsigned listed_as(const struct world *world, const char *user)
+{
+    char *bus = g_strdup_printf("--bus=%s", world->address), *said = NULL;
+    const char *argv[] = {"dbus-send",
+                          bus,
+                          "--print-reply",
+                          "--dest=" BUS_NAME,
+                          "/org/tabrmd/Manager",
+                          "org.tabrmd.Manager1.ListConnections",
+                          NULL};
+    unsigned count = 0;
+    int status;
+
+    assert_true(g_spawn_sync(NULL, (char **)(uintptr_t)argv, NULL, G_SPAWN_SEARCH_PATH,
+                             become_child, (gpointer)(uintptr_t)user, &said, NULL, &status, NULL));
+    assert_int_equal(status, 0);
+    for (const char *at = said; (at = strstr(at, "\"Number\"")); at++)
+        count++;
+    g_free(said);
+    g_free(bus);
+    return count;
+}
+
+static void test_R91_members_see_no_others_over_the_bus(void **state)
+{
+    struct world *world = system_world(false);
+    struct raw_client *raw;
+
+    (void)state;
+    if (!world)
+        skip();
+    raw = raw_client_new(world);
+    assert_non_null(raw);
+    assert_int_equal(listed_as(world, "root"), 1);
+    assert_int_equal(listed_as(world, "tss"), 0);
+    raw_client_free(raw);
+    assert_true(world_free(world));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         served_test(test_R44_the_sockets_mode_and_group),
+        served_test(test_R90_the_managers_socket_is_as_the_clients),
         served_test(test_R44_the_socket_is_for_root_and_the_group),
         cmocka_unit_test(test_R44_the_policy_file_allows_root_and_the_group_only),
         cmocka_unit_test(test_R44_the_bus_is_for_root_and_the_group),
         cmocka_unit_test(test_R85_the_policy_file_of_further_tpms_allows_no_others),
         cmocka_unit_test(test_R85_the_bus_of_another_tpm_is_for_root_and_the_group),
         cmocka_unit_test(test_R56_members_see_counts_rounded),
+        cmocka_unit_test(test_R91_members_steer_nothing_over_the_bus),
+        cmocka_unit_test(test_R91_members_see_no_others_over_the_bus),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
