@@ -34,10 +34,12 @@ void dispatch_init(struct dispatch *dispatch, struct clients *clients,
                    const struct control_channel *channel)
 {
     *dispatch = (struct dispatch){.clients = clients, .channel = channel};
+    trace_readers_init(&dispatch->readers, clients->loop);
 }
 
 void dispatch_clear(struct dispatch *dispatch)
 {
+    trace_readers_clear(&dispatch->readers);
     free(dispatch->command);
     free(dispatch->response);
 }
@@ -151,6 +153,9 @@ static size_t dispatch_execute(struct dispatch *dispatch, struct rm *rm)
     dispatch->executed = true;
     loop_assert_flat(dispatch->clients->loop);
     rm_set_time(rm, (int64_t)(dispatch->started / DISPATCH_NS_PER_MS));
+    if (dispatch->readers.turn)
+        return trace_report_execute(rm, client->rm, dispatch->command, dispatch->size,
+                                    dispatch->response, &dispatch->readers.report);
     return rm_execute(rm, client->rm, dispatch->command, dispatch->size, dispatch->response);
 }
 
@@ -189,8 +194,14 @@ uint32_t dispatch_running(const struct dispatch *dispatch, const struct client *
 void dispatch_run(struct dispatch *dispatch, struct rm *rm)
 {
     uint64_t before = rm_stats(rm)->chip_commands;
-    size_t answer = dispatch_execute(dispatch, rm);
+    size_t answer;
 
+    if (trace_readers_any(&dispatch->readers))
+        trace_readers_begin(&dispatch->readers, dispatch->client, dispatch->command,
+                            dispatch->size);
+    answer = dispatch_execute(dispatch, rm);
+    if (dispatch->readers.turn)
+        trace_readers_note(&dispatch->readers, dispatch->response, answer);
     if (!dispatch_was_run(dispatch, rm, before))
         dispatch_note_not_run(dispatch);
     dispatch->client->command = CLIENT_COMMAND_NONE;
@@ -217,6 +228,8 @@ int64_t dispatch_end(struct dispatch *dispatch)
 
     if (dispatch->executed)
         dispatch_count(dispatch, time);
+    if (dispatch->readers.turn)
+        trace_readers_tell(&dispatch->readers, dispatch->started, dispatch->waited, time);
     scheduler_charge(dispatch->clients->scheduler, cost);
     if (dispatch->kind)
         command_cost_learn(&dispatch->costs, dispatch->kind, cost);

@@ -9,6 +9,7 @@
 #include "engine/client.h"
 #include "engine/command-cost.h"
 #include "engine/control-channel.h"
+#include "engine/trace-readers.h"
 #include "engine/trouble.h"
 
 struct dispatch {
@@ -23,6 +24,7 @@ struct dispatch {
     uint64_t waited;       /* nanoseconds before the turn */
     bool executed;         /* the manager has executed the command */
     enum trouble trouble;  /* that the answers so far mean; the caller takes it off */
+    struct trace_readers readers;
 };
 
 void dispatch_init(struct dispatch *dispatch, struct clients *clients,

@@ -26,11 +26,12 @@ struct engine {
 /* What another thread wants of a client, or to know. */
 struct engine_message {
     struct mailbox_message head;
-    /* Gives the answer's code; NULL with one of the next two. */
+    /* Gives the answer's code; NULL with one of the next three. */
     uint32_t (*execute)(struct server *server, const struct engine_message *message);
     struct client *client; /* to be welcomed; there is no answer */
     struct survey *survey; /* to be begun */
-    uint64_t id;           /* or its number */
+    struct trace_reader *reader;
+    uint64_t id; /* or its number */
     uint8_t locality;
     struct server_change change;
     void *token;
@@ -40,6 +41,7 @@ static void engine_message_free(struct engine_message *message)
 {
     policies_unreference(message->change.policies);
     free(message->survey);
+    trace_reader_free(message->reader);
     free(message);
 }
 
@@ -63,6 +65,15 @@ static void engine_begin_survey(struct engine *engine, struct engine_message *me
     message->survey = NULL;
 }
 
+static void engine_begin_trace(struct engine *engine, struct engine_message *message)
+{
+    uint32_t rc = server_open_trace(&engine->server, message->reader);
+
+    if (rc == TSS2_RC_SUCCESS)
+        message->reader = NULL;
+    server_answer(&engine->server, message->token, rc, NULL);
+}
+
 /* Carries a message out, or refuses it: then a client that it has is closed. */
 static void engine_carry_out(struct engine *engine, struct engine_message *message, bool refuse)
 {
@@ -72,6 +83,8 @@ static void engine_carry_out(struct engine *engine, struct engine_message *messa
         engine_refuse_one(engine, message);
     else if (message->survey)
         engine_begin_survey(engine, message);
+    else if (message->reader)
+        engine_begin_trace(engine, message);
     else
         engine_execute(engine, message);
     engine_message_free(message);
@@ -359,6 +372,19 @@ int engine_survey(struct engine *engine, enum snapshot_kind kind, uint32_t accou
     error = engine_post(engine, &message);
     if (error)
         free(survey);
+    return error;
+}
+
+int engine_open_trace(struct engine *engine, const struct trace_filter *filter, int fd, void *token)
+{
+    uint32_t account = engine_account(engine, filter->viewer);
+    struct engine_message message = {.reader = trace_reader_new(account, filter, fd),
+                                     .token = token};
+    int error = message.reader ? engine_post(engine, &message) : -ENOMEM;
+
+    /* The socket is the caller's, then. */
+    if (error)
+        free(message.reader);
     return error;
 }
 

@@ -16,6 +16,7 @@
 #include "engine/policies.h"
 #include "engine/reserve.h"
 #include "engine/rules.h"
+#include "engine/trace-filter.h"
 
 struct engine;
 
@@ -93,6 +94,15 @@ int engine_query(struct engine *engine, void *token);
  * list of connections is made in pieces, between which commands run.
  */
 int engine_survey(struct engine *engine, enum snapshot_kind kind, uint32_t account, void *token);
+
+/*
+ * From now on commands that the filter lets through are told of behind `fd`, the engine's end of a
+ * socket pair of type SOCK_SEQPACKET, which is taken over on success only; see trace-readers.h. rc
+ * is 0, or the socket is closed: TSS2_TCTI_RC_TRY_AGAIN when there are too many readers, in all or
+ * of that account, TSS2_TCTI_RC_MEMORY when there is no memory.
+ */
+int engine_open_trace(struct engine *engine, const struct trace_filter *filter, int fd,
+                      void *token);
 
 /* Ends the connection of that number (snapshot.h), and cancels its command. rc is 0, or
  * TSS2_TCTI_RC_BAD_VALUE when there is no such connection. */

@@ -7,11 +7,12 @@
  * command, let clients in, or end. The stack above holds a client and the resource manager in the
  * middle of a command. So what runs there is bounded, and it is only this:
  *
- * - messages of other threads: connect, cancel, locality, query, survey, disconnect, flush, change,
- *   sleep, stop; their answers, and pieces of lists (survey.h)
+ * - messages of other threads: connect, cancel, locality, query, survey, trace, disconnect, flush,
+ *   change, sleep, stop; their answers, and pieces of lists (survey.h)
  * - newcomers at the listening socket become clients, or are turned away
  * - bytes come out of clients' sockets into their own buffers, and answers go on; control frames
  *   are carried out; a client that hung up is marked as closed
+ * - readers of a trace come and go (trace-readers.h)
  * - what the chip's neighbours do is seen, and the reserve is set (rm_set_reserve())
  *
  * What is not: no client is freed, no command is taken from a client for the TPM, the manager is

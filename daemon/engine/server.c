@@ -351,6 +351,7 @@ int server_init(struct server *server, const struct server_config *config,
     *server = (struct server){.events = *events};
     scheduler_init(&server->scheduler, client_affinity);
     clients_init(&server->clients, &server->loop, &server->scheduler, &server->newcomers.admission);
+    dispatch_init(&server->dispatch, &server->clients, &server->channel);
     acceptor_init(&server->acceptor, &server->loop, NULL, newcomers_accept, &server->newcomers);
     error = newcomers_init(&server->newcomers, &server->loop, &server->clients, &config->newcomers,
                            told, data);
@@ -366,7 +367,6 @@ int server_init(struct server *server, const struct server_config *config,
         return error;
     }
     server->channel = (struct control_channel){&server->clients, &server->managed.link};
-    dispatch_init(&server->dispatch, &server->clients, &server->channel);
     server_init_surveys(server);
     server->acceptor.listener = listener;
     return 0;
@@ -420,6 +420,11 @@ void server_change(struct server *server, const struct server_change *change)
 void server_survey(struct server *server, struct survey *survey)
 {
     surveys_add(&server->surveys, survey);
+}
+
+uint32_t server_open_trace(struct server *server, struct trace_reader *reader)
+{
+    return trace_readers_add(&server->dispatch.readers, reader);
 }
 
 uint32_t server_disconnect(struct server *server, uint64_t number)

@@ -96,6 +96,9 @@ void server_answer(const struct server *server, void *token, uint32_t rc,
 /* Takes a survey over, whose answer comes later. */
 void server_survey(struct server *server, struct survey *survey);
 
+/* Takes a reader of a trace over and gives 0, or a TSS2_RC: see trace_readers_add(). */
+uint32_t server_open_trace(struct server *server, struct trace_reader *reader);
+
 /* Ends the client with this number, and cancels its command. A TSS2_RC. */
 uint32_t server_disconnect(struct server *server, uint64_t number);
 

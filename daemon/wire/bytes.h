@@ -31,3 +31,9 @@ static inline void store_be32(uint8_t *bytes, uint32_t value)
     store_be16(bytes, (uint16_t)(value >> 16));
     store_be16(bytes + 2, (uint16_t)value);
 }
+
+static inline void store_be64(uint8_t *bytes, uint64_t value)
+{
+    store_be32(bytes, (uint32_t)(value >> 32));
+    store_be32(bytes + 4, (uint32_t)value);
+}
