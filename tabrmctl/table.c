@@ -193,10 +193,11 @@ static void table_put_titles(const struct table *table, struct screen *screen,
 
 void table_put(const struct table *table, struct screen *screen, unsigned first, unsigned count)
 {
-    g_autofree unsigned *widths = table_lay_out(table, screen_space(screen));
+    unsigned *widths = table_lay_out(table, screen_space(screen));
     unsigned rows = table_rows(table);
 
     table_put_titles(table, screen, widths);
     for (unsigned row = first; row < rows && row - first < count; row++)
         table_put_row(table, screen, widths, row);
+    g_free(widths);
 }

@@ -15,17 +15,18 @@ const char *words_count(uint64_t count, char text[WORDS_SIZE])
 {
     static const char units[] = "kMGTPE";
     double value = (double)count;
-    int unit = -1;
+    const char *unit = units;
 
     if (count < 100000) {
         snprintf(text, WORDS_SIZE, "%u", (unsigned)count);
         return text;
     }
+    value /= 1000;
     while (value >= 999.5) {
         value /= 1000;
         unit++;
     }
-    snprintf(text, WORDS_SIZE, value < 9.95 ? "%.1f%c" : "%.0f%c", value, units[unit]);
+    snprintf(text, WORDS_SIZE, value < 9.95 ? "%.1f%c" : "%.0f%c", value, *unit);
     return text;
 }
 
