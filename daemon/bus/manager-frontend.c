@@ -6,6 +6,7 @@
 #include "bus/manager-peer.h"
 #include "bus/manager-properties.h"
 #include "bus/manager-rights.h"
+#include "bus/manager-trace.h"
 #include "bus/manager-variants.h"
 #include "bus/names.h"
 
@@ -92,13 +93,23 @@ static const struct manager_caller *manager_caller_of(GDBusMethodInvocation *inv
     return g_object_get_data(G_OBJECT(invocation), MANAGER_CALLER);
 }
 
+/* It is for administrators, who the caller is none of. */
+static void manager_deny(GDBusMethodInvocation *invocation)
+{
+    g_autofree char *text =
+        g_strdup_printf("%s is for root and user %u, which tabrmd runs as: call it as one of "
+                        "them, for example with sudo",
+                        g_dbus_method_invocation_get_method_name(invocation), (unsigned)geteuid());
+
+    manager_refuse(invocation, MANAGER_ERROR_DENIED, text);
+}
+
 /* True when the front end takes the call, from an administrator if it is for them; else it is
  * answered. The answer may come when there is no engine to ask any more. */
 static bool manager_permits(const struct manager_frontend *frontend,
                             GDBusMethodInvocation *invocation, bool administrators)
 {
     struct manager_caller caller;
-    g_autofree char *text = NULL;
 
     if (frontend->closed) {
         manager_refuse(invocation, MANAGER_ERROR_NOT_NOW, "tabrmd is ending");
@@ -110,11 +121,7 @@ static bool manager_permits(const struct manager_frontend *frontend,
                                g_memdup2(&caller, sizeof(caller)), g_free);
         return true;
     }
-    text =
-        g_strdup_printf("%s is for root and user %u, which tabrmd runs as: call it as one of "
-                        "them, for example with sudo",
-                        g_dbus_method_invocation_get_method_name(invocation), (unsigned)geteuid());
-    manager_refuse(invocation, MANAGER_ERROR_DENIED, text);
+    manager_deny(invocation);
     return false;
 }
 
@@ -173,6 +180,32 @@ static gboolean manager_handle_flush(ManagerManager1 *skeleton, GDBusMethodInvoc
     (void)skeleton;
     if (manager_permits(frontend, invocation, true))
         manager_check_posted(invocation, engine_flush_idle(frontend->engine, invocation));
+    return TRUE;
+}
+
+static gboolean manager_handle_trace(ManagerManager1 *skeleton, GDBusMethodInvocation *invocation,
+                                     guint uid, guint pid, gboolean failed_only, guint slow_ms,
+                                     gboolean with_bytes, gpointer data)
+{
+    const struct trace_filter filter = {
+        .uid = uid,
+        .pid = pid,
+        .failed_only = failed_only,
+        .slow_ms = slow_ms,
+        .with_bytes = with_bytes,
+    };
+    struct manager_frontend *frontend = data;
+    const struct manager_caller *caller;
+
+    (void)skeleton;
+    if (!manager_permits(frontend, invocation, false))
+        return TRUE;
+    caller = manager_caller_of(invocation);
+    if (manager_trace_permits(caller, &filter))
+        manager_check_posted(invocation,
+                             manager_trace_ask(frontend->engine, caller, &filter, invocation));
+    else
+        manager_deny(invocation);
     return TRUE;
 }
 
@@ -273,8 +306,18 @@ static void manager_answer(const struct manager_frontend *frontend,
     const struct manager_caller *caller = manager_caller_of(invocation);
     GVariant *value = NULL;
 
+    if (answer->rc == TSS2_TCTI_RC_TRY_AGAIN && manager_trace_asked(invocation)) {
+        manager_refuse(invocation, MANAGER_ERROR_LIMITS,
+                       "too many traces are open, in all or of this user: end one, or try again "
+                       "later");
+        return;
+    }
     if (answer->rc) {
         manager_refuse_code(invocation, answer->rc);
+        return;
+    }
+    if (manager_trace_asked(invocation)) {
+        manager_trace_answer(invocation);
         return;
     }
     if (question && answer->snapshot)
@@ -344,6 +387,7 @@ static void manager_connect_methods(struct manager_frontend *frontend)
         {"handle-get-lockout", G_CALLBACK(manager_handle_question)},
         {"handle-disconnect", G_CALLBACK(manager_handle_disconnect)},
         {"handle-flush-idle", G_CALLBACK(manager_handle_flush)},
+        {"handle-open-trace", G_CALLBACK(manager_handle_trace)},
         {"handle-set-log-level", G_CALLBACK(manager_handle_log_level)},
     };
 

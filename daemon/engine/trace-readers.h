@@ -14,10 +14,14 @@
 #include "engine/trace-reader.h"
 #include "rm/trace-report.h"
 
-/* Readers in all; of them so many are for accounts other than root's, and for one account. */
-#define TRACE_READERS_MAX         16
-#define TRACE_READERS_NOT_ROOTS   12
-#define TRACE_READERS_PER_ACCOUNT 4
+/*
+ * Readers in all; of them so many are for accounts other than root's, and for one account. A reader
+ * that came by the bus may leave its end in the bus, which counts it beside the connections that
+ * are handed out (bus/handouts.h): all of them together stay below the bus's 64.
+ */
+#define TRACE_READERS_MAX         7
+#define TRACE_READERS_NOT_ROOTS   5
+#define TRACE_READERS_PER_ACCOUNT 2
 
 /* The readers, and the record of the turn under way. */
 struct trace_readers {
