@@ -5,6 +5,7 @@
 #include "manager-names.h"
 #include "message.h"
 
+#include <gio/gunixfdlist.h>
 #include <gio/gunixsocketaddress.h>
 #include <sysexits.h>
 
@@ -96,6 +97,27 @@ GVariant *manager_client_call(struct manager_client *client, const char *method,
     return client_result(
         client_call(client, MANAGER_NAMES_INTERFACE, method, arguments, patience_ms, error), method,
         type, error);
+}
+
+int manager_client_descriptor(struct manager_client *client, const char *method,
+                              GVariant *arguments, GError **error)
+{
+    g_autoptr(GUnixFDList) list = NULL;
+    g_autoptr(GVariant) answer = g_dbus_connection_call_with_unix_fd_list_sync(
+        client->connection, client->name, MANAGER_NAMES_PATH, MANAGER_NAMES_INTERFACE, method,
+        arguments, NULL, G_DBUS_CALL_FLAGS_NONE, MANAGER_CLIENT_PATIENCE_MS, NULL, &list,
+        client->cancellable, error);
+    gint32 index = -1;
+
+    if (!answer)
+        return -1;
+    if (g_variant_is_of_type(answer, G_VARIANT_TYPE("(h)")))
+        g_variant_get(answer, "(h)", &index);
+    if (!list || index < 0 || index >= g_unix_fd_list_get_length(list)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "%s gives no descriptor", method);
+        return -1;
+    }
+    return g_unix_fd_list_get(list, index, error);
 }
 
 GVariant *manager_client_properties(struct manager_client *client, GError **error)

@@ -35,5 +35,10 @@ GVariant *manager_client_call(struct manager_client *client, const char *method,
                               GVariant *arguments, const char *type, int patience_ms,
                               GError **error);
 
+/* Calls a method whose only result is a descriptor, which the caller closes; -1 with *error set
+ * otherwise. `arguments` as above. */
+int manager_client_descriptor(struct manager_client *client, const char *method,
+                              GVariant *arguments, GError **error);
+
 /* All properties, as a{sv}; the same. */
 GVariant *manager_client_properties(struct manager_client *client, GError **error);

@@ -12,6 +12,7 @@
 #include "stats.h"
 #include "status.h"
 #include "top.h"
+#include "trace.h"
 
 #include <limits.h>
 #include <string.h>
@@ -22,7 +23,7 @@
 static const struct subcommand *const subcommands_table[] = {
     &bridge_subcommand, &disconnect_subcommand, &doctor_subcommand, &flush_subcommand,
     &list_subcommand,   &log_level_subcommand,  &run_subcommand,    &stats_subcommand,
-    &status_subcommand, &top_subcommand,
+    &status_subcommand, &top_subcommand,        &trace_subcommand,
 };
 
 const struct subcommand *subcommands_find(const char *name)

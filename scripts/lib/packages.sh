@@ -28,8 +28,9 @@ PACKAGES_DEMO="swtpm tpm2-tools dbus-daemon"
 PACKAGES_TEST="libcmocka-dev libtpms-dev clang-format groff-base shellcheck codespell \
 python3-tpm2-pytss clevis-tpm2 openssl tpm2-openssl libtpm2-pkcs11-1 libtpm2-pkcs11-tools \
 openssh-client libnss-wrapper systemd xdg-dbus-proxy zsh fish"
-# shellcheck disable=SC2034 # IBM's tools, which Debian 13 has not; their tests are skipped without
-PACKAGES_TEST_OFFERED="tss2"
+# shellcheck disable=SC2034 # IBM's tools, which Debian 13 has not, and what reads captures; tests are
+# skipped without
+PACKAGES_TEST_OFFERED="tss2 tshark"
 # shellcheck disable=SC2034 # for `scripts/test --long`: the fuzzers, and clang-tidy
 PACKAGES_LONG="clang libclang-rt-dev clang-tidy"
 PACKAGES_PEERS="tpm2-abrmd libtss2-tcti-tabrmd0 openssh-server haproxy"

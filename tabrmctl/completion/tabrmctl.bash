@@ -25,7 +25,7 @@ _tabrmctl()
         esac
     done
     case $subcommand in
-        "") options="bridge disconnect doctor flush list log-level run stats status top" ;;
+        "") options="bridge disconnect doctor flush list log-level run stats status top trace" ;;
         bridge) options="--protocol= --listen= --unix= --shared --tcti= --tpm= --" ;;
         disconnect) options="--tcti= --tpm=" ;;
         doctor) options="--all --user= --tcti= --tpm=" ;;
@@ -36,6 +36,7 @@ _tabrmctl()
         stats) options="--prometheus --tcti= --tpm=" ;;
         status) options="--tcti= --tpm=" ;;
         top) options="--interval= --count= --sort= --tcti= --tpm=" ;;
+        trace) options="--user= --pid= --failed --slow= --count= --pcap= --tcti= --tpm=" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$globals $options" -- "$word")
     [[ ${COMPREPLY[0]-} != *= ]] || compopt -o nospace

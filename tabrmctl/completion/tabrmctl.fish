@@ -11,7 +11,7 @@ function __tabrmctl_program
     complete -C "$before $(commandline -ct)"
 end
 
-set -l tabrmctl_subcommands bridge disconnect doctor flush list log-level run stats status top
+set -l tabrmctl_subcommands bridge disconnect doctor flush list log-level run stats status top trace
 
 complete -c tabrmctl -f
 complete -c tabrmctl -s h -l help -d 'What there is'
@@ -30,6 +30,7 @@ complete -c tabrmctl -n "not __fish_seen_subcommand_from $tabrmctl_subcommands" 
 complete -c tabrmctl -n "not __fish_seen_subcommand_from $tabrmctl_subcommands" -a stats -d 'What tabrmd has counted since its start'
 complete -c tabrmctl -n "not __fish_seen_subcommand_from $tabrmctl_subcommands" -a status -d 'How tabrmd and its TPM are, on a screen'
 complete -c tabrmctl -n "not __fish_seen_subcommand_from $tabrmctl_subcommands" -a top -d 'Who uses the TPM, live'
+complete -c tabrmctl -n "not __fish_seen_subcommand_from $tabrmctl_subcommands" -a trace -d 'Commands to the TPM, live'
 
 complete -c tabrmctl -n '__fish_seen_subcommand_from bridge' -s p -l protocol -x -a 'raw mssim swtpm' -d 'What programs speak'
 complete -c tabrmctl -n '__fish_seen_subcommand_from bridge' -s l -l listen -x -d 'Address and port'
@@ -65,3 +66,11 @@ complete -c tabrmctl -n '__fish_seen_subcommand_from top' -s n -l count -x -d 'E
 complete -c tabrmctl -n '__fish_seen_subcommand_from top' -s s -l sort -x -a 'busy commands objects sessions age user pid number' -d 'The order'
 complete -c tabrmctl -n '__fish_seen_subcommand_from top' -s t -l tcti -x -d 'Where tabrmd is'
 complete -c tabrmctl -n '__fish_seen_subcommand_from top' -l tpm -x -d 'The tabrmd of this TPM'
+complete -c tabrmctl -n '__fish_seen_subcommand_from trace' -s u -l user -x -a '(__fish_complete_users)' -d 'Commands of this user alone'
+complete -c tabrmctl -n '__fish_seen_subcommand_from trace' -s p -l pid -x -a '(__fish_complete_pids)' -d 'Commands of this process alone'
+complete -c tabrmctl -n '__fish_seen_subcommand_from trace' -s f -l failed -d 'Commands alone that failed'
+complete -c tabrmctl -n '__fish_seen_subcommand_from trace' -s s -l slow -x -d 'Milliseconds that commands waited and ran at least'
+complete -c tabrmctl -n '__fish_seen_subcommand_from trace' -s n -l count -x -d 'End after so many commands'
+complete -c tabrmctl -n '__fish_seen_subcommand_from trace' -s w -l pcap -r -F -d 'Whole commands to a file for Wireshark'
+complete -c tabrmctl -n '__fish_seen_subcommand_from trace' -s t -l tcti -x -d 'Where tabrmd is'
+complete -c tabrmctl -n '__fish_seen_subcommand_from trace' -l tpm -x -d 'The tabrmd of this TPM'
