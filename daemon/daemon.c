@@ -49,21 +49,12 @@ struct daemon {
     bool silent;   /* it gave no sign of life, which was logged */
 };
 
-/* Writes the reason of the daemon's end to standard error, and to the log when that is somewhere
- * else. */
-static void daemon_complain(const struct options *options, const char *text)
-{
-    log_stderr(text);
-    if (options->logger == LOG_SINK_SYSLOG)
-        log_error("%s", text);
-}
-
 /* The engine hangs in the TPM's driver or library: nothing can be waited for any more. */
 static gboolean daemon_stop_late(gpointer data)
 {
     struct daemon *daemon = data;
 
-    log_error("the TPM does not end its command; ending without it");
+    log_event(LOG_EVENT_FAILED, LOG_NOBODY, "the TPM does not end its command; ending without it");
     daemon->stuck = true;
     daemon->status = EX_IOERR;
     g_main_loop_quit(daemon->loop);
@@ -91,7 +82,7 @@ static void daemon_fail(struct daemon *daemon, int status, const char *text)
 {
     if (daemon->stopping)
         return;
-    daemon_complain(daemon->options, text);
+    log_failure(text);
     daemon_stop(daemon, status);
 }
 
@@ -123,6 +114,8 @@ static void daemon_export(struct daemon *daemon)
 
 static void daemon_tell_ready(struct daemon *daemon)
 {
+    if (!daemon->ready)
+        log_event(LOG_EVENT_STARTED, LOG_NOBODY, "tabrmd %s is ready", TABRMD_VERSION);
     daemon->ready = true;
     service_notify("READY=1");
 }
@@ -333,7 +326,11 @@ static void daemon_bus_failed(void *data, enum bus_fault fault, const char *text
 
 static gboolean daemon_signaled(gpointer data)
 {
-    daemon_stop(data, EX_OK);
+    struct daemon *daemon = data;
+
+    if (!daemon->stopping)
+        log_event(LOG_EVENT_STOPPING, LOG_NOBODY, "tabrmd was told to end");
+    daemon_stop(daemon, EX_OK);
     return G_SOURCE_CONTINUE;
 }
 
@@ -354,7 +351,8 @@ static gboolean daemon_hung_up(gpointer data)
     daemon_fill_live(daemon->options, &config);
     error = engine_change(daemon->engine, &config, daemon);
     if (error) {
-        log_error(
+        log_event(
+            LOG_EVENT_RELOAD_FAILED, LOG_NOBODY,
             "limits, priorities, policies and idle-release stay as they were: %s; reload again",
             strerror(-error));
         daemon_reloaded(daemon);
@@ -371,7 +369,8 @@ static gboolean daemon_watchdog(gpointer data)
         service_notify("WATCHDOG=1");
         daemon->silent = false;
     } else if (!daemon->silent) {
-        log_error("the engine gives no sign of life; the service manager is told no more that all "
+        log_event(LOG_EVENT_WATCHDOG, LOG_NOBODY,
+                  "the engine gives no sign of life; the service manager is told no more that all "
                   "is well");
         manager_frontend_trouble(daemon->manager, "watchdog",
                                  "tabrmd's engine gives no sign of life",
@@ -441,8 +440,8 @@ int daemon_run(struct options *options, const struct reload_source *source)
     g_autofree char *text = NULL;
 
     if (geteuid() == 0 && !options->allow_root) {
-        daemon_complain(options, "not started as root: run it as user tss (the systemd unit does), "
-                                 "or give --allow-root");
+        log_failure("not started as root: run it as user tss (the systemd unit does), "
+                    "or give --allow-root");
         return EX_NOPERM;
     }
     process_harden(TABRMD_DEBUGGABLE);
@@ -451,7 +450,7 @@ int daemon_run(struct options *options, const struct reload_source *source)
     daemon.loop = g_main_loop_new(NULL, FALSE);
     daemon.status = sockets_open(&daemon.sockets, options, &text);
     if (text)
-        daemon_complain(options, text);
+        log_failure(text);
     if (daemon.status == EX_OK)
         daemon_serve(&daemon);
     /* A thread that hangs cannot be joined, and what it uses cannot be freed. */

@@ -60,7 +60,7 @@ static void reload_change(struct options *options, struct options *next)
 
     reload_take_over(options, next);
     log_set_level(options->level);
-    log_info("configuration read again; changed: %s", changed);
+    log_event(LOG_EVENT_RELOADED, LOG_NOBODY, "configuration read again; changed: %s", changed);
     if (waiting[0])
         log_warning("what changes with the next start only: %s", waiting);
 }
@@ -81,7 +81,8 @@ bool reload_options(struct options *options, const struct reload_source *source)
     case OPTIONS_BAD:
     case OPTIONS_PRINT:
         reload_log(LOG_LEVEL_ERROR, text);
-        log_error("the configuration is wrong; what was in force stays");
+        log_event(LOG_EVENT_RELOAD_FAILED, LOG_NOBODY,
+                  "the configuration is wrong; what was in force stays");
         break;
     }
     free(text);

@@ -41,8 +41,12 @@ void status_line_log(enum trouble trouble)
 {
     switch (trouble) {
     case TROUBLE_LOCKOUT:
+        log_event(LOG_EVENT_LOCKOUT, LOG_NOBODY, "%s: %s", trouble_text(trouble),
+                  trouble_remedy(trouble));
+        return;
     case TROUBLE_NO_SESSIONS:
-        log_warning("%s: %s", trouble_text(trouble), trouble_remedy(trouble));
+        log_event(LOG_EVENT_NO_SESSIONS, LOG_NOBODY, "%s: %s", trouble_text(trouble),
+                  trouble_remedy(trouble));
         return;
     case TROUBLE_NONE:
     case TROUBLE_LOST:

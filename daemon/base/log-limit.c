@@ -8,10 +8,10 @@ static bool is_over(const struct log_limit_entry *entry, int64_t now)
 
 /* The entry for an account: the account's own, else a free one, else the entry that all further
  * accounts share. */
-static struct log_limit_entry *find(struct log_limit *limit, enum log_kind kind, uint32_t account,
+static struct log_limit_entry *find(struct log_limit *limit, enum log_event event, uint32_t account,
                                     int64_t now)
 {
-    struct log_limit_entry *entries = limit->entries[kind], *free = NULL;
+    struct log_limit_entry *entries = limit->entries[event], *free = NULL;
 
     for (unsigned i = 0; i < LOG_LIMIT_ACCOUNTS; i++) {
         struct log_limit_entry *entry = &entries[i];
@@ -27,9 +27,9 @@ static struct log_limit_entry *find(struct log_limit *limit, enum log_kind kind,
     return free;
 }
 
-bool log_limit_admit(struct log_limit *limit, enum log_kind kind, uint32_t account, int64_t now)
+bool log_limit_admit(struct log_limit *limit, enum log_event event, uint32_t account, int64_t now)
 {
-    struct log_limit_entry *entry = find(limit, kind, account, now);
+    struct log_limit_entry *entry = find(limit, event, account, now);
 
     if (!entry->used || (is_over(entry, now) && entry->left_out == 0)) {
         entry->used = true;
@@ -46,14 +46,14 @@ bool log_limit_admit(struct log_limit *limit, enum log_kind kind, uint32_t accou
 
 bool log_limit_ended(struct log_limit *limit, int64_t now, struct log_limit_count *count)
 {
-    for (unsigned kind = 0; kind < LOG_KINDS; kind++) {
+    for (unsigned event = 0; event < LOG_EVENTS_LIMITED; event++) {
         for (unsigned i = 0; i <= LOG_LIMIT_ACCOUNTS; i++) {
-            struct log_limit_entry *entry = &limit->entries[kind][i];
+            struct log_limit_entry *entry = &limit->entries[event][i];
 
             if (!entry->used || entry->left_out == 0 || !is_over(entry, now))
                 continue;
             *count = (struct log_limit_count){
-                .kind = (enum log_kind)kind,
+                .event = (enum log_event)event,
                 .account = entry->account,
                 .several = i == LOG_LIMIT_ACCOUNTS,
                 .left_out = entry->left_out,

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Limits the log lines that clients can cause: LOG_LIMIT_LINES of each kind about one account in
+ * Limits the log lines that clients can cause: LOG_LIMIT_LINES about each event of one account in
  * LOG_LIMIT_MS, counted from the first line. Lines that are left out are counted.
- * LOG_LIMIT_ACCOUNTS accounts are told apart at a time, for each kind; further accounts share one
+ * LOG_LIMIT_ACCOUNTS accounts are told apart at a time, for each event; further accounts share one
  * limit. Plain data; log.h uses it under its lock.
  */
 #pragma once
+
+#include "base/log-event.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,20 +17,7 @@
 #define LOG_LIMIT_MS       60000
 #define LOG_LIMIT_ACCOUNTS 64
 
-/* What a line that a client can cause is about. */
-enum log_kind {
-    LOG_KIND_REFUSED,   /* a connection that was refused */
-    LOG_KIND_PAUSE,     /* nobody can be let in */
-    LOG_KIND_ABANDONED, /* a saved session of a closed connection that was flushed */
-    LOG_KIND_CHIP,      /* the TPM's answer to a client's command cannot be used */
-    LOG_KIND_FULL,      /* a client that has all the objects or sessions that it may have */
-    LOG_KIND_DENIED,    /* a command that its sender may not send */
-    LOG_KIND_ACCOUNT,   /* a user of whom the user database says nothing */
-    LOG_KIND_UNREAD,    /* calls on the bus that get no answer, as those before were not read */
-    LOG_KINDS
-};
-
-/* Lines of one kind about one account. */
+/* Lines about one event of one account. */
 struct log_limit_entry {
     bool used;
     uint32_t account;
@@ -39,18 +28,18 @@ struct log_limit_entry {
 
 /* All zero at first. */
 struct log_limit {
-    struct log_limit_entry entries[LOG_KINDS]
+    struct log_limit_entry entries[LOG_EVENTS_LIMITED]
                                   [LOG_LIMIT_ACCOUNTS + 1]; /* the last: of further ones */
 };
 
-/* Whether a line may be written at `now`, in milliseconds of a clock that does not jump back. After
- * log_limit_ended() has been asked until it said no. */
-bool log_limit_admit(struct log_limit *limit, enum log_kind kind, uint32_t account, int64_t now);
+/* Whether a line about an event before LOG_EVENTS_LIMITED may be written at `now`, in milliseconds
+ * of a clock that does not jump back. After log_limit_ended() has been asked until it said no. */
+bool log_limit_admit(struct log_limit *limit, enum log_event event, uint32_t account, int64_t now);
 
 /* Ends one time span that is over at `now` and in which lines were left out. True with what has to
  * be told of it; false when there is none. */
 struct log_limit_count {
-    enum log_kind kind;
+    enum log_event event;
     uint32_t account;
     bool several; /* accounts that share a limit; then `account` means nothing */
     unsigned long left_out;

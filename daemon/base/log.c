@@ -2,18 +2,15 @@
 #include "base/log.h"
 
 #include "base/account.h"
+#include "base/log-journal.h"
+#include "base/log-limit.h"
+#include "base/log-socket.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,11 +24,17 @@
 #define LOG_SOCKET _PATH_LOG
 #endif
 
+/* Where the journal listens for entries with fields. GLib's writer for them, as sd_journal_send(3),
+ * waits for as long as nobody reads there. */
+#ifndef LOG_JOURNAL_SOCKET
+#define LOG_JOURNAL_SOCKET "/run/systemd/journal/socket"
+#endif
+
 /* One line is written at a time: the room that was found for a line must still be there when the
  * line is written. */
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned long log_lost; /* lines since the last one that was written */
-static int log_socket = -1;
+static struct log_socket log_syslog = {LOG_SOCKET, -1}, log_journal = {LOG_JOURNAL_SOCKET, -1};
 static struct log_limit log_limits;
 
 _Atomic enum log_level log_threshold = LOG_LEVEL_INFO;
@@ -49,24 +52,13 @@ static const struct {
     [LOG_LEVEL_DEBUG] = {LOG_DEBUG, "debug: "},
 };
 
-/* True when the descriptor leads to the journal: systemd.exec(5), JOURNAL_STREAM. */
-static bool log_is_journal(int fd)
-{
-    const char *stream = getenv("JOURNAL_STREAM");
-    struct stat status;
-    uintmax_t device, inode;
-
-    return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 && fstat(fd, &status) == 0
-           && status.st_dev == device && status.st_ino == inode;
-}
-
 void log_open(enum log_sink sink, enum log_level level)
 {
     log_current_sink = sink;
     log_threshold = level;
     log_lost = 0;
     log_limits = (struct log_limit){0};
-    log_stdout_journal = log_is_journal(STDOUT_FILENO);
+    log_stdout_journal = log_journal_owns(STDOUT_FILENO);
 }
 
 void log_set_level(enum log_level level)
@@ -76,34 +68,10 @@ void log_set_level(enum log_level level)
 
 void log_stderr(const char *text)
 {
-    if (log_is_journal(STDERR_FILENO))
+    if (log_journal_owns(STDERR_FILENO))
         fprintf(stderr, "<%d>%s\n", LOG_ERR, text);
     else
         fprintf(stderr, "tabrmd: %s\n", text);
-}
-
-static bool log_connect(void)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = LOG_SOCKET};
-
-    if (log_socket >= 0)
-        close(log_socket);
-    log_socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    return log_socket >= 0
-           && connect(log_socket, (const struct sockaddr *)&address, sizeof(address)) == 0;
-}
-
-/* After a restart of syslog the socket has to be connected anew; a busy syslog does not take the
- * line. */
-static bool log_to_syslog(const char *line, size_t size)
-{
-    for (unsigned tries = 0; tries < 2; tries++) {
-        if (log_socket >= 0 && send(log_socket, line, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-            return true;
-        if ((log_socket >= 0 && errno == EAGAIN) || !log_connect())
-            return false;
-    }
-    return false;
 }
 
 /* A pipe that is writable takes a whole line (pipe(7), PIPE_BUF). */
@@ -114,6 +82,13 @@ static bool log_to_stdout(const char *line, size_t size)
     return poll(&room, 1, 0) == 1 && room.revents & POLLOUT
            && write(STDOUT_FILENO, line, size) == (ssize_t)size;
 }
+
+/* What a line is, but for its text. */
+struct log_head {
+    enum log_level level;
+    enum log_event event; /* LOG_EVENT_NONE: of no event */
+    const struct log_about *about;
+};
 
 /* What comes in front of the text, for syslog as RFC 3164 has it. Its length. */
 static int log_prefix(char *line, size_t size, enum log_level level)
@@ -131,113 +106,192 @@ static int log_prefix(char *line, size_t size, enum log_level level)
                     stamp, (int)getpid());
 }
 
-/* One line, if it is taken at once. */
-static bool log_line(enum log_level level, const char *format, va_list arguments)
+static bool log_as_text(enum log_level level, const char *text)
 {
     char line[LINE_MAX_BYTES];
     int used = log_prefix(line, sizeof(line), level);
-    int more = vsnprintf(line + used, sizeof(line) - (size_t)used - 1, format, arguments);
 
-    if (more < 0)
-        return false;
-    used += more;
+    used += snprintf(line + used, sizeof(line) - (size_t)used - 1, "%s", text);
     if (used > (int)sizeof(line) - 2)
         used = (int)sizeof(line) - 2;
     if (log_current_sink == LOG_SINK_SYSLOG)
-        return log_to_syslog(line, (size_t)used);
+        return log_socket_send(&log_syslog, line, (size_t)used) == LOG_SOCKET_TAKEN;
     line[used++] = '\n';
     return log_to_stdout(line, (size_t)used);
 }
 
-__attribute__((format(printf, 1, 2))) static bool log_notice(const char *format, ...)
+static bool log_with_fields(const struct log_head *head, const char *text)
 {
+    char entry[LOG_JOURNAL_MAX];
+    size_t size =
+        log_journal_build(entry, log_levels[head->level].priority, head->event, head->about, text);
+
+    switch (log_socket_send(&log_journal, entry, size)) {
+    case LOG_SOCKET_TAKEN:
+        return true;
+    case LOG_SOCKET_FULL:
+        return false;
+    case LOG_SOCKET_ABSENT:
+        break;
+    }
+    return log_as_text(head->level, text);
+}
+
+/* A message is one line, whoever chose a part of it. */
+static void log_keep_line(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7F)
+            *text = ' ';
+}
+
+/* One line, if it is taken at once. */
+static bool log_line(const struct log_head *head, const char *format, va_list arguments)
+{
+    char text[LINE_MAX_BYTES];
+
+    if (vsnprintf(text, sizeof(text), format, arguments) < 0)
+        return false;
+    log_keep_line(text);
+    if (log_current_sink == LOG_SINK_STDOUT && log_stdout_journal)
+        return log_with_fields(head, text);
+    return log_as_text(head->level, text);
+}
+
+/* A line about the log itself. */
+__attribute__((format(printf, 2, 3))) static bool log_notice(const struct log_about *about,
+                                                             const char *format, ...)
+{
+    struct log_head head = {log_events[LOG_EVENT_LOG_INCOMPLETE].level, LOG_EVENT_LOG_INCOMPLETE,
+                            about};
     va_list arguments;
     bool taken;
 
     va_start(arguments, format);
-    taken = log_line(LOG_LEVEL_WARNING, format, arguments);
+    taken = log_line(&head, format, arguments);
     va_end(arguments);
     return taken;
 }
 
-/* Writes a line, behind the count of lines that were lost before it. Under the lock. */
-static void log_take(enum log_level level, const char *format, va_list arguments)
+/* Tells of the lines that were lost. False while that cannot be told either. Under the lock. */
+static bool log_tell_lost(void)
 {
     if (log_lost > 0
-        && log_notice("%lu lines of this log are missing here: it was full, or nobody read it",
+        && log_notice(&LOG_NOBODY,
+                      "%lu lines of this log are missing here: it was full, or nobody read it",
                       log_lost))
         log_lost = 0;
-    if (log_lost > 0 || !log_line(level, format, arguments))
-        log_lost++;
+    return log_lost == 0;
 }
 
-__attribute__((format(printf, 2, 3))) static void log_say(enum log_level level, const char *format,
-                                                          ...)
+/* Writes a line, behind the count of lines that were lost before it. Under the lock. */
+static bool log_take(const struct log_head *head, const char *format, va_list arguments)
 {
-    va_list arguments;
+    bool taken = log_tell_lost() && log_line(head, format, arguments);
 
-    va_start(arguments, format);
-    log_take(level, format, arguments);
-    va_end(arguments);
+    log_lost += !taken;
+    return taken;
 }
 
 /* Tells of the lines that were left out in a time that is over at `now`. Under the lock. */
 static void log_tell_left_out(int64_t now)
 {
-    static const char *const kinds[LOG_KINDS] = {
-        [LOG_KIND_REFUSED] = "refused connections",
-        [LOG_KIND_PAUSE] = "pauses in which nobody is let in",
-        [LOG_KIND_ABANDONED] = "saved sessions that were flushed",
-        [LOG_KIND_FULL] = "refusals of objects and sessions",
-        [LOG_KIND_DENIED] = "refusals of commands",
-        [LOG_KIND_ACCOUNT] = "accounts that are not known",
-        [LOG_KIND_UNREAD] = "calls without an answer",
-        [LOG_KIND_CHIP] = "answers of the TPM that are of no use",
-    };
     struct log_limit_count count;
     char account[ACCOUNT_TEXT];
 
-    while (log_limit_ended(&log_limits, now, &count))
-        log_say(LOG_LEVEL_WARNING,
-                "%lu more lines about %s of %s are left out: %u a minute are written",
-                count.left_out, kinds[count.kind],
-                count.several ? "further users" : account_text(count.account, account),
-                LOG_LIMIT_LINES);
+    while (log_limit_ended(&log_limits, now, &count)) {
+        bool told =
+            log_tell_lost()
+            && log_notice(&LOG_NOBODY,
+                          "%lu more lines about %s of %s are left out: %u a minute are "
+                          "written",
+                          count.left_out, log_events[count.event].many,
+                          count.several ? "further users" : account_text(count.account, account),
+                          LOG_LIMIT_LINES);
+
+        log_lost += !told;
+    }
 }
 
-static int64_t log_now(void)
+uint64_t log_clock(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* In milliseconds. */
+static int64_t log_now(void)
+{
+    return (int64_t)(log_clock() / 1000);
 }
 
 void log_write(enum log_level level, const char *format, ...)
 {
+    struct log_head head = {level, LOG_EVENT_NONE, &LOG_NOBODY};
     va_list arguments;
 
     va_start(arguments, format);
     pthread_mutex_lock(&log_lock);
     log_tell_left_out(log_now());
-    log_take(level, format, arguments);
+    log_take(&head, format, arguments);
     pthread_mutex_unlock(&log_lock);
     va_end(arguments);
 }
 
-void log_write_limited(enum log_level level, enum log_kind kind, uint32_t account,
-                       const char *format, ...)
+/* Whether the limit of the event, if it has one, lets a line pass. Under the lock. */
+static bool log_may_tell(enum log_event event, const struct log_about *about, int64_t now)
 {
+    return event >= LOG_EVENTS_LIMITED || log_limit_admit(&log_limits, event, about->account, now);
+}
+
+__attribute__((format(printf, 3, 0))) static bool log_take_event(enum log_event event,
+                                                                 const struct log_about *about,
+                                                                 const char *format,
+                                                                 va_list arguments)
+{
+    struct log_head head = {log_events[event].level, event, about};
     int64_t now = log_now();
+    bool taken = false;
+
+    pthread_mutex_lock(&log_lock);
+    log_tell_left_out(now);
+    if (log_may_tell(event, about, now))
+        taken = log_take(&head, format, arguments);
+    pthread_mutex_unlock(&log_lock);
+    return taken;
+}
+
+void log_write_event(enum log_event event, struct log_about about, const char *format, ...)
+{
     va_list arguments;
 
     va_start(arguments, format);
-    pthread_mutex_lock(&log_lock);
-    log_tell_left_out(now);
-    if (log_limit_admit(&log_limits, kind, account, now))
-        log_take(level, format, arguments);
-    pthread_mutex_unlock(&log_lock);
+    log_take_event(event, &about, format, arguments);
     va_end(arguments);
+}
+
+__attribute__((format(printf, 1, 2))) static bool log_tell_failure(const char *format, ...)
+{
+    va_list arguments;
+    bool taken;
+
+    va_start(arguments, format);
+    taken = log_take_event(LOG_EVENT_FAILED, &LOG_NOBODY, format, arguments);
+    va_end(arguments);
+    return taken;
+}
+
+void log_failure(const char *text)
+{
+    bool fields = log_current_sink == LOG_SINK_STDOUT && log_stdout_journal;
+    bool apart = fields || log_current_sink == LOG_SINK_SYSLOG;
+    bool told = apart && log_tell_failure("%s", text);
+
+    /* The same journal has the event, and needs no line without fields beside it. */
+    if (!told || !fields || !log_journal_owns(STDERR_FILENO))
+        log_stderr(text);
 }
 
 void log_close(void)

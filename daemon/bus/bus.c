@@ -69,7 +69,7 @@ static void bus_trouble(struct bus *bus, enum bus_fault fault, const char *text)
         return;
     }
     if (bus->retry_wait == BUS_RETRY_FIRST)
-        log_warning("%s; trying again until it works", text);
+        log_event(LOG_EVENT_BUS_LOST, LOG_NOBODY, "%s; trying again until it works", text);
     if (bus->retry_source == 0)
         bus->retry_source = g_timeout_add_seconds(bus->retry_wait, bus_retry, bus);
     bus->retry_wait = MIN(bus->retry_wait * 2, BUS_RETRY_LONG);
@@ -200,7 +200,8 @@ static void bus_named(struct bus *bus)
 {
     bus->retry_wait = BUS_RETRY_FIRST;
     if (bus->owned)
-        log_info("back on the %s bus as %s", bus_kind(bus), bus->name);
+        log_event(LOG_EVENT_BUS_BACK, LOG_NOBODY, "back on the %s bus as %s", bus_kind(bus),
+                  bus->name);
     else
         log_info("serving as %s on the %s bus", bus->name, bus_kind(bus));
     bus->owned = true;

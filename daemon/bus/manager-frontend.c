@@ -94,13 +94,15 @@ static const struct manager_caller *manager_caller_of(GDBusMethodInvocation *inv
 }
 
 /* It is for administrators, who the caller is none of. */
-static void manager_deny(GDBusMethodInvocation *invocation)
+static void manager_deny(GDBusMethodInvocation *invocation, const struct manager_caller *caller)
 {
     g_autofree char *text =
         g_strdup_printf("%s is for root and user %u, which tabrmd runs as: call it as one of "
                         "them, for example with sudo",
                         g_dbus_method_invocation_get_method_name(invocation), (unsigned)geteuid());
 
+    log_event(LOG_EVENT_CALL_REFUSED, log_about_user(caller->account, caller->uid),
+              "a call of user %u is refused: %s", caller->uid, text);
     manager_refuse(invocation, MANAGER_ERROR_DENIED, text);
 }
 
@@ -121,7 +123,7 @@ static bool manager_permits(const struct manager_frontend *frontend,
                                g_memdup2(&caller, sizeof(caller)), g_free);
         return true;
     }
-    manager_deny(invocation);
+    manager_deny(invocation, &caller);
     return false;
 }
 
@@ -205,7 +207,7 @@ static gboolean manager_handle_trace(ManagerManager1 *skeleton, GDBusMethodInvoc
         manager_check_posted(invocation,
                              manager_trace_ask(frontend->engine, caller, &filter, invocation));
     else
-        manager_deny(invocation);
+        manager_deny(invocation, caller);
     return TRUE;
 }
 

@@ -100,10 +100,10 @@ static void socket_let_in(struct manager_socket *socket, int fd, uint32_t uid)
     struct socket_place *place;
 
     if (!socket_has_room(socket, account)) {
-        log_limited(LOG_LEVEL_INFO, LOG_KIND_REFUSED, uid,
-                    "connection of user %u to the manager interface refused: it has as many as it "
-                    "may; end some of its programs that watch tabrmd",
-                    uid);
+        log_event(LOG_EVENT_CONNECTION_REFUSED, log_about_user(account, uid),
+                  "connection of user %u to the manager interface refused: it has as many as it "
+                  "may; end some of its programs that watch tabrmd",
+                  uid);
         descriptors_end(fd);
         return;
     }

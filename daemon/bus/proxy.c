@@ -99,8 +99,8 @@ static bool proxy_has_room(void *data, uint32_t uid)
     if (unread_has_room(proxy->unread, uid))
         return true;
     if (uid != UNREAD_NOBODY)
-        log_limited(
-            LOG_LEVEL_WARNING, LOG_KIND_UNREAD, uid,
+        log_event(
+            LOG_EVENT_CALLS_UNANSWERED, log_about_user(uid, uid),
             "calls of user %u on the bus get no answer: its programs have not read those that "
             "they got; end the ones that do not read",
             uid);
@@ -117,6 +117,9 @@ static void proxy_send_error(struct proxy *proxy, const char *sender, uint32_t u
         return;
     endpoint_send(&proxy->bus, OUTBOX_LATER, bytes, size);
     proxy_note_sent(proxy, sender, uid, size);
+    if (uid != UNREAD_NOBODY)
+        log_event(LOG_EVENT_CALL_REFUSED, log_about_user(uid, uid),
+                  "a call of user %u on the bus is refused: %s", uid, text);
 }
 
 /* Refuses a call of a program that is on the bus. */

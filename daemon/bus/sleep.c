@@ -43,10 +43,11 @@ static void sleep_refused(GError *error)
         return;
     }
     g_dbus_error_strip_remote_error(error);
-    log_warning("systemd-logind does not let this user delay sleep (%s), so what clients have in "
-                "the TPM may be lost then: install polkit, or allow the action "
-                "org.freedesktop.login1.inhibit-delay-sleep in its rules",
-                error->message);
+    log_event(LOG_EVENT_SLEEP_UNSAVED, LOG_NOBODY,
+              "systemd-logind does not let this user delay sleep (%s), so what clients have in "
+              "the TPM may be lost then: install polkit, or allow the action "
+              "org.freedesktop.login1.inhibit-delay-sleep in its rules",
+              error->message);
 }
 
 static void sleep_inhibited(GObject *source, GAsyncResult *result, gpointer data)

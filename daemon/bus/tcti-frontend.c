@@ -115,31 +115,28 @@ static int frontend_connect(struct tcti_frontend *frontend, const struct fronten
     return 0;
 }
 
-static void frontend_refuse_unused(GDBusMethodInvocation *invocation)
+/* Why a caller gets no connection; to be freed with g_free(). */
+static char *frontend_refusal(int error)
 {
-    g_autofree char *text =
-        g_strdup_printf("this user has as many connections to tabrmd over D-Bus that were never "
-                        "used as it may, at most %d and fewer when others have some: send a "
-                        "command on each, close some, or leave the bus once they are there",
-                        HANDOUTS_ACCOUNT);
-
-    frontend_refuse(invocation, NAMES_ERROR_GENERAL, text);
+    if (error != -EBUSY)
+        return g_strdup(admission_text(error));
+    return g_strdup_printf("this user has as many connections to tabrmd over D-Bus that were never "
+                           "used as it may, at most %d and fewer when others have some: send a "
+                           "command on each, close some, or leave the bus once they are there",
+                           HANDOUTS_ACCOUNT);
 }
 
 /* Tells the caller why it gets no connection. */
-static void frontend_refuse_connection(GDBusMethodInvocation *invocation, uint32_t uid, int error)
+static void frontend_refuse_connection(const struct frontend_call *call, int error)
 {
-    bool limit = error == -EUSERS || error == -EDQUOT || error == -ESHUTDOWN;
+    bool limit = error == -EUSERS || error == -EDQUOT || error == -ESHUTDOWN || error == -EBUSY;
+    struct log_about about = log_about_user(call->uid, call->uid);
+    g_autofree char *text = frontend_refusal(error);
 
-    if (error == -EBUSY) {
-        frontend_refuse_unused(invocation);
-        return;
-    }
-    if (!limit)
-        log_limited(LOG_LEVEL_WARNING, LOG_KIND_REFUSED, uid, "connection of user %u refused: %s",
-                    uid, admission_text(error));
-    frontend_refuse(invocation, limit ? NAMES_ERROR_GENERAL : NAMES_ERROR_INTERNAL,
-                    admission_text(error));
+    about.pid = call->pid;
+    log_event(LOG_EVENT_CONNECTION_REFUSED, about, "connection of user %u refused: %s", call->uid,
+              text);
+    frontend_refuse(call->invocation, limit ? NAMES_ERROR_GENERAL : NAMES_ERROR_INTERNAL, text);
 }
 
 /* False when it is not answered, for it may wait. */
@@ -155,7 +152,7 @@ static bool frontend_create(struct tcti_frontend *frontend, const struct fronten
     if (error == -EBUSY && may_wait)
         return false;
     if (error) {
-        frontend_refuse_connection(call->invocation, call->uid, error);
+        frontend_refuse_connection(call, error);
         return true;
     }
     list = g_unix_fd_list_new_from_array(&fd, 1);
@@ -216,7 +213,7 @@ static void frontend_refuse_waiting(struct tcti_frontend *frontend)
     struct frontend_call *call;
 
     while ((call = g_queue_pop_head(&frontend->waiting))) {
-        frontend_refuse_connection(call->invocation, call->uid, -ESHUTDOWN);
+        frontend_refuse_connection(call, -ESHUTDOWN);
         frontend_call_free(call);
     }
     if (frontend->timer)

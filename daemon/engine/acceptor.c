@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/acceptor.h"
 
-#include "base/account.h"
 #include "base/descriptors.h"
 #include "base/log.h"
 #include "engine/admission.h"
@@ -21,8 +20,8 @@
 static void acceptor_pause(struct acceptor *acceptor, int error)
 {
     if (!acceptor->warned)
-        log_limited(LOG_LEVEL_WARNING, LOG_KIND_PAUSE, ACCOUNT_ROOT,
-                    "nobody can be let in for a moment: %s", admission_text(error));
+        log_event(LOG_EVENT_ADMISSION_PAUSED, LOG_NOBODY, "nobody can be let in for a moment: %s",
+                  admission_text(error));
     acceptor->warned = true;
     loop_change(acceptor->loop, &acceptor->watch, 0);
     loop_arm(acceptor->loop, &acceptor->pause, ACCEPTOR_PAUSE_MS);
@@ -56,8 +55,8 @@ static bool acceptor_take(struct acceptor *acceptor, unsigned i)
     else if (fd == -EAGAIN)
         return false;
     else if (fd == -EMFILE || fd == -ENFILE)
-        log_limited(LOG_LEVEL_DEBUG, LOG_KIND_PAUSE, ACCOUNT_ROOT, "connection refused: %s",
-                    admission_text(fd));
+        log_event(LOG_EVENT_CONNECTION_REFUSED, LOG_NOBODY, "connection refused: %s",
+                  admission_text(fd));
     else {
         acceptor_pause(acceptor, fd);
         return false;

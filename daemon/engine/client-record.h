@@ -13,6 +13,7 @@ struct client_record {
     int64_t since;      /* clock_now() when the engine got it */
     uint64_t ready;     /* clock_now_ns() when its command began to wait; 0: with the next turn */
     const char *policy; /* policy_name() of its policy, static; NULL before it was served */
+    bool told_locality; /* the log told that it was refused one */
     struct statistics_tally tally;
     struct peer peer;
 };

@@ -275,6 +275,17 @@ void client_open(struct client *client)
         client_close(client);
 }
 
+struct log_about client_about(const struct client *client)
+{
+    uint32_t account = client->user ? client->user->account : account_unknown(client->uid);
+    struct log_about about = log_about_user(account, client->uid);
+
+    about.connection = client->record.number;
+    about.pid = client->record.peer.pid;
+    about.program = client->record.peer.program;
+    return about;
+}
+
 void client_close(struct client *client)
 {
     if (client->state == CLIENT_CLOSED)
@@ -305,6 +316,16 @@ void client_answer_code(struct client *client, uint32_t code)
     client_answer(client, bytes, response_build_code(bytes, code));
 }
 
+/* Ends a client for what it sent. */
+static void client_reject(struct client *client)
+{
+    log_event(LOG_EVENT_CONNECTION_ENDED, client_about(client),
+              "connection %" PRIu64 " of user %" PRIu32 " is ended (0x%05" PRIX32
+              "): it sent what is no TPM command, or only a part of one",
+              client->record.number, client->uid, RM_RC_COMMAND_SIZE);
+    client_dismiss(client, RM_RC_COMMAND_SIZE);
+}
+
 void client_dismiss(struct client *client, uint32_t code)
 {
     if (client->state == CLIENT_CLOSED)
@@ -321,7 +342,7 @@ bool client_read(struct client *client, uint8_t *buffer, uint8_t **frame, size_t
     case CLIENT_IO_AGAIN:
         break;
     case CLIENT_IO_BAD:
-        client_dismiss(client, RM_RC_COMMAND_SIZE);
+        client_reject(client);
         break;
     case CLIENT_IO_MEMORY:
         client_dismiss(client, RM_RC_MEMORY);
@@ -397,10 +418,23 @@ void client_set_rules(struct client *client, const struct user_rules *rules)
         scheduler_set_priority(&client->turn, rules->priority);
 }
 
+/* Says, once for each connection, that it may not have a locality. */
+static void client_tell_locality(struct client *client, uint8_t locality)
+{
+    if (!client->record.told_locality)
+        log_event(LOG_EVENT_LOCALITY_REFUSED, client_about(client),
+                  "user %" PRIu32 " may not have locality %u: the key localities of its "
+                  "configuration (tabrmd.conf(5)) does not name it",
+                  client->uid, locality);
+    client->record.told_locality = true;
+}
+
 bool client_set_locality(struct client *client, uint8_t locality)
 {
-    if (!client_may_have(client, locality))
+    if (!client_may_have(client, locality)) {
+        client_tell_locality(client, locality);
         return false;
+    }
     client->locality = locality;
     return true;
 }
@@ -428,6 +462,7 @@ bool client_prepare(struct client *client, struct rm *rm)
             return false;
         rm_client_set_limits(client->rm, &client->rules.limits);
         rm_client_set_number(client->rm, client->record.number);
+        rm_client_set_process(client->rm, client->record.peer.pid, client->record.peer.program);
     }
     rm_client_set_locality(client->rm, client->locality);
     return client->policy == client->set->policy || client_take_policy(client);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "base/log-about.h"
 #include "engine/admission.h"
 #include "engine/client-io.h"
 #include "engine/client-record.h"
@@ -145,6 +146,9 @@ void client_free(struct client *client);
 
 /* Has an admitted client, which is on no list, served from now on; its user is charged for that. */
 void client_open(struct client *client);
+
+/* What the log tells of a client. */
+struct log_about client_about(const struct client *client);
 
 /* Ends a client; it is still there until clients_reap(). */
 void client_close(struct client *client);

@@ -56,10 +56,10 @@ static void newcomers_turn_away(struct client *client)
 
 static void newcomers_tell_unknown(const struct client *client)
 {
-    log_limited(LOG_LEVEL_WARNING, LOG_KIND_ACCOUNT, account_unknown(client->uid),
-                "the user database does not say whether user %" PRIu32 " is a member of the "
-                "socket's group; its connection is a guest's",
-                client->uid);
+    log_event(LOG_EVENT_USER_UNKNOWN, client_about(client),
+              "the user database does not say whether user %" PRIu32 " is a member of the "
+              "socket's group; its connection is a guest's",
+              client->uid);
 }
 
 /* Puts a client on its account, if that is known or no longer waited for. False while it is not; a
@@ -68,6 +68,7 @@ static bool newcomers_find_account(struct newcomers *newcomers, struct client *c
 {
     struct rules *rules = newcomers_rules(newcomers);
     struct user_rules found;
+    struct log_about about;
     uint32_t account;
     bool known = newcomers_find(newcomers, rules, client->uid, &account);
     int error;
@@ -82,8 +83,10 @@ static bool newcomers_find_account(struct newcomers *newcomers, struct client *c
     if (error) {
         if (!known)
             newcomers_tell_unknown(client);
-        log_limited(LOG_LEVEL_INFO, LOG_KIND_REFUSED, account,
-                    "connection of user %" PRIu32 " ended: %s", client->uid, admission_text(error));
+        about = client_about(client);
+        about.account = account;
+        log_event(LOG_EVENT_CONNECTION_REFUSED, about, "connection of user %" PRIu32 " ended: %s",
+                  client->uid, admission_text(error));
         newcomers_turn_away(client);
     }
     return true;
@@ -266,8 +269,9 @@ int newcomers_accept(void *data, uint32_t uid, int fd)
         error = newcomers_admit(newcomers, uid, &groups, fd, &client);
     peer_groups_clear(&groups);
     if (error) {
-        log_limited(LOG_LEVEL_DEBUG, LOG_KIND_REFUSED, newcomers_account(newcomers, uid),
-                    "connection of user %" PRIu32 " refused: %s", uid, admission_text(error));
+        log_event(LOG_EVENT_CONNECTION_REFUSED,
+                  log_about_user(newcomers_account(newcomers, uid), uid),
+                  "connection of user %" PRIu32 " refused: %s", uid, admission_text(error));
         return error;
     }
     client->origin = CLIENT_FROM_SOCKET;

@@ -166,8 +166,9 @@ void policies_warn(const struct policies *policies, uint32_t permanent)
         add_text(powers, sizeof(powers), empty_powers[i].power);
     }
     if (names[0])
-        log_warning("authorizations of the TPM are empty (%s), so that any member of the socket's "
-                    "group can: %s; set them (tpm2_changeauth), or leave that to administrators "
-                    "(--policy=guarded)",
-                    names, powers);
+        log_event(LOG_EVENT_AUTHORIZATION_EMPTY, LOG_NOBODY,
+                  "authorizations of the TPM are empty (%s), so that any member of the socket's "
+                  "group can: %s; set them (tpm2_changeauth), or leave that to administrators "
+                  "(--policy=guarded)",
+                  names, powers);
 }

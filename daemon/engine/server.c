@@ -160,8 +160,9 @@ static void server_settle(struct server *server)
 static void server_tell_suspended(struct server *server, bool clean)
 {
     if (!clean)
-        log_warning("no memory to save what is loaded in the TPM before the machine sleeps: if the "
-                    "TPM loses power, clients lose keys and sessions and must load them again");
+        log_event(LOG_EVENT_SLEEP_UNSAVED, LOG_NOBODY,
+                  "no memory to save what is loaded in the TPM before the machine sleeps: if the "
+                  "TPM loses power, clients lose keys and sessions and must load them again");
     server->phase = SERVER_SUSPENDED;
     server->events.suspended(server->events.data);
 }
@@ -433,8 +434,9 @@ uint32_t server_disconnect(struct server *server, uint64_t number)
 
     if (!client)
         return TSS2_TCTI_RC_BAD_VALUE;
-    log_info("connection %" PRIu64 " of user %" PRIu32 " is ended by an administrator", number,
-             client->uid);
+    log_event(LOG_EVENT_CONNECTION_ENDED, client_about(client),
+              "connection %" PRIu64 " of user %" PRIu32 " is ended by an administrator", number,
+              client->uid);
     if (client->command == CLIENT_COMMAND_SUBMITTED)
         tpm_link_cancel(&server->managed.link);
     client_close(client);

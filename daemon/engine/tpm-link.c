@@ -118,9 +118,11 @@ static enum chip_error tpm_link_clear_out(struct tpm_link *link, int64_t *detail
     if (!error)
         error = chip_flush_leftovers(&link->tpm, link->config.flush_all, &leftovers, detail);
     if (sessions)
-        log_info("a former daemon did not end well: %u of its sessions flushed", sessions);
+        log_event(LOG_EVENT_TPM_LEFTOVERS, LOG_NOBODY,
+                  "a former daemon did not end well: %u of its sessions flushed", sessions);
     if (leftovers)
-        log_info("a former user of the TPM left %u objects or sessions: flushed", leftovers);
+        log_event(LOG_EVENT_TPM_LEFTOVERS, LOG_NOBODY,
+                  "a former user of the TPM left %u objects or sessions: flushed", leftovers);
     return error;
 }
 
@@ -171,8 +173,9 @@ bool tpm_link_take(struct tpm_link *link, struct chip *chip, enum tpm_fault *fau
     if (!tpm_link_begin(link, chip, fault, text))
         return false;
     link->state = TPM_LINK_PRESENT;
-    log_info("TPM \"%s\": slots for %u objects and %u sessions, commands up to %u bytes",
-             link->config.conf, chip->object_slots, chip->session_slots, chip->max_command);
+    log_event(LOG_EVENT_TPM_FOUND, LOG_NOBODY,
+              "TPM \"%s\": slots for %u objects and %u sessions, commands up to %u bytes",
+              link->config.conf, chip->object_slots, chip->session_slots, chip->max_command);
     if (tcti_blocks(link->tcti))
         log_info("TPM \"%s\" has no poll handles: a running command cannot be interrupted",
                  link->config.conf);
@@ -182,7 +185,7 @@ bool tpm_link_take(struct tpm_link *link, struct chip *chip, enum tpm_fault *fau
 /* The TPM is there and answers. */
 static void tpm_link_is_back(struct tpm_link *link)
 {
-    log_info("the TPM \"%s\" is back", link->config.conf);
+    log_event(LOG_EVENT_TPM_BACK, LOG_NOBODY, "the TPM \"%s\" is back", link->config.conf);
     link->state = TPM_LINK_PRESENT;
     link->disabled = false;
     timer_disarm(&link->reopen);
@@ -190,8 +193,9 @@ static void tpm_link_is_back(struct tpm_link *link)
 
 static void tpm_link_lose(struct tpm_link *link)
 {
-    log_warning("the TPM \"%s\" does not answer any more; trying to open it again",
-                link->config.conf);
+    log_event(LOG_EVENT_TPM_LOST, LOG_NOBODY,
+              "the TPM \"%s\" does not answer any more; trying to open it again",
+              link->config.conf);
     link->state = TPM_LINK_LOST;
     link->reopen_wait_ms = TPM_LINK_REOPEN_FIRST_MS;
 }
@@ -205,7 +209,7 @@ static enum tpm_link_news tpm_link_reopen(struct tpm_link *link, char text[TPM_F
     if (tcti_open(link->tcti, link->config.conf) == TSS2_RC_SUCCESS) {
         news = TPM_LINK_REOPENED;
     } else if (!link->disabled && tpm_fault_disabled(link->config.conf, link->config.sys, text)) {
-        log_error("%s", text);
+        log_event(LOG_EVENT_TPM_DISABLED, LOG_NOBODY, "%s", text);
         link->disabled = true;
     }
     loop_arm(link->loop, &link->reopen, link->reopen_wait_ms);

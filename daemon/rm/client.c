@@ -4,6 +4,7 @@
 #include "base/share.h"
 #include "rm/capacity.h"
 #include "rm/rc.h"
+#include "wire/command-name.h"
 #include "wire/handle.h"
 
 #include <inttypes.h>
@@ -31,6 +32,29 @@ void rm_client_set_limits(struct rm_client *client, const struct rm_limits *limi
     client->limits = *limits;
 }
 
+struct log_about rm_client_about(const struct rm_client *client)
+{
+    struct log_about about = log_about_user(client->user->uid, client->uid);
+
+    about.connection = client->number;
+    about.pid = client->pid;
+    about.program = client->program;
+    if (client->rm->requester == client) {
+        about.command = client->rm->trace.command;
+        about.command_name = command_name(about.command);
+    }
+    return about;
+}
+
+struct log_about rm_client_about_answer(const struct rm_client *client, uint32_t code)
+{
+    struct log_about about = rm_client_about(client);
+
+    about.answered = true;
+    about.response = code;
+    return about;
+}
+
 static bool is_full(uint32_t used, uint32_t limit)
 {
     return limit != 0 && used >= limit;
@@ -41,9 +65,9 @@ static void tell_full(struct rm_client *client, bool *told, const char *what, ui
                       const char *limit)
 {
     if (!*told)
-        log_limited(LOG_LEVEL_INFO, LOG_KIND_FULL, client->user->uid,
-                    "user %" PRIu32 " gets no more %s (0x%05" PRIX32 "): %s", client->uid, what,
-                    code, limit);
+        log_event(LOG_EVENT_LIMIT_REACHED, rm_client_about_answer(client, code),
+                  "user %" PRIu32 " gets no more %s (0x%05" PRIX32 "): %s", client->uid, what, code,
+                  limit);
     *told = true;
 }
 
@@ -126,6 +150,12 @@ void rm_client_set_number(struct rm_client *client, uint64_t number)
     client->number = number;
 }
 
+void rm_client_set_process(struct rm_client *client, uint32_t pid, const char *program)
+{
+    client->pid = pid;
+    client->program = program;
+}
+
 void rm_client_set_locality(struct rm_client *client, uint8_t locality)
 {
     client->locality = locality;
@@ -185,10 +215,10 @@ static void limit_abandoned(struct rm_client *client)
 
     if (!oldest || user->abandoned <= client->limits.abandoned_per_uid)
         return;
-    log_limited(LOG_LEVEL_INFO, LOG_KIND_ABANDONED, user->uid,
-                "there are more than %u saved sessions of closed connections of %s; the oldest, "
-                "0x%08x, is flushed",
-                client->limits.abandoned_per_uid, account_text(user->uid, account), oldest->handle);
+    log_event(LOG_EVENT_SESSION_DISCARDED, rm_client_about(client),
+              "there are more than %u saved sessions of closed connections of %s; the oldest, "
+              "0x%08x, is flushed",
+              client->limits.abandoned_per_uid, account_text(user->uid, account), oldest->handle);
     session_apply(rm, oldest, SESSION_EVENT_GIVE_UP);
 }
 

@@ -464,7 +464,6 @@ static size_t execute(struct rm *rm, struct rm_client *client, uint8_t *bytes, s
     unsigned looks = 0;
     uint32_t code, refusal;
 
-    rm->requester = client->user;
     rm->stats.client_commands++;
     rm->clock++;
     code = parse(rm, &command, bytes, size);
@@ -490,10 +489,11 @@ size_t rm_execute(struct rm *rm, struct rm_client *client, uint8_t *command, siz
 {
     uint32_t code = header_load(command).code;
 
-    rm->trace = (struct trace){0};
+    trace_begin(&rm->trace, code);
+    rm->requester = client;
     size = execute(rm, client, command, size, response);
-    rm->requester = NULL;
     statistics_note(&rm->statistics, &rm->trace, header_load(response).code);
     trace_command(client, &rm->trace, code, header_load(response).code);
+    rm->requester = NULL;
     return size;
 }

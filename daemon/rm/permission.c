@@ -63,8 +63,8 @@ static uint32_t deny(struct rm_client *client, uint32_t command_code, uint8_t ru
     client->rm->stats.denied_commands++;
     client->user->denied_commands++;
     if (!client->told_denied)
-        log_limited(
-            LOG_LEVEL_WARNING, LOG_KIND_DENIED, client->user->uid,
+        log_event(
+            LOG_EVENT_COMMAND_REFUSED, rm_client_about_answer(client, RM_RC_DISABLED),
             "user %" PRIu32 " may not send %s (0x%" PRIX32 "), 0x%05" PRIX32
             ": %s; allow permits it by its name or number, to members or in the user's section",
             client->uid, command_name(command_code), command_code, RM_RC_DISABLED,
@@ -78,11 +78,11 @@ static uint32_t lock_out(struct rm_client *client, int64_t wait)
     client->rm->stats.denied_commands++;
     client->user->denied_commands++;
     if (!client->told_tries)
-        log_limited(LOG_LEVEL_WARNING, LOG_KIND_DENIED, client->user->uid,
-                    "user %" PRIu32 " has used up its budget of wrong passwords (0x%05" PRIX32
-                    "), so that the TPM does not lock all users out; the next try is in %" PRId64
-                    " s",
-                    client->uid, RM_RC_LOCKOUT, (wait + 999) / 1000);
+        log_event(LOG_EVENT_PASSWORDS_USED_UP, rm_client_about_answer(client, RM_RC_LOCKOUT),
+                  "user %" PRIu32 " has used up its budget of wrong passwords (0x%05" PRIX32
+                  "), so that the TPM does not lock all users out; the next try is in %" PRId64
+                  " s",
+                  client->uid, RM_RC_LOCKOUT, (wait + 999) / 1000);
     client->told_tries = true;
     return RM_RC_LOCKOUT;
 }
@@ -144,10 +144,24 @@ static bool is_wrong_password(uint32_t code)
            && (code & (TPM2_RC_FMT1 | 0x3F)) == TPM2_RC_AUTH_FAIL;
 }
 
+/* Says, once for each connection, that the TPM refuses all protected authorizations. */
+static void tell_lockout(struct rm_client *client)
+{
+    if (!client->told_lockout)
+        log_event(LOG_EVENT_LOCKOUT, rm_client_about_answer(client, TPM2_RC_LOCKOUT),
+                  "the TPM is in lockout and refuses user %" PRIu32 " (0x%03X): too many "
+                  "authorizations were wrong, whoever tried them; wait, or reset the count "
+                  "(tpm2_dictionarylockout --clear-lockout)",
+                  client->uid, TPM2_RC_LOCKOUT);
+    client->told_lockout = true;
+}
+
 void permission_note(struct rm_client *client, const struct command *command, uint32_t code)
 {
     struct rm *rm = client->rm;
 
+    if (code == TPM2_RC_LOCKOUT)
+        tell_lockout(client);
     if (code != TPM2_RC_SUCCESS) {
         if (!client->policy || !client->policy->policy.counts_tries || !is_wrong_password(code))
             return;

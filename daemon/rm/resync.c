@@ -320,8 +320,9 @@ bool resync_after_reset(struct rm *rm)
 
     if (code != TPM2_RC_SUCCESS && code != TPM2_RC_INITIALIZE)
         return false;
-    log_warning("the TPM was reset behind the daemon's back; objects and sessions that were loaded "
-                "are lost, clients can go on with new ones");
+    log_event(LOG_EVENT_TPM_RESET, LOG_NOBODY,
+              "the TPM was reset behind the daemon's back; objects and sessions that were loaded "
+              "are lost, clients can go on with new ones");
     resync_after_startup(rm);
     return true;
 }

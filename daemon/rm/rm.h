@@ -98,6 +98,10 @@ void rm_client_free(struct rm_client *client);
  * clients. */
 void rm_client_set_number(struct rm_client *client, uint64_t number);
 
+/* The process at the other end of the client, for log lines: its number, 0 if that is not known,
+ * and its program, which is borrowed for as long as the client is there. */
+void rm_client_set_process(struct rm_client *client, uint32_t pid, const char *program);
+
 /* The locality (0 to 4) under which the client's commands go to the TPM. */
 void rm_client_set_locality(struct rm_client *client, uint8_t locality);
 

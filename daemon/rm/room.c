@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/room.h"
 
+#include "base/log.h"
 #include "rm/context-gap.h"
 #include "rm/context-transfer.h"
 #include "rm/rc.h"
+
+#include <inttypes.h>
 
 bool room_is_garbage(const struct object *object)
 {
@@ -141,14 +144,28 @@ struct session *room_find_doomed(struct rm *rm)
     return NULL;
 }
 
+/* Says, once for each connection, that its command finds no session. */
+static void tell_no_session(struct rm_client *client)
+{
+    if (!client || client->told_none)
+        return;
+    log_event(LOG_EVENT_NO_SESSIONS, rm_client_about_answer(client, TPM2_RC_SESSION_HANDLES),
+              "the TPM has no session left for user %" PRIu32 " (0x%03X): all active ones are "
+              "taken, here or by other programs that use the TPM; end some",
+              client->uid, TPM2_RC_SESSION_HANDLES);
+    client->told_none = true;
+}
+
 uint32_t room_end_session(struct rm *rm)
 {
     struct session *session = room_find_doomed(rm);
 
     if (!session) {
-        session = session_to_give_up(rm, rm->requester);
-        if (!session)
+        session = session_to_give_up(rm, rm->requester ? rm->requester->user : NULL);
+        if (!session) {
+            tell_no_session(rm->requester);
             return TPM2_RC_SESSION_HANDLES;
+        }
         session_apply(rm, session, SESSION_EVENT_GIVE_UP);
     }
     return context_transfer_flush_session(rm, session);

@@ -58,7 +58,7 @@ struct rm {
     struct eviction object_eviction, session_eviction;
     struct answer answers[RM_ANSWERS];
 
-    struct rm_user *requester;                /* whose command runs; NULL: nobody's */
+    struct rm_client *requester;              /* whose command runs; NULL: nobody's */
     uint32_t objects_loaded, sessions_loaded; /* slots in use, as far as we know */
     uint32_t session_count;                   /* in the books */
     uint64_t clock;                           /* client commands so far: the manager's time */
@@ -86,6 +86,12 @@ struct rm {
 uint32_t client_check_objects(struct rm_client *client);
 uint32_t client_check_sessions(struct rm_client *client);
 
+/* What the log tells of a client, and of its command if it is the one that runs. */
+struct log_about rm_client_about(const struct rm_client *client);
+
+/* The same of a client whose command is answered with this code. */
+struct log_about rm_client_about_answer(const struct rm_client *client, uint32_t code);
+
 /* The transient objects and sessions that a command named, by the client's handles, and the other
  * slots that the command needed (see struct command_needs). */
 struct last_needs {
@@ -99,6 +105,8 @@ struct rm_client {
     struct rm_user *user; /* whom it is charged to */
     uint32_t uid;         /* whose it is */
     uint64_t number;      /* for people; clients count from 1 on, or as the caller says */
+    uint32_t pid;         /* of its process, for the log; 0: not known */
+    const char *program;  /* of that process, borrowed; NULL: not known */
     uint8_t locality;
     struct rm_limits limits;
     struct shared_policy *policy; /* what it may send; NULL: everything */
@@ -107,6 +115,8 @@ struct rm_client {
     struct last_needs last;           /* by its last command */
     bool told_objects, told_sessions; /* that it has all it may have */
     bool told_denied, told_tries;     /* that it may not send a command */
+    bool told_lockout;                /* that the TPM refuses its authorizations */
+    bool told_none;                   /* that the TPM has no session left */
 };
 
 /* The answer to a command that was sent is lost, so that nobody knows the nonces of the sessions

@@ -47,12 +47,16 @@ static const char *sent_text(const struct trace *trace, char text[TRACE_TEXT])
 void trace_write_command(const struct rm_client *client, const struct trace *trace,
                          uint32_t command_code, uint32_t response_code)
 {
+    struct log_about about = rm_client_about_answer(client, response_code);
     char text[TRACE_TEXT];
     uint32_t all = 0;
 
     for (unsigned i = 0; i < TRACE_SENT_KINDS; i++)
         all += trace->sent[i];
-    log_debug("client %" PRIu64 " of user %" PRIu32 ": %s (0x%" PRIX32 ") gave 0x%" PRIX32
+    if (trace->started > 0)
+        about.duration = log_clock() - trace->started;
+    log_event(LOG_EVENT_COMMAND, about,
+              "client %" PRIu64 " of user %" PRIu32 ": %s (0x%" PRIX32 ") gave 0x%" PRIX32
               " for %" PRIu32 " TPM commands%s",
               client->number, client->uid, command_name(command_code), command_code, response_code,
               all, sent_text(trace, text));

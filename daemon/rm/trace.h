@@ -44,9 +44,18 @@ enum trace_way {
 
 /* Commands that the chip was sent for the client command that runs. */
 struct trace {
+    uint32_t command; /* its TPM_CC */
     uint32_t sent[TRACE_SENT_KINDS];
     enum trace_way way; /* where the command was answered, if it was not sent */
+    uint64_t started;   /* log_clock(), for the log at level debug; else 0 */
 };
+
+/* A client's command begins. */
+static inline void trace_begin(struct trace *trace, uint32_t command_code)
+{
+    *trace = (struct trace){.command = command_code,
+                            .started = log_threshold >= LOG_LEVEL_DEBUG ? log_clock() : 0};
+}
 
 /* Why the manager sends a command of its own. */
 enum trace_sent trace_own_kind(uint32_t command_code);

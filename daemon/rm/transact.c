@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/transact.h"
 
-#include "base/account.h"
 #include "base/log.h"
 #include "rm/doubt.h"
 #include "rm/rc.h"
@@ -9,22 +8,21 @@
 
 #include <string.h>
 
-/* The user whose command the chip works for; root when the chip works for nobody. */
-static uint32_t requester(const struct rm *rm)
+/* Whose command the chip works for. */
+static struct log_about requester(const struct rm *rm)
 {
-    return rm->requester ? rm->requester->uid : ACCOUNT_ROOT;
+    return rm->requester ? rm_client_about(rm->requester) : LOG_NOBODY;
 }
 
 /* The command may have been carried out all the same. */
 static void note_no_answer(struct rm *rm, int error)
 {
     if (error == 0)
-        log_limited(LOG_LEVEL_WARNING, LOG_KIND_CHIP, requester(rm),
-                    "the TPM gave an answer that is no TPM response; the command failed");
+        log_event(LOG_EVENT_TPM_ANSWER_BAD, requester(rm),
+                  "the TPM gave an answer that is no TPM response; the command failed");
     else if (rm->condition != TPM_LOST)
-        log_limited(LOG_LEVEL_ERROR, LOG_KIND_CHIP, requester(rm),
-                    "the TPM does not answer (%s); commands fail until it is back",
-                    strerror(-error));
+        log_event(LOG_EVENT_TPM_SILENT, requester(rm),
+                  "the TPM does not answer (%s); commands fail until it is back", strerror(-error));
     if (error != 0)
         rm->condition = TPM_LOST;
     doubt_books(rm, "a command got no answer");
@@ -41,7 +39,8 @@ static void note_answer(struct rm *rm, uint32_t command_code, uint32_t code)
 {
     if (code == TPM2_RC_FAILURE) {
         if (rm->condition != TPM_FAILURE_MODE)
-            log_error("the TPM is in failure mode and needs a reset of the machine; only "
+            log_event(LOG_EVENT_TPM_FAILURE, requester(rm),
+                      "the TPM is in failure mode and needs a reset of the machine; only "
                       "GetTestResult and GetCapability work until then");
         rm->condition = TPM_FAILURE_MODE;
     } else if (rm->condition != TPM_FAILURE_MODE || ends_failure_mode(command_code, code)) {

@@ -24,13 +24,13 @@ static int teardown(void **state)
 }
 
 /* How many of `lines` at `now` may be written. */
-static unsigned admit(struct log_limit *limit, enum log_kind kind, uint32_t account, int64_t now,
+static unsigned admit(struct log_limit *limit, enum log_event event, uint32_t account, int64_t now,
                       unsigned lines)
 {
     unsigned admitted = 0;
 
     for (unsigned i = 0; i < lines; i++)
-        admitted += log_limit_admit(limit, kind, account, now);
+        admitted += log_limit_admit(limit, event, account, now);
     return admitted;
 }
 
@@ -39,26 +39,26 @@ static void test_R57_a_flood_is_cut_and_counted(void **state)
     struct log_limit *limit = *state;
     struct log_limit_count count;
 
-    assert_int_equal(admit(limit, LOG_KIND_REFUSED, 1000, 5, FLOOD), LOG_LIMIT_LINES);
+    assert_int_equal(admit(limit, LOG_EVENT_CONNECTION_REFUSED, 1000, 5, FLOOD), LOG_LIMIT_LINES);
     assert_false(log_limit_ended(limit, 5 + LOG_LIMIT_MS - 1, &count));
-    assert_int_equal(admit(limit, LOG_KIND_REFUSED, 1000, 5 + LOG_LIMIT_MS - 1, 1), 0);
+    assert_int_equal(admit(limit, LOG_EVENT_CONNECTION_REFUSED, 1000, 5 + LOG_LIMIT_MS - 1, 1), 0);
     assert_true(log_limit_ended(limit, 5 + LOG_LIMIT_MS, &count));
-    assert_int_equal(count.kind, LOG_KIND_REFUSED);
+    assert_int_equal(count.event, LOG_EVENT_CONNECTION_REFUSED);
     assert_int_equal(count.account, 1000);
     assert_false(count.several);
     assert_int_equal(count.left_out, FLOOD - LOG_LIMIT_LINES + 1);
     assert_false(log_limit_ended(limit, 5 + LOG_LIMIT_MS, &count));
-    assert_int_equal(admit(limit, LOG_KIND_REFUSED, 1000, 5 + LOG_LIMIT_MS, FLOOD),
+    assert_int_equal(admit(limit, LOG_EVENT_CONNECTION_REFUSED, 1000, 5 + LOG_LIMIT_MS, FLOOD),
                      LOG_LIMIT_LINES);
 }
 
-static void test_R57_each_user_and_kind_has_a_limit_of_its_own(void **state)
+static void test_R57_each_user_and_event_has_a_limit_of_its_own(void **state)
 {
     struct log_limit *limit = *state;
 
-    assert_int_equal(admit(limit, LOG_KIND_REFUSED, 1000, 0, FLOOD), LOG_LIMIT_LINES);
-    assert_int_equal(admit(limit, LOG_KIND_REFUSED, 1001, 0, FLOOD), LOG_LIMIT_LINES);
-    assert_int_equal(admit(limit, LOG_KIND_ABANDONED, 1000, 0, FLOOD), LOG_LIMIT_LINES);
+    assert_int_equal(admit(limit, LOG_EVENT_CONNECTION_REFUSED, 1000, 0, FLOOD), LOG_LIMIT_LINES);
+    assert_int_equal(admit(limit, LOG_EVENT_CONNECTION_REFUSED, 1001, 0, FLOOD), LOG_LIMIT_LINES);
+    assert_int_equal(admit(limit, LOG_EVENT_SESSION_DISCARDED, 1000, 0, FLOOD), LOG_LIMIT_LINES);
 }
 
 /* Few lines are all written, however long it goes on. */
@@ -68,7 +68,7 @@ static void test_R57_few_lines_are_all_written(void **state)
     struct log_limit_count count;
 
     for (int64_t now = 0; now < 100 * (int64_t)LOG_LIMIT_MS; now += LOG_LIMIT_MS / 5)
-        assert_int_equal(admit(limit, LOG_KIND_REFUSED, 1000, now, 2), 2);
+        assert_int_equal(admit(limit, LOG_EVENT_CONNECTION_REFUSED, 1000, now, 2), 2);
     assert_false(log_limit_ended(limit, INT64_MAX, &count));
 }
 
@@ -80,7 +80,7 @@ static void test_R57_many_users_share_one_limit(void **state)
     struct log_limit_count count;
 
     for (uint32_t account = 0; account < FLOOD; account++)
-        admitted += admit(limit, LOG_KIND_REFUSED, account, 0, 2 * LOG_LIMIT_LINES);
+        admitted += admit(limit, LOG_EVENT_CONNECTION_REFUSED, account, 0, 2 * LOG_LIMIT_LINES);
     assert_int_equal(admitted, (LOG_LIMIT_ACCOUNTS + 1) * LOG_LIMIT_LINES);
     while (log_limit_ended(limit, INT64_MAX, &count)) {
         several += count.several;
@@ -89,7 +89,7 @@ static void test_R57_many_users_share_one_limit(void **state)
     assert_int_equal(told, LOG_LIMIT_ACCOUNTS + 1);
     assert_int_equal(several, 1);
     /* And all of it is forgotten by that. */
-    assert_int_equal(admit(limit, LOG_KIND_REFUSED, 1, 0, FLOOD), LOG_LIMIT_LINES);
+    assert_int_equal(admit(limit, LOG_EVENT_CONNECTION_REFUSED, 1, 0, FLOOD), LOG_LIMIT_LINES);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -98,7 +98,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_R57_a_flood_is_cut_and_counted),
-        TEST(test_R57_each_user_and_kind_has_a_limit_of_its_own),
+        TEST(test_R57_each_user_and_event_has_a_limit_of_its_own),
         TEST(test_R57_few_lines_are_all_written),
         TEST(test_R57_many_users_share_one_limit),
     };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The log as its lines are written. */
+#include "base/log-limit.h"
 #include "log-capture.h"
 
 #include <fcntl.h>
@@ -241,7 +242,7 @@ static void test_lines_of_threads_do_not_mix(void **state)
 static void test_R57_lines_of_clients_are_limited(void **state)
 {
     for (unsigned i = 0; i < 1000; i++)
-        log_limited(LOG_LEVEL_INFO, LOG_KIND_REFUSED, 1000, "refused %u", i);
+        log_event(LOG_EVENT_CONNECTION_REFUSED, log_about_user(1000, 1000), "refused %u", i);
     for (unsigned i = 0; i < LOG_LIMIT_LINES; i++)
         assert_non_null(strstr(log_capture_line(*state), "refused"));
     assert_string_equal(log_capture_line(*state), "");
@@ -252,6 +253,50 @@ static void test_R57_lines_of_clients_are_limited(void **state)
                         "tabrmd: warning: 990 more lines about refused connections of user 1000 "
                         "are left out: 10 a minute are written\n");
     assert_string_equal(log_capture_line(*state), "");
+}
+
+/* What a client chose is a part of a line and never a line of its own. */
+static void test_R101_a_message_is_one_line(void **state)
+{
+    log_info("it says \"%s\"", "a\ntabrmd: error: b\r\x1B[31m\x7F");
+    assert_string_equal(log_capture_line(*state),
+                        "tabrmd: it says \"a tabrmd: error: b  [31m \"\n");
+    assert_string_equal(log_capture_line(*state), "");
+}
+
+static void test_R102_an_event_has_the_level_of_its_kind(void **state)
+{
+    log_open(LOG_SINK_STDOUT, LOG_LEVEL_WARNING);
+    for (unsigned event = 0; event < LOG_EVENT_NONE; event++) {
+        log_event((enum log_event)event, LOG_NOBODY, "%u", event);
+        if (log_events[event].level > LOG_LEVEL_WARNING)
+            assert_string_equal(log_capture_line(*state), "");
+        else
+            assert_int_equal(strncmp(log_capture_line(*state),
+                                     log_events[event].level == LOG_LEVEL_ERROR
+                                         ? "tabrmd: error: "
+                                         : "tabrmd: warning: ",
+                                     15),
+                             0);
+    }
+}
+
+/* A failure is told on standard error, whose lines this leaves alone, and not twice. */
+static void test_a_failure_is_no_line_of_standard_output(void **state)
+{
+    int real = dup(STDERR_FILENO), fds[2];
+    char text[64] = "";
+
+    assert_int_equal(pipe(fds), 0);
+    dup2(fds[1], STDERR_FILENO);
+    log_failure("it is over");
+    dup2(real, STDERR_FILENO);
+    assert_true(read(fds[0], text, sizeof(text) - 1) > 0);
+    assert_string_equal(text, "tabrmd: it is over\n");
+    assert_string_equal(log_capture_line(*state), "");
+    close(real);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -269,6 +314,9 @@ int main(void)
         TEST(test_a_sink_that_is_gone_is_no_error),
         TEST(test_lines_of_threads_do_not_mix),
         TEST(test_R57_lines_of_clients_are_limited),
+        TEST(test_R101_a_message_is_one_line),
+        TEST(test_R102_an_event_has_the_level_of_its_kind),
+        TEST(test_a_failure_is_no_line_of_standard_output),
     };
 
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);

@@ -257,6 +257,23 @@ static void test_R84_a_refusal_is_logged_once_a_connection(void **state)
     assert_int_equal(rm_stats(court->rm)->denied_commands, 3 + 3 + 1 + 1 + 3);
 }
 
+static void test_R102_a_lockout_is_told_once_a_connection(void **state)
+{
+    struct court *court = *state;
+    struct log_capture *capture = log_capture_begin(LOG_LEVEL_INFO);
+
+    court->chip.answer = TPM2_RC_LOCKOUT;
+    for (unsigned i = 0; i < 3; i++) {
+        send_code(court, 0, TPM2_CC_NV_Read, 0x01000001);
+        send_code(court, 2, TPM2_CC_NV_Read, 0x01000001);
+    }
+    log_capture_end(capture);
+    expect_line(capture, "the TPM is in lockout and refuses user 1000 (0x921): ");
+    expect_line(capture, "the TPM is in lockout and refuses user 1001 (0x921): ");
+    assert_string_equal(log_capture_line(capture), "");
+    log_capture_free(capture);
+}
+
 /* Random commands under random policies, beside a judgement that is written otherwise. */
 static bool model_denies(const struct policy *policy, uint32_t code, const uint32_t *handles,
                          unsigned count, uint32_t permanent)
@@ -379,6 +396,7 @@ int main(void)
         court_test(test_R83_only_guesses_count),
         court_test(test_R83_what_resets_the_tpms_count),
         court_test(test_R84_a_refusal_is_logged_once_a_connection),
+        court_test(test_R102_a_lockout_is_told_once_a_connection),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
