@@ -14,7 +14,7 @@ import sys
 
 CASE = re.compile(r"\[ {1,7}(RUN|OK|FAILED|SKIPPED) +\] (\w+)")
 TAP = re.compile(r"^(not )?ok\b *\d* *(?:- )?(\w*)(?:.*# (SKIP) *(\w*))?", re.M)
-REQUIREMENT = re.compile(r"(?:^|[_\W])(R\d\d)(?=_|\W|$)")
+REQUIREMENT = re.compile(r"(?:^|[_\W])(R\d\d+)(?=_|\W|$)")
 OUTCOME = {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
 RESULT = {"OK": "passed", "EXPECTEDFAIL": "passed", "SKIP": "skipped"}
 
