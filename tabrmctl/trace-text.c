@@ -125,7 +125,11 @@ static void text_put_times(GString *line, const struct trace_record *record)
     g_string_append_printf(line, "; waited %s", words_span(record->queue / 1000, text));
     g_string_append_printf(line, ", took %s", words_span(record->chip / 1000, text));
     if (record->way != TRACE_RECORD_BY_TPM)
-        g_string_append_printf(line, ", by %s", text_way(record));
+        g_string_append_printf(
+            line, ", %s%s",
+            record->way == TRACE_RECORD_BY_BOOKS || record->way == TRACE_RECORD_BY_CACHE ? "by "
+                                                                                         : "",
+            text_way(record));
     text_put_swaps(line, record);
 }
 

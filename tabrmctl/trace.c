@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,13 @@
 #define TRACE_MESSAGE (TRACE_RECORD_SIZE + 2 * 65536)
 
 #define TRACE_NS_PER_US 1000
+
+/*
+ * Records are taken in batches: who sleeps until the next one comes is woken by the daemon, which
+ * takes it some microseconds for each command. The socket has room for some 200 records, more than
+ * come in this time.
+ */
+#define TRACE_PAUSE_US 2000
 
 static struct place_options trace_place;
 static char *trace_user, *trace_pcap;
@@ -192,6 +200,20 @@ static bool trace_capture(struct trace *trace, const struct trace_record *record
     return written;
 }
 
+/* Takes the next message; the size of it, or 0 at the end, or -1. */
+static ssize_t trace_receive(const struct trace *trace)
+{
+    struct pollfd ready = {.fd = trace->fd, .events = POLLIN};
+    ssize_t size = recv(trace->fd, trace->message, TRACE_MESSAGE, MSG_DONTWAIT);
+
+    if (size >= 0 || errno != EAGAIN)
+        return size;
+    while (poll(&ready, 1, -1) < 0 && errno == EINTR)
+        ;
+    g_usleep(TRACE_PAUSE_US);
+    return recv(trace->fd, trace->message, TRACE_MESSAGE, 0);
+}
+
 /* Takes one record. Gives EX_OK, or a status for tabrmctl, and has said why. */
 static int trace_step(struct trace *trace)
 {
@@ -201,7 +223,7 @@ static int trace_step(struct trace *trace)
     gint64 began;
 
     do
-        size = recv(trace->fd, trace->message, TRACE_MESSAGE, 0);
+        size = trace_receive(trace);
     while (size < 0 && errno == EINTR);
     if (size <= 0) {
         message_error("tabrmd has ended: `systemctl status tabrmd` says why");

@@ -168,6 +168,35 @@ def added(bench):
                 chart=("share", work, peer, ours, microseconds))]
 
 
+TRACED_LIMIT = 1.10
+
+
+def traced(bench):
+    """What tabrmd adds to a GetRandom while somebody reads a trace, and what while nobody does."""
+    if not os.path.exists(bench.paths.tabrmctl):
+        return []
+    with ExitStack() as stack:
+        direct = stack.enter_context(Chip(bench.paths, STARTED))
+        clients = {"direct": direct.client(direct.direct_conf())}
+        for name in ("alone", "traced"):
+            world = stack.enter_context(World(bench.paths, bench.paths.ours))
+            if name == "traced":
+                world.trace()
+            clients[name] = world.client()
+        for client in clients.values():
+            client.ask("random 50")
+        times = calm(in_turn(151, {
+            name: lambda client=client: median(client.ask("random 50")) / 1e9
+            for name, client in clients.items()}))
+    alone, ours = times["alone"] - times["direct"], times["traced"] - times["direct"]
+    return [Row("traced", "the same while tabrmctl traces all commands", None, microseconds(ours),
+                f"{microseconds(TRACED_LIMIT * alone)}: {TRACED_LIMIT:.2f} × that without a trace",
+                ours <= TRACED_LIMIT * alone,
+                {"ours": ours, "alone": alone, "target": TRACED_LIMIT * alone, "unit": "s",
+                 "direct": times["direct"]},
+                note=f"{ours / alone:.2f} × the {microseconds(alone)} without a trace")]
+
+
 def lifetime(argv, env):
     """How long a process lived, and the processor time that it took. Waits for it in the kernel: a
     wait of Python's with a timeout sleeps 1, 2, 4 ms and so on between looks, and would give those
@@ -413,5 +442,5 @@ def idle(bench):
 
 
 WALL = [("together", together), ("wall", wall), ("paced", paced)]
-ROWS = [("added", added), ("connect", connect), ("light", light), ("crowd", crowd),
+ROWS = [("added", added), ("traced", traced), ("connect", connect), ("light", light), ("crowd", crowd),
         ("memory", memory), ("idle", idle)]

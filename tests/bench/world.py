@@ -66,6 +66,7 @@ class Paths:
         self.load = os.path.join(bench, "bench-load")
         self.relay = os.path.join(bench, "bench-relay")
         self.counting = chosen("COUNTING", os.path.join(support, "libtss2-tcti-counting.so.0"))
+        self.tabrmctl = os.path.join(build, "tabrmctl", "tabrmctl")
         self.recipes = os.path.join(os.path.dirname(os.path.abspath(__file__)), "recipes.sh")
         self.ours = Broker("tabrmd", chosen("DAEMON", os.path.join(build, "daemon", "tabrmd")),
                            chosen("TOOLS_LIBDIR", os.path.join(support, "plain")))
@@ -265,6 +266,20 @@ class World(Chip):
 
     def client(self, conf=None):
         return super().client(conf or self.conf())
+
+    def trace(self):
+        """Has each command traced, from the next one on that a client sends."""
+        trace = self.run([self.paths.tabrmctl, "trace",
+                          f"--tcti=tabrmd:socket={self.path('tcti.sock')}"])
+        client = self.client()
+
+        def begun():
+            client.ask("random 1")
+            return os.path.getsize(trace.log) > 0 or not trace.running()
+        poll(begun, "tabrmctl")
+        if not trace.running():
+            raise Failure(f"tabrmctl does not trace: see {trace.log}")
+        self.leave(client)
 
     def load(self):
         process = self.run([self.paths.load], talks=True, env=self.client_environment())

@@ -127,6 +127,33 @@ static void test_R96_traces_are_few_on_each_way(void **state)
     g_object_unref(peer);
 }
 
+/* A client's commands go on while nobody reads; then the reader is told what it lost. */
+static void test_R96_a_slow_reader_is_told_what_it_lost(void **state)
+{
+    struct world *world = *state;
+    GDBusConnection *peer = manager_calls_connect(world);
+    int fd = open_trace(peer, NULL, ANY_USER, false, NULL);
+    struct raw_client *raw = served_raw_client(world);
+    unsigned char record[512];
+    const unsigned rounds = 1000;
+    unsigned read = 0, lost;
+
+    for (unsigned i = 0; i < rounds; i++)
+        use(raw);
+    while (recv(fd, record, sizeof(record), MSG_DONTWAIT) > 0)
+        read++;
+    assert_in_range(read, 10, rounds - 10);
+    use(raw);
+    assert_true(recv(fd, record, sizeof(record), 0) > 16);
+    /* The lower half of the count, as wire/trace-record.h has it. */
+    lost = (unsigned)record[12] << 24 | (unsigned)(record[13] << 16 | record[14] << 8 | record[15]);
+    /* The turn of the last one that was lost may have ended only behind the others. */
+    assert_in_range(read + lost, rounds - 1, rounds);
+    close(fd);
+    raw_client_free(raw);
+    g_object_unref(peer);
+}
+
 /* A member of the group is told of its own commands only, and gets no whole ones. */
 static void test_R95_a_member_sees_its_own(void **state)
 {
@@ -220,6 +247,7 @@ int main(void)
         served_test(test_R95_lines_say_what_commands_were),
         served_test(test_json_has_a_line_for_each_command),
         served_test(test_R96_traces_are_few_on_each_way),
+        served_test(test_R96_a_slow_reader_is_told_what_it_lost),
         served_test(test_R95_a_member_sees_its_own),
         served_test(test_R97_a_capture_is_what_was_sent),
     };
