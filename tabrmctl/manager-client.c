@@ -68,9 +68,9 @@ static GVariant *client_call(struct manager_client *client, const char *interfac
                              const char *method, GVariant *arguments, int patience_ms,
                              GError **error)
 {
-    return g_dbus_connection_call_sync(client->connection, client->name, MANAGER_NAMES_PATH,
-                                       interface, method, arguments, NULL, G_DBUS_CALL_FLAGS_NONE,
-                                       patience_ms, client->cancellable, error);
+    return g_dbus_connection_call_sync(
+        client->connection, client->name, MANAGER_NAMES_PATH, interface, method, arguments, NULL,
+        G_DBUS_CALL_FLAGS_NO_AUTO_START, patience_ms, client->cancellable, error);
 }
 
 /* The only value of an answer, which is consumed. */

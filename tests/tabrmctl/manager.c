@@ -109,6 +109,26 @@ static void test_no_daemon_is_told_with_the_remedy(void **state)
            EX_UNAVAILABLE, "tabrmd does not run");
 }
 
+/* A bus whose service of that name leaves a file when it is started. */
+static void test_to_look_starts_no_daemon(void **state)
+{
+    expect(*state,
+           "mkdir services; cat >services/com.intel.tss2.Tabrmd.service <<END\n"
+           "[D-BUS Service]\nName=com.intel.tss2.Tabrmd\nExec=/bin/touch $PWD/started\nEND\n"
+           "cat >bus.conf <<END\n"
+           "<busconfig><type>session</type><listen>unix:path=$PWD/own</listen>\n"
+           "<servicedir>$PWD/services</servicedir><policy context='default'>\n"
+           "<allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/><allow own='*'/>"
+           "</policy></busconfig>\nEND\n"
+           "dbus-daemon --config-file=bus.conf --nofork & bus=$!; trap 'kill $bus' EXIT\n"
+           "until [ -S own ]; do sleep 0.05; done\n"
+           "export DBUS_SESSION_BUS_ADDRESS=unix:path=$PWD/own\n"
+           "tabrmctl status --tcti=tabrmd:bus_type=session || echo status $?\n"
+           "[ -e started ] || echo nothing started",
+           EX_OK, "tabrmd does not run: nobody is com.intel.tss2.Tabrmd", "status 69",
+           "nothing started");
+}
+
 static void test_who_may_not_is_told_so(void **state)
 {
     expect(*state, FAKE("1 steering") "tabrmctl flush $W", EX_NOPERM,
@@ -199,6 +219,7 @@ int main(void)
         suite_empty_test(test_many_connections_are_all_listed),
         suite_empty_test(test_each_subcommand_has_json),
         suite_empty_test(test_no_daemon_is_told_with_the_remedy),
+        suite_empty_test(test_to_look_starts_no_daemon),
         suite_empty_test(test_who_may_not_is_told_so),
         suite_empty_test(test_an_older_daemon_is_told),
         suite_empty_test(test_answers_that_make_no_sense_are_told),
