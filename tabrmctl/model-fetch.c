@@ -12,25 +12,25 @@
 
 static const struct fetch_part {
     enum model_part part;
+    int patience_ms;
     const char *method; /* NULL: the properties */
     const char *type;
     const char *what; /* as in "cannot list the connections" */
-    int patience_ms;
     const char *(*read)(struct model *model, GVariant *value);
 } fetch_parts[] = {
-    {MODEL_CHIP, NULL, "a{sv}", "cannot ask tabrmd what it is", MANAGER_CLIENT_PATIENCE_MS,
+    {MODEL_CHIP, MANAGER_CLIENT_PATIENCE_MS, NULL, "a{sv}", "cannot ask tabrmd what it is",
      model_read_chip},
-    {MODEL_STATUS, "GetStatus", "a{sv}", "cannot ask tabrmd how it is", MANAGER_CLIENT_PATIENCE_MS,
+    {MODEL_STATUS, MANAGER_CLIENT_PATIENCE_MS, "GetStatus", "a{sv}", "cannot ask tabrmd how it is",
      model_read_status},
-    {MODEL_CONNECTIONS, "ListConnections", "aa{sv}", "cannot list the connections",
-     MANAGER_CLIENT_PATIENCE_MS, model_read_connections},
-    {MODEL_USERS, "ListUsers", "aa{sv}", "cannot list the users", MANAGER_CLIENT_PATIENCE_MS,
+    {MODEL_CONNECTIONS, MANAGER_CLIENT_PATIENCE_MS, "ListConnections", "aa{sv}",
+     "cannot list the connections", model_read_connections},
+    {MODEL_USERS, MANAGER_CLIENT_PATIENCE_MS, "ListUsers", "aa{sv}", "cannot list the users",
      model_read_users},
-    {MODEL_STATISTICS, "GetStatistics", "a{sv}", "cannot get the statistics",
-     MANAGER_CLIENT_PATIENCE_MS, model_read_statistics},
-    {MODEL_SLOTS, "GetSlots", "aa{sv}", "cannot ask what is in the TPM", MANAGER_CLIENT_PATIENCE_MS,
+    {MODEL_STATISTICS, MANAGER_CLIENT_PATIENCE_MS, "GetStatistics", "a{sv}",
+     "cannot get the statistics", model_read_statistics},
+    {MODEL_SLOTS, MANAGER_CLIENT_PATIENCE_MS, "GetSlots", "aa{sv}", "cannot ask what is in the TPM",
      model_read_slots},
-    {MODEL_LOCKOUT, "GetLockout", "a{sv}", "cannot ask for the lockout", FETCH_CHIP_MS,
+    {MODEL_LOCKOUT, FETCH_CHIP_MS, "GetLockout", "a{sv}", "cannot ask for the lockout",
      model_read_lockout},
 };
 

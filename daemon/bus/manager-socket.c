@@ -29,7 +29,7 @@ struct manager_socket {
     guint source, pause;
 };
 
-static gboolean socket_readable(gint fd, GIOCondition condition, gpointer data);
+static gboolean socket_readable(gint descriptor, GIOCondition condition, gpointer data);
 
 static void socket_watch(struct manager_socket *socket)
 {

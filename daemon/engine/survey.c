@@ -108,7 +108,7 @@ static bool survey_connections(const struct surveys *surveys, struct survey *sur
 /* Under the users' lock. */
 static void survey_list_users(const struct users *users, struct survey *survey)
 {
-    struct snapshot *snapshot = survey->snapshot;
+    struct snapshot *snapshot;
     size_t room = 0;
 
     list_for_each (it, &users->all)
