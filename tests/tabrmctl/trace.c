@@ -12,6 +12,8 @@
 #include <tss2/tss2_tpm2_types.h>
 #include <unistd.h>
 
+#define RECIPES "sh '" TEST_SCRIPTS "/../tests/bench/recipes.sh'"
+
 #define MEMBER "tss"
 #define DENIED "org.freedesktop.DBus.Error.AccessDenied"
 #define LIMITS "org.freedesktop.DBus.Error.LimitsExceeded"
@@ -195,7 +197,9 @@ static void test_R95_a_member_sees_its_own(void **state)
     g_object_unref(peer);
 }
 
-/* The file is for its owner alone, with a warning, and tshark finds in it what was sent. */
+/* The file is for its owner alone, with a warning, and tshark finds in it what was sent: by keys
+ * and by the recipes. What tshark 4.0 takes for malformed is NV_Read, whose name and code it tells
+ * all the same. */
 static void test_R97_a_capture_is_what_was_sent(void **state)
 {
     g_autofree char *out = NULL, *found = g_find_program_in_path("tshark");
@@ -217,7 +221,7 @@ static void test_R97_a_capture_is_what_was_sent(void **state)
              "tpm2_create -C p.ctx -u k.pub -r k.priv >/dev/null; "
              "tpm2_load -C p.ctx -u k.pub -r k.priv -c k.ctx >/dev/null; "
              "echo hello >m; tpm2_sign -c k.ctx -g sha256 -o s m; "
-             "tpm2_verifysignature -c k.ctx -g sha256 -m m -s s; "
+             "tpm2_verifysignature -c k.ctx -g sha256 -m m -s s; " RECIPES "; "
              "tpm2_pcrread sha256:0 >/dev/null; "
              "! tpm2_readpublic -c 0x81234567 >/dev/null 2>&1; tpm2_selftest; "
              "until grep -q SelfTest lines; do sleep 0.05; done; "
@@ -233,7 +237,9 @@ static void test_R97_a_capture_is_what_was_sent(void **state)
              "tail -n $(wc -l <told) | diff told.codes -; grep -c 0x0000018b told.codes; "
              "grep -xc Sign told; grep -xc VerifySignature told; "
              "tshark -n -r all.pcapng -T fields -e tpm.resp.rc 2>/dev/null | grep -c 0x0000018b; "
-             "tshark -n -r all.pcapng -Y _ws.malformed 2>/dev/null | wc -l | sed s/^/malformed=/",
+             "tshark -n -r all.pcapng -Y '_ws.malformed && tpm.req.cc != 0x14e' 2>/dev/null | wc "
+             "-l | "
+             "sed s/^/malformed=/",
              &out),
         0);
     expect_text(out, "holds all that programs send to the TPM, passwords and keys");
