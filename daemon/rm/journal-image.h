@@ -41,7 +41,7 @@ enum journal_verdict journal_image_open(struct journal_image *image, const uint8
                                         size_t size, uint64_t owner);
 
 /* What a person is told of a journal that is not good. */
-const char *journal_verdict_text(enum journal_verdict verdict);
+const char *journal_image_text(enum journal_verdict verdict);
 
 /* The committed record of a cell, JOURNAL_PAYLOAD bytes that need not be aligned, with its kind and
  * serial; NULL of a free one, or of no cell. */

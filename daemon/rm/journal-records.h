@@ -10,6 +10,7 @@
 
 #define JOURNAL_VERSION 1
 #define JOURNAL_PAYLOAD 48
+#define JOURNAL_SEAT    256
 
 /* A cell that was given out again has another serial. */
 struct journal_ref {

@@ -36,10 +36,10 @@ struct journal_memory {
 
 /* What the memory is to have beside cells and shelf, and for whom it is. */
 struct journal_config {
-    uint64_t owner; /* tells TPMs and names of daemons apart: another owner refuses it */
-    uint32_t seats; /* records of connections */
-    size_t desk;    /* bytes of buffers under the engine's own rule */
-    size_t largest; /* bytes of the longest context */
+    uint64_t owner;      /* tells TPMs and names of daemons apart: another owner refuses it */
+    uint64_t generation; /* of two journals that are good, the greater one counts */
+    uint32_t seats;      /* records of connections, JOURNAL_SEAT bytes each */
+    uint32_t desk;       /* bytes of buffers under the engine's own rule */
 };
 
 /* An empty journal in this memory, which is borrowed; not complete. NULL without memory. */
