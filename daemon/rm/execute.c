@@ -7,26 +7,19 @@
  */
 #include "rm/answer-cache.h"
 #include "rm/capability.h"
-#include "rm/capacity.h"
+#include "rm/command-result.h"
 #include "rm/context.h"
 #include "rm/doubt.h"
 #include "rm/object-lifecycle.h"
 #include "rm/permission.h"
 #include "rm/rc.h"
-#include "rm/residency.h"
 #include "rm/resync.h"
 #include "rm/room.h"
 #include "rm/transact.h"
 #include "wire/handle.h"
-#include "wire/tpms-context.h"
 
-/* What the command will make, with the memory for it taken before the chip is asked. */
-struct command_result {
-    struct object *object;
-    struct session *session;
-};
-
-static uint32_t parse(const struct rm *rm, struct command *command, uint8_t *bytes, size_t size)
+static uint32_t parse(const struct rm *rm, struct command *command, const uint8_t *bytes,
+                      size_t size)
 {
     uint32_t code = command_parse(command, &rm->chip.commands, bytes, size);
 
@@ -101,38 +94,6 @@ static void note_named(struct rm_client *client, const struct command *command,
         last->handles[last->count++] = needs->sessions[i]->handle;
 }
 
-/* Checks the client's limits and takes the memory for what the command makes. */
-static uint32_t prepare_result(struct rm_client *client, const struct command *command,
-                               struct command_needs *needs, struct command_result *result)
-{
-    struct rm *rm = client->rm;
-    uint32_t code;
-
-    if (!command_attributes_response_handle(command->attributes))
-        return TPM2_RC_SUCCESS;
-    if (command->code == TPM2_CC_StartAuthSession) {
-        code = client_check_sessions(client);
-        if (code != TPM2_RC_SUCCESS)
-            return code;
-        result->session = session_new();
-        needs->made_sessions = 1;
-        return result->session ? TPM2_RC_SUCCESS : RM_RC_MEMORY;
-    }
-    code = client_check_objects(client);
-    if (code != TPM2_RC_SUCCESS)
-        return code;
-    result->object = object_new(rm);
-    needs->made_objects = 1;
-    return result->object && handles_reserve(&client->handles) ? TPM2_RC_SUCCESS : RM_RC_MEMORY;
-}
-
-static void result_clear(struct rm *rm, struct command_result *result)
-{
-    object_free(rm, result->object);
-    free(result->session);
-    *result = (struct command_result){0};
-}
-
 /* Finds what the command names, and takes the memory for what it makes. `needs` and `result` are
  * empty. */
 static uint32_t resolve(struct rm_client *client, const struct command *command,
@@ -141,7 +102,7 @@ static uint32_t resolve(struct rm_client *client, const struct command *command,
     uint32_t code = find_named(client, command, needs);
 
     if (code == TPM2_RC_SUCCESS)
-        code = prepare_result(client, command, needs, result);
+        code = command_result_prepare(client, command, needs, result);
     if (code != TPM2_RC_SUCCESS)
         return code;
     needs->scratch_objects += client->rm->needs_scratch_slot[command->table_index];
@@ -182,22 +143,50 @@ static uint32_t prepare_surely(struct rm_client *client, const struct command *c
         return code;
     command_needs_end(needs);
     *needs = (struct command_needs){0};
-    result_clear(rm, result);
+    command_result_clear(rm, result);
     if (!resync_doubt(rm))
         return RM_RC_FAILURE;
     code = prepare(client, command, needs, result);
     return code == TPM2_RC_SUCCESS && rm->books_in_doubt ? RM_RC_FAILURE : code;
 }
 
-/* Puts the chip's handles in the place of the client's. A sequence changes by its use, so its
- * context is void from here on. */
-static void patch_handles(const struct command *command, const struct command_needs *needs)
+/* The command as the chip gets it, with the chip's handles in the place of the client's. The
+ * client's bytes stay as they came. */
+static const uint8_t *patch_handles(struct rm *rm, const struct command *command,
+                                    const struct command_needs *needs)
 {
+    const uint8_t *bytes = command->bytes;
+
     for (unsigned i = 0; i < command->handle_count; i++) {
+        rm->sent_handles[i] = command->handles[i];
         if (!needs->objects[i])
             continue;
-        store_be32(command_handle_at(command, i), needs->objects[i]->physical);
-        if (!needs->objects[i]->immutable)
+        if (bytes != rm->forwarded)
+            bytes = memcpy(rm->forwarded, bytes, command->size);
+        rm->sent_handles[i] = needs->objects[i]->physical;
+        store_be32(command_handle_at(rm->forwarded, i), rm->sent_handles[i]);
+    }
+    return bytes;
+}
+
+/* Sends the command once. A copy is wiped, as it may have passwords in it. */
+static uint32_t send_once(struct rm_client *client, const struct command *command,
+                          const struct command_needs *needs, uint8_t *response, size_t *size)
+{
+    struct rm *rm = client->rm;
+    const uint8_t *bytes = patch_handles(rm, command, needs);
+    uint32_t code = rm_transact(rm, client->locality, bytes, command->size, response, size);
+
+    if (bytes == rm->forwarded)
+        explicit_bzero(rm->forwarded, command->size);
+    return code;
+}
+
+/* A sequence changes by its use, so its context is void from here on. */
+static void void_sequences(const struct command_needs *needs)
+{
+    for (unsigned i = 0; i < needs->handle_count; i++) {
+        if (needs->objects[i] && !needs->objects[i]->immutable)
             blob_clear(&needs->objects[i]->saved);
     }
 }
@@ -211,12 +200,12 @@ static uint32_t send(struct rm_client *client, const struct command *command,
     unsigned retries = room_retries(rm);
     uint32_t code, refusal;
 
-    patch_handles(command, needs);
+    void_sequences(needs);
     for (;;) {
         bool had_room = rm->objects_loaded + needs->made_objects + needs->scratch_objects
                         <= rm->chip.object_slots;
 
-        code = rm_transact(rm, client->locality, command->bytes, command->size, response, size);
+        code = send_once(client, command, needs, response, size);
         refusal = code;
         if (code == TPM2_RC_SUCCESS || retries-- == 0 || !room_relieve(rm, &code)) {
             if (code != refusal)
@@ -229,63 +218,6 @@ static uint32_t send(struct rm_client *client, const struct command *command,
             && !command_attributes_response_handle(command->attributes))
             rm->needs_scratch_slot[command->table_index] = true;
     }
-}
-
-/* Whether the object that the command makes is a sequence object, which each use changes. MAC_Start
- * has the code of HMAC_Start. */
-static bool makes_sequence(const struct command *command)
-{
-    struct tpms_context context;
-
-    if (command->code == TPM2_CC_ContextLoad)
-        return tpms_context_parse(&context, command->bytes + command->parameters_at,
-                                  command_parameters_size(command))
-               && context.saved_handle == CONTEXT_SEQUENCE;
-    return command->code == TPM2_CC_HashSequenceStart || command->code == TPM2_CC_HMAC_Start;
-}
-
-/* The object that the chip just made or loaded becomes the client's. */
-static bool adopt_object(struct rm_client *client, const struct command *command,
-                         struct response *response, struct object *object)
-{
-    struct rm *rm = client->rm;
-
-    object->sequence = makes_sequence(command);
-    if (command->code == TPM2_CC_ContextLoad) {
-        struct blob context = {0};
-
-        /* Without memory for it the context is just not known, and made anew when needed. */
-        if (blob_set(&context, command->bytes + command->parameters_at,
-                     command_parameters_size(command)))
-            object_take_context(rm, object, &context);
-    }
-    if (!handle_is_transient(response->handle)
-        || !object_lifecycle_loaded(rm, object, response->handle))
-        return false;
-    eviction_note_use(&rm->object_eviction, &object->eviction, capacity_object_slots(rm),
-                      rm->clock);
-    object_note_user(object, client->number, client->user->uid);
-    response->handle = handles_add(&client->handles, object);
-    return true;
-}
-
-/* Enters the object or session that the chip made into the books. False when the answer does not
- * tell of one. */
-static bool adopt_result(struct rm_client *client, const struct command *command,
-                         struct response *response, struct command_result *result)
-{
-    if (result->object) {
-        if (!adopt_object(client, command, response, result->object))
-            return false;
-        result->object = NULL;
-    }
-    if (result->session) {
-        if (!handle_is_session(response->handle))
-            return false;
-        session_start(client->rm, result->session, response->handle, client);
-        result->session = NULL;
-    }
-    return true;
 }
 
 /* After a success: removes the objects that the command flushes, and the sessions that end with the
@@ -327,7 +259,7 @@ static bool learn(struct rm_client *client, const struct command *command,
     if (response->code != TPM2_RC_SUCCESS)
         return true;
     remove_ended(client, command, response);
-    if (!adopt_result(client, command, response, result))
+    if (!command_result_adopt(client, command, response, result))
         return false;
     resync_hierarchies(client->rm, command);
     if (command->code == TPM2_CC_Startup)
@@ -388,7 +320,7 @@ static size_t forward(struct rm_client *client, const struct command *command, u
         command_needs_end(&needs);
         size = response_build_code(response, code);
     }
-    result_clear(rm, &result);
+    command_result_clear(rm, &result);
     return size;
 }
 
@@ -457,7 +389,7 @@ static bool books_are_in_order(struct rm *rm, const struct command *command)
            && (command->code == TPM2_CC_GetTestResult || command->code == TPM2_CC_GetCapability);
 }
 
-static size_t execute(struct rm *rm, struct rm_client *client, uint8_t *bytes, size_t size,
+static size_t execute(struct rm *rm, struct rm_client *client, const uint8_t *bytes, size_t size,
                       uint8_t *response)
 {
     struct command command;
@@ -484,7 +416,7 @@ static size_t execute(struct rm *rm, struct rm_client *client, uint8_t *bytes, s
     return size;
 }
 
-size_t rm_execute(struct rm *rm, struct rm_client *client, uint8_t *command, size_t size,
+size_t rm_execute(struct rm *rm, struct rm_client *client, const uint8_t *command, size_t size,
                   uint8_t *response)
 {
     uint32_t code = header_load(command).code;

@@ -36,7 +36,8 @@ struct rm *rm_new(struct rm_tpm *tpm, const struct chip *chip, const struct rm_l
     rm->response_capacity = at_least(chip->max_response, CHIP_MIN_BUFFER);
     rm->own_command = malloc(rm->command_capacity);
     rm->own_response = malloc(rm->response_capacity);
-    if (!rm->own_command || !rm->own_response) {
+    rm->forwarded = malloc(rm->command_capacity);
+    if (!rm->own_command || !rm->own_response || !rm->forwarded) {
         rm_free(rm);
         return NULL;
     }
@@ -62,6 +63,7 @@ void rm_free(struct rm *rm)
     answer_cache_drop(rm);
     free(rm->own_command);
     free(rm->own_response);
+    free(rm->forwarded);
     free(rm);
 }
 

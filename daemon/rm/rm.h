@@ -124,11 +124,11 @@ enum rm_affinity rm_client_affinity(const struct rm_client *client);
 void rm_set_time(struct rm *rm, int64_t now);
 
 /*
- * Runs one command of a client: `size` bytes at `command`, HEADER_SIZE at the least, changed in
- * place while it runs. Writes a whole response to `response`, which has rm_response_capacity()
- * bytes, and returns its size: always an answer, HEADER_SIZE bytes at the least, whatever came in.
+ * Runs one command of a client: `size` bytes at `command`, HEADER_SIZE at the least. Writes a whole
+ * response to `response`, which has rm_response_capacity() bytes, and returns its size: always an
+ * answer, HEADER_SIZE bytes at the least, whatever came in.
  */
-size_t rm_execute(struct rm *rm, struct rm_client *client, uint8_t *command, size_t size,
+size_t rm_execute(struct rm *rm, struct rm_client *client, const uint8_t *command, size_t size,
                   uint8_t *response);
 
 /* Bytes that a response buffer and a command buffer must have. */

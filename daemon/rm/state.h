@@ -78,6 +78,8 @@ struct rm {
     struct ledger *ledger; /* or NULL */
 
     uint8_t *own_command, *own_response; /* for commands of our own */
+    uint8_t *forwarded;                  /* a client's command with the chip's handles in it */
+    uint32_t sent_handles[COMMAND_MAX_HANDLES]; /* of the client's command that was sent last */
     size_t command_capacity, response_capacity;
 };
 

@@ -34,8 +34,8 @@ static void note_made(struct trace_report *report, const struct rm_client *clien
     report->made_physical = physical_of(client, report->made);
 }
 
-size_t trace_report_execute(struct rm *rm, struct rm_client *client, uint8_t *bytes, size_t size,
-                            uint8_t *response, struct trace_report *report)
+size_t trace_report_execute(struct rm *rm, struct rm_client *client, const uint8_t *bytes,
+                            size_t size, uint8_t *response, struct trace_report *report)
 {
     uint64_t denied = rm->stats.denied_commands;
     struct command command;
@@ -48,9 +48,8 @@ size_t trace_report_execute(struct rm *rm, struct rm_client *client, uint8_t *by
     answer = rm_execute(rm, client, bytes, size, response);
     report->cost = rm->trace;
     report->denied = rm->stats.denied_commands != denied;
-    /* The command has the chip's handles in it by now. */
     for (unsigned i = 0; rm->trace.sent[TRACE_OWN] > 0 && i < report->handle_count; i++)
-        report->physical[i] = load_be32(command_handle_at(&command, i));
+        report->physical[i] = rm->sent_handles[i];
     if (sound && command_attributes_response_handle(command.attributes)
         && answer >= RESPONSE_HANDLE_AT + sizeof(uint32_t)
         && header_load(response).code == TPM2_RC_SUCCESS)

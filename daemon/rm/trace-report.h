@@ -21,5 +21,5 @@ struct trace_report {
 };
 
 /* As rm_execute(), and fills in the report. */
-size_t trace_report_execute(struct rm *rm, struct rm_client *client, uint8_t *bytes, size_t size,
-                            uint8_t *response, struct trace_report *report);
+size_t trace_report_execute(struct rm *rm, struct rm_client *client, const uint8_t *bytes,
+                            size_t size, uint8_t *response, struct trace_report *report);

@@ -62,8 +62,8 @@ static uint32_t parse_sessions(struct command *command)
     return 0;
 }
 
-uint32_t command_parse(struct command *command, const struct command_table *table, uint8_t *bytes,
-                       size_t size)
+uint32_t command_parse(struct command *command, const struct command_table *table,
+                       const uint8_t *bytes, size_t size)
 {
     struct header header;
 
@@ -96,9 +96,9 @@ uint32_t command_parse(struct command *command, const struct command_table *tabl
     return parse_sessions(command);
 }
 
-uint8_t *command_handle_at(const struct command *command, unsigned index)
+uint8_t *command_handle_at(uint8_t *bytes, unsigned index)
 {
-    return command->bytes + HEADER_SIZE + 4 * (size_t)index;
+    return bytes + HEADER_SIZE + 4 * (size_t)index;
 }
 
 size_t command_parameters_size(const struct command *command)

@@ -19,7 +19,7 @@ struct command_session {
 };
 
 struct command {
-    uint8_t *bytes;
+    const uint8_t *bytes;
     size_t size;
     uint16_t tag;
     uint32_t code;
@@ -39,11 +39,11 @@ struct command {
  * area malformed), TPM_RC_AUTH_CONTEXT (sessions on a command that takes none).
  * Parameters are not looked at. On failure the view holds what was read up to there.
  */
-uint32_t command_parse(struct command *command, const struct command_table *table, uint8_t *bytes,
-                       size_t size);
+uint32_t command_parse(struct command *command, const struct command_table *table,
+                       const uint8_t *bytes, size_t size);
 
-/* Where handle number `index` of the handle area stands. */
-uint8_t *command_handle_at(const struct command *command, unsigned index);
+/* Where handle number `index` of the handle area stands in a command's bytes. */
+uint8_t *command_handle_at(uint8_t *bytes, unsigned index);
 
 /* Bytes of parameters. */
 size_t command_parameters_size(const struct command *command);

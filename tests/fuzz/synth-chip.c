@@ -414,7 +414,7 @@ static int transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *bytes, 
     fuzz_must(capacity >= SYNTH_ANSWER_MAX + 64, "room for %zu bytes of an answer", capacity);
     fuzz_must(size >= HEADER_SIZE && size <= CHIP_MAX_BUFFER, "a command of %zu bytes was sent",
               size);
-    /* command_parse() wants bytes that it may write to; a copy of just the size shows overruns. */
+    /* A copy of just the size shows overruns. */
     copy = malloc(size);
     fuzz_must(copy, "no memory");
     memcpy(copy, bytes, size);

@@ -125,8 +125,8 @@ static void test_handles_are_where_they_stand(void **state)
     (void)state;
     wire_fill_table(&table);
     assert_int_equal(command_parse(&command, &table, bytes, CERTIFY_SIZE), 0);
-    assert_ptr_equal(command_handle_at(&command, 0), bytes + CERTIFY_HANDLES);
-    assert_ptr_equal(command_handle_at(&command, 1), bytes + CERTIFY_HANDLES + 4);
+    assert_ptr_equal(command_handle_at(bytes, 0), bytes + CERTIFY_HANDLES);
+    assert_ptr_equal(command_handle_at(bytes, 1), bytes + CERTIFY_HANDLES + 4);
     free(bytes);
 }
 
