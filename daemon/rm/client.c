@@ -145,6 +145,11 @@ void client_lose_named(struct rm_client *client, const struct command *command)
     }
 }
 
+void rm_client_set_cookie(struct rm_client *client, uint64_t cookie)
+{
+    client->cookie = cookie;
+}
+
 void rm_client_set_number(struct rm_client *client, uint64_t number)
 {
     client->number = number;

@@ -43,6 +43,25 @@ static bool is_at(const struct handles *handles, uint32_t position, uint32_t han
     return position < handles->count && handles->entries[position].handle == handle;
 }
 
+/* The place is there, and is the handle's. */
+static void insert_at(struct handles *handles, uint32_t position, uint32_t handle,
+                      struct object *object)
+{
+    memmove(handles->entries + position + 1, handles->entries + position,
+            (handles->count - position) * sizeof(*handles->entries));
+    handles->entries[position] = (struct handle_entry){handle, object};
+    handles->count++;
+    handles->user->objects++;
+    object_reference(object);
+}
+
+void handles_append(struct handles *handles, uint32_t handle, struct object *object)
+{
+    assert(handles->count < handles->capacity
+           && (handles->count == 0 || handles->entries[handles->count - 1].handle < handle));
+    insert_at(handles, handles->count, handle, object);
+}
+
 uint32_t handles_add(struct handles *handles, struct object *object)
 {
     uint32_t handle, position;
@@ -54,13 +73,7 @@ uint32_t handles_add(struct handles *handles, struct object *object)
         handles->next = (handles->next + 1) & HANDLE_INDEX_MASK;
         position = handles_position(handles, handle);
     } while (is_at(handles, position, handle));
-
-    memmove(handles->entries + position + 1, handles->entries + position,
-            (handles->count - position) * sizeof(*handles->entries));
-    handles->entries[position] = (struct handle_entry){handle, object};
-    handles->count++;
-    handles->user->objects++;
-    object_reference(object);
+    insert_at(handles, position, handle, object);
     return handle;
 }
 

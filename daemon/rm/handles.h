@@ -27,6 +27,10 @@ bool handles_reserve(struct handles *handles);
 /* Gives out a handle for the object and references it. Never fails after handles_reserve(). */
 uint32_t handles_add(struct handles *handles, struct object *object);
 
+/* Gives out again a handle that the client had of a former daemon, greater than all that it has
+ * now, and references the object. Never fails after handles_reserve(). */
+void handles_append(struct handles *handles, uint32_t handle, struct object *object);
+
 /* The object that `handle` names, or NULL. */
 struct object *handles_find(const struct handles *handles, uint32_t handle);
 

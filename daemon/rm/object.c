@@ -33,11 +33,19 @@ void object_free(struct rm *rm, struct object *object)
     free(object);
 }
 
+void object_set_name(struct rm *rm, struct object *object, const uint8_t *name, size_t size)
+{
+    (void)rm;
+    object->name_size = (uint8_t)(size < RECORD_NAME ? size : RECORD_NAME);
+    memcpy(object->name, name, object->name_size);
+}
+
 void object_set_physical(struct rm *rm, struct object *object, uint32_t physical)
 {
     rm->objects_loaded -= object->physical != OBJECT_NOT_LOADED;
     list_remove(&object->slot_link);
     object->physical = physical;
+    object->unproven = false;
     if (physical == OBJECT_NOT_LOADED)
         return;
     rm->objects_loaded++;

@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "rm/blob.h"
 #include "rm/eviction.h"
+#include "rm/journal-records.h"
 
 #define OBJECT_NOT_LOADED UINT32_C(0) /* no physical handle: those are 0x80...... */
 
@@ -30,6 +31,9 @@ struct object {
     bool immutable;            /* known to be no sequence object: `saved` stays valid */
     bool sequence;             /* a sequence object for certain: each use changes it */
     bool pinned;               /* named by the command that runs */
+    bool unproven;             /* of a former daemon's books; the chip was not asked (resync.h) */
+    uint8_t name_size;         /* of `name`; 0: not known */
+    uint8_t name[RECORD_NAME]; /* its Name, or the first bytes of a longer one */
     struct blob saved;         /* valid context, or empty */
     bool st_clear;             /* `saved` is void after a TPM Restart */
     uint32_t hierarchy;        /* of `saved`; 0 while that is empty */
@@ -51,6 +55,9 @@ static inline void object_note_user(struct object *object, uint64_t client, uint
     object->client = client;
     object->account = account;
 }
+
+/* Keeps the object's Name, by which it is known again (identity.h), as far as there is room. */
+void object_set_name(struct rm *rm, struct object *object, const uint8_t *name, size_t size);
 
 /* Sets the chip's handle of the object. OBJECT_NOT_LOADED takes the object out of
  * rm->objects_loaded. */

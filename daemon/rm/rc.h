@@ -3,6 +3,7 @@
  * tpm2_rc_decode turns them into a sentence. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <tss2/tss2_common.h>
 #include <tss2/tss2_tpm2_types.h>
@@ -23,3 +24,10 @@
 #define RM_RC_LOCALITY         RM_RC(TPM2_RC_LOCALITY)     /* 0xB0907 */
 #define RM_RC_FAILURE          RM_RC(TPM2_RC_FAILURE)      /* 0xB0101: TPM lost or talks nonsense */
 #define RM_RC_MEMORY           RM_RC(TPM2_RC_MEMORY)       /* 0xB0904: the daemon's own memory */
+
+/* Whether the code is no answer to a question of the manager's: a warning, after which the chip may
+ * say something else (Part 2, "TPM_RC Values"), or no answer at all. */
+static inline bool rc_is_no_answer(uint32_t code)
+{
+    return code == RM_RC_FAILURE || (code & (TPM2_RC_FMT1 | TPM2_RC_WARN)) == TPM2_RC_WARN;
+}

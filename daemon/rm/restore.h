@@ -21,6 +21,9 @@ enum journal_verdict restore_check(const struct journal_image *image);
  */
 bool restore_books(struct rm *rm, const struct journal_image *image);
 
+/* Clears `ledger`, enters all sessions that restore_books() made, and sets it as the manager's. */
+void restore_ledger(struct rm *rm, struct ledger *ledger);
+
 /* Frees all clients that restore_books() made. */
 void restore_undo(struct rm *rm);
 
@@ -37,6 +40,3 @@ void restore_lost_answer(struct rm_client *client, uint8_t *bytes, size_t size);
  * next command. `restarted`: the chip's Startup succeeded, so it was reset meanwhile.
  */
 void restore_verify(struct rm *rm, bool restarted);
-
-/* The client of the connection with this cookie, or NULL. */
-struct rm_client *rm_find_client(struct rm *rm, uint64_t cookie);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "rm/answer-cache.h"
 #include "rm/doubt.h"
+#include "rm/identity.h"
 #include "rm/object-lifecycle.h"
 #include "rm/rc.h"
 #include "rm/transact.h"
@@ -134,13 +135,6 @@ void resync_hierarchies(struct rm *rm, const struct command *command)
         rm->chip.reset_count = 0; /* Part 3, TPM2_Clear */
 }
 
-/* Whether the code is no answer to the question: a warning, after which the chip may say something
- * else (Part 2, "TPM_RC Values"), or no answer at all. */
-static bool is_no_answer(uint32_t code)
-{
-    return code == RM_RC_FAILURE || (code & (TPM2_RC_FMT1 | TPM2_RC_WARN)) == TPM2_RC_WARN;
-}
-
 static void flush_unknown(struct rm *rm, uint32_t handle)
 {
     size_t size = command_build_flush_context(rm->own_command, handle);
@@ -148,8 +142,29 @@ static void flush_unknown(struct rm *rm, uint32_t handle)
 
     rm->stats.context_commands++;
     code = rm_transact_own(rm, size, &size);
-    if (is_no_answer(code))
+    if (rc_is_no_answer(code))
         doubt_books(rm, "what nobody knows of was not flushed");
+}
+
+/* An object that the chip lists, and that a former daemon noted. One with a context is not worth a
+ * question: what is under its handle is flushed, and the context is loaded when it is needed. */
+static void resync_noted_object(struct rm *rm, struct object *object)
+{
+    if (object->references == 0 || !blob_empty(&object->saved)) {
+        object_lifecycle_left(rm, object);
+        return;
+    }
+    switch (identity_ask(rm, object)) {
+    case IDENTITY_SAME:
+        object->unproven = false;
+        return;
+    case IDENTITY_OTHER:
+        object_lifecycle_lost(rm, object);
+        return;
+    case IDENTITY_NO_ANSWER:
+        doubt_books(rm, "the TPM does not tell which object it has");
+        return;
+    }
 }
 
 static bool resync_objects(struct rm *rm, uint32_t *code)
@@ -163,6 +178,8 @@ static bool resync_objects(struct rm *rm, uint32_t *code)
 
         if (!has_object(&inventory, object->physical))
             object_lifecycle_left(rm, object);
+        else if (object->unproven)
+            resync_noted_object(rm, object);
     }
     for (uint32_t i = 0; i < inventory.count; i++) {
         bool known = false;
@@ -221,7 +238,7 @@ static bool drop_dead_contexts(struct rm *rm, bool restarted)
 {
     size_t size = command_build_read_clock(rm->own_command);
     uint32_t before = rm->chip.reset_count, code = rm_transact_own(rm, size, &size);
-    bool all, told = !is_no_answer(code);
+    bool all, told = !rc_is_no_answer(code);
 
     if (code == TPM2_RC_SUCCESS)
         told = chip_learn_clock(&rm->chip, rm->own_response, size);
@@ -248,7 +265,7 @@ static bool drop_disabled(struct rm *rm)
     struct capability_list list;
 
     if (code != TPM2_RC_SUCCESS)
-        return !is_no_answer(code);
+        return !rc_is_no_answer(code);
     if (!capability_list_parse(&list, rm->own_response, size, TPM2_CAP_TPM_PROPERTIES, 8)
         || list.count != 1 || load_be32(list.items) != TPM2_PT_STARTUP_CLEAR)
         return true;
@@ -279,7 +296,7 @@ bool resync_all(struct rm *rm)
     if (code == TPM2_RC_INITIALIZE)
         return resync_after_reset(rm);
     /* For a chip without such lists the books are taken as right. */
-    if (is_no_answer(code) || code == TPM2_RC_FAILURE)
+    if (rc_is_no_answer(code) || code == TPM2_RC_FAILURE)
         doubt_books(rm, "the TPM does not list what it holds");
     return !rm->books_in_doubt;
 }

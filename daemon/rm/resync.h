@@ -18,8 +18,9 @@ void resync_hierarchies(struct rm *rm, const struct command *command);
  * Compares the books with what the chip lists. Objects and sessions of the books that the chip does
  * not list have left it. Transient objects and loaded sessions that are not in the books were made
  * by a command whose answer was lost, and are flushed (other users of the chip leave none loaded
- * between commands). False when the chip does not answer as it should; the comparison is still due
- * then.
+ * between commands). Objects that a former daemon noted are only believed when their Names tell
+ * that they are the ones (identity.h). False when the chip does not answer as it should; the
+ * comparison is still due then.
  */
 bool resync_all(struct rm *rm);
 

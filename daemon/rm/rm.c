@@ -67,6 +67,17 @@ void rm_free(struct rm *rm)
     free(rm);
 }
 
+struct rm_client *rm_find_client(struct rm *rm, uint64_t cookie)
+{
+    list_for_each (link, &rm->clients) {
+        struct rm_client *client = list_entry(link, struct rm_client, link);
+
+        if (client->cookie == cookie)
+            return client;
+    }
+    return NULL;
+}
+
 void rm_set_time(struct rm *rm, int64_t now)
 {
     rm->now = now;

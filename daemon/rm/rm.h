@@ -94,6 +94,12 @@ void rm_client_set_limits(struct rm_client *client, const struct rm_limits *limi
  */
 void rm_client_free(struct rm_client *client);
 
+/* The connection that the client belongs to, by its cookie (SO_COOKIE, socket(7)). */
+void rm_client_set_cookie(struct rm_client *client, uint64_t cookie);
+
+/* The client of the connection with this cookie, or NULL. */
+struct rm_client *rm_find_client(struct rm *rm, uint64_t cookie);
+
 /* The client's number in log lines and reports (rm/report.h), instead of the manager's own count of
  * clients. */
 void rm_client_set_number(struct rm_client *client, uint64_t number);

@@ -54,19 +54,24 @@ struct session *session_new(void)
     return session;
 }
 
+void session_enter(struct rm *rm, struct session *session, uint32_t handle,
+                   enum session_state state)
+{
+    session->handle = handle;
+    session->state = state;
+    rm->session_count++;
+    list_insert_before(&rm->sessions, &session->link);
+    ledger_add(rm->ledger, handle);
+}
+
 void session_start(struct rm *rm, struct session *session, uint32_t handle, struct rm_client *owner)
 {
     struct session *former = session_find(rm, handle);
 
     if (former)
         session_apply(rm, former, SESSION_EVENT_ENDED);
-    session->handle = handle;
-    session->state = SESSION_ACTIVE;
-    session->loaded = true;
-    rm->sessions_loaded++;
-    rm->session_count++;
-    list_insert_before(&rm->sessions, &session->link);
-    ledger_add(rm->ledger, handle);
+    session_enter(rm, session, handle, SESSION_ACTIVE);
+    session_set_loaded(rm, session, true);
     session_set_owner(session, owner);
     eviction_note_use(&rm->session_eviction, &session->eviction, capacity_session_slots(rm),
                       rm->clock);

@@ -56,6 +56,10 @@ struct session {
 /* A session that the chip does not have yet; free() gives it back. NULL without memory. */
 struct session *session_new(void);
 
+/* Enters a new session into the books, in this state and out of a slot; nobody is charged. */
+void session_enter(struct rm *rm, struct session *session, uint32_t handle,
+                   enum session_state state);
+
 /* The chip started it under `handle`, loaded; `owner` is charged for it. A former session of that
  * handle, which the chip cannot have any more, ends. */
 void session_start(struct rm *rm, struct session *session, uint32_t handle,

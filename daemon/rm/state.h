@@ -106,6 +106,7 @@ struct rm_client {
     struct list link;     /* rm->clients */
     struct rm_user *user; /* whom it is charged to */
     uint32_t uid;         /* whose it is */
+    uint64_t cookie;      /* of its connection; 0: it has none */
     uint64_t number;      /* for people; clients count from 1 on, or as the caller says */
     uint32_t pid;         /* of its process, for the log; 0: not known */
     const char *program;  /* of that process, borrowed; NULL: not known */

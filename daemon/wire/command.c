@@ -133,6 +133,12 @@ size_t command_build_read_clock(uint8_t *out)
     return finish(out, HEADER_SIZE, TPM2_CC_ReadClock);
 }
 
+size_t command_build_read_public(uint8_t *out, uint32_t handle)
+{
+    store_be32(out + HEADER_SIZE, handle);
+    return finish(out, HEADER_SIZE + 4, TPM2_CC_ReadPublic);
+}
+
 size_t command_build_flush_context(uint8_t *out, uint32_t handle)
 {
     store_be32(out + HEADER_SIZE, handle);

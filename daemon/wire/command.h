@@ -55,6 +55,7 @@ size_t command_build_startup(uint8_t *out, uint16_t startup_type);
 size_t command_build_get_capability(uint8_t *out, uint32_t capability, uint32_t property,
                                     uint32_t count);
 size_t command_build_read_clock(uint8_t *out);
+size_t command_build_read_public(uint8_t *out, uint32_t handle);
 size_t command_build_flush_context(uint8_t *out, uint32_t handle);
 size_t command_build_context_save(uint8_t *out, uint32_t handle);
 /* `context` is a whole TPMS_CONTEXT; `out` has room for HEADER_SIZE + context_size bytes. */
