@@ -80,29 +80,28 @@ bool descriptors_are_refused(int socket)
 }
 
 /* A look (MSG_PEEK) tells of descriptors by MSG_CTRUNC, as it has no room for them, and closes
- * none. Bytes that come after the look are not read. */
-ssize_t descriptors_receive(int socket, void *bytes, size_t size)
+ * none. */
+ssize_t descriptors_look(int socket, void *bytes, size_t size)
 {
     struct iovec part = {bytes, size};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     ssize_t count = recvmsg(socket, &message, MSG_PEEK | MSG_DONTWAIT);
 
-    if (count <= 0)
-        return count;
-    if (message.msg_flags & MSG_CTRUNC) {
+    if (count > 0 && message.msg_flags & MSG_CTRUNC) {
         errno = EPROTO;
         return -1;
     }
-    return recv(socket, bytes, (size_t)count, MSG_DONTWAIT);
+    return count;
 }
 
 /* After shutdown() nobody can send more, and a socket without unread bytes has no descriptors. */
 void descriptors_end(int socket)
 {
+    bool ended = shutdown(socket, SHUT_RDWR) == 0;
     int unread = 0;
 
     if (!descriptors_known_refused(socket)
-        && (shutdown(socket, SHUT_RD) < 0 || ioctl(socket, SIOCINQ, &unread) < 0 || unread > 0))
+        && (!ended || ioctl(socket, SIOCINQ, &unread) < 0 || unread > 0))
         descriptors_close(socket);
     else
         close(socket);

@@ -18,15 +18,16 @@ void descriptors_refuse(int socket);
 
 /* Whether the kernel lets nobody pass descriptors to a connected stream socket, and did not since
  * the socket was connected (descriptors_refuse() on its listening socket). A socket for which that
- * is not so is prepared for descriptors_receive(). */
+ * is not so is prepared for descriptors_look(). */
 bool descriptors_are_refused(int socket);
 
-/* As recv() of a stream socket with MSG_DONTWAIT; or nothing is received and errno is EPROTO:
- * descriptors come with the bytes. */
-ssize_t descriptors_receive(int socket, void *bytes, size_t size);
+/* As recv() of a stream socket with MSG_PEEK and MSG_DONTWAIT: the count of bytes that can be
+ * received now without descriptors. -1 with EPROTO: descriptors come with the bytes. */
+ssize_t descriptors_look(int socket, void *bytes, size_t size);
 
-/* Closes a stream socket, connected or listening, over which descriptors may have been passed; in
- * another thread if there may be unread ones. Nobody else has a descriptor of the socket. */
+/* Ends a stream socket, connected or listening, over which descriptors may have been passed, and
+ * closes it; in another thread if there may be unread ones. Its peer sees the end also where
+ * another process has a descriptor of the socket. */
 void descriptors_end(int socket);
 
 /* Has another thread close a descriptor that was passed, so that the caller waits for nobody. */

@@ -81,7 +81,7 @@ void acceptor_init(struct acceptor *acceptor, struct loop *loop, struct listener
     *acceptor = (struct acceptor){
         .loop = loop,
         .listener = listener,
-        .watch = {.happened = acceptor_happened, .once = true},
+        .watch = {.happened = acceptor_happened, .fd = -1, .once = true},
         .accepted = accepted,
         .data = data,
     };
@@ -97,6 +97,9 @@ int acceptor_open(struct acceptor *acceptor)
 
 void acceptor_close(struct acceptor *acceptor)
 {
+    if (acceptor->watch.fd >= 0)
+        loop_unwatch(acceptor->loop, &acceptor->watch);
+    acceptor->watch.fd = -1;
     listener_free(acceptor->listener);
     acceptor->listener = NULL;
     timer_disarm(&acceptor->pause);

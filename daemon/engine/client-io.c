@@ -18,12 +18,12 @@
  * kernel's memory is charged to the daemon, and its default is four times as much. */
 #define CLIENT_IO_SEND_BUFFER 24576
 
-void client_io_init(struct client_io *io, int fd)
+void client_io_init(struct client_io *io, int fd, struct desk *desk)
 {
     const int send_buffer = CLIENT_IO_SEND_BUFFER;
 
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
-    *io = (struct client_io){.fd = fd, .bytes_only = descriptors_are_refused(fd)};
+    *io = (struct client_io){.desk = desk, .fd = fd, .bytes_only = descriptors_are_refused(fd)};
 }
 
 static void client_io_buffer_free(struct client_io_buffer *buffer)
@@ -93,31 +93,29 @@ static void client_io_buffer_cut(struct client_io_buffer *buffer, size_t at, siz
 
 /* frame_look() for this client: a control frame is shorter than a command may be. */
 static enum frame_state client_io_look(const struct client_io *io, const uint8_t *bytes,
-                                       size_t have, size_t max, size_t *size)
+                                       size_t have, size_t *size)
 {
+    size_t max = io->desk->capacity;
+
     if (io->control && have >= sizeof(uint16_t) && control_frame_is(bytes))
         max = CONTROL_FRAME_MAX_REQUEST;
     return frame_look(bytes, have, max, size);
 }
 
-static enum frame_state client_io_look_kept(const struct client_io *io, size_t max, size_t *size)
+static enum frame_state client_io_look_kept(const struct client_io *io, size_t *size)
 {
-    return client_io_look(io, io->in.bytes + io->in.start, io->in.end - io->in.start, max, size);
+    return client_io_look(io, io->in.bytes + io->in.start, io->in.end - io->in.start, size);
 }
 
-/* Receives up to `size` bytes. The count, 0 at the end of the stream, or a negative errno. */
-static ssize_t client_io_receive(struct client_io *io, uint8_t *bytes, size_t size)
+/* As desk_receive(). */
+static ssize_t client_io_receive(struct client_io *io, enum desk_buffer buffer, size_t size)
 {
-    ssize_t count;
+    ssize_t count = desk_receive(io->desk, io->fd, buffer, size, !io->bytes_only);
 
-    do {
-        count = io->bytes_only ? recv(io->fd, bytes, size, MSG_DONTWAIT)
-                               : descriptors_receive(io->fd, bytes, size);
-    } while (count < 0 && errno == EINTR);
     /* A stream socket gives less than was asked for only when it has no more bytes, or only its
      * end. */
     io->maybe_more = count == (ssize_t)size || count == 0 || io->ended;
-    return count < 0 ? -errno : count;
+    return count;
 }
 
 static enum client_io_status client_io_receive_status(const struct client_io *io, ssize_t count)
@@ -130,70 +128,70 @@ static enum client_io_status client_io_receive_status(const struct client_io *io
 }
 
 /* Goes on with a frame whose start was kept. Nothing behind its end is read. */
-static enum client_io_status client_io_read_on(struct client_io *io, uint8_t *buffer, size_t max,
-                                               uint8_t **frame, size_t *size)
+static enum client_io_status client_io_read_on(struct client_io *io, enum desk_buffer buffer,
+                                               size_t *size)
 {
+    uint8_t *bytes = io->desk->bytes[buffer];
     struct client_io_buffer *in = &io->in;
 
     for (;;) {
+        size_t have = in->end - in->start;
         ssize_t count;
 
-        switch (client_io_look_kept(io, max, size)) {
+        switch (client_io_look_kept(io, size)) {
         case FRAME_BAD:
             return CLIENT_IO_BAD;
         case FRAME_WHOLE:
-            *frame = buffer;
-            memcpy(buffer, in->bytes + in->start, *size);
+            desk_store(io->desk, buffer, in->bytes + in->start, *size);
             client_io_buffer_cut(in, 0, *size);
             return CLIENT_IO_FRAME;
         case FRAME_PARTIAL:
             break;
         }
-        if (!client_io_buffer_room(in, *size))
-            return CLIENT_IO_MEMORY;
-        count = client_io_receive(io, in->bytes + in->end, *size - in->end);
+        count = client_io_receive(io, buffer, *size - have);
         if (count <= 0)
             return client_io_receive_status(io, count);
-        in->end += (size_t)count;
+        if (!client_io_buffer_append(in, bytes, (size_t)count, *size))
+            return CLIENT_IO_MEMORY;
     }
 }
 
-enum client_io_status client_io_read(struct client_io *io, uint8_t *buffer, size_t capacity,
-                                     uint8_t **frame, size_t *size)
+/* Reads the start of the stream, of which nothing was kept. */
+static enum client_io_status client_io_read_first(struct client_io *io, enum desk_buffer buffer,
+                                                  size_t *size)
 {
-    enum client_io_status status = CLIENT_IO_AGAIN;
-    size_t need = 0, have;
-    ssize_t count;
+    ssize_t count = client_io_receive(io, buffer, io->desk->capacity);
+    const uint8_t *bytes = io->desk->bytes[buffer];
+    size_t need = 0, have = (size_t)count;
 
-    if (io->in.bytes)
-        return client_io_read_on(io, buffer, capacity, frame, size);
-    count = client_io_receive(io, buffer, capacity);
     if (count <= 0)
         return client_io_receive_status(io, count);
-    have = (size_t)count;
-    switch (client_io_look(io, buffer, have, capacity, size)) {
+    switch (client_io_look(io, bytes, have, size)) {
     case FRAME_BAD:
-        status = CLIENT_IO_BAD;
-        break;
+        return CLIENT_IO_BAD;
     case FRAME_PARTIAL:
-        if (!client_io_buffer_append(&io->in, buffer, have, *size))
-            status = CLIENT_IO_MEMORY;
-        break;
+        if (!client_io_buffer_append(&io->in, bytes, have, *size))
+            return CLIENT_IO_MEMORY;
+        return CLIENT_IO_AGAIN;
     case FRAME_WHOLE:
-        status = CLIENT_IO_FRAME;
-        *frame = buffer;
-        if (have == *size)
-            break;
-        /* The bytes behind the frame may be the start of a command of any length. */
-        client_io_look(io, buffer + *size, have - *size, capacity, &need);
-        if (!client_io_buffer_append(&io->in, buffer + *size, have - *size, need))
-            status = CLIENT_IO_MEMORY;
-        else
-            explicit_bzero(buffer + *size, have - *size);
         break;
     }
+    if (have == *size)
+        return CLIENT_IO_FRAME;
+    /* The bytes behind the frame may be the start of a command of any length. */
+    client_io_look(io, bytes + *size, have - *size, &need);
+    if (!client_io_buffer_append(&io->in, bytes + *size, have - *size, need))
+        return CLIENT_IO_MEMORY;
+    return CLIENT_IO_FRAME;
+}
+
+enum client_io_status client_io_read(struct client_io *io, enum desk_buffer buffer, size_t *size)
+{
+    enum client_io_status status =
+        io->in.bytes ? client_io_read_on(io, buffer, size) : client_io_read_first(io, buffer, size);
+
     if (status != CLIENT_IO_FRAME)
-        explicit_bzero(buffer, have);
+        desk_wipe(io->desk, buffer);
     return status;
 }
 
@@ -203,64 +201,60 @@ const uint8_t *client_io_ahead(struct client_io *io, size_t *have)
     size_t used = in->end - in->start;
 
     if (io->maybe_more && used < CLIENT_IO_AHEAD && client_io_buffer_room(in, CLIENT_IO_AHEAD)) {
-        ssize_t count = client_io_receive(io, in->bytes + in->end, CLIENT_IO_AHEAD - used);
+        ssize_t count = client_io_receive(io, DESK_SCRATCH, CLIENT_IO_AHEAD - used);
 
         if (count > 0)
-            in->end += (size_t)count;
+            client_io_buffer_append(in, io->desk->bytes[DESK_SCRATCH], (size_t)count, 0);
         if (in->start == in->end)
             client_io_buffer_free(in);
+        desk_wipe(io->desk, DESK_SCRATCH);
     }
     *have = in->end - in->start;
     return *have ? in->bytes + in->start : NULL;
 }
 
-void client_io_read_done(uint8_t *frame, size_t size)
-{
-    explicit_bzero(frame, size);
-}
-
-bool client_io_readable(const struct client_io *io, size_t capacity)
+bool client_io_readable(const struct client_io *io)
 {
     size_t size;
 
-    return io->maybe_more
-           || (io->in.bytes && client_io_look_kept(io, capacity, &size) != FRAME_PARTIAL);
+    return io->maybe_more || (io->in.bytes && client_io_look_kept(io, &size) != FRAME_PARTIAL);
 }
 
-int client_io_pull(struct client_io *io, uint8_t *scratch, size_t capacity)
+int client_io_pull(struct client_io *io)
 {
-    size_t most = capacity + CLIENT_IO_BEHIND_MAX, have = io->in.end - io->in.start;
+    size_t most = io->desk->capacity + CLIENT_IO_BEHIND_MAX, have = io->in.end - io->in.start;
+    size_t room = most - have;
     ssize_t count;
     int error = 0;
 
     if (!io->maybe_more || have >= most)
         return 0;
-    count = client_io_receive(io, scratch, most - have < capacity ? most - have : capacity);
-    if (count == -EAGAIN)
-        return 0;
-    if (count < 0)
-        return (int)count;
+    count =
+        client_io_receive(io, DESK_SCRATCH, room < io->desk->capacity ? room : io->desk->capacity);
     if (count == 0)
         io->ended = true;
-    else if (!client_io_buffer_append(&io->in, scratch, (size_t)count, 2 * have))
+    else if (count < 0)
+        error = count == -EAGAIN ? 0 : (int)count;
+    else if (!client_io_buffer_append(&io->in, io->desk->bytes[DESK_SCRATCH], (size_t)count,
+                                      2 * have))
         error = -ENOMEM;
-    explicit_bzero(scratch, (size_t)count);
+    desk_wipe(io->desk, DESK_SCRATCH);
     return error;
 }
 
-enum client_io_place client_io_take_control(struct client_io *io, size_t capacity, bool behind,
-                                            uint8_t *frame, size_t *size)
+enum client_io_place client_io_take_control(struct client_io *io, bool behind, uint8_t *frame,
+                                            size_t *size)
 {
     size_t have = io->in.end - io->in.start, at = 0;
     const uint8_t *bytes;
 
-    if (!io->in.bytes || client_io_look_kept(io, capacity, size) != FRAME_WHOLE)
+    if (!io->in.bytes || client_io_look_kept(io, size) != FRAME_WHOLE)
         return CLIENT_IO_NOWHERE;
     bytes = io->in.bytes + io->in.start;
     if (!control_frame_is(bytes)) {
         at = *size;
         if (!behind || have - at < HEADER_SIZE || !control_frame_is(bytes + at)
-            || client_io_look(io, bytes + at, have - at, capacity, size) != FRAME_WHOLE)
+            || client_io_look(io, bytes + at, have - at, size) != FRAME_WHOLE)
             return CLIENT_IO_NOWHERE;
     }
     memcpy(frame, bytes + at, *size);
@@ -268,44 +262,34 @@ enum client_io_place client_io_take_control(struct client_io *io, size_t capacit
     return at ? CLIENT_IO_BEHIND : CLIENT_IO_FRONT;
 }
 
-/* Sends what the socket takes. The count, which may be 0, or a negative errno. */
-static ssize_t client_io_transmit(struct client_io *io, const uint8_t *bytes, size_t size)
+int client_io_send(struct client_io *io, enum desk_buffer buffer, size_t size)
 {
-    size_t done = 0;
+    ssize_t count =
+        client_io_sending(io) ? -EAGAIN : desk_send(io->desk, io->fd, buffer, NULL, size);
 
-    while (done < size) {
-        ssize_t count = send(io->fd, bytes + done, size - done, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-        if (count >= 0)
-            done += (size_t)count;
-        else if (errno == EAGAIN)
-            break;
-        else if (errno != EINTR)
-            return -errno;
-    }
-    return (ssize_t)done;
-}
-
-int client_io_send(struct client_io *io, const uint8_t *bytes, size_t size)
-{
-    ssize_t count = client_io_sending(io) ? 0 : client_io_transmit(io, bytes, size);
-
+    if (count == -EAGAIN)
+        count = 0;
     if (count < 0)
         return (int)count;
     if ((size_t)count == size)
         return 0;
-    return client_io_buffer_append(&io->out, bytes + count, size - (size_t)count, 0) ? 0 : -ENOMEM;
+    return client_io_buffer_append(&io->out, io->desk->bytes[buffer] + count, size - (size_t)count,
+                                   0)
+               ? 0
+               : -ENOMEM;
 }
 
 int client_io_flush(struct client_io *io)
 {
     struct client_io_buffer *out = &io->out;
-    ssize_t count = client_io_transmit(io, out->bytes + out->start, out->end - out->start);
 
-    if (count < 0)
-        return (int)count;
-    out->start += (size_t)count;
-    if (out->start == out->end)
-        client_io_buffer_free(out);
+    while (client_io_sending(io)) {
+        ssize_t count =
+            desk_send(io->desk, io->fd, DESK_KEPT, out->bytes + out->start, out->end - out->start);
+
+        if (count < 0)
+            return count == -EAGAIN ? 0 : (int)count;
+        client_io_buffer_cut(out, 0, (size_t)count);
+    }
     return 0;
 }

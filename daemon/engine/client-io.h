@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The socket of a client: commands come out of it, responses go into it, and it never blocks. A
- * command is read straight into the caller's buffer and a response sent straight out of it.
+ * The socket of a client: commands come out of it, responses go into it, and it never blocks. What
+ * is received comes to the desk's buffers, and what is sent goes straight out of them.
  *
  * Only bytes that have to wait are kept here: the start of a command whose rest has not come, bytes
  * behind a command, bytes that were pulled in before the client's turn to look for control frames,
@@ -10,9 +10,7 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "engine/desk.h"
 
 struct client_io_buffer {
     uint8_t *bytes;
@@ -20,6 +18,7 @@ struct client_io_buffer {
 };
 
 struct client_io {
+    struct desk *desk; /* borrowed */
     int fd;
     bool bytes_only; /* no descriptors can come with them; who sends some is as good as gone */
     bool control;    /* control frames may come between commands (wire/control-frame.h) */
@@ -36,19 +35,18 @@ enum client_io_status {
     CLIENT_IO_MEMORY, /* no memory for what has to be kept */
 };
 
-/* Takes over `fd`, a connected stream socket. */
-void client_io_init(struct client_io *io, int fd);
+/* Takes over `fd`, a connected stream socket. The desk, which is borrowed, may be opened later. */
+void client_io_init(struct client_io *io, int fd, struct desk *desk);
 
-/* Closes the socket and wipes the kept bytes. Harmless when repeated. */
+/* Ends and closes the socket, and wipes the kept bytes. Harmless when repeated. */
 void client_io_clear(struct client_io *io);
 
 /*
- * Reads the next command, or control frame. `buffer` has room for `capacity` bytes, the longest
- * command there may be. With CLIENT_IO_FRAME *frame is the frame's *size bytes: they stand in
- * `buffer`, and client_io_read_done() must follow.
+ * Reads the next command, or control frame, to one of the desk's buffers: the command's, or
+ * scratch. With CLIENT_IO_FRAME its *size bytes stand there, and perhaps others behind them, until
+ * the caller has wiped the buffer; else it is wiped.
  */
-enum client_io_status client_io_read(struct client_io *io, uint8_t *buffer, size_t capacity,
-                                     uint8_t **frame, size_t *size);
+enum client_io_status client_io_read(struct client_io *io, enum desk_buffer buffer, size_t *size);
 
 /* The most that is read ahead of a client's turn. */
 #define CLIENT_IO_AHEAD 256
@@ -60,11 +58,8 @@ enum client_io_status client_io_read(struct client_io *io, uint8_t *buffer, size
  */
 const uint8_t *client_io_ahead(struct client_io *io, size_t *have);
 
-/* Wipes the frame that client_io_read() gave. */
-void client_io_read_done(uint8_t *frame, size_t size);
-
 /* True when the next client_io_read() is likely to find something. */
-bool client_io_readable(const struct client_io *io, size_t capacity);
+bool client_io_readable(const struct client_io *io);
 
 /* Where a control frame was found. */
 enum client_io_place {
@@ -73,25 +68,21 @@ enum client_io_place {
     CLIENT_IO_BEHIND, /* a whole command that waits is before it */
 };
 
-/*
- * Keeps the bytes that the socket has, up to a command and a few control frames. `scratch` has room
- * for `capacity` bytes, the longest command there may be. 0, or a negative errno: the client is
- * gone or there is no memory.
- */
-int client_io_pull(struct client_io *io, uint8_t *scratch, size_t capacity);
+/* Keeps the bytes that the socket has, up to a command and a few control frames. 0, or a negative
+ * errno: the client is gone or there is no memory. */
+int client_io_pull(struct client_io *io);
+
+/* Takes the first control frame out of the kept bytes; with `behind` also one behind a command.
+ * `frame` has room for CONTROL_FRAME_MAX_REQUEST bytes. */
+enum client_io_place client_io_take_control(struct client_io *io, bool behind, uint8_t *frame,
+                                            size_t *size);
 
 /*
- * Takes the first control frame out of the kept bytes; with `behind` also one behind a command.
- * `frame` has room for CONTROL_FRAME_MAX_REQUEST bytes.
+ * Sends the first `size` bytes of one of the desk's buffers, the response's or the reply's, keeping
+ * a copy of what the socket does not take, behind what was kept before. 0, or a negative errno: the
+ * client is gone or there is no memory.
  */
-enum client_io_place client_io_take_control(struct client_io *io, size_t capacity, bool behind,
-                                            uint8_t *frame, size_t *size);
-
-/*
- * Sends `size` bytes, keeping a copy of what the socket does not take, behind what was kept before.
- * 0, or a negative errno: the client is gone or there is no memory.
- */
-int client_io_send(struct client_io *io, const uint8_t *bytes, size_t size);
+int client_io_send(struct client_io *io, enum desk_buffer buffer, size_t size);
 
 /* Sends the kept rest of a response. 0, also when some of it is left, or a negative errno. */
 int client_io_flush(struct client_io *io);

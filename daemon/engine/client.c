@@ -21,9 +21,10 @@
 #define CLIENT_EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
 
 void clients_init(struct clients *clients, struct loop *loop, struct scheduler *scheduler,
-                  struct admission *admission)
+                  struct admission *admission, struct desk *desk)
 {
-    *clients = (struct clients){.loop = loop, .scheduler = scheduler, .admission = admission};
+    *clients = (struct clients){
+        .loop = loop, .scheduler = scheduler, .admission = admission, .desk = desk};
     for (unsigned i = 0; i < CLIENTS_BUCKETS; i++) {
         list_init(&clients->by_id[i]);
         list_init(&clients->by_number[i]);
@@ -35,15 +36,7 @@ void clients_init(struct clients *clients, struct loop *loop, struct scheduler *
 void clients_clear(struct clients *clients)
 {
     assert(clients->count == 0 && list_empty(&clients->closed));
-    free(clients->scratch);
     policies_unreference(clients->policies);
-}
-
-bool clients_set_capacity(struct clients *clients, size_t capacity)
-{
-    clients->capacity = capacity;
-    clients->scratch = malloc(capacity);
-    return clients->scratch;
 }
 
 void clients_set_policies(struct clients *clients, struct policies *policies)
@@ -157,7 +150,7 @@ void client_queue(struct client *client)
         return;
     if (client->state == CLIENT_DRAINING) {
         client_close(client);
-    } else if (client_io_readable(&client->io, client->set->capacity)) {
+    } else if (client_io_readable(&client->io)) {
         if (client->record.ready == 0)
             client->record.ready = client->set->arrival;
         scheduler_ready(client->set->scheduler, &client->turn);
@@ -218,7 +211,7 @@ int client_new(struct clients *clients, uint32_t uid, int fd, struct client **cl
         client_free(new);
         return error;
     }
-    client_io_init(&new->io, fd);
+    client_io_init(&new->io, fd, clients->desk);
     *client = new;
     return 0;
 }
@@ -230,7 +223,7 @@ void client_free(struct client *client)
     rm_client_free(client->rm);
     client->set->known -= client->record.number > 0;
     list_remove(&client->record.link);
-    if (client->io.fd >= 0 && !client->io.bytes_only)
+    if (client->io.fd >= 0)
         loop_unwatch(client->set->loop, &client->watch);
     client_io_clear(&client->io);
     peer_groups_clear(&client->groups);
@@ -299,21 +292,34 @@ void client_close(struct client *client)
     list_insert_before(&client->set->closed, &client->link);
 }
 
-void client_answer(struct client *client, const uint8_t *bytes, size_t size)
+static void client_send(struct client *client, enum desk_buffer buffer, size_t size)
 {
     if (client->state == CLIENT_CLOSED)
         return;
-    if (client_io_send(&client->io, bytes, size) < 0)
+    if (client_io_send(&client->io, buffer, size) < 0)
         client_close(client);
     else
         client_watch_out(client);
 }
 
-void client_answer_code(struct client *client, uint32_t code)
+void client_answer(struct client *client, size_t size)
 {
-    uint8_t bytes[HEADER_SIZE];
+    client_send(client, DESK_RESPONSE, size);
+}
 
-    client_answer(client, bytes, response_build_code(bytes, code));
+void client_reply(struct client *client)
+{
+    struct desk *desk = client->set->desk;
+
+    if (desk->used[DESK_REPLY])
+        client_send(client, DESK_REPLY, desk->used[DESK_REPLY]);
+    desk_wipe(desk, DESK_REPLY);
+}
+
+/* Puts an answer that is a code alone into the desk's reply. */
+static void client_put_code(struct client *client, uint32_t code)
+{
+    response_build_code(desk_reply(client->set->desk, HEADER_SIZE), code);
 }
 
 /* Ends a client for what it sent. */
@@ -331,12 +337,13 @@ void client_dismiss(struct client *client, uint32_t code)
     if (client->state == CLIENT_CLOSED)
         return;
     client->state = CLIENT_DRAINING;
-    client_answer_code(client, code);
+    client_put_code(client, code);
+    client_reply(client);
 }
 
-bool client_read(struct client *client, uint8_t *buffer, uint8_t **frame, size_t *size)
+bool client_read(struct client *client, enum desk_buffer buffer, size_t *size)
 {
-    switch (client_io_read(&client->io, buffer, client->set->capacity, frame, size)) {
+    switch (client_io_read(&client->io, buffer, size)) {
     case CLIENT_IO_FRAME:
         return true;
     case CLIENT_IO_AGAIN:
@@ -369,34 +376,40 @@ struct client *client_of_turn(struct scheduler_client *turn)
     return list_entry(turn, struct client, turn);
 }
 
-/* The command is answered without the chip. A TSS2_RC. */
-static uint32_t client_cancel_next(struct client *client)
+uint32_t client_cancel_begin(struct client *client)
 {
-    uint8_t *frame;
     size_t size;
 
-    if (!client_read(client, client->set->scratch, &frame, &size))
+    client_bill(client);
+    if (!client_read(client, DESK_SCRATCH, &size))
         return TSS2_TCTI_RC_BAD_SEQUENCE;
-    client_io_read_done(frame, size);
     log_debug("a command of user %" PRIu32 " is canceled while it waits", client->uid);
     client->set->statistics.canceled++;
     client->record.ready = 0;
-    client_answer_code(client, RM_RC_CANCELED);
-    if (client->state != CLIENT_CLOSED && !client_io_readable(&client->io, client->set->capacity))
-        scheduler_unready(client->set->scheduler, &client->turn);
+    client_put_code(client, RM_RC_CANCELED);
     return TSS2_RC_SUCCESS;
+}
+
+void client_cancel_end(struct client *client)
+{
+    desk_wipe(client->set->desk, DESK_SCRATCH);
+    if (client->state != CLIENT_CLOSED && !client_io_readable(&client->io))
+        scheduler_unready(client->set->scheduler, &client->turn);
+    client_queue(client);
 }
 
 uint32_t client_cancel_waiting(struct client *client)
 {
     uint32_t rc;
 
-    client_bill(client);
     /* A client that has not taken its last response is between commands. */
-    if (client->state == CLIENT_DRAINING || client_io_sending(&client->io))
+    if (client->state == CLIENT_DRAINING || client_io_sending(&client->io)) {
+        client_bill(client);
         return TSS2_TCTI_RC_BAD_SEQUENCE;
-    rc = client_cancel_next(client);
-    client_queue(client);
+    }
+    rc = client_cancel_begin(client);
+    client_reply(client);
+    client_cancel_end(client);
     return rc;
 }
 

@@ -71,6 +71,7 @@ struct clients {
     struct loop *loop;
     struct scheduler *scheduler;
     struct admission *admission;
+    struct desk *desk;
     struct list by_id[CLIENTS_BUCKETS];
     struct list without_id; /* open clients from the socket */
     struct list closed;     /* clients to free */
@@ -81,8 +82,6 @@ struct clients {
     struct statistics statistics;
     uint64_t
         arrival; /* clock_now_ns() of commands that come now; 0: they wait from the next turn on */
-    size_t capacity;           /* bytes of the longest command */
-    uint8_t *scratch;          /* of `capacity` bytes; free to use also while a command runs */
     struct policies *policies; /* NULL: everybody may send everything */
     uint64_t policy;           /* number of these policies */
 };
@@ -95,15 +94,12 @@ struct client_end {
     bool heard;  /* a command of it was executed, and the TPM may hold things that were its */
 };
 
-/* The three are borrowed. */
+/* The four are borrowed; the desk is opened before any client is. */
 void clients_init(struct clients *clients, struct loop *loop, struct scheduler *scheduler,
-                  struct admission *admission);
+                  struct admission *admission, struct desk *desk);
 
 /* All clients must be gone. */
 void clients_clear(struct clients *clients);
-
-/* Commands have up to `capacity` bytes. Before any client is opened; false without memory. */
-bool clients_set_capacity(struct clients *clients, size_t capacity);
 
 /* From now on clients may send what these policies say; one reference is taken over. Also inside of
  * a TPM command. */
@@ -156,13 +152,14 @@ void client_close(struct client *client);
 /* Lets a client go with a last response that says `code`. */
 void client_dismiss(struct client *client, uint32_t code);
 
-/* Sends a client what is for it; the client is closed when that cannot be. */
-void client_answer(struct client *client, const uint8_t *bytes, size_t size);
-void client_answer_code(struct client *client, uint32_t code);
+/* Sends a client what is for it: the first `size` bytes of the desk's response, or what was put
+ * into the desk's reply, which is wiped. The client is closed when that cannot be. */
+void client_answer(struct client *client, size_t size);
+void client_reply(struct client *client);
 
-/* Reads the client's next frame into `buffer`, which has room for the longest command, as
- * client_io_read() does; deals with everything that is none. */
-bool client_read(struct client *client, uint8_t *buffer, uint8_t **frame, size_t *size);
+/* Reads the client's next frame to one of the desk's buffers, as client_io_read() does; deals with
+ * everything that is none. */
+bool client_read(struct client *client, enum desk_buffer buffer, size_t *size);
 
 /* Puts a client that may do something in line, or lets it go. */
 void client_queue(struct client *client);
@@ -179,6 +176,11 @@ struct client *client_of_turn(struct scheduler_client *turn);
 
 /* Cancels the command that the client sent and that was not read yet. A TSS2_RC. */
 uint32_t client_cancel_waiting(struct client *client);
+
+/* The same in two steps, for a client that is open and takes its answers. Between them comes
+ * client_reply(): the command's answer is in the desk's reply, and more may be put behind it. */
+uint32_t client_cancel_begin(struct client *client);
+void client_cancel_end(struct client *client);
 
 /* What holds for the client from now on. A locality that it may no longer have becomes 0. Also
  * inside of a TPM command. */

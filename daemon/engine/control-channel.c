@@ -23,8 +23,7 @@ static uint32_t control_channel_cancel(const struct control_channel *channel, st
 {
     switch (client->command) {
     case CLIENT_COMMAND_NONE:
-        return place == CLIENT_IO_BEHIND ? client_cancel_waiting(client)
-                                         : TSS2_TCTI_RC_BAD_SEQUENCE;
+        return place == CLIENT_IO_BEHIND ? client_cancel_begin(client) : TSS2_TCTI_RC_BAD_SEQUENCE;
     case CLIENT_COMMAND_READ:
         client->command = CLIENT_COMMAND_CANCELED;
         break;
@@ -49,7 +48,7 @@ static uint32_t control_channel_locality(struct client *client, enum client_io_p
 void control_channel_carry_out(const struct control_channel *channel, struct client *client,
                                enum client_io_place place, const uint8_t *frame, size_t size)
 {
-    uint8_t reply[CONTROL_FRAME_REPLY_SIZE];
+    struct desk *desk = client->set->desk;
     uint32_t operation = header_load(frame).code, rc = TSS2_TCTI_RC_NOT_IMPLEMENTED;
 
     if (control_frame_request_size(operation) == 0)
@@ -62,10 +61,10 @@ void control_channel_carry_out(const struct control_channel *channel, struct cli
         rc = control_channel_cancel(channel, client, place);
     else if (operation == CONTROL_FRAME_SET_LOCALITY)
         rc = control_channel_locality(client, place, frame[HEADER_SIZE]);
-    if (client->state == CLIENT_CLOSED)
-        return;
-    control_frame_reply_store(reply, operation, rc);
-    client_answer(client, reply, sizeof(reply));
+    control_frame_reply_store(desk_reply(desk, CONTROL_FRAME_REPLY_SIZE), operation, rc);
+    client_reply(client);
+    if (place == CLIENT_IO_BEHIND)
+        client_cancel_end(client);
 }
 
 /* Control frames of a client wait while it does not take its answers, or is about to be closed. */
@@ -86,15 +85,15 @@ unsigned control_channel_scan(const struct control_channel *channel, struct clie
     if (!control_channel_listens(client))
         return 0;
     client_bill(client);
-    error = client_io_pull(&client->io, client->set->scratch, client->set->capacity);
+    error = client_io_pull(&client->io);
     if (error) {
         client_close(client);
         return 0;
     }
     most = most < CONTROL_CHANNEL_BATCH ? most : CONTROL_CHANNEL_BATCH;
     for (done = 0; done < most && control_channel_listens(client); done++) {
-        place = client_io_take_control(&client->io, client->set->capacity,
-                                       client->command == CLIENT_COMMAND_NONE, frame, &size);
+        place = client_io_take_control(&client->io, client->command == CLIENT_COMMAND_NONE, frame,
+                                       &size);
         if (place == CLIENT_IO_NOWHERE)
             break;
         client_bill(client);

@@ -40,15 +40,11 @@ void dispatch_init(struct dispatch *dispatch, struct clients *clients,
 void dispatch_clear(struct dispatch *dispatch)
 {
     trace_readers_clear(&dispatch->readers);
-    free(dispatch->command);
-    free(dispatch->response);
 }
 
-bool dispatch_open(struct dispatch *dispatch, const struct rm *rm)
+static uint8_t *dispatch_bytes(const struct dispatch *dispatch, enum desk_buffer buffer)
 {
-    dispatch->command = calloc(1, rm_command_capacity(rm));
-    dispatch->response = calloc(1, rm_response_capacity(rm));
-    return dispatch->command && dispatch->response;
+    return dispatch->clients->desk->bytes[buffer];
 }
 
 /* What a client's waiting command will likely cost. */
@@ -90,16 +86,16 @@ static void dispatch_scan(const struct dispatch *dispatch, struct client *client
 /* Reads what the client sent: true if it is a command, and not a control frame or nothing. */
 static bool dispatch_read(struct dispatch *dispatch, struct client *client)
 {
-    uint8_t *frame;
+    const uint8_t *frame = dispatch_bytes(dispatch, DESK_COMMAND);
 
-    if (!client_read(client, dispatch->command, &frame, &dispatch->size))
+    if (!client_read(client, DESK_COMMAND, &dispatch->size))
         return false;
     if (!client->io.maybe_more && !client->io.in.bytes)
         scheduler_scanned(&client->turn);
     if (client->io.control && control_frame_is(frame)) {
         control_channel_carry_out(dispatch->channel, client, CLIENT_IO_FRONT, frame,
                                   dispatch->size);
-        client_io_read_done(frame, dispatch->size);
+        desk_wipe(dispatch->clients->desk, DESK_COMMAND);
         return false;
     }
     dispatch->kind = command_cost_kind(frame, dispatch->size);
@@ -140,23 +136,25 @@ struct client *dispatch_begin(struct dispatch *dispatch)
 /* Has the resource manager execute the command. The size of the answer. */
 static size_t dispatch_execute(struct dispatch *dispatch, struct rm *rm)
 {
+    uint8_t *command = dispatch_bytes(dispatch, DESK_COMMAND);
+    uint8_t *response = dispatch_bytes(dispatch, DESK_RESPONSE);
     struct client *client = dispatch->client;
 
     if (client->command == CLIENT_COMMAND_CANCELED) {
         log_debug("a command of user %" PRIu32 " is canceled before it runs", client->uid);
         dispatch->clients->statistics.canceled++;
-        return response_build_code(dispatch->response, RM_RC_CANCELED);
+        return response_build_code(response, RM_RC_CANCELED);
     }
     if (!client->rm)
-        return response_build_code(dispatch->response, RM_RC_MEMORY);
+        return response_build_code(response, RM_RC_MEMORY);
     client->command = CLIENT_COMMAND_SUBMITTED;
     dispatch->executed = true;
     loop_assert_flat(dispatch->clients->loop);
     rm_set_time(rm, (int64_t)(dispatch->started / DISPATCH_NS_PER_MS));
     if (dispatch->readers.turn)
-        return trace_report_execute(rm, client->rm, dispatch->command, dispatch->size,
-                                    dispatch->response, &dispatch->readers.report);
-    return rm_execute(rm, client->rm, dispatch->command, dispatch->size, dispatch->response);
+        return trace_report_execute(rm, client->rm, command, dispatch->size, response,
+                                    &dispatch->readers.report);
+    return rm_execute(rm, client->rm, command, dispatch->size, response);
 }
 
 /* True when the chip carried out the client's command, so that its cost is worth learning. `before`
@@ -164,13 +162,13 @@ static size_t dispatch_execute(struct dispatch *dispatch, struct rm *rm)
 static bool dispatch_was_run(const struct dispatch *dispatch, const struct rm *rm, uint64_t before)
 {
     return rm_stats(rm)->chip_commands != before
-           && header_load(dispatch->response).code == TPM2_RC_SUCCESS;
+           && header_load(dispatch_bytes(dispatch, DESK_RESPONSE)).code == TPM2_RC_SUCCESS;
 }
 
 /* The chip did not carry the command out. */
 static void dispatch_note_not_run(struct dispatch *dispatch)
 {
-    uint32_t code = header_load(dispatch->response).code;
+    uint32_t code = header_load(dispatch_bytes(dispatch, DESK_RESPONSE)).code;
     struct client *client = dispatch->client;
 
     dispatch->kind = 0;
@@ -188,26 +186,28 @@ uint32_t dispatch_running(const struct dispatch *dispatch, const struct client *
 {
     if (client != dispatch->client || client->command == CLIENT_COMMAND_NONE)
         return 0;
-    return header_load(dispatch->command).code;
+    return header_load(dispatch_bytes(dispatch, DESK_COMMAND)).code;
 }
 
 void dispatch_run(struct dispatch *dispatch, struct rm *rm)
 {
+    struct desk *desk = dispatch->clients->desk;
     uint64_t before = rm_stats(rm)->chip_commands;
     size_t answer;
 
     if (trace_readers_any(&dispatch->readers))
-        trace_readers_begin(&dispatch->readers, dispatch->client, dispatch->command,
+        trace_readers_begin(&dispatch->readers, dispatch->client, desk->bytes[DESK_COMMAND],
                             dispatch->size);
     answer = dispatch_execute(dispatch, rm);
+    desk_use(desk, DESK_RESPONSE, answer);
     if (dispatch->readers.turn)
-        trace_readers_note(&dispatch->readers, dispatch->response, answer);
+        trace_readers_note(&dispatch->readers, desk->bytes[DESK_RESPONSE], answer);
     if (!dispatch_was_run(dispatch, rm, before))
         dispatch_note_not_run(dispatch);
     dispatch->client->command = CLIENT_COMMAND_NONE;
-    client_answer(dispatch->client, dispatch->response, answer);
-    explicit_bzero(dispatch->response, answer);
-    client_io_read_done(dispatch->command, dispatch->size);
+    client_answer(dispatch->client, answer);
+    desk_wipe(desk, DESK_RESPONSE);
+    desk_wipe(desk, DESK_COMMAND);
 }
 
 /* Counts the command, whose turn took `time`. */

@@ -15,10 +15,9 @@
 struct dispatch {
     struct clients *clients; /* borrowed, with the next one */
     const struct control_channel *channel;
-    uint8_t *command, *response;
     struct command_cost costs;
     struct client *client; /* whose turn it is; NULL: nobody's */
-    size_t size;           /* bytes of its command, at the start of `command` */
+    size_t size;           /* bytes of its command, in the desk's buffer for it */
     uint64_t started;      /* clock_now_ns() */
     uint64_t kind;         /* of the command, as command_cost_kind(); 0: it is not learned from */
     uint64_t waited;       /* nanoseconds before the turn */
@@ -30,9 +29,6 @@ struct dispatch {
 void dispatch_init(struct dispatch *dispatch, struct clients *clients,
                    const struct control_channel *channel);
 void dispatch_clear(struct dispatch *dispatch);
-
-/* Makes the buffers that a manager needs; false without memory. */
-bool dispatch_open(struct dispatch *dispatch, const struct rm *rm);
 
 /*
  * Gives the next turn. The client whose command was read, and which may have been canceled since;

@@ -63,12 +63,13 @@ int loop_init(struct loop *loop);
 void loop_clear(struct loop *loop);
 
 /*
- * Watches a descriptor until it is closed. 0, or a negative errno, -ENOSPC for epoll's own limit.
- * Any thread, as long as `mask` has no events.
+ * Watches a descriptor until it is closed with all its duplicates. 0, or a negative errno, -ENOSPC
+ * for epoll's own limit. Any thread, as long as `mask` has no events.
  */
 int loop_watch(struct loop *loop, struct watch *watch, int fd, uint32_t mask);
 
-/* Ends that before the descriptor is closed, which is then up to another thread. */
+/* Ends that before the descriptor is closed, of which others may have duplicates: for these epoll
+ * would go on to tell of `watch`. */
 void loop_unwatch(const struct loop *loop, const struct watch *watch);
 
 /* Asks for other events; no system call when they are those of before. 0, or a negative errno. */

@@ -80,12 +80,11 @@ static void server_fail(struct server *server, enum tpm_fault fault, const char 
 }
 
 /* Makes the buffers for commands and answers, as large as the manager needs them. */
-static bool server_make_buffers(struct server *server)
+static bool server_open_desk(struct server *server)
 {
     const struct rm *rm = server->managed.rm;
 
-    return dispatch_open(&server->dispatch, rm)
-           && clients_set_capacity(&server->clients, rm_command_capacity(rm));
+    return desk_open(&server->desk, rm_command_capacity(rm), rm_response_capacity(rm));
 }
 
 /* Takes the TPM over; ready() or failed() tells how that went. */
@@ -98,7 +97,7 @@ static void server_take(struct server *server)
         server_fail(server, fault, text);
         return;
     }
-    if (!server_make_buffers(server) || acceptor_open(&server->acceptor) < 0) {
+    if (!server_open_desk(server) || acceptor_open(&server->acceptor) < 0) {
         server_fail(server, tpm_fault_memory(text), text);
         return;
     }
@@ -351,7 +350,8 @@ int server_init(struct server *server, const struct server_config *config,
 
     *server = (struct server){.events = *events};
     scheduler_init(&server->scheduler, client_affinity);
-    clients_init(&server->clients, &server->loop, &server->scheduler, &server->newcomers.admission);
+    clients_init(&server->clients, &server->loop, &server->scheduler, &server->newcomers.admission,
+                 &server->desk);
     dispatch_init(&server->dispatch, &server->clients, &server->channel);
     acceptor_init(&server->acceptor, &server->loop, NULL, newcomers_accept, &server->newcomers);
     error = newcomers_init(&server->newcomers, &server->loop, &server->clients, &config->newcomers,
@@ -379,6 +379,7 @@ void server_clear(struct server *server)
     clients_clear(&server->clients);
     managed_tpm_clear(&server->managed);
     dispatch_clear(&server->dispatch);
+    desk_close(&server->desk);
     loop_clear(&server->loop);
     newcomers_clear(&server->newcomers);
 }

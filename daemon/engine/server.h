@@ -29,6 +29,7 @@ struct server {
     bool suspend_at_start; /* it was asked for while the server started */
     struct loop loop;
     struct scheduler scheduler;
+    struct desk desk;
     struct clients clients;
     struct newcomers newcomers;
     struct acceptor acceptor;

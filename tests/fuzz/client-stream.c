@@ -40,6 +40,7 @@ struct world {
     struct rm *rm;
     struct peer peers[CLIENT_STREAM_CLIENTS];
     struct rm_client *running;
+    struct desk desk;
     uint8_t *command, *response;    /* of just the manager's sizes, so that an overrun is noticed */
     struct blob contexts[CONTEXTS]; /* what clients were given, in a circle */
     unsigned context_count;
@@ -105,7 +106,7 @@ static void open_peer(struct world *world, unsigned index)
 
     fuzz_must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0,
               "no socket");
-    client_io_init(&peer->io, fds[0]);
+    client_io_init(&peer->io, fds[0], &world->desk);
     peer->fd = fds[1];
     peer->client =
         rm_client_new(world->rm, rm_user_get(world->rm, 1000 + index % 2), 1000 + index % 2);
@@ -185,26 +186,30 @@ static void note_answer(struct world *world, struct rm_client *client, uint8_t *
     }
 }
 
-static void run_command(struct world *world, struct peer *peer, uint8_t *frame, size_t size)
+static void run_command(struct world *world, struct peer *peer, size_t size)
 {
+    const uint8_t *frame = world->desk.bytes[DESK_COMMAND];
     uint8_t *copy = malloc(size), *taken;
     size_t answer;
     ssize_t got;
 
     fuzz_must(copy, "no memory");
     memcpy(copy, frame, size);
+    memcpy(world->command, frame, size);
     world->running = peer->client;
-    answer = rm_execute(world->rm, peer->client, frame, size, world->response);
+    answer = rm_execute(world->rm, peer->client, world->command, size, world->response);
     world->running = NULL;
     while (rm_settle(world->rm))
         ;
-    client_io_read_done(frame, size);
+    desk_wipe(&world->desk, DESK_COMMAND);
     fuzz_must(answer >= HEADER_SIZE && answer <= rm_response_capacity(world->rm)
                   && header_load(world->response).size == answer,
               "an answer of %zu bytes", answer);
     note_answer(world, peer->client, copy, size, world->response, answer);
     free(copy);
-    fuzz_must(client_io_send(&peer->io, world->response, answer) == 0, "the answer is not sent");
+    desk_store(&world->desk, DESK_RESPONSE, world->response, answer);
+    fuzz_must(client_io_send(&peer->io, DESK_RESPONSE, answer) == 0, "the answer is not sent");
+    desk_wipe(&world->desk, DESK_RESPONSE);
     taken = malloc(answer);
     got = recv(peer->fd, taken, answer, MSG_DONTWAIT);
     fuzz_must(got == (ssize_t)answer && memcmp(taken, world->response, answer) == 0,
@@ -218,7 +223,6 @@ static void serve(struct world *world, unsigned index)
 {
     struct peer *peer = &world->peers[index];
     size_t capacity = rm_command_capacity(world->rm), size;
-    uint8_t *frame;
 
     while (peer->client) {
         /* Some are looked at before it is their turn. */
@@ -226,10 +230,10 @@ static void serve(struct world *world, unsigned index)
 
         if (ahead && size >= HEADER_SIZE)
             fuzz_must(command_cost_kind(ahead, size) != 0, "a command of no kind");
-        switch (client_io_read(&peer->io, world->command, capacity, &frame, &size)) {
+        switch (client_io_read(&peer->io, DESK_COMMAND, &size)) {
         case CLIENT_IO_FRAME:
             fuzz_must(size >= HEADER_SIZE && size <= capacity, "a frame of %zu bytes", size);
-            run_command(world, peer, frame, size);
+            run_command(world, peer, size);
             break;
         case CLIENT_IO_AGAIN:
             return;
@@ -361,7 +365,10 @@ static void start(struct world *world, uint8_t kind)
     rm_set_reserve(world->rm, &reserve);
     world->command = malloc(rm_command_capacity(world->rm));
     world->response = malloc(rm_response_capacity(world->rm));
-    fuzz_must(world->command && world->response, "no memory");
+    fuzz_must(world->command && world->response
+                  && desk_open(&world->desk, rm_command_capacity(world->rm),
+                               rm_response_capacity(world->rm)),
+              "no memory");
 }
 
 /* Whatever was sent before, a new client is served. */
@@ -395,6 +402,7 @@ static void finish(struct world *world)
     fuzz_chip_free(world->chip);
     for (unsigned i = 0; i < CONTEXTS; i++)
         blob_clear(&world->contexts[i]);
+    desk_close(&world->desk);
     free(world->command);
     free(world->response);
 }

@@ -64,11 +64,19 @@ static void pass_lingerer(struct pair *pair, int flags)
     assert_true(lingerer_pass(pair->theirs, BYTES, sizeof(BYTES), fd, flags));
 }
 
+/* As what uses them does. */
+static ssize_t receive(struct pair *pair, char *bytes, size_t size)
+{
+    ssize_t count = descriptors_look(pair->ours, bytes, size);
+
+    return count <= 0 ? count : recv(pair->ours, bytes, (size_t)count, MSG_DONTWAIT);
+}
+
 static void expect_refusal(struct pair *pair)
 {
     char bytes[64];
 
-    assert_int_equal(descriptors_receive(pair->ours, bytes, sizeof(bytes)), -1);
+    assert_int_equal(receive(pair, bytes, sizeof(bytes)), -1);
     assert_int_equal(errno, EPROTO);
 }
 
@@ -78,12 +86,11 @@ static void test_R51_bytes_are_received_and_descriptors_are_not(void **state)
     char bytes[64];
 
     descriptors_are_refused(pair->ours);
-    assert_int_equal(descriptors_receive(pair->ours, bytes, sizeof(bytes)), -1);
+    assert_int_equal(receive(pair, bytes, sizeof(bytes)), -1);
     assert_int_equal(errno, EAGAIN);
     assert_int_equal(send(pair->theirs, BYTES, sizeof(BYTES), 0), sizeof(BYTES));
-    assert_int_equal(descriptors_receive(pair->ours, bytes, 3), 3);
-    assert_int_equal(descriptors_receive(pair->ours, bytes + 3, sizeof(bytes) - 3),
-                     sizeof(BYTES) - 3);
+    assert_int_equal(receive(pair, bytes, 3), 3);
+    assert_int_equal(receive(pair, bytes + 3, sizeof(bytes) - 3), sizeof(BYTES) - 3);
     assert_string_equal(bytes, BYTES);
     pass_lingerer(pair, 0);
     expect_refusal(pair);
@@ -119,7 +126,7 @@ static void test_R51_the_end_of_the_stream_is_told(void **state)
 
     close(pair->theirs);
     pair->theirs = -1;
-    assert_int_equal(descriptors_receive(pair->ours, &byte, 1), 0);
+    assert_int_equal(receive(pair, &byte, 1), 0);
     descriptors_end(pair->ours);
     pair->ours = -1;
 }
@@ -150,20 +157,22 @@ static void test_R51_what_is_to_be_closed_is_not_waited_for(void **state)
 static void test_R51_a_client_that_passes_descriptors_goes(void **state)
 {
     struct pair *pair = *state;
-    uint8_t buffer[64], *frame;
     struct client_io io;
+    struct desk desk;
     size_t size;
 
-    client_io_init(&io, pair->ours);
+    assert_true(desk_open(&desk, 64, 64));
+    client_io_init(&io, pair->ours, &desk);
     pair->ours = -1;
     pass_lingerer(pair, 0);
     io.maybe_more = true;
     client_io_ahead(&io, &size);
     assert_int_equal(size, 0);
     io.maybe_more = true;
-    assert_int_equal(client_io_pull(&io, buffer, sizeof(buffer)), -EPROTO);
-    assert_int_equal(client_io_read(&io, buffer, sizeof(buffer), &frame, &size), CLIENT_IO_CLOSED);
+    assert_int_equal(client_io_pull(&io), -EPROTO);
+    assert_int_equal(client_io_read(&io, DESK_COMMAND, &size), CLIENT_IO_CLOSED);
     client_io_clear(&io);
+    desk_close(&desk);
 }
 
 /* The sockets, which the test made, may have descriptors; another thread closes them. */

@@ -8,6 +8,7 @@
 #include "wire/control-frame.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -313,6 +314,19 @@ static void test_R42_pauses_are_warned_of_once(void **state)
     close(porch->clients[1]);
 }
 
+/* Whoever has it open too. */
+static void test_closed_socket_is_not_watched(void **state)
+{
+    struct porch *porch = *state;
+    int copy = dup(listener_fd(porch->acceptor.listener));
+    struct pollfd loop = {porch->loop.fd, POLLIN, 0};
+
+    assert_int_equal(acceptor_open(&porch->acceptor), 0);
+    acceptor_close(&porch->acceptor);
+    assert_int_equal(poll(&loop, 1, 0), 0);
+    close(copy);
+}
+
 static void test_without_a_socket_it_is_open_and_idle(void **state)
 {
     struct porch *porch = *state;
@@ -337,6 +351,7 @@ int main(void)
         ACCEPTOR_TEST(test_R58_the_queue_is_looked_at_no_more_than_it_takes),
         ACCEPTOR_TEST(test_R42_errors_of_the_queue),
         ACCEPTOR_TEST(test_R42_pauses_are_warned_of_once),
+        ACCEPTOR_TEST(test_closed_socket_is_not_watched),
         ACCEPTOR_TEST(test_without_a_socket_it_is_open_and_idle),
     };
 

@@ -58,36 +58,35 @@ static void test_nothing_of_a_command_stays_in_memory(void **state)
 {
     struct crowd *crowd = *state;
     struct client *client = crowd_join(crowd, 0, 1000, CLIENT_FROM_SOCKET);
-    uint8_t bytes[2 * (HEADER_SIZE + sizeof(secret))], buffer[CROWD_CAPACITY];
-    uint8_t *scratch = crowd->clients.scratch, *frame;
+    uint8_t bytes[2 * (HEADER_SIZE + sizeof(secret))];
     size_t one = put_secret(bytes), size;
 
     put_secret(bytes + one);
     alloc_fault_watch(secret, sizeof(secret));
     crowd_put(crowd, 0, bytes, one - 1);
-    assert_false(client_read(client, buffer, &frame, &size));
-    expect_wiped(buffer, sizeof(buffer));
+    assert_false(client_read(client, DESK_COMMAND, &size));
+    expect_wiped(crowd->desk.bytes[DESK_COMMAND], CROWD_CAPACITY);
     crowd_put(crowd, 0, bytes + one - 1, one + 1);
-    assert_true(client_read(client, buffer, &frame, &size));
+    assert_true(client_read(client, DESK_COMMAND, &size));
     assert_int_equal(size, one);
-    client_io_read_done(frame, size);
-    expect_wiped(buffer, sizeof(buffer));
-    assert_true(client_read(client, buffer, &frame, &size));
-    client_io_read_done(frame, size);
-    expect_wiped(buffer, sizeof(buffer));
+    desk_wipe(&crowd->desk, DESK_COMMAND);
+    expect_wiped(crowd->desk.bytes[DESK_COMMAND], CROWD_CAPACITY);
+    assert_true(client_read(client, DESK_COMMAND, &size));
+    desk_wipe(&crowd->desk, DESK_COMMAND);
+    expect_wiped(crowd->desk.bytes[DESK_COMMAND], CROWD_CAPACITY);
 
     crowd_put(crowd, 0, bytes, 2 * one);
     for (unsigned i = 0; i < 2; i++) {
-        assert_true(client_read(client, buffer, &frame, &size));
-        client_io_read_done(frame, size);
-        expect_wiped(buffer, sizeof(buffer));
+        assert_true(client_read(client, DESK_COMMAND, &size));
+        desk_wipe(&crowd->desk, DESK_COMMAND);
+        expect_wiped(crowd->desk.bytes[DESK_COMMAND], CROWD_CAPACITY);
     }
     crowd_put(crowd, 0, bytes, 2 * one);
     client->io.maybe_more = true;
-    assert_int_equal(client_io_pull(&client->io, scratch, CROWD_CAPACITY), 0);
-    expect_wiped(scratch, CROWD_CAPACITY);
-    assert_true(client_read(client, buffer, &frame, &size));
-    client_io_read_done(frame, size);
+    assert_int_equal(client_io_pull(&client->io), 0);
+    expect_wiped(crowd->desk.bytes[DESK_SCRATCH], CROWD_CAPACITY);
+    assert_true(client_read(client, DESK_COMMAND, &size));
+    desk_wipe(&crowd->desk, DESK_COMMAND);
     expect_wiped(client->io.in.bytes, client->io.in.start);
     client_close(client);
     crowd_clear(crowd);
@@ -99,19 +98,18 @@ static void test_nothing_of_an_unread_answer_stays_in_memory(void **state)
 {
     struct crowd *crowd = *state;
     struct client *client = crowd_join(crowd, 0, 1000, CLIENT_FROM_BUS);
-    size_t size = 1 << 20;
-    uint8_t *answer = calloc(1, size);
+    uint8_t *answer = crowd->desk.bytes[DESK_RESPONSE];
+    size_t size = CROWD_RESPONSE;
 
-    assert_non_null(answer);
     memcpy(answer + size - sizeof(secret), secret, sizeof(secret));
+    desk_use(&crowd->desk, DESK_RESPONSE, size);
     alloc_fault_watch(secret, sizeof(secret));
-    client_answer(client, answer, size);
+    client_answer(client, size);
     assert_true(client_io_sending(&client->io));
     client_close(client);
     crowd_clear(crowd);
     assert_int_equal(alloc_fault_watch(NULL, 0), 0);
     crowd_init(crowd, CROWD_CAPACITY);
-    free(answer);
 }
 
 /* Commands that cannot be kept end the connection, with a last word. */
@@ -119,7 +117,7 @@ static void test_R42_no_memory_for_what_has_to_be_kept(void **state)
 {
     struct crowd *crowd = *state;
     struct client *client;
-    uint8_t bytes[2 * (HEADER_SIZE + sizeof(secret))], buffer[CROWD_CAPACITY], *frame;
+    uint8_t bytes[2 * (HEADER_SIZE + sizeof(secret))];
     size_t one = put_secret(bytes), size;
 
     put_secret(bytes + one);
@@ -128,15 +126,15 @@ static void test_R42_no_memory_for_what_has_to_be_kept(void **state)
         client = crowd_join(crowd, i, 1000, CLIENT_FROM_BUS);
         crowd_put(crowd, i, bytes, i == 2 ? one + 7 : 3);
         if (i == 1) {
-            assert_false(client_read(client, buffer, &frame, &size));
+            assert_false(client_read(client, DESK_COMMAND, &size));
             crowd_put(crowd, i, bytes + 3, one - 3);
         }
         alloc_fault_begin(ALLOC_FAULT_MEMORY, 1, true);
-        assert_false(client_read(client, buffer, &frame, &size));
+        assert_false(client_read(client, DESK_COMMAND, &size));
         assert_true(alloc_fault_end() > 0);
         assert_int_equal(crowd_get(crowd, i), RM_RC_MEMORY);
         assert_int_equal(client->state, CLIENT_DRAINING);
-        expect_wiped(buffer, sizeof(buffer));
+        expect_wiped(crowd->desk.bytes[DESK_COMMAND], CROWD_CAPACITY);
     }
 }
 
@@ -145,7 +143,6 @@ static void test_R42_no_memory_to_look_ahead(void **state)
 {
     struct crowd *crowd = *state;
     struct client *client = crowd_join(crowd, 0, 1000, CLIENT_FROM_BUS);
-    uint8_t buffer[CROWD_CAPACITY], *frame;
     size_t size;
 
     crowd_put_random(crowd, 0);
@@ -155,7 +152,7 @@ static void test_R42_no_memory_to_look_ahead(void **state)
     assert_int_equal(alloc_fault_end(), 1);
     assert_int_equal(size, 0);
     assert_true(client->io.maybe_more);
-    assert_true(client_read(client, buffer, &frame, &size));
+    assert_true(client_read(client, DESK_COMMAND, &size));
     assert_int_equal(size, HEADER_SIZE + 2);
 }
 
@@ -164,17 +161,14 @@ static void test_R42_no_memory_to_pull_in_or_to_answer(void **state)
     struct crowd *crowd = *state;
     struct client *puller = crowd_join(crowd, 0, 1000, CLIENT_FROM_SOCKET);
     struct client *idler = crowd_join(crowd, 1, 1000, CLIENT_FROM_BUS);
-    uint8_t *answer = calloc(1, 1 << 20);
 
-    assert_non_null(answer);
     crowd_put_random(crowd, 0);
     puller->io.maybe_more = true;
     alloc_fault_begin(ALLOC_FAULT_MEMORY, 1, true);
-    assert_int_equal(client_io_pull(&puller->io, crowd->clients.scratch, CROWD_CAPACITY), -ENOMEM);
-    client_answer(idler, answer, 1 << 20);
+    assert_int_equal(client_io_pull(&puller->io), -ENOMEM);
+    client_answer(idler, CROWD_RESPONSE);
     assert_int_equal(alloc_fault_end(), 2);
     assert_int_equal(idler->state, CLIENT_CLOSED);
-    free(answer);
 }
 
 /* A client that could not be made leaves its socket to whoever asked for it, who gives its charge

@@ -16,7 +16,8 @@
 
 #include <cmocka.h>
 
-#define MAX 64
+#define MAX      64
+#define RESPONSE (4 << 20)
 
 /* Of an answer, and of all that may wait for a client. */
 #define UNREAD_ANSWER 1024
@@ -30,8 +31,8 @@ static void store(uint8_t *bytes, uint32_t size, uint8_t fill)
 
 struct pair {
     struct client_io io;
+    struct desk desk;
     int peer;
-    uint8_t buffer[MAX];
 };
 
 static int setup(void **state)
@@ -41,7 +42,8 @@ static int setup(void **state)
 
     assert_non_null(pair);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    client_io_init(&pair->io, fds[0]);
+    assert_true(desk_open(&pair->desk, MAX, RESPONSE));
+    client_io_init(&pair->io, fds[0], &pair->desk);
     pair->peer = fds[1];
     *state = pair;
     return 0;
@@ -54,6 +56,7 @@ static int teardown(void **state)
     client_io_clear(&pair->io);
     if (pair->peer >= 0)
         close(pair->peer);
+    desk_close(&pair->desk);
     free(pair);
     return 0;
 }
@@ -63,28 +66,21 @@ static void put(struct pair *pair, const uint8_t *bytes, size_t size)
     assert_int_equal(send(pair->peer, bytes, size, MSG_NOSIGNAL), size);
 }
 
-static enum client_io_status get(struct pair *pair, uint8_t **frame, size_t *size)
-{
-    return client_io_read(&pair->io, pair->buffer, MAX, frame, size);
-}
-
 static void expect_frame(struct pair *pair, const uint8_t *bytes, size_t expected)
 {
-    uint8_t *frame;
     size_t size;
 
-    assert_int_equal(get(pair, &frame, &size), CLIENT_IO_FRAME);
+    assert_int_equal(client_io_read(&pair->io, DESK_COMMAND, &size), CLIENT_IO_FRAME);
     assert_int_equal(size, expected);
-    assert_memory_equal(frame, bytes, size);
-    client_io_read_done(frame, size);
+    assert_memory_equal(pair->desk.bytes[DESK_COMMAND], bytes, size);
+    desk_wipe(&pair->desk, DESK_COMMAND);
 }
 
 static void expect(struct pair *pair, enum client_io_status status)
 {
-    uint8_t *frame;
     size_t size;
 
-    assert_int_equal(get(pair, &frame, &size), status);
+    assert_int_equal(client_io_read(&pair->io, DESK_COMMAND, &size), status);
 }
 
 static void test_R11_command_byte_by_byte(void **state)
@@ -114,11 +110,11 @@ static void test_pipelined_commands_are_kept(void **state)
     put(pair, bytes, sizeof(bytes));
     at = bytes;
     for (size_t i = 0; i < 4; at += sizes[i++]) {
-        assert_true(i == 0 || client_io_readable(&pair->io, MAX));
+        assert_true(i == 0 || client_io_readable(&pair->io));
         expect_frame(pair, at, sizes[i]);
     }
     expect(pair, CLIENT_IO_AGAIN);
-    assert_false(client_io_readable(&pair->io, MAX));
+    assert_false(client_io_readable(&pair->io));
     assert_null(pair->io.in.bytes);
 }
 
@@ -132,7 +128,7 @@ static void test_R12_bad_size_behind_a_good_command(void **state)
     store_be32(bytes + 14, 9);
     put(pair, bytes, sizeof(bytes));
     expect_frame(pair, bytes, 12);
-    assert_true(client_io_readable(&pair->io, MAX));
+    assert_true(client_io_readable(&pair->io));
     expect(pair, CLIENT_IO_BAD);
 }
 
@@ -195,22 +191,22 @@ static void test_pull_is_bounded(void **state)
     assert_true(sizeof(bytes) > most);
     put(pair, bytes, sizeof(bytes));
     /* Not before it is told of. */
-    assert_int_equal(client_io_pull(&pair->io, pair->buffer, MAX), 0);
+    assert_int_equal(client_io_pull(&pair->io), 0);
     assert_null(pair->io.in.bytes);
     for (unsigned i = 0; i < 4; i++) {
         pair->io.maybe_more = true;
-        assert_int_equal(client_io_pull(&pair->io, pair->buffer, MAX), 0);
+        assert_int_equal(client_io_pull(&pair->io), 0);
     }
     assert_int_equal(pair->io.in.end - pair->io.in.start, most);
     assert_int_equal(recv(pair->io.fd, bytes, sizeof(bytes), 0), sizeof(bytes) - most);
     pair->io.in.start += 1;
-    assert_int_equal(client_io_pull(&pair->io, pair->buffer, MAX), 0);
+    assert_int_equal(client_io_pull(&pair->io), 0);
     assert_false(pair->io.maybe_more);
     shutdown(pair->peer, SHUT_WR);
     pair->io.maybe_more = true;
-    assert_int_equal(client_io_pull(&pair->io, pair->buffer, MAX), 0);
+    assert_int_equal(client_io_pull(&pair->io), 0);
     assert_true(pair->io.ended);
-    assert_true(client_io_readable(&pair->io, MAX));
+    assert_true(client_io_readable(&pair->io));
 }
 
 /* A control frame is taken out of the middle only where it may be, and what stood around it is read
@@ -227,13 +223,12 @@ static void test_control_frame_behind_a_command(void **state)
     store(bytes + 12 + control, 14, 2);
     put(pair, bytes, 12 + control + 14);
     pair->io.maybe_more = true;
-    assert_int_equal(client_io_pull(&pair->io, pair->buffer, MAX), 0);
-    assert_int_equal(client_io_take_control(&pair->io, MAX, false, frame, &size),
-                     CLIENT_IO_NOWHERE);
-    assert_int_equal(client_io_take_control(&pair->io, MAX, true, frame, &size), CLIENT_IO_BEHIND);
+    assert_int_equal(client_io_pull(&pair->io), 0);
+    assert_int_equal(client_io_take_control(&pair->io, false, frame, &size), CLIENT_IO_NOWHERE);
+    assert_int_equal(client_io_take_control(&pair->io, true, frame, &size), CLIENT_IO_BEHIND);
     assert_int_equal(size, control);
     assert_memory_equal(frame, bytes + 12, control);
-    assert_int_equal(client_io_take_control(&pair->io, MAX, true, frame, &size), CLIENT_IO_NOWHERE);
+    assert_int_equal(client_io_take_control(&pair->io, true, frame, &size), CLIENT_IO_NOWHERE);
     expect_frame(pair, bytes, 12);
     expect_frame(pair, bytes + 12 + control, 14);
     assert_null(pair->io.in.bytes);
@@ -260,18 +255,31 @@ static void test_socket_is_closed_once(void **state)
     struct pair *pair = *state;
     struct client_io io;
     int ends[2];
+    char byte;
 
     descriptor_zero_give_up();
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     assert_int_equal(ends[0], 0);
-    client_io_init(&io, ends[0]);
+    client_io_init(&io, ends[0], &pair->desk);
     client_io_clear(&io);
-    assert_int_equal(recv(ends[1], pair->buffer, 1, 0), 0);
+    assert_int_equal(recv(ends[1], &byte, 1, 0), 0);
     assert_int_equal(dup(ends[1]), 0);
     client_io_clear(&io);
     assert_true(fcntl(0, F_GETFD) >= 0);
     descriptor_zero_take_back();
     close(ends[1]);
+}
+
+/* Also where another process has a duplicate of the descriptor. */
+static void test_peer_sees_the_end(void **state)
+{
+    struct pair *pair = *state;
+    int copy = dup(pair->io.fd);
+    char byte;
+
+    client_io_clear(&pair->io);
+    assert_int_equal(recv(pair->peer, &byte, 1, MSG_DONTWAIT), 0);
+    close(copy);
 }
 
 static void test_end_of_stream(void **state)
@@ -294,20 +302,20 @@ static void test_closed(void **state)
     close(pair->peer);
     pair->peer = -1;
     expect(pair, CLIENT_IO_CLOSED);
-    assert_true(client_io_send(&pair->io, pair->buffer, 1) == -EPIPE);
+    assert_true(client_io_send(&pair->io, DESK_REPLY, 1) == -EPIPE);
 }
 
 static void test_R11_response_that_is_not_read(void **state)
 {
     struct pair *pair = *state;
-    size_t size = 4 << 20, done = 0;
-    uint8_t *bytes = malloc(size), *copy = malloc(size);
+    uint8_t *bytes = pair->desk.bytes[DESK_RESPONSE];
+    size_t size = RESPONSE, done = 0;
+    uint8_t *copy = malloc(size);
 
-    assert_non_null(bytes);
     assert_non_null(copy);
     for (size_t i = 0; i < size; i++)
         bytes[i] = (uint8_t)(i * 7 + i / 251);
-    assert_int_equal(client_io_send(&pair->io, bytes, size), 0);
+    assert_int_equal(client_io_send(&pair->io, DESK_RESPONSE, size), 0);
     assert_true(client_io_sending(&pair->io));
     while (done < size) {
         ssize_t count = recv(pair->peer, copy + done, size - done, MSG_DONTWAIT);
@@ -319,7 +327,6 @@ static void test_R11_response_that_is_not_read(void **state)
     }
     assert_false(client_io_sending(&pair->io));
     assert_memory_equal(bytes, copy, size);
-    free(bytes);
     free(copy);
 }
 
@@ -327,14 +334,13 @@ static void test_R11_response_that_is_not_read(void **state)
 static void test_R11_few_unread_answers_are_kept(void **state)
 {
     struct pair *pair = *state;
-    uint8_t answer[UNREAD_ANSWER] = {0};
     size_t sent = 0;
 
     while (!client_io_sending(&pair->io) && sent <= UNREAD_MOST) {
-        assert_int_equal(client_io_send(&pair->io, answer, sizeof(answer)), 0);
-        sent += sizeof(answer);
+        assert_int_equal(client_io_send(&pair->io, DESK_RESPONSE, UNREAD_ANSWER), 0);
+        sent += UNREAD_ANSWER;
     }
-    assert_in_range(sent, sizeof(answer), UNREAD_MOST);
+    assert_in_range(sent, UNREAD_ANSWER, UNREAD_MOST);
 }
 
 int main(void)
@@ -349,6 +355,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_control_frame_behind_a_command, setup, teardown),
         cmocka_unit_test_setup_teardown(test_room_for_the_next_command, setup, teardown),
         cmocka_unit_test_setup_teardown(test_socket_is_closed_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_peer_sees_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_of_stream, setup, teardown),
         cmocka_unit_test_setup_teardown(test_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_R11_response_that_is_not_read, setup, teardown),

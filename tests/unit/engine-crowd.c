@@ -28,8 +28,8 @@ void crowd_init(struct crowd *crowd, size_t capacity)
     assert_int_equal(users_init(&crowd->users), 0);
     admission_init(&crowd->admission, &crowd->users, 0);
     admission_set_open(&crowd->admission, true);
-    clients_init(&crowd->clients, &crowd->loop, &crowd->scheduler, &crowd->admission);
-    assert_true(clients_set_capacity(&crowd->clients, capacity));
+    clients_init(&crowd->clients, &crowd->loop, &crowd->scheduler, &crowd->admission, &crowd->desk);
+    assert_true(desk_open(&crowd->desk, capacity, CROWD_RESPONSE));
     for (unsigned i = 0; i < CROWD_MEMBERS; i++)
         crowd->ends[i] = -1;
 }
@@ -42,6 +42,7 @@ void crowd_clear(struct crowd *crowd)
     while (clients_reap(&crowd->clients, &end))
         ;
     clients_clear(&crowd->clients);
+    desk_close(&crowd->desk);
     admission_clear(&crowd->admission);
     users_clear(&crowd->users);
     rules_unreference(crowd->rules);

@@ -6,13 +6,15 @@
 #include "engine/client.h"
 
 #define CROWD_MEMBERS  8
-#define CROWD_CAPACITY 256 /* bytes of the longest command */
+#define CROWD_CAPACITY 256       /* bytes of the longest command */
+#define CROWD_RESPONSE (1 << 20) /* and of the longest answer */
 
 struct crowd {
     struct loop loop;
     struct scheduler scheduler;
     struct users users;
     struct admission admission;
+    struct desk desk;
     struct clients clients;
     struct rules *rules;     /* that have none for anybody */
     int ends[CROWD_MEMBERS]; /* the clients' own ends; -1: closed */

@@ -28,7 +28,6 @@ static int setup(void **state)
     crowd_init(&stage.crowd, rm_command_capacity(stage.world->rm));
     stage.channel = (struct control_channel){&stage.crowd.clients, &stage.link};
     dispatch_init(&stage.dispatch, &stage.crowd.clients, &stage.channel);
-    assert_true(dispatch_open(&stage.dispatch, stage.world->rm));
     *state = &stage;
     return 0;
 }
@@ -76,7 +75,9 @@ static void test_command_is_executed_and_answered(void **state)
     assert_int_equal(libtpms_chip_count(stage->world->chip, TPM2_CC_GetRandom), 1);
     /* Nothing is left of either. */
     for (unsigned i = 0; i < HEADER_SIZE + 10; i++)
-        assert_int_equal(stage->dispatch.command[i] | stage->dispatch.response[i], 0);
+        assert_int_equal(stage->crowd.desk.bytes[DESK_COMMAND][i]
+                             | stage->crowd.desk.bytes[DESK_RESPONSE][i],
+                         0);
     assert_null(dispatch_begin(&stage->dispatch));
 }
 
@@ -132,7 +133,7 @@ static void test_control_frame_is_a_turn_without_a_command(void **state)
     assert_null(stage->crowd.scheduler.turn.user);
     assert_int_equal(crowd_get_control(&stage->crowd, 0, CONTROL_FRAME_HELLO), 0);
     for (unsigned i = 0; i < CONTROL_FRAME_MAX_REQUEST; i++)
-        assert_int_equal(stage->dispatch.command[i], 0);
+        assert_int_equal(stage->crowd.desk.bytes[DESK_COMMAND][i], 0);
     /* And is over then. */
     crowd_put_random(&stage->crowd, 0);
     crowd_look(&stage->crowd);
@@ -269,7 +270,7 @@ static void test_R39_cancel_behind_the_longest_command_is_seen(void **state)
 {
     struct stage *stage = *state;
     struct client *client = crowd_join(&stage->crowd, 0, 1000, CLIENT_FROM_SOCKET);
-    size_t size = stage->crowd.clients.capacity;
+    size_t size = stage->crowd.desk.capacity;
     uint8_t *command = calloc(1, size);
 
     assert_non_null(command);

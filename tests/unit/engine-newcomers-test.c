@@ -22,6 +22,7 @@
 struct arrivals {
     struct loop loop;
     struct scheduler scheduler;
+    struct desk desk;
     struct clients clients;
     struct newcomers newcomers;
     int end; /* the newcomer's own, of the last one */
@@ -38,8 +39,8 @@ static void begin(struct arrivals *arrivals, const struct newcomers_config *conf
     assert_int_equal(loop_init(&arrivals->loop), 0);
     scheduler_init(&arrivals->scheduler, client_affinity);
     clients_init(&arrivals->clients, &arrivals->loop, &arrivals->scheduler,
-                 &arrivals->newcomers.admission);
-    assert_true(clients_set_capacity(&arrivals->clients, 256));
+                 &arrivals->newcomers.admission, &arrivals->desk);
+    assert_true(desk_open(&arrivals->desk, 256, 256));
     assert_int_equal(newcomers_init(&arrivals->newcomers, &arrivals->loop, &arrivals->clients,
                                     config, told, NULL),
                      0);
@@ -95,6 +96,7 @@ static int teardown(void **state)
     clients_close(&arrivals->clients);
     reap(arrivals);
     clients_clear(&arrivals->clients);
+    desk_close(&arrivals->desk);
     newcomers_clear(&arrivals->newcomers);
     loop_clear(&arrivals->loop);
     if (arrivals->end >= 0)
