@@ -50,7 +50,8 @@ static const char *connection_refusal(uint32_t verdict)
 }
 
 /* The daemon says whether it takes this connection; a daemon that is stopped does not answer,
- * though the kernel has connected to its socket. */
+ * though the kernel has connected to its socket. IO_ERROR, of which nothing is logged, when the
+ * connection ended before the answer. */
 static TSS2_RC connection_hello(struct connection *connection, const char *path, int64_t deadline)
 {
     uint32_t verdict = TSS2_RC_SUCCESS;
@@ -60,10 +61,8 @@ static TSS2_RC connection_hello(struct connection *connection, const char *path,
         logger_error("tabrmd does not answer at %s; is it stopped?", path);
         return TSS2_TCTI_RC_NO_CONNECTION;
     }
-    if (rc == TSS2_TCTI_RC_IO_ERROR) {
-        logger_error("tabrmd at %s went away without an answer; has it ended?", path);
-        return TSS2_TCTI_RC_NO_CONNECTION;
-    }
+    if (rc == TSS2_TCTI_RC_IO_ERROR)
+        return rc;
     if (rc != TSS2_RC_SUCCESS) {
         logger_error("what listens at %s does not answer as tabrmd does (0x%x)", path,
                      (unsigned)rc);
@@ -137,21 +136,40 @@ static bool connection_nobody(int failed)
     return failed == -ENOENT || failed == -ENOTDIR || failed == -ECONNREFUSED;
 }
 
+/* A socket that cannot be connected to. */
+static TSS2_RC connection_unreached(struct connection *connection, const struct conf *conf,
+                                    int failed, int64_t deadline)
+{
+    if (conf->transport == CONF_DEFAULT && connection_nobody(failed))
+        return connection_open_dbus(connection, conf, deadline);
+    logger_error("cannot connect to tabrmd at %s: %s; %s", conf->socket, strerror(-failed),
+                 connection_remedy(failed));
+    return failed == -EACCES || failed == -EPERM ? TSS2_TCTI_RC_NOT_PERMITTED
+                                                 : TSS2_TCTI_RC_NO_CONNECTION;
+}
+
+/* Whoever listens for the daemon lets connections wait for the next one, so there is no pause
+ * between two tries. */
 static TSS2_RC connection_open_any(struct connection *connection, const struct conf *conf)
 {
     int64_t deadline = deadline_in(DEADLINE_CONNECT_MS);
+    unsigned tries;
+    TSS2_RC rc;
     int fd;
 
     if (conf->transport == CONF_DBUS)
         return connection_open_dbus(connection, conf, deadline);
-    fd = connect_socket(conf->socket, strlen(conf->socket), deadline);
-    if (fd >= 0)
-        return connection_open_socket(connection, fd, conf->socket, deadline);
-    if (conf->transport == CONF_DEFAULT && connection_nobody(fd))
-        return connection_open_dbus(connection, conf, deadline);
-    logger_error("cannot connect to tabrmd at %s: %s; %s", conf->socket, strerror(-fd),
-                 connection_remedy(fd));
-    return fd == -EACCES || fd == -EPERM ? TSS2_TCTI_RC_NOT_PERMITTED : TSS2_TCTI_RC_NO_CONNECTION;
+    for (tries = 0; tries < DEADLINE_CONNECT_TRIES; tries++) {
+        fd = connect_socket(conf->socket, strlen(conf->socket), deadline);
+        if (fd < 0)
+            return connection_unreached(connection, conf, fd, deadline);
+        rc = connection_open_socket(connection, fd, conf->socket, deadline);
+        if (rc != TSS2_TCTI_RC_IO_ERROR)
+            return rc;
+        logger_debug("tabrmd at %s went away without an answer", conf->socket);
+    }
+    logger_error("tabrmd at %s went away without an answer; has it ended?", conf->socket);
+    return TSS2_TCTI_RC_NO_CONNECTION;
 }
 
 TSS2_RC connection_open(struct connection *connection, const struct conf *conf)

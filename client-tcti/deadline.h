@@ -15,6 +15,10 @@
  * 5 s that tabrmd promises are kept. */
 #define DEADLINE_CONNECT_MS 4500
 
+/* Within that time something is asked so often at the most, as one daemon after the other dies
+ * before its answer. The answer takes a moment: who dies in it again and again dies of it. */
+#define DEADLINE_CONNECT_TRIES 3
+
 static inline int64_t deadline_clock_ms(void)
 {
     struct timespec now;

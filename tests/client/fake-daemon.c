@@ -2,11 +2,13 @@
 #include "fake-daemon.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -33,12 +35,17 @@ void fake_daemon_stop(struct fake_daemon *daemon)
     rmdir(daemon->directory);
 }
 
+/* What a thread does with connections until Init has returned, or one of them stays. */
 struct fake_accept {
     int listener;
-    bool listens; /* to the hello, before it says anything */
+    int returned;          /* readable once Init has returned */
+    unsigned deaths;       /* so many connections end unanswered, */
+    enum fake_death death; /* in this way */
+    bool listens;          /* to the hello of the others, before it says anything */
     const uint8_t *says;
     size_t size;
     bool stays;
+    unsigned accepted;
     int server; /* what was accepted, if it stays */
 };
 
@@ -58,26 +65,68 @@ static bool fake_hear_hello(int fd)
            && memcmp(hello, expected, size) == 0;
 }
 
+static void fake_die(const struct fake_accept *accepting, int fd)
+{
+    uint8_t reply[CONTROL_FRAME_REPLY_SIZE];
+
+    control_frame_reply_store(reply, CONTROL_FRAME_HELLO, TSS2_RC_SUCCESS);
+    if (accepting->death != FAKE_DEATH_DEAF)
+        fake_hear_hello(fd);
+    if (accepting->death == FAKE_DEATH_IN_ITS_WORD)
+        send(fd, reply, sizeof(reply) - 1, MSG_NOSIGNAL);
+    if (accepting->death == FAKE_DEATH_FOR_GOOD)
+        shutdown(accepting->listener, SHUT_RDWR);
+    close(fd);
+}
+
+static void fake_answer(struct fake_accept *accepting, int fd)
+{
+    if ((!accepting->listens || fake_hear_hello(fd))
+        && send(fd, accepting->says, accepting->size, MSG_NOSIGNAL) == (ssize_t)accepting->size
+        && accepting->stays)
+        accepting->server = fd;
+    else
+        close(fd);
+}
+
+/* The next connection, or -1 once Init has returned and left no other. */
+static int fake_accept_next(const struct fake_accept *accepting)
+{
+    struct pollfd fds[] = {{.fd = accepting->listener, .events = POLLIN},
+                           {.fd = accepting->returned, .events = POLLIN}};
+
+    if (poll(fds, 2, FAKE_WAIT_MS) <= 0 || fds[0].revents == 0)
+        return -1;
+    return accept4(accepting->listener, NULL, NULL, SOCK_CLOEXEC);
+}
+
 /* Not in the test's own thread, where a failed assertion would jump out of nothing. */
 static void *fake_accept_run(void *data)
 {
     struct fake_accept *accepting = data;
     int fd;
 
-    if (!fake_readable(accepting->listener))
-        return NULL;
-    fd = accept4(accepting->listener, NULL, NULL, SOCK_CLOEXEC);
-    if (fd >= 0 && (!accepting->listens || fake_hear_hello(fd))
-        && send(fd, accepting->says, accepting->size, MSG_NOSIGNAL) == (ssize_t)accepting->size
-        && accepting->stays)
-        accepting->server = fd;
-    else if (fd >= 0)
-        close(fd);
+    while (accepting->server < 0 && (fd = fake_accept_next(accepting)) >= 0)
+        if (accepting->accepted++ < accepting->deaths)
+            fake_die(accepting, fd);
+        else
+            fake_answer(accepting, fd);
     return NULL;
 }
 
+/* An event that has not come, which is not one of the first descriptors: a test may want those for
+ * what the library opens. */
+static int fake_event(void)
+{
+    int low = eventfd(0, EFD_CLOEXEC), fd = fcntl(low, F_DUPFD_CLOEXEC, 10);
+
+    assert_true(fd >= 10);
+    close(low);
+    return fd;
+}
+
 /* Calls `init` while a thread does as `accepting` says. */
-static TSS2_RC fake_connect(const char *conf, TSS2_TCTI_INIT_FUNC init,
+static TSS2_RC fake_connect(const struct fake_daemon *daemon, TSS2_TCTI_INIT_FUNC init,
                             struct fake_accept *accepting, struct fake_link *link)
 {
     size_t size = 0;
@@ -90,9 +139,14 @@ static TSS2_RC fake_connect(const char *conf, TSS2_TCTI_INIT_FUNC init,
     assert_non_null(link->tcti);
     /* Whoever has the memory has used it before. */
     memset(link->tcti, 0xA5, size);
+    accepting->listener = daemon->listener;
+    accepting->returned = fake_event();
+    accepting->server = -1;
     assert_int_equal(pthread_create(&thread, NULL, fake_accept_run, accepting), 0);
-    rc = init(link->tcti, &size, conf);
+    rc = init(link->tcti, &size, daemon->conf);
+    eventfd_write(accepting->returned, 1);
     pthread_join(thread, NULL);
+    close(accepting->returned);
     link->server = accepting->server;
     if (rc == TSS2_RC_SUCCESS)
         return rc;
@@ -102,22 +156,39 @@ static TSS2_RC fake_connect(const char *conf, TSS2_TCTI_INIT_FUNC init,
     return rc;
 }
 
+TSS2_RC fake_daemon_connect_after(struct fake_daemon *daemon, TSS2_TCTI_INIT_FUNC init,
+                                  struct fake_deaths *deaths, uint32_t verdict,
+                                  struct fake_link *link)
+{
+    uint8_t reply[CONTROL_FRAME_REPLY_SIZE];
+    struct fake_accept accepting = {.deaths = deaths->count,
+                                    .death = deaths->death,
+                                    .listens = true,
+                                    .says = reply,
+                                    .size = sizeof(reply),
+                                    .stays = true};
+    TSS2_RC rc;
+
+    control_frame_reply_store(reply, CONTROL_FRAME_HELLO, verdict);
+    rc = fake_connect(daemon, init, &accepting, link);
+    deaths->accepted = accepting.accepted;
+    return rc;
+}
+
 TSS2_RC fake_daemon_connect(struct fake_daemon *daemon, TSS2_TCTI_INIT_FUNC init, uint32_t verdict,
                             struct fake_link *link)
 {
-    uint8_t reply[CONTROL_FRAME_REPLY_SIZE];
-    struct fake_accept accepting = {daemon->listener, true, reply, sizeof(reply), true, -1};
+    struct fake_deaths none = {0};
 
-    control_frame_reply_store(reply, CONTROL_FRAME_HELLO, verdict);
-    return fake_connect(daemon->conf, init, &accepting, link);
+    return fake_daemon_connect_after(daemon, init, &none, verdict, link);
 }
 
 TSS2_RC fake_daemon_turn_away(struct fake_daemon *daemon, TSS2_TCTI_INIT_FUNC init, bool listens,
                               const uint8_t *says, size_t size)
 {
-    struct fake_accept accepting = {daemon->listener, listens, says, size, false, -1};
+    struct fake_accept accepting = {.listens = listens, .says = says, .size = size};
     struct fake_link link;
-    TSS2_RC rc = fake_connect(daemon->conf, init, &accepting, &link);
+    TSS2_RC rc = fake_connect(daemon, init, &accepting, &link);
 
     fake_link_close(&link);
     return rc;

@@ -32,6 +32,20 @@ struct fake_link {
     int server;
 };
 
+/* How a daemon ends before its answer to a hello is out. */
+enum fake_death {
+    FAKE_DEATH_DEAF,        /* with the hello unread */
+    FAKE_DEATH_HEARD,       /* once it has read it */
+    FAKE_DEATH_IN_ITS_WORD, /* with the last byte of the answer missing */
+    FAKE_DEATH_FOR_GOOD,    /* and with it the one who listens for the next daemon */
+};
+
+struct fake_deaths {
+    unsigned count; /* of the first connections end so */
+    enum fake_death death;
+    unsigned accepted; /* set to how many connections there were in all */
+};
+
 void fake_daemon_start(struct fake_daemon *daemon);
 void fake_daemon_stop(struct fake_daemon *daemon);
 
@@ -40,8 +54,14 @@ void fake_daemon_stop(struct fake_daemon *daemon);
 TSS2_RC fake_daemon_connect(struct fake_daemon *daemon, TSS2_TCTI_INIT_FUNC init, uint32_t verdict,
                             struct fake_link *link);
 
+/* The same, of a daemon that dies and comes back before. */
+TSS2_RC fake_daemon_connect_after(struct fake_daemon *daemon, TSS2_TCTI_INIT_FUNC init,
+                                  struct fake_deaths *deaths, uint32_t verdict,
+                                  struct fake_link *link);
+
 /* Calls Init while a thread accepts, waits for the hello if it `listens`, says these bytes instead
- * of a reply, and closes. Returns what Init returned; nothing stays open. */
+ * of a reply, and closes; as often as Init connects. Returns what Init returned; nothing stays
+ * open. */
 TSS2_RC fake_daemon_turn_away(struct fake_daemon *daemon, TSS2_TCTI_INIT_FUNC init, bool listens,
                               const uint8_t *says, size_t size);
 
