@@ -77,14 +77,30 @@ static bool bus_message_name_fits(const char *name)
     return length > 0 && length <= BUS_MESSAGE_NAME_MAX;
 }
 
+static void bus_message_put_body(struct bus_message_writer *writer,
+                                 const struct bus_message_call *call)
+{
+    const char *type;
+
+    for (type = call->signature; *type != '\0'; type++)
+        if (*type == 's')
+            bus_message_put_string(writer, call->name, 4);
+        else if (*type == 't')
+            bus_message_put_integer(writer, call->id, 8);
+        else
+            bus_message_put_integer(writer, call->locality, 1);
+}
+
 size_t bus_message_build(uint8_t out[BUS_MESSAGE_CALL_MAX], const struct bus_message_call *call)
 {
     struct bus_message_writer writer = {out, 0};
     size_t fields_end, body;
 
-    assert(call->serial != 0 && strncmp("ty", call->signature, strlen(call->signature)) == 0);
+    assert(call->serial != 0);
     if (!bus_message_name_fits(call->destination) || !bus_message_name_fits(call->path)
         || !bus_message_name_fits(call->interface) || !bus_message_name_fits(call->member))
+        return 0;
+    if (call->name != NULL && !bus_message_name_fits(call->name))
         return 0;
     /* "Message Format": byte order, type, flags, version, size of the body, serial, and the size
      * of the header fields. The sizes come at the end. */
@@ -104,10 +120,7 @@ size_t bus_message_build(uint8_t out[BUS_MESSAGE_CALL_MAX], const struct bus_mes
     fields_end = writer.at;
     bus_message_put_padding(&writer, 8);
     body = writer.at;
-    if (strchr(call->signature, 't') != NULL)
-        bus_message_put_integer(&writer, call->id, 8);
-    if (strchr(call->signature, 'y') != NULL)
-        bus_message_put_integer(&writer, call->locality, 1);
+    bus_message_put_body(&writer, call);
     assert(writer.at <= BUS_MESSAGE_CALL_MAX);
     bus_message_put_integer(&(struct bus_message_writer){out, 4}, writer.at - body, 4);
     bus_message_put_integer(&(struct bus_message_writer){out, 12},

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define BUS_MESSAGE_NAME_MAX   255   /* D-Bus specification, "Valid Names" */
-#define BUS_MESSAGE_CALL_MAX   1280  /* five header fields, four of them names, and a body */
+#define BUS_MESSAGE_CALL_MAX   1536  /* five header fields, four of them names, and a body */
 #define BUS_MESSAGE_FIXED_SIZE 16    /* what has the size of a message in it */
 #define BUS_MESSAGE_MAX        65536 /* no message that is meant for us comes near it */
 
@@ -34,7 +34,8 @@ struct bus_message_call {
     const char *path;
     const char *interface;
     const char *member;
-    const char *signature; /* of the body: "", "t" or "ty" */
+    const char *signature; /* of the body: "", "s", "t" or "ty" */
+    const char *name;      /* the "s" */
     uint64_t id;           /* the "t" */
     uint8_t locality;      /* the "y" */
 };

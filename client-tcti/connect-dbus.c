@@ -2,6 +2,10 @@
 /*
  * The connection stays open as long as the TCTI context: the daemon takes Cancel and SetLocality
  * from the very peer that created the connection only.
+ *
+ * A daemon can die and another one take its place, with all connections of the first one. On the
+ * bus that is another owner of the daemon's name; who created a connection is the same, as long as
+ * the bus is. So a call that nobody answered is worth another one to the next owner.
  */
 #include "connect-dbus.h"
 
@@ -11,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/param.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "bus-message.h"
@@ -20,44 +25,62 @@
 #define BUS_NAME "org.freedesktop.DBus"
 #define BUS_PATH "/org/freedesktop/DBus"
 
+/* How often the bus is asked whether somebody has the daemon's name. */
+#define CONNECT_DBUS_PAUSE_MS 50
+
+/* Why nobody answered a call, where another call may be answered. */
+enum connect_dbus_lack {
+    LACK_NOTHING, /* it was answered; or it was not, and another would not be either */
+    LACK_REPLY,   /* who got it left the bus before its reply */
+    LACK_OWNER,   /* nobody has the name that it went to */
+    LACK_BUS,     /* the bus closed the connection to it */
+};
+
 struct connect_dbus_peer {
-    int bus;                               /* -1 once it is closed or its bytes are out of step */
-    uint32_t serial;                       /* of the newest call; 0 before the first */
-    uint8_t *bytes;                        /* of the newest message that came, or NULL */
-    char daemon[BUS_MESSAGE_NAME_MAX + 1]; /* unique name of who owns the daemon's connection */
+    int bus;                     /* -1 once it is closed or its bytes are out of step */
+    bool greeted;                /* its authentication was ended */
+    enum connect_dbus_lack lack; /* of the newest call */
+    uint32_t serial;             /* of the newest call; 0 before the first */
+    uint8_t *bytes;              /* of the newest message that came, or NULL */
+    enum conf_bus which;
+    char name[BUS_MESSAGE_NAME_MAX + 2];   /* the daemon's, one that is too long included */
+    char daemon[BUS_MESSAGE_NAME_MAX + 1]; /* unique name of who has the daemon's connection */
     uint64_t id;                           /* of that connection */
 };
 
 /* D-Bus errors and the TCTI code that says the same. A name that ends in a dot stands for all names
  * that begin with it. The names are arrays, because pointers would have to be relocated in every
  * process. */
-static const struct {
+struct connect_dbus_error {
     char name[44];
     TSS2_RC rc;
-} connect_dbus_errors[] = {
-    {"com.intel.tss2.Tabrmd.Error.NotImplemented", TSS2_TCTI_RC_NOT_IMPLEMENTED},
-    {"com.intel.tss2.Tabrmd.Error.NotPermitted", TSS2_TCTI_RC_NOT_PERMITTED},
-    {"com.intel.tss2.Tabrmd.Error.Init", TSS2_TCTI_RC_NO_CONNECTION},
-    {"org.freedesktop.DBus.Error.AccessDenied", TSS2_TCTI_RC_NOT_PERMITTED},
-    {"org.freedesktop.DBus.Error.AuthFailed", TSS2_TCTI_RC_NOT_PERMITTED},
-    {"org.freedesktop.DBus.Error.Disconnected", TSS2_TCTI_RC_NO_CONNECTION},
-    {"org.freedesktop.DBus.Error.InvalidArgs", TSS2_TCTI_RC_BAD_VALUE},
-    {"org.freedesktop.DBus.Error.NameHasNoOwner", TSS2_TCTI_RC_NO_CONNECTION},
-    {"org.freedesktop.DBus.Error.NoMemory", TSS2_TCTI_RC_MEMORY},
-    {"org.freedesktop.DBus.Error.NoReply", TSS2_TCTI_RC_NO_CONNECTION},
-    {"org.freedesktop.DBus.Error.NoServer", TSS2_TCTI_RC_NO_CONNECTION},
-    {"org.freedesktop.DBus.Error.NotSupported", TSS2_TCTI_RC_NOT_IMPLEMENTED},
-    {"org.freedesktop.DBus.Error.ServiceUnknown", TSS2_TCTI_RC_NO_CONNECTION},
-    {"org.freedesktop.DBus.Error.Spawn.", TSS2_TCTI_RC_NO_CONNECTION},
-    {"org.freedesktop.DBus.Error.TimedOut", TSS2_TCTI_RC_NO_CONNECTION},
-    {"org.freedesktop.DBus.Error.Timeout", TSS2_TCTI_RC_NO_CONNECTION},
-    {"org.freedesktop.DBus.Error.UnknownInterface", TSS2_TCTI_RC_NOT_IMPLEMENTED},
-    {"org.freedesktop.DBus.Error.UnknownMethod", TSS2_TCTI_RC_NOT_IMPLEMENTED},
-    {"org.freedesktop.DBus.Error.UnknownObject", TSS2_TCTI_RC_NOT_IMPLEMENTED},
-    {"org.freedesktop.systemd1.", TSS2_TCTI_RC_NO_CONNECTION},
+    enum connect_dbus_lack lack;
 };
 
-static TSS2_RC connect_dbus_error(const char *name)
+static const struct connect_dbus_error connect_dbus_errors[] = {
+    {"com.intel.tss2.Tabrmd.Error.NotImplemented", TSS2_TCTI_RC_NOT_IMPLEMENTED, LACK_NOTHING},
+    {"com.intel.tss2.Tabrmd.Error.NotPermitted", TSS2_TCTI_RC_NOT_PERMITTED, LACK_NOTHING},
+    {"com.intel.tss2.Tabrmd.Error.Init", TSS2_TCTI_RC_NO_CONNECTION, LACK_NOTHING},
+    {"org.freedesktop.DBus.Error.AccessDenied", TSS2_TCTI_RC_NOT_PERMITTED, LACK_NOTHING},
+    {"org.freedesktop.DBus.Error.AuthFailed", TSS2_TCTI_RC_NOT_PERMITTED, LACK_NOTHING},
+    {"org.freedesktop.DBus.Error.Disconnected", TSS2_TCTI_RC_NO_CONNECTION, LACK_NOTHING},
+    {"org.freedesktop.DBus.Error.InvalidArgs", TSS2_TCTI_RC_BAD_VALUE, LACK_NOTHING},
+    {"org.freedesktop.DBus.Error.NameHasNoOwner", TSS2_TCTI_RC_NO_CONNECTION, LACK_OWNER},
+    {"org.freedesktop.DBus.Error.NoMemory", TSS2_TCTI_RC_MEMORY, LACK_NOTHING},
+    {"org.freedesktop.DBus.Error.NoReply", TSS2_TCTI_RC_NO_CONNECTION, LACK_REPLY},
+    {"org.freedesktop.DBus.Error.NoServer", TSS2_TCTI_RC_NO_CONNECTION, LACK_NOTHING},
+    {"org.freedesktop.DBus.Error.NotSupported", TSS2_TCTI_RC_NOT_IMPLEMENTED, LACK_NOTHING},
+    {"org.freedesktop.DBus.Error.ServiceUnknown", TSS2_TCTI_RC_NO_CONNECTION, LACK_OWNER},
+    {"org.freedesktop.DBus.Error.Spawn.", TSS2_TCTI_RC_NO_CONNECTION, LACK_NOTHING},
+    {"org.freedesktop.DBus.Error.TimedOut", TSS2_TCTI_RC_NO_CONNECTION, LACK_NOTHING},
+    {"org.freedesktop.DBus.Error.Timeout", TSS2_TCTI_RC_NO_CONNECTION, LACK_NOTHING},
+    {"org.freedesktop.DBus.Error.UnknownInterface", TSS2_TCTI_RC_NOT_IMPLEMENTED, LACK_NOTHING},
+    {"org.freedesktop.DBus.Error.UnknownMethod", TSS2_TCTI_RC_NOT_IMPLEMENTED, LACK_NOTHING},
+    {"org.freedesktop.DBus.Error.UnknownObject", TSS2_TCTI_RC_NOT_IMPLEMENTED, LACK_NOTHING},
+    {"org.freedesktop.systemd1.", TSS2_TCTI_RC_NO_CONNECTION, LACK_NOTHING},
+};
+
+static struct connect_dbus_error connect_dbus_error(const char *name)
 {
     size_t i, length;
 
@@ -66,9 +89,9 @@ static TSS2_RC connect_dbus_error(const char *name)
         if (connect_dbus_errors[i].name[length - 1] == '.'
                 ? strncmp(name, connect_dbus_errors[i].name, length) == 0
                 : strcmp(name, connect_dbus_errors[i].name) == 0)
-            return connect_dbus_errors[i].rc;
+            return connect_dbus_errors[i];
     }
-    return TSS2_TCTI_RC_GENERAL_FAILURE;
+    return (struct connect_dbus_error){"", TSS2_TCTI_RC_GENERAL_FAILURE, LACK_NOTHING};
 }
 
 static void connect_dbus_drop(struct connect_dbus_peer *peer)
@@ -87,6 +110,8 @@ static TSS2_RC connect_dbus_broken(struct connect_dbus_peer *peer, int failed, b
                                   : strerror(-failed));
     if (failed != -ETIMEDOUT || cut)
         connect_dbus_drop(peer);
+    if (failed == -ECONNRESET || failed == -EPIPE)
+        peer->lack = LACK_BUS;
     return TSS2_TCTI_RC_IO_ERROR;
 }
 
@@ -100,7 +125,7 @@ static TSS2_RC connect_dbus_send(struct connect_dbus_peer *peer, struct bus_mess
                                  int64_t deadline, char *why)
 {
     uint8_t bytes[BUS_SOCKET_BEGIN_SIZE + BUS_MESSAGE_CALL_MAX] = BUS_SOCKET_BEGIN;
-    size_t begin = peer->serial == 0 ? BUS_SOCKET_BEGIN_SIZE : 0, size;
+    size_t begin = peer->greeted ? 0 : BUS_SOCKET_BEGIN_SIZE, size;
     int failed;
 
     /* A serial is never 0. */
@@ -112,6 +137,7 @@ static TSS2_RC connect_dbus_send(struct connect_dbus_peer *peer, struct bus_mess
         return TSS2_TCTI_RC_GENERAL_FAILURE;
     }
     failed = bus_socket_send(peer->bus, bytes, begin + size, deadline);
+    peer->greeted = true;
     return failed == 0 ? TSS2_RC_SUCCESS : connect_dbus_broken(peer, failed, true, why);
 }
 
@@ -152,11 +178,15 @@ static bool connect_dbus_is_reply(const struct connect_dbus_peer *peer,
            && message->reply_serial == peer->serial;
 }
 
-static TSS2_RC connect_dbus_refused(const struct bus_message *reply, char *why)
+static TSS2_RC connect_dbus_refused(struct connect_dbus_peer *peer, const struct bus_message *reply,
+                                    char *why)
 {
+    struct connect_dbus_error error = connect_dbus_error(reply->error_name);
+
     snprintf(why, CONNECT_DBUS_WHY, "%.100s: %.140s", reply->error_name,
              reply->text != NULL ? reply->text : "");
-    return connect_dbus_error(reply->error_name);
+    peer->lack = error.lack;
+    return error.rc;
 }
 
 /*
@@ -174,6 +204,7 @@ static TSS2_RC connect_dbus_call(struct connect_dbus_peer *peer, struct bus_mess
         snprintf(why, CONNECT_DBUS_WHY, "the connection to the bus is lost");
         return TSS2_TCTI_RC_NO_CONNECTION;
     }
+    peer->lack = LACK_NOTHING;
     rc = connect_dbus_send(peer, call, deadline, why);
     while (rc == TSS2_RC_SUCCESS) {
         rc = connect_dbus_receive(peer, reply, fds, deadline, why);
@@ -185,7 +216,7 @@ static TSS2_RC connect_dbus_call(struct connect_dbus_peer *peer, struct bus_mess
             rc = connect_dbus_broken(peer, -ETIMEDOUT, false, why);
     }
     if (rc == TSS2_RC_SUCCESS && reply->type == BUS_MESSAGE_ERROR) {
-        rc = connect_dbus_refused(reply, why);
+        rc = connect_dbus_refused(peer, reply, why);
     } else if (rc == TSS2_RC_SUCCESS && strcmp(reply->signature, type) != 0) {
         snprintf(why, CONNECT_DBUS_WHY, "a reply of another type than (%s)", type);
         rc = TSS2_TCTI_RC_MALFORMED_RESPONSE;
@@ -195,25 +226,110 @@ static TSS2_RC connect_dbus_call(struct connect_dbus_peer *peer, struct bus_mess
     return rc;
 }
 
-static TSS2_RC connect_dbus_hello(struct connect_dbus_peer *peer, int64_t deadline, char *why)
+/* Calls a method of the bus itself, with a name as its argument or with none. The reply, whose body
+ * is of `type`, holds until the next call. */
+static TSS2_RC connect_dbus_ask_bus(struct connect_dbus_peer *peer, const char *member,
+                                    const char *name, const char *type, struct bus_message *reply,
+                                    int64_t deadline, char *why)
 {
     struct bus_message_call call = {.destination = BUS_NAME,
                                     .path = BUS_PATH,
                                     .interface = BUS_NAME,
-                                    .member = "Hello",
-                                    .signature = ""};
+                                    .member = member,
+                                    .signature = name != NULL ? "s" : "",
+                                    .name = name};
     struct bus_socket_fds fds = {0, {0}};
-    struct bus_message reply;
-    TSS2_RC rc = connect_dbus_call(peer, &call, "s", &reply, &fds, deadline, why);
+    TSS2_RC rc = connect_dbus_call(peer, &call, type, reply, &fds, deadline, why);
 
     bus_socket_fds_close(&fds);
     return rc;
 }
 
-static TSS2_RC connect_dbus_create(struct connect_dbus_peer *peer, int *fd, const char *bus_name,
-                                   int64_t deadline, char *why)
+/* Connects to the bus and greets it. */
+static TSS2_RC connect_dbus_join(struct connect_dbus_peer *peer, int64_t deadline, char *why)
 {
-    struct bus_message_call call = {.destination = bus_name,
+    struct bus_message reply;
+    int bus = bus_socket_open(peer->which, deadline, why, CONNECT_DBUS_WHY);
+
+    if (bus < 0)
+        return bus == -EACCES || bus == -EPERM ? TSS2_TCTI_RC_NOT_PERMITTED
+                                               : TSS2_TCTI_RC_NO_CONNECTION;
+    peer->bus = bus;
+    peer->greeted = false;
+    return connect_dbus_ask_bus(peer, "Hello", NULL, "s", &reply, deadline, why);
+}
+
+/* Waits until somebody has the daemon's name, whose unique name is then at `owner`; or until `fd`,
+ * unless that is -1, is hung up. */
+static TSS2_RC connect_dbus_await(struct connect_dbus_peer *peer, int fd,
+                                  char owner[BUS_MESSAGE_NAME_MAX + 1], int64_t deadline, char *why)
+{
+    int64_t pause = DEADLINE_NOW;
+    struct bus_message reply;
+    TSS2_RC rc;
+
+    for (;;) {
+        if (deadline_poll(fd, POLLRDHUP, pause) != -ETIMEDOUT) {
+            snprintf(why, CONNECT_DBUS_WHY, "tabrmd has closed the connection");
+            return TSS2_TCTI_RC_NO_CONNECTION;
+        }
+        rc = connect_dbus_ask_bus(peer, "GetNameOwner", peer->name, "s", &reply, deadline, why);
+        if (rc == TSS2_RC_SUCCESS)
+            break;
+        if (peer->lack != LACK_OWNER || deadline_left_ms(deadline) == 0)
+            return rc;
+        pause = deadline_sooner(deadline, CONNECT_DBUS_PAUSE_MS);
+    }
+    if (!bus_message_is_unique_name(reply.text)) {
+        snprintf(why, CONNECT_DBUS_WHY, "the bus says that nobody has the name %.100s", peer->name);
+        return TSS2_TCTI_RC_MALFORMED_RESPONSE;
+    }
+    snprintf(owner, BUS_MESSAGE_NAME_MAX + 1, "%s", reply.text);
+    return TSS2_RC_SUCCESS;
+}
+
+/* Whether the user of `name` on the bus made the connection `fd`. */
+static bool connect_dbus_made(struct connect_dbus_peer *peer, int fd, const char *name,
+                              int64_t deadline, char *why)
+{
+    struct ucred maker;
+    socklen_t size = sizeof(maker);
+    struct bus_message reply;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &maker, &size) != 0
+        || connect_dbus_ask_bus(peer, "GetConnectionUnixUser", name, "u", &reply, deadline, why)
+               != TSS2_RC_SUCCESS)
+        return false;
+    if (reply.number == maker.uid)
+        return true;
+    snprintf(why, CONNECT_DBUS_WHY, "user %u, who did not make the connection, has the name now",
+             (unsigned)reply.number);
+    return false;
+}
+
+/* The id is a secret: a program of another user that takes the daemon's name must not see it. */
+bool connect_dbus_find(struct connect_dbus_peer *peer, int fd, int64_t deadline, char *why)
+{
+    char owner[BUS_MESSAGE_NAME_MAX + 1];
+
+    if (peer->lack == LACK_NOTHING)
+        return false;
+    if (peer->lack == LACK_BUS && connect_dbus_join(peer, deadline, why) != TSS2_RC_SUCCESS) {
+        connect_dbus_drop(peer);
+        peer->lack = LACK_BUS;
+        return false;
+    }
+    if (connect_dbus_await(peer, fd, owner, deadline, why) != TSS2_RC_SUCCESS
+        || !connect_dbus_made(peer, fd, owner, deadline, why))
+        return false;
+    memcpy(peer->daemon, owner, sizeof(owner));
+    return true;
+}
+
+static TSS2_RC connect_dbus_create(struct connect_dbus_peer *peer, int *fd, int64_t deadline,
+                                   char *why)
+{
+    struct bus_message_call call = {.destination = peer->name,
                                     .path = CONNECT_DBUS_PATH,
                                     .interface = CONNECT_DBUS_INTERFACE,
                                     .member = "CreateConnection",
@@ -243,17 +359,44 @@ static TSS2_RC connect_dbus_create(struct connect_dbus_peer *peer, int *fd, cons
     return TSS2_RC_SUCCESS;
 }
 
+/* After the death of a daemon: the bus starts it again for the call, or somebody else does. */
+static TSS2_RC connect_dbus_create_again(struct connect_dbus_peer *peer, int *fd, int64_t deadline,
+                                         char *why)
+{
+    char owner[BUS_MESSAGE_NAME_MAX + 1];
+    TSS2_RC rc = connect_dbus_create(peer, fd, deadline, why);
+
+    if (peer->lack == LACK_OWNER
+        && connect_dbus_await(peer, -1, owner, deadline, why) == TSS2_RC_SUCCESS)
+        rc = connect_dbus_create(peer, fd, deadline, why);
+    return rc;
+}
+
+/* A connection whose descriptor did not come is no more when the daemon is. */
+static TSS2_RC connect_dbus_create_surely(struct connect_dbus_peer *peer, int *fd, int64_t deadline,
+                                          char *why)
+{
+    TSS2_RC rc = connect_dbus_create(peer, fd, deadline, why);
+    unsigned tries;
+
+    for (tries = 1; tries < DEADLINE_CONNECT_TRIES && peer->lack == LACK_REPLY; tries++)
+        rc = connect_dbus_create_again(peer, fd, deadline, why);
+    return rc;
+}
+
 void connect_dbus_share(struct connect_dbus_peer *peer, uint32_t serial, bool whole)
 {
-    if (!whole)
+    if (!whole && peer->bus >= 0) {
         connect_dbus_drop(peer);
+        peer->lack = LACK_NOTHING;
+    }
     peer->serial = MAX(peer->serial, serial);
 }
 
 bool connect_dbus_shared(const struct connect_dbus_peer *peer, uint32_t *serial)
 {
     *serial = peer->serial;
-    return peer->bus >= 0;
+    return peer->bus >= 0 || peer->lack == LACK_BUS;
 }
 
 void connect_dbus_close(struct connect_dbus_peer *peer)
@@ -265,13 +408,6 @@ void connect_dbus_close(struct connect_dbus_peer *peer)
     free(peer);
 }
 
-/* A bus that bus_socket_open() could not connect to. */
-static TSS2_RC connect_dbus_unreached(int failed)
-{
-    return failed == -EACCES || failed == -EPERM ? TSS2_TCTI_RC_NOT_PERMITTED
-                                                 : TSS2_TCTI_RC_NO_CONNECTION;
-}
-
 TSS2_RC connect_dbus_open(struct connect_dbus_peer **peer, int *fd, enum conf_bus bus,
                           const char *bus_name, int64_t deadline, char *why)
 {
@@ -280,11 +416,12 @@ TSS2_RC connect_dbus_open(struct connect_dbus_peer **peer, int *fd, enum conf_bu
 
     if (opened == NULL)
         return connect_dbus_no_memory(why);
-    opened->bus = bus_socket_open(bus, deadline, why, CONNECT_DBUS_WHY);
-    rc = opened->bus >= 0 ? connect_dbus_hello(opened, deadline, why)
-                          : connect_dbus_unreached(opened->bus);
+    opened->bus = -1;
+    opened->which = bus;
+    snprintf(opened->name, sizeof(opened->name), "%s", bus_name);
+    rc = connect_dbus_join(opened, deadline, why);
     if (rc == TSS2_RC_SUCCESS)
-        rc = connect_dbus_create(opened, fd, bus_name, deadline, why);
+        rc = connect_dbus_create_surely(opened, fd, deadline, why);
     if (rc == TSS2_RC_SUCCESS) {
         *peer = opened;
         return rc;

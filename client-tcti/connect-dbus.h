@@ -24,7 +24,8 @@
 /* A connection to a bus, with the daemon's connection that was created over it. */
 struct connect_dbus_peer;
 
-/* Creates a connection of the daemon. The caller owns `*peer` and the descriptor `*fd`; neither is
+/* Creates a connection of the daemon; of one that comes after it, where it died before its answer.
+ * The caller owns `*peer` and the descriptor `*fd`; neither is
  * touched when it fails. */
 TSS2_RC connect_dbus_open(struct connect_dbus_peer **peer, int *fd, enum conf_bus bus,
                           const char *bus_name, int64_t deadline, char *why);
@@ -35,11 +36,20 @@ TSS2_RC connect_dbus_cancel(struct connect_dbus_peer *peer, uint32_t *verdict, i
 TSS2_RC connect_dbus_set_locality(struct connect_dbus_peer *peer, uint8_t locality,
                                   uint32_t *verdict, int64_t deadline, char *why);
 
+/*
+ * After a call that failed: whether another one may be answered. It is, by the daemon that has
+ * taken the place of one that died, and the connection `fd` with it. Waits until that daemon is on
+ * the bus, and connects to the bus again where that was restarted. False at once when `fd` is hung
+ * up, or the call failed for another reason.
+ */
+bool connect_dbus_find(struct connect_dbus_peer *peer, int fd, int64_t deadline, char *why);
+
 /* Before a call on a bus connection that other processes use too: `serial` is of their newest call,
  * and `whole` says that all their calls were over. If not, the connection is closed. */
 void connect_dbus_share(struct connect_dbus_peer *peer, uint32_t serial, bool whole);
 
-/* After a call: whether the connection is of use for another one; then the serial of this one. */
+/* After a call: whether it was no call that others must not follow, as far as this process knows;
+ * then its serial. */
 bool connect_dbus_shared(const struct connect_dbus_peer *peer, uint32_t *serial);
 
 /* Takes NULL. In a forked child it closes the child's descriptor and says nothing to the bus. */

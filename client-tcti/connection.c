@@ -263,16 +263,36 @@ static void connection_bus_end(struct connection *connection)
     atomic_store(&page->bus_busy, 0);
 }
 
+/* Asks over the bus for a locality; with NULL, for the command to be canceled. To ask for the same
+ * once more is harmless, but for a cancel when another command was sent meanwhile. */
+static TSS2_RC connection_ask_bus(struct connection *connection, const uint8_t *locality,
+                                  uint32_t *verdict, int64_t deadline, char *why)
+{
+    unsigned command = stream_command(&connection->stream), tries = 0;
+    struct connect_dbus_peer *peer = connection->peer;
+    TSS2_RC rc;
+
+    connection_bus_begin(connection);
+    do {
+        rc = locality != NULL ? connect_dbus_set_locality(peer, *locality, verdict, deadline, why)
+                              : connect_dbus_cancel(peer, verdict, deadline, why);
+        if (rc == TSS2_RC_SUCCESS || ++tries == DEADLINE_CONNECT_TRIES
+            || !connect_dbus_find(peer, connection->stream.fd, deadline, why))
+            break;
+        if (locality == NULL && stream_command(&connection->stream) != command)
+            rc = TSS2_RC_SUCCESS;
+    } while (rc != TSS2_RC_SUCCESS);
+    connection_bus_end(connection);
+    return rc;
+}
+
 static TSS2_RC connection_cancel_dbus(struct connection *connection)
 {
     int64_t deadline = deadline_in(DEADLINE_CONNECT_MS);
     uint32_t verdict = TSS2_RC_SUCCESS;
     char why[CONNECT_DBUS_WHY] = "";
-    TSS2_RC rc;
+    TSS2_RC rc = connection_ask_bus(connection, NULL, &verdict, deadline, why);
 
-    connection_bus_begin(connection);
-    rc = connect_dbus_cancel(connection->peer, &verdict, deadline, why);
-    connection_bus_end(connection);
     if (rc != TSS2_RC_SUCCESS) {
         logger_warning("tabrmd did not cancel: %s", why);
         return rc;
@@ -299,14 +319,11 @@ TSS2_RC connection_set_locality(struct connection *connection, uint8_t locality)
     char why[CONNECT_DBUS_WHY] = "the connection broke";
     TSS2_RC rc;
 
-    if (connection->peer != NULL) {
-        connection_bus_begin(connection);
-        rc = connect_dbus_set_locality(connection->peer, locality, &verdict, deadline, why);
-        connection_bus_end(connection);
-    } else {
+    if (connection->peer != NULL)
+        rc = connection_ask_bus(connection, &locality, &verdict, deadline, why);
+    else
         rc = stream_request(&connection->stream, CONTROL_FRAME_SET_LOCALITY, locality, &verdict,
                             deadline);
-    }
     if (rc != TSS2_RC_SUCCESS) {
         logger_warning("tabrmd did not set locality %u: %s", locality,
                        rc == TSS2_TCTI_RC_TRY_AGAIN ? "no answer in time" : why);

@@ -33,6 +33,14 @@ static inline int64_t deadline_in(unsigned ms)
     return deadline_clock_ms() + ms;
 }
 
+/* The sooner of `deadline` and the point in time `ms` milliseconds from now. */
+static inline int64_t deadline_sooner(int64_t deadline, unsigned ms)
+{
+    int64_t soon = deadline_in(ms);
+
+    return deadline == DEADLINE_NEVER || soon < deadline ? soon : deadline;
+}
+
 /* What is left until `deadline`, as poll() takes it. */
 static inline int deadline_left_ms(int64_t deadline)
 {

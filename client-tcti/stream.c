@@ -189,11 +189,17 @@ static void stream_end(struct stream *stream)
                     stream->late_locality_replies);
 }
 
+unsigned stream_command(const struct stream *stream)
+{
+    return atomic_load_explicit(&stream->commands, memory_order_relaxed);
+}
+
 TSS2_RC stream_send(struct stream *stream, const uint8_t *command, size_t size)
 {
     TSS2_RC rc = stream_begin(stream, JOURNAL_SENDING, command, size);
     int failed;
 
+    atomic_store_explicit(&stream->commands, stream_command(stream) + 1, memory_order_relaxed);
     if (rc != TSS2_RC_SUCCESS)
         return rc;
     failed = stream_push(stream->fd, stream->journal, command, size);

@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,6 +34,7 @@ struct stream {
     uint8_t *held;           /* `held_size` bytes, the first of them the first of a frame */
     size_t held_size;
     unsigned late_locality_replies; /* to set locality requests that were given up */
+    atomic_uint commands;           /* that were sent; cancel reads it beside a receive */
 };
 
 /* Takes `fd` over. `control` says whether the peer knows control frames. */
@@ -48,6 +50,9 @@ void stream_forked(struct stream *stream);
 
 /* Sends a command; never raises SIGPIPE. */
 TSS2_RC stream_send(struct stream *stream, const uint8_t *command, size_t size);
+
+/* A number that is another one once the next command is sent. In any thread. */
+unsigned stream_command(const struct stream *stream);
 
 /* Sends a request to cancel the command that was sent; no reply is waited for. In any thread. */
 TSS2_RC stream_cancel(const struct stream *stream);

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -274,6 +275,15 @@ static void expect_call(const struct bus_message_call *call, const char *body)
     expect_read(bytes, size);
 }
 
+/* Holds until the next call. */
+static const char *body_of(const char *name)
+{
+    static char body[BUS_MESSAGE_NAME_MAX + 8];
+
+    snprintf(body, sizeof(body), "('%s',)", name);
+    return body;
+}
+
 static void test_calls_as_gdbus_reads_them(void **state)
 {
     char names[4][BUS_MESSAGE_NAME_MAX + 1];
@@ -303,6 +313,9 @@ static void test_calls_as_gdbus_reads_them(void **state)
         expect_call(&call, "(uint64 0x8899aabbccddeeff,)");
         call.signature = "ty";
         expect_call(&call, "(uint64 0x8899aabbccddeeff, byte 4)");
+        call.signature = "s";
+        call.name = names[0];
+        expect_call(&call, body_of(names[0]));
         call.destination = names[0];
         call.path = names[1];
         call.interface = names[2];
@@ -314,7 +327,7 @@ static void test_calls_as_gdbus_reads_them(void **state)
 
 static void test_no_call_with_a_name_of_no_length(void **state)
 {
-    static const struct bus_message_call good = {1, "a.b", "/a", "a.c", "M", "", 0, 0};
+    static const struct bus_message_call good = {1, "a.b", "/a", "a.c", "M", "s", "a.d", 0, 0};
     uint8_t bytes[BUS_MESSAGE_CALL_MAX];
     char much[BUS_MESSAGE_NAME_MAX + 2];
     const char *names[] = {"", much};
@@ -325,12 +338,12 @@ static void test_no_call_with_a_name_of_no_length(void **state)
     memset(much, 'a', sizeof(much) - 1);
     much[sizeof(much) - 1] = '\0';
     assert_int_not_equal(bus_message_build(bytes, &good), 0);
-    for (bad = 0; bad < 8; bad++) {
+    for (bad = 0; bad < 10; bad++) {
         call = good;
         *(bad / 2 == 0   ? &call.destination
           : bad / 2 == 1 ? &call.path
           : bad / 2 == 2 ? &call.interface
-                         : &call.member) = names[bad % 2];
+          : bad / 2 == 3 ? &call.member : &call.name) = names[bad % 2];
         assert_int_equal(bus_message_build(bytes, &call), 0);
     }
 }

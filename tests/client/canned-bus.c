@@ -9,6 +9,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "raw-message.h"
+
 #define FIXED_SIZE    16
 #define BODY_SIZE_AT  4
 #define CALL_SERIAL   8 /* where it is in a call of the client, which is little endian */
@@ -82,8 +84,9 @@ static bool canned_bus_welcome(int fd)
            && canned_bus_hear_lines(fd, "BEGIN\r\n");
 }
 
-/* Reads a call of less than MESSAGE_BYTES and gives its serial, as it is in the message. */
-static bool canned_bus_hear(int fd, uint8_t serial[4])
+/* Reads a call of less than MESSAGE_BYTES and gives its serial, as it is in the message. It must be
+ * of this method, unless that is NULL. */
+static bool canned_bus_hear_call(int fd, const char *method, uint8_t serial[4])
 {
     uint8_t bytes[MESSAGE_BYTES];
     size_t size;
@@ -92,7 +95,13 @@ static bool canned_bus_hear(int fd, uint8_t serial[4])
         return false;
     memcpy(serial, bytes + CALL_SERIAL, 4);
     size = (bytes[12] + bytes[13] * 256u + 7) / 8 * 8 + bytes[BODY_SIZE_AT];
-    return size <= sizeof(bytes) && recv(fd, bytes, size, MSG_WAITALL) == (ssize_t)size;
+    return size <= sizeof(bytes) && recv(fd, bytes, size, MSG_WAITALL) == (ssize_t)size
+           && (method == NULL || memmem(bytes, size, method, strlen(method) + 1) != NULL);
+}
+
+static bool canned_bus_hear(int fd, uint8_t serial[4])
+{
+    return canned_bus_hear_call(fd, NULL, serial);
 }
 
 /* Sends bytes with a descriptor, unless that is 0. */
@@ -142,6 +151,56 @@ bool canned_bus_agree(int fd, uint32_t *serial)
 bool canned_bus_agree_and_give(int fd, int gift)
 {
     return canned_bus_answer(fd, 'u', "\0\0\0\0", 4, gift, false, NULL);
+}
+
+bool canned_bus_refuse(int fd, const char *method, const char *error)
+{
+    uint8_t serial[4];
+    struct raw raw;
+
+    if (!canned_bus_hear_call(fd, method, serial))
+        return false;
+    raw_begin(&raw, false, 3);
+    raw_field(&raw, 4, "s");
+    raw_string(&raw, error);
+    raw_field(&raw, 5, "u");
+    raw_bytes(&raw, serial, sizeof(serial));
+    raw_begin_body(&raw);
+    raw_end(&raw);
+    return canned_bus_say(fd, raw.bytes, raw.size, 0);
+}
+
+/* Answers a call of this method with one value. */
+static bool canned_bus_tell(int fd, const char *method, const char *type, const char *name,
+                            uint32_t number)
+{
+    uint8_t serial[4];
+    struct raw raw;
+
+    if (!canned_bus_hear_call(fd, method, serial))
+        return false;
+    raw_begin(&raw, false, 2);
+    raw_field(&raw, 5, "u");
+    raw_bytes(&raw, serial, sizeof(serial));
+    raw_field(&raw, 8, "g");
+    raw_signature(&raw, type);
+    raw_begin_body(&raw);
+    if (name != NULL)
+        raw_string(&raw, name);
+    else
+        raw_u32(&raw, number);
+    raw_end(&raw);
+    return canned_bus_say(fd, raw.bytes, raw.size, 0);
+}
+
+bool canned_bus_tell_name(int fd, const char *method, const char *name)
+{
+    return canned_bus_tell(fd, method, "s", name, 0);
+}
+
+bool canned_bus_tell_number(int fd, const char *method, uint32_t number)
+{
+    return canned_bus_tell(fd, method, "u", NULL, number);
 }
 
 int canned_bus_accept(const struct canned_bus *bus, int *server)

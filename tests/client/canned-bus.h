@@ -44,5 +44,11 @@ int canned_bus_accept(const struct canned_bus *bus, int *server);
  * in `*serial`, unless that is NULL. */
 bool canned_bus_agree(int fd, uint32_t *serial);
 
-/* The same, with a descriptor that nobody asked for. */
+/* Waits for the client's next call, which must be of this method, and answers with an error, a name
+ * or a number. */
+bool canned_bus_refuse(int fd, const char *method, const char *error);
+bool canned_bus_tell_name(int fd, const char *method, const char *name);
+bool canned_bus_tell_number(int fd, const char *method, uint32_t number);
+
+/* The same as canned_bus_agree(), with a descriptor that nobody asked for. */
 bool canned_bus_agree_and_give(int fd, int gift);

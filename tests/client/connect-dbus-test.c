@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Calls over a bus in the middle of which something goes wrong: no answer, no memory, descriptors
- * that nobody asked for. */
+ * that nobody asked for; and a daemon that dies, whose place another one takes. */
+#include <errno.h>
 #include <linux/sockios.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -13,6 +15,8 @@
 #include "canned-bus.h"
 #include "connect-dbus.h"
 #include "deadline.h"
+
+#define DBUS_ERROR "org.freedesktop.DBus.Error."
 
 static struct canned_bus bus;
 
@@ -237,6 +241,135 @@ static void test_R47_no_memory_for_an_answer(void **state)
     end(&opened);
 }
 
+/* What the bus says from now on to the calls of a client, and whether it had an occasion. */
+struct saying {
+    const struct opened *opened;
+    const char *owner; /* of the daemon's name; NULL where nobody is to be asked for it */
+    uint32_t uid;      /* of the owner's user, */
+    bool tells_uid;    /* if it is to be asked for that */
+    bool good;
+    pthread_t thread;
+};
+
+static void *say(void *data)
+{
+    struct saying *saying = data;
+    int fd = saying->opened->bus;
+
+    saying->good =
+        canned_bus_refuse(fd, "SetLocality", DBUS_ERROR "NoReply")
+        && (saying->owner == NULL
+            || (canned_bus_refuse(fd, "GetNameOwner", DBUS_ERROR "NameHasNoOwner")
+                && canned_bus_tell_name(fd, "GetNameOwner", saying->owner)))
+        && (!saying->tells_uid || canned_bus_tell_number(fd, "GetConnectionUnixUser", saying->uid));
+    return NULL;
+}
+
+/* A daemon dies in a call, and is looked for. Nothing but what the bus says is asked. */
+static bool find(struct saying *saying, char why[CONNECT_DBUS_WHY])
+{
+    const struct opened *opened = saying->opened;
+    uint32_t verdict;
+    bool found;
+    char byte;
+
+    assert_int_equal(pthread_create(&saying->thread, NULL, say, saying), 0);
+    assert_int_equal(connect_dbus_set_locality(opened->peer, 1, &verdict, DEADLINE_NEVER, why),
+                     TSS2_TCTI_RC_NO_CONNECTION);
+    found = connect_dbus_find(opened->peer, opened->fd, DEADLINE_NEVER, why);
+    pthread_join(saying->thread, NULL);
+    assert_true(saying->good);
+    assert_int_equal(recv(opened->bus, &byte, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(errno, EAGAIN);
+    return found;
+}
+
+static void test_the_next_daemon_of_the_same_user_is_found(void **state)
+{
+    char why[CONNECT_DBUS_WHY];
+    struct opened opened;
+    struct saying saying = {&opened, ":1.9", geteuid(), true, false, 0};
+
+    (void)state;
+    start(&opened);
+    assert_true(find(&saying, why));
+    expect_success(&opened);
+    end(&opened);
+}
+
+/* It would see the id of the connection, which is a secret. */
+static void test_another_users_program_with_the_daemons_name_is_told_nothing(void **state)
+{
+    char why[CONNECT_DBUS_WHY], expected[CONNECT_DBUS_WHY];
+    struct opened opened;
+    struct saying saying = {&opened, ":1.9", geteuid() + 1, true, false, 0};
+
+    (void)state;
+    start(&opened);
+    assert_false(find(&saying, why));
+    snprintf(expected, sizeof(expected),
+             "user %u, who did not make the connection, has the name now", saying.uid);
+    assert_string_equal(why, expected);
+    end(&opened);
+}
+
+static void test_an_owner_without_a_name_is_told_nothing(void **state)
+{
+    char why[CONNECT_DBUS_WHY];
+    struct opened opened;
+    struct saying saying = {.opened = &opened, .owner = "a.b"};
+
+    (void)state;
+    start(&opened);
+    assert_false(find(&saying, why));
+    assert_string_equal(why, "the bus says that nobody has the name a.b");
+    end(&opened);
+}
+
+/* A daemon that dies for good leaves nothing to be found. */
+static void test_R47_nobody_is_looked_for_when_the_connection_is_closed(void **state)
+{
+    char why[CONNECT_DBUS_WHY];
+    struct opened opened;
+    struct saying saying = {.opened = &opened};
+
+    (void)state;
+    start(&opened);
+    close(opened.server);
+    opened.server = dup(STDERR_FILENO);
+    assert_false(find(&saying, why));
+    assert_string_equal(why, "tabrmd has closed the connection");
+    end(&opened);
+}
+
+static void *say_nobody(void *data)
+{
+    struct saying *saying = data;
+
+    while (canned_bus_refuse(saying->opened->bus, "GetNameOwner", DBUS_ERROR "NameHasNoOwner"))
+        saying->good = true;
+    return NULL;
+}
+
+static void test_R47_a_daemon_that_does_not_come_back_is_given_up(void **state)
+{
+    char why[CONNECT_DBUS_WHY];
+    struct opened opened;
+    struct saying saying = {.opened = &opened};
+
+    (void)state;
+    start(&opened);
+    assert_int_equal(pthread_create(&saying.thread, NULL, say, &saying), 0);
+    expect_failure(&opened, DEADLINE_NEVER, TSS2_TCTI_RC_NO_CONNECTION, DBUS_ERROR "NoReply: ");
+    pthread_join(saying.thread, NULL);
+    assert_int_equal(pthread_create(&saying.thread, NULL, say_nobody, &saying), 0);
+    assert_false(connect_dbus_find(opened.peer, opened.fd, deadline_in(100), why));
+    shutdown(opened.bus, SHUT_RDWR);
+    pthread_join(saying.thread, NULL);
+    assert_true(saying.good);
+    end(&opened);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +381,11 @@ int main(void)
         cmocka_unit_test(test_R45_a_nameless_daemon_leaves_no_descriptor),
         cmocka_unit_test(test_R45_no_memory_to_connect),
         cmocka_unit_test(test_R47_no_memory_for_an_answer),
+        cmocka_unit_test(test_the_next_daemon_of_the_same_user_is_found),
+        cmocka_unit_test(test_another_users_program_with_the_daemons_name_is_told_nothing),
+        cmocka_unit_test(test_an_owner_without_a_name_is_told_nothing),
+        cmocka_unit_test(test_R47_nobody_is_looked_for_when_the_connection_is_closed),
+        cmocka_unit_test(test_R47_a_daemon_that_does_not_come_back_is_given_up),
     };
     int failed;
 

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "connect-dbus.h"
+#include "fake-daemon.h"
 
 /* Each %s is the directory of the bus. */
 #define FAKE_BUS_CONFIG                                                                    \
@@ -129,7 +130,8 @@ static GDBusMessage *fake_bus_filter(GDBusConnection *connection, GDBusMessage *
         || g_strcmp0(g_dbus_message_get_path(message), CONNECT_DBUS_PATH) != 0)
         return message;
     g_mutex_lock(&bus->lock);
-    if (bus->reply == FAKE_BUS_ERROR)
+    bus->calls++;
+    if (bus->reply == FAKE_BUS_ERROR || bus->calls <= bus->errors)
         reply = g_dbus_message_new_method_error_literal(message, bus->error, "as the test wants");
     else if (bus->reply != FAKE_BUS_SILENT)
         reply = strcmp(g_dbus_message_get_member(message), "CreateConnection") == 0
@@ -158,20 +160,12 @@ static TSS2_TCTI_INIT_FUNC fake_bus_load(void)
     return init;
 }
 
-void fake_bus_start(struct fake_bus *bus)
+void fake_bus_join(struct fake_bus *bus)
 {
     GError *error = NULL;
     GVariant *owned;
     guint32 code;
 
-    memset(bus, 0, sizeof(*bus));
-    bus->server = -1;
-    bus->init = fake_bus_load();
-    g_mutex_init(&bus->lock);
-    strcpy(bus->directory, "/tmp/tcti-bus.XXXXXX");
-    assert_non_null(mkdtemp(bus->directory));
-    fake_bus_spawn(bus);
-    setenv("DBUS_SESSION_BUS_ADDRESS", bus->address, 1);
     bus->service =
         g_dbus_connection_new_for_address_sync(bus->address,
                                                G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT
@@ -189,6 +183,24 @@ void fake_bus_start(struct fake_bus *bus)
     g_variant_get(owned, "(u)", &code);
     assert_int_equal(code, 1);
     g_variant_unref(owned);
+}
+
+void fake_bus_begin_daemon(struct fake_bus *bus)
+{
+    fake_bus_spawn(bus);
+}
+
+void fake_bus_start(struct fake_bus *bus)
+{
+    memset(bus, 0, sizeof(*bus));
+    bus->server = -1;
+    bus->init = fake_bus_load();
+    g_mutex_init(&bus->lock);
+    strcpy(bus->directory, "/tmp/tcti-bus.XXXXXX");
+    assert_non_null(mkdtemp(bus->directory));
+    fake_bus_spawn(bus);
+    setenv("DBUS_SESSION_BUS_ADDRESS", bus->address, 1);
+    fake_bus_join(bus);
 }
 
 void fake_bus_leave(struct fake_bus *bus)
@@ -234,7 +246,40 @@ void fake_bus_answer(struct fake_bus *bus, enum fake_bus_reply reply, const char
     bus->reply = reply;
     bus->error = error;
     bus->verdict = verdict;
+    bus->errors = 0;
+    bus->calls = 0;
     g_mutex_unlock(&bus->lock);
+}
+
+void fake_bus_fail_first(struct fake_bus *bus, unsigned errors, const char *error)
+{
+    g_mutex_lock(&bus->lock);
+    bus->reply = FAKE_BUS_GOOD;
+    bus->error = error;
+    bus->verdict = 0;
+    bus->errors = errors;
+    bus->calls = 0;
+    g_mutex_unlock(&bus->lock);
+}
+
+unsigned fake_bus_count_calls(struct fake_bus *bus)
+{
+    unsigned calls;
+
+    g_mutex_lock(&bus->lock);
+    calls = bus->calls;
+    g_mutex_unlock(&bus->lock);
+    return calls;
+}
+
+void fake_bus_await_calls(struct fake_bus *bus, unsigned calls)
+{
+    unsigned tries = 0;
+
+    while (fake_bus_count_calls(bus) < calls) {
+        assert_true(++tries < FAKE_WAIT_MS);
+        g_usleep(1000);
+    }
 }
 
 int fake_bus_take_server(struct fake_bus *bus)

@@ -31,7 +31,9 @@ struct fake_bus {
     GDBusConnection *service;
     GMutex lock; /* for all below */
     enum fake_bus_reply reply;
-    const char *error; /* name for FAKE_BUS_ERROR */
+    const char *error; /* name for FAKE_BUS_ERROR, */
+    unsigned errors;   /* which so many calls get before `reply` holds */
+    unsigned calls;    /* that came, answered or not */
     uint32_t verdict;  /* of Cancel and SetLocality */
     int server;        /* the daemon's end of the newest connection, or -1 */
     char creator[64];  /* who called CreateConnection last */
@@ -44,16 +46,26 @@ struct fake_bus {
  * cannot. */
 void fake_bus_start(struct fake_bus *bus);
 
-/* Takes the daemon off the bus. */
+/* Takes the daemon off the bus, as its death does; and has another one come after it. The
+ * connections to its clients stay. */
 void fake_bus_leave(struct fake_bus *bus);
+void fake_bus_join(struct fake_bus *bus);
 
-/* Ends the bus itself, and then everything. */
+/* Ends the bus itself, and starts it again at the same address; and ends everything. */
 void fake_bus_end_daemon(struct fake_bus *bus);
+void fake_bus_begin_daemon(struct fake_bus *bus);
 void fake_bus_stop(struct fake_bus *bus);
 
 /* How calls are answered from here on. */
 void fake_bus_answer(struct fake_bus *bus, enum fake_bus_reply reply, const char *error,
                      uint32_t verdict);
+
+/* The same, once so many calls have got that error. */
+void fake_bus_fail_first(struct fake_bus *bus, unsigned errors, const char *error);
+
+/* Waits until so many calls have come since the last fake_bus_answer(); and how many there were. */
+void fake_bus_await_calls(struct fake_bus *bus, unsigned calls);
+unsigned fake_bus_count_calls(struct fake_bus *bus);
 
 /* Takes the daemon's end of the newest connection. */
 int fake_bus_take_server(struct fake_bus *bus);

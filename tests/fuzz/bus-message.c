@@ -2,7 +2,8 @@
 /*
  * The client library's D-Bus messages. What GDBus reads as well, both understand the same, and the
  * strings that a message points to lie in its bytes. The input is also four names with zeros
- * between them: a call that is built of them is a message of the size that its head says.
+ * between them, or five where one is in the body: a call that is built of them is a message of the
+ * size that its head says.
  */
 #include "bus-message.h"
 #include "fuzz.h"
@@ -55,7 +56,7 @@ static const char *next_name(const char **text, const char *end)
 
 static void check_build(const uint8_t *data, size_t size)
 {
-    static const char *const signatures[] = {"", "t", "ty"};
+    static const char *const signatures[] = {"", "t", "ty", "s"};
     char *text = malloc(size + 1);
     const char *at = text;
     struct bus_message_call call = {.serial = (uint32_t)size + 1, .id = size, .locality = 4};
@@ -68,9 +69,10 @@ static void check_build(const uint8_t *data, size_t size)
     if (size)
         memcpy(text, data, size);
     text[size] = '\0';
-    call.signature = signatures[size % 3];
-    const char **names[] = {&call.destination, &call.path, &call.interface, &call.member};
-    for (unsigned i = 0; i < 4; i++) {
+    call.signature = signatures[size % 4];
+    const char **names[] = {&call.destination, &call.path, &call.interface, &call.member,
+                            &call.name};
+    for (unsigned i = 0; i < 4 + (size % 4 == 3); i++) {
         *names[i] = next_name(&at, text + size);
         fits = fits && **names[i] && strlen(*names[i]) <= BUS_MESSAGE_NAME_MAX;
     }
