@@ -2,8 +2,7 @@
 """All C is laid out as clang-format with the tree's .clang-format does it.
 
 Other versions of clang-format than WANTED lay some constructs out differently, so that only this
-one is asked. Where there is none but another version, as on Debian 13, layout is not checked; a
-machine without any is one on which a package is missing, and that fails.
+one is asked. Where there is none but another version, as on Debian 13, layout is not checked.
 """
 import os
 import re
@@ -22,7 +21,7 @@ def version(program):
 
 
 def clang_format():
-    """The program of the version that is wanted, or None without any."""
+    """The program of the version that is wanted."""
     names = (f"clang-format-{WANTED}", "clang-format")
     programs = [program for program in map(shutil.which, names) if program]
     for program in programs:
@@ -31,13 +30,11 @@ def clang_format():
     if programs:
         raise tree.Missing(f"layout is that of clang-format {WANTED}, and this is "
                            f"{version(programs[-1])}: not checked")
-    return None
+    raise tree.Missing(f"clang-format is not installed; install version {WANTED}")
 
 
 def check(root):
     program = clang_format()
-    if not program:
-        return [f"clang-format is not installed; install version {WANTED}"]
     sources = tree.files(root, ".c", ".h")
     if not sources:
         return []

@@ -16,6 +16,7 @@ def check(root):
 
 SAMPLES = [
     ({"a.c": "\n" * (LIMIT - 1), "README.md": "\n" * LIMIT}, []),
+    ({"obj/meson-info/x": "", "obj/a.c": "\n" * LIMIT, "obj/d/a.c": "\n" * LIMIT}, []),
     ({"d/a.c": "\n" * LIMIT, "run": "#!/bin/sh\n" * LIMIT}, [r"d/a\.c: 500", "run: 500"]),
 ]
 

@@ -21,12 +21,15 @@ class Missing(Exception):
 def files(root, *suffixes):
     """Paths below root, relative to it and sorted, of source files with one of the suffixes.
 
-    Build directories (build* at the top, as .gitignore has them) and .git, which is a file in a
-    linked work tree, are left out. The files are looked for on disk, so that a tree without git is
-    checked just the same.
+    Build directories (build* at the top, as .gitignore has them, and meson's by any name) and .git,
+    which is a file in a linked work tree, are left out. The files are looked for on disk, so that a
+    tree without git is checked just the same.
     """
     found = []
     for directory, subdirectories, names in os.walk(root):
+        if "meson-info" in subdirectories:
+            subdirectories.clear()
+            continue
         if directory == root:
             subdirectories[:] = [d for d in subdirectories if not d.startswith("build")]
         subdirectories[:] = [d for d in subdirectories if d not in (".git", "__pycache__")]

@@ -50,6 +50,14 @@ ssize_t recv(int fd, void *bytes, size_t size, int flags)
     return failed <= 0 ? failed : syscall(SYS_recvfrom, fd, bytes, size, flags, NULL, NULL);
 }
 
+/* The same, where the library was built with checks of sizes (_FORTIFY_SOURCE). */
+ssize_t __recv_chk(int fd, void *bytes, size_t size, size_t room, int flags);
+ssize_t __recv_chk(int fd, void *bytes, size_t size, size_t room, int flags)
+{
+    (void)room;
+    return recv(fd, bytes, size, flags);
+}
+
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
     int failed = fails(&receives_fail);

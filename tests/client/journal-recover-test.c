@@ -57,6 +57,14 @@ void explicit_bzero(void *bytes, size_t size)
     __asm__ __volatile__("" : : "r"(bytes) : "memory");
 }
 
+/* The same, where the library was built with checks of sizes (_FORTIFY_SOURCE). */
+void __explicit_bzero_chk(void *bytes, size_t size, size_t room);
+void __explicit_bzero_chk(void *bytes, size_t size, size_t room)
+{
+    (void)room;
+    explicit_bzero(bytes, size);
+}
+
 /* A journal, its socket and the daemon's end of it. */
 struct scene {
     struct journal journal;

@@ -38,6 +38,14 @@ void explicit_bzero(void *bytes, size_t size)
     __asm__ __volatile__("" : : "r"(bytes) : "memory");
 }
 
+/* The same, where the library was built with checks of sizes (_FORTIFY_SOURCE). */
+void __explicit_bzero_chk(void *bytes, size_t size, size_t room);
+void __explicit_bzero_chk(void *bytes, size_t size, size_t room)
+{
+    (void)room;
+    explicit_bzero(bytes, size);
+}
+
 static bool is_zero(const uint8_t *bytes, size_t size)
 {
     while (size > 0 && bytes[size - 1] == 0)

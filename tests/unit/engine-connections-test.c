@@ -108,7 +108,7 @@ static void test_R53_guests_share_what_is_one_users(void **state)
     assert_int_equal(guests, 6);
     if (world->clients[6] >= 0)
         engine_world_disconnect(world, 6);
-    assert_true(is_let_in(world, 7, 1000));
+    assert_true(is_let_in(world, 7, 41000));
 }
 
 /* A member is let in and served while the database hangs, as it is known; and who is not known yet
@@ -117,12 +117,12 @@ static void test_R53_a_database_that_hangs_holds_up_nobody(void **state)
 {
     struct engine_world *world = *state;
 
-    await_account(world, 1000);
+    await_account(world, 41000);
     user_database_set(false, false);
-    engine_world_connect(world, 1, 1002);
+    engine_world_connect(world, 1, 41002);
     engine_world_put_random(world, 1, 1);
     user_database_await_questions(2);
-    assert_true(is_let_in(world, 2, 1000));
+    assert_true(is_let_in(world, 2, 41000));
     engine_world_expect_served(world, 2);
     engine_world_await_answer(world, 1);
     assert_int_equal(engine_world_get(world, 1, ENGINE_WORLD_ANSWER), 0);
@@ -141,8 +141,8 @@ static void test_R53_a_stuck_database_refuses_no_member(void **state)
     user_database_set_stuck(true);
     for (uint32_t i = 0; i < CROWD; i++)
         far[i] = connect_one(world, 1000 + i, USER_DATABASE_STRANGERS + 1001 + 2 * i);
-    assert_true(is_let_in(world, 6, 1000));
-    assert_int_equal(engine_account(world->engine, 1000), 1000);
+    assert_true(is_let_in(world, 6, 41000));
+    assert_int_equal(engine_account(world->engine, 41000), 41000);
     for (uint32_t i = 0; i < CROWD; i++)
         if (far[i] >= 0)
             close(far[i]);
@@ -154,14 +154,14 @@ static void test_R53_newcomers_are_told_from_guests(void **state)
     struct engine_world *world = *state;
     uint32_t crowd;
 
-    await_account(world, 1000);
+    await_account(world, 41000);
     user_database_set(false, false);
     crowd = engine_account(world->engine, USER_DATABASE_STRANGERS);
     assert_int_equal(engine_account(world->engine, USER_DATABASE_STRANGERS + 1), crowd);
     assert_int_not_equal(crowd, ACCOUNT_GUESTS);
-    assert_int_not_equal(engine_account(world->engine, 1002), crowd);
-    assert_int_not_equal(engine_account(world->engine, 1002), ACCOUNT_GUESTS);
-    assert_int_equal(engine_account(world->engine, 1000), 1000);
+    assert_int_not_equal(engine_account(world->engine, 41002), crowd);
+    assert_int_not_equal(engine_account(world->engine, 41002), ACCOUNT_GUESTS);
+    assert_int_equal(engine_account(world->engine, 41000), 41000);
     /* These numbers are no user's. */
     assert_int_equal(engine_account(world->engine, crowd), ACCOUNT_GUESTS);
 }
@@ -210,9 +210,9 @@ static void test_R57_a_crowd_leaves_lines_for_others(void **state)
     user_database_set(false, false);
     for (uint32_t i = 0; i < 20; i++)
         far[i] = connect_one(world, 1000 + i, USER_DATABASE_STRANGERS + i);
-    assert_false(is_let_in(world, 0, 1000));
+    assert_false(is_let_in(world, 0, 41000));
     while (!told && (line = log_capture_line(capture))[0])
-        told = strstr(line, "user 1000 ");
+        told = strstr(line, "user 41000 ");
     assert_true(told);
     for (uint32_t i = 0; i < 20; i++)
         if (far[i] >= 0)
@@ -226,7 +226,7 @@ static void test_R53_the_end_waits_for_no_database(void **state)
 
     user_database_set(false, false);
     for (int i = 0; i < 3; i++)
-        engine_world_connect(world, i, 1000 + 2 * (uint32_t)i);
+        engine_world_connect(world, i, 41000 + 2 * (uint32_t)i);
     engine_stop(world->engine);
     engine_world_await_flag(world, &world->stopped);
     assert_int_equal(engine_world_number(world, &world->gone), 3);
@@ -252,7 +252,7 @@ static void test_R58_who_connects_in_a_loop_holds_up_nobody(void **state)
     struct engine_world *world = *state;
     unsigned turns = 1;
 
-    engine_world_connect(world, 0, 1000);
+    engine_world_connect(world, 0, 41000);
     for (unsigned i = 0; i < 100; i++)
         engine_world_put_random(world, 0, 1);
     engine_world_take(world, 1);

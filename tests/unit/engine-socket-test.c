@@ -51,7 +51,7 @@ static void test_commands_come_through_the_socket(void **state)
     for (int i = 0; i < ENGINE_WORLD_CLIENTS; i++)
         engine_world_disconnect(world, i);
     /* Nobody is told of the end of these. */
-    engine_world_connect(world, 0, 1000);
+    engine_world_connect(world, 0, 41000);
     engine_world_expect_served(world, 0);
     assert_int_equal(engine_world_number(world, &world->gone), 0);
 }
@@ -295,15 +295,15 @@ static void test_R41_R42_limits_of_connections(void **state)
     int peer[6];
 
     for (int i = 0; i < 3; i++)
-        assert_int_equal(connect_as(world, 1 + (uint64_t)i, 1000, &peer[i]), 0);
-    assert_int_equal(connect_as(world, 9, 1000, NULL), -EDQUOT);
+        assert_int_equal(connect_as(world, 1 + (uint64_t)i, 41000, &peer[i]), 0);
+    assert_int_equal(connect_as(world, 9, 41000, NULL), -EDQUOT);
     assert_non_null(strstr(admission_text(-EDQUOT), "--max-connections-per-user"));
-    assert_int_equal(connect_as(world, 4, 1001, &peer[3]), 0);
+    assert_int_equal(connect_as(world, 4, 41001, &peer[3]), 0);
     engine_world_connect_socket(world, 0);
     assert_int_equal(ask(world, 0, HELLO, 0), 0);
     assert_int_equal(connect_as(world, 5, 0, &peer[4]), 0);
     /* All are taken, over both ways in. */
-    assert_int_equal(connect_as(world, 9, 1002, NULL), -EUSERS);
+    assert_int_equal(connect_as(world, 9, 41002, NULL), -EUSERS);
     assert_non_null(strstr(admission_text(-EUSERS), "--max-connections"));
     engine_world_connect_socket(world, 1);
     expect_turned_away(world, 1);
@@ -311,7 +311,7 @@ static void test_R41_R42_limits_of_connections(void **state)
     /* One that goes makes room for one. */
     close(peer[0]);
     engine_world_await_number(world, &world->gone, 1);
-    assert_int_equal(connect_as(world, 1, 1002, &peer[0]), 0);
+    assert_int_equal(connect_as(world, 1, 41002, &peer[0]), 0);
     for (int i = 0; i < 5; i++)
         close(peer[i]);
     engine_world_await_number(world, &world->gone, 6);

@@ -88,7 +88,7 @@ static void test_connections_are_listed_while_a_command_runs(void **state)
     struct snapshot *list;
 
     for (int client = 0; client < 3; client++)
-        engine_world_connect(world, client, 1000 + (uint32_t)client);
+        engine_world_connect(world, client, 41000 + (uint32_t)client);
     engine_world_expect_served(world, 0);
     engine_world_put_random(world, 0, 1);
     engine_world_take(world, 1);
@@ -96,11 +96,11 @@ static void test_connections_are_listed_while_a_command_runs(void **state)
     poke(world);
     list = survey(world, SNAPSHOT_CONNECTIONS);
     assert_int_equal(list->count, 3);
-    one = of_user(list, 1000);
+    one = of_user(list, 41000);
     assert_int_equal(one->state, SNAPSHOT_RUNNING);
     assert_int_equal(one->command, TPM2_CC_GetRandom);
     assert_int_equal(one->number, 1);
-    assert_int_equal(one->account, 1000);
+    assert_int_equal(one->account, 41000);
     assert_int_equal(one->tally.commands, 1);
     assert_true(one->tally.chip_ns > 0);
     assert_int_equal(one->peer.pid, 0);
@@ -108,12 +108,12 @@ static void test_connections_are_listed_while_a_command_runs(void **state)
     assert_string_equal(one->policy, "open");
     assert_true(one->from_bus);
     assert_true(one->age_ms >= 0);
-    one = of_user(list, 1001);
+    one = of_user(list, 41001);
     assert_int_equal(one->state, SNAPSHOT_WAITING);
     assert_int_equal(one->command, 0);
     assert_int_equal(one->number, 2);
     assert_int_equal(one->tally.commands, 0);
-    assert_int_equal(of_user(list, 1002)->state, SNAPSHOT_IDLE);
+    assert_int_equal(of_user(list, 41002)->state, SNAPSHOT_IDLE);
     snapshot_free(list);
     engine_chip_answer(&world->chip);
     engine_world_await_answer(world, 1);
@@ -125,7 +125,7 @@ static void test_a_number_is_never_given_twice(void **state)
     struct snapshot *list;
 
     for (unsigned i = 1; i <= 3; i++) {
-        engine_world_connect(world, 0, 1000);
+        engine_world_connect(world, 0, 41000);
         list = survey(world, SNAPSHOT_CONNECTIONS);
         assert_int_equal(list->count, 1);
         assert_int_equal(list->connections[0].number, i);
@@ -162,8 +162,8 @@ static void test_who_connects_by_the_bus_is_named(void **state)
     int pair[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    assert_int_equal(engine_connect(world->engine, 100, 1000, (uint32_t)getpid(), &groups, pair[0]),
-                     0);
+    assert_int_equal(
+        engine_connect(world->engine, 100, 41000, (uint32_t)getpid(), &groups, pair[0]), 0);
     list = survey(world, SNAPSHOT_CONNECTIONS);
     assert_int_equal(list->count, 1);
     expect_own_name(&list->connections[0].peer);
@@ -221,12 +221,12 @@ static void test_who_waits_for_an_account_is_new(void **state)
     struct engine_world *world = *state;
     struct snapshot *list;
 
-    engine_world_connect(world, 0, 1000);
+    engine_world_connect(world, 0, 41000);
     poke(world);
     list = survey(world, SNAPSHOT_CONNECTIONS);
     assert_int_equal(list->count, 1);
     assert_int_equal(list->connections[0].state, SNAPSHOT_NEW);
-    assert_int_equal(list->connections[0].account, account_unknown(1000));
+    assert_int_equal(list->connections[0].account, account_unknown(41000));
     assert_string_equal(list->connections[0].policy, "");
     snapshot_free(list);
     list = survey(world, SNAPSHOT_USERS);
@@ -243,14 +243,14 @@ static void test_users_have_totals_of_all_their_connections(void **state)
     struct snapshot *list;
 
     for (int client = 0; client < 2; client++) {
-        engine_world_connect(world, client, 1000);
+        engine_world_connect(world, client, 41000);
         engine_world_expect_served(world, client);
     }
     engine_world_disconnect(world, 0);
     engine_world_await_number(world, &world->gone, 1);
     list = survey(world, SNAPSHOT_USERS);
     assert_int_equal(list->count, 1);
-    assert_int_equal(list->users[0].account, 1000);
+    assert_int_equal(list->users[0].account, 41000);
     assert_int_equal(list->users[0].connections, 1);
     assert_int_equal(list->users[0].tally.commands, 2);
     assert_int_equal(list->users[0].tally.refusals, 0);
@@ -276,11 +276,11 @@ static void test_statistics_are_of_all(void **state)
     uint8_t malformed[HEADER_SIZE];
     struct snapshot *snapshot;
 
-    engine_world_connect(world, 0, 1000);
+    engine_world_connect(world, 0, 41000);
     engine_world_expect_served(world, 0);
     engine_world_disconnect(world, 0);
     engine_world_await_number(world, &world->gone, 1);
-    engine_world_connect(world, 1, 1001);
+    engine_world_connect(world, 1, 41001);
     engine_world_expect_served(world, 1);
     header_store(malformed, TPM2_ST_NO_SESSIONS, HEADER_SIZE, TPM2_CC_Sign);
     engine_world_put(world, 1, malformed, sizeof(malformed));
@@ -313,10 +313,10 @@ static void test_refused_connections_are_counted(void **state)
     int pair[2];
 
     for (int client = 0; client < 3; client++)
-        engine_world_connect(world, client, 1000);
+        engine_world_connect(world, client, 41000);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     for (unsigned i = 0; i < 2; i++)
-        assert_int_equal(engine_connect(world->engine, 200, 1000, 0, &groups, pair[0]), -EDQUOT);
+        assert_int_equal(engine_connect(world->engine, 200, 41000, 0, &groups, pair[0]), -EDQUOT);
     close(pair[0]);
     close(pair[1]);
     snapshot = survey(world, SNAPSHOT_STATISTICS);
