@@ -11,6 +11,7 @@
 struct blob {
     uint8_t *bytes;
     size_t size;
+    uint32_t line; /* of the journal's extent with these bytes; 0: none has them yet */
 };
 
 static inline bool blob_empty(const struct blob *blob)
@@ -36,7 +37,7 @@ static inline bool blob_set(struct blob *blob, const uint8_t *bytes, size_t size
         return false;
     memcpy(copy, bytes, size);
     blob_clear(blob);
-    *blob = (struct blob){copy, size};
+    *blob = (struct blob){.bytes = copy, .size = size};
     return true;
 }
 

@@ -17,6 +17,11 @@ struct rm_client *rm_client_new(struct rm *rm, struct rm_user *user, uint32_t ui
         rm_user_unreference(user);
         return NULL;
     }
+    if (!journal_open(rm->journal, &client->mark, JOURNAL_HOLDER)) {
+        rm_user_unreference(user);
+        free(client);
+        return NULL;
+    }
     client->user = user;
     client->rm = rm;
     client->uid = uid;
@@ -145,14 +150,16 @@ void client_lose_named(struct rm_client *client, const struct command *command)
     }
 }
 
-void rm_client_set_cookie(struct rm_client *client, uint64_t cookie)
-{
-    client->cookie = cookie;
-}
-
 void rm_client_set_number(struct rm_client *client, uint64_t number)
 {
     client->number = number;
+    journal_touch(client->rm->journal, &client->mark);
+}
+
+void rm_client_set_cookie(struct rm_client *client, uint64_t cookie)
+{
+    client->cookie = cookie;
+    journal_touch(client->rm->journal, &client->mark);
 }
 
 void rm_client_set_process(struct rm_client *client, uint32_t pid, const char *program)
@@ -241,6 +248,7 @@ void rm_client_free(struct rm_client *client)
         limit_abandoned(client);
     }
     list_remove(&client->link);
+    journal_close(client->rm->journal, &client->mark);
     shared_policy_unreference(client->policy);
     rm_user_unreference(client->user);
     free(client);

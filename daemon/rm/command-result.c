@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/command-result.h"
 
+#include "rm/note.h"
 #include "rm/object-lifecycle.h"
 #include "rm/rc.h"
+#include "wire/created-name.h"
 #include "wire/handle.h"
 #include "wire/tpms-context.h"
 
@@ -18,7 +20,7 @@ uint32_t command_result_prepare(struct rm_client *client, const struct command *
         code = client_check_sessions(client);
         if (code != TPM2_RC_SUCCESS)
             return code;
-        result->session = session_new();
+        result->session = session_new(client->rm);
         needs->made_sessions = 1;
         return result->session ? TPM2_RC_SUCCESS : RM_RC_MEMORY;
     }
@@ -27,7 +29,9 @@ uint32_t command_result_prepare(struct rm_client *client, const struct command *
         return code;
     result->object = object_new(rm);
     needs->made_objects = 1;
-    return result->object && handles_reserve(&client->handles) ? TPM2_RC_SUCCESS : RM_RC_MEMORY;
+    return result->object && handles_reserve(rm, &client->handles) && note_reserve(rm)
+               ? TPM2_RC_SUCCESS
+               : RM_RC_MEMORY;
 }
 
 /* Whether the object that the command makes is a sequence object, which each use changes. MAC_Start
@@ -48,6 +52,8 @@ static bool adopt_object(struct rm_client *client, const struct command *command
                          struct response *response, struct object *object)
 {
     struct rm *rm = client->rm;
+    const uint8_t *name;
+    size_t name_size;
 
     object->sequence = makes_sequence(command);
     if (command->code == TPM2_CC_ContextLoad) {
@@ -64,7 +70,10 @@ static bool adopt_object(struct rm_client *client, const struct command *command
     eviction_note_use(&rm->object_eviction, &object->eviction, capacity_object_slots(rm),
                       rm->clock);
     object_note_user(object, client->number, client->user->uid);
-    response->handle = handles_add(&client->handles, object);
+    name = created_name_find(command, response, &name_size);
+    if (name)
+        object_set_name(rm, object, name, name_size);
+    response->handle = handles_add(rm, &client->handles, object);
     return true;
 }
 
@@ -88,6 +97,6 @@ bool command_result_adopt(struct rm_client *client, const struct command *comman
 void command_result_clear(struct rm *rm, struct command_result *result)
 {
     object_free(rm, result->object);
-    free(result->session);
+    session_discard(rm, result->session);
     *result = (struct command_result){0};
 }

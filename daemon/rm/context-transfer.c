@@ -2,6 +2,7 @@
 #include "rm/context-transfer.h"
 
 #include "rm/doubt.h"
+#include "rm/note.h"
 #include "rm/object-lifecycle.h"
 #include "rm/rc.h"
 #include "rm/transact.h"
@@ -24,7 +25,7 @@ static uint32_t send(struct rm *rm, size_t size, size_t *response_size)
  * command is sent: a session's only context must not be lost between chip and heap. */
 static uint32_t save(struct rm *rm, uint32_t handle, struct blob *context)
 {
-    uint8_t *bytes = malloc(rm->response_capacity), *shrunk;
+    uint8_t *bytes = note_reserve(rm) ? malloc(rm->response_capacity) : NULL, *shrunk;
     size_t size;
     uint32_t code;
 
@@ -38,7 +39,7 @@ static uint32_t save(struct rm *rm, uint32_t handle, struct blob *context)
     size -= HEADER_SIZE;
     memcpy(bytes, rm->own_response + HEADER_SIZE, size);
     shrunk = realloc(bytes, size);
-    *context = (struct blob){shrunk ? shrunk : bytes, size};
+    *context = (struct blob){.bytes = shrunk ? shrunk : bytes, .size = size};
     return TPM2_RC_SUCCESS;
 }
 

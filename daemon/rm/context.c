@@ -2,6 +2,7 @@
 #include "rm/context.h"
 
 #include "rm/context-transfer.h"
+#include "rm/note.h"
 #include "rm/rc.h"
 #include "rm/residency.h"
 #include "rm/room.h"
@@ -75,10 +76,9 @@ static size_t save_session(struct rm_client *client, uint32_t handle, bool audit
     if (code != TPM2_RC_SUCCESS)
         return response_build_code(response, code);
     /* The session is out of its slot now. Without memory for the client's copy it stays active. */
-    if (!blob_set(&held, session->saved.bytes, session->saved.size))
+    if (!note_reserve(rm) || !blob_set(&held, session->saved.bytes, session->saved.size))
         return response_build_code(response, RM_RC_MEMORY);
-    session_apply(rm, session, SESSION_EVENT_CLIENT_SAVE);
-    blob_move(&session->held, &held);
+    session_saved_by_client(rm, session, &held);
     return answer_context(response, &session->held);
 }
 
@@ -108,9 +108,7 @@ static size_t load_session(struct rm_client *client, const uint8_t *bytes, size_
     code = session->owner != client ? client_check_sessions(client) : TPM2_RC_SUCCESS;
     if (code != TPM2_RC_SUCCESS)
         return response_build_code(response, code);
-    session_set_owner(session, client);
-    session_apply(rm, session, SESSION_EVENT_CLIENT_LOAD);
-    session->context_used_up = true;
+    session_loaded_by_client(rm, session, client);
     return answer_handle(response, session->handle);
 }
 
@@ -129,9 +127,9 @@ size_t context_load(struct rm_client *client, const struct command *command, uin
     code = client_check_objects(client);
     if (code != TPM2_RC_SUCCESS)
         return response_build_code(response, code);
-    if (!handles_reserve(&client->handles))
+    if (!handles_reserve(client->rm, &client->handles))
         return response_build_code(response, RM_RC_MEMORY);
-    return answer_handle(response, handles_add(&client->handles, object));
+    return answer_handle(response, handles_add(client->rm, &client->handles, object));
 }
 
 /* Has the chip flush an object of the client. Other clients with a handle for the object keep its

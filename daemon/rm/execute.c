@@ -183,11 +183,11 @@ static uint32_t send_once(struct rm_client *client, const struct command *comman
 }
 
 /* A sequence changes by its use, so its context is void from here on. */
-static void void_sequences(const struct command_needs *needs)
+static void void_sequences(struct rm *rm, const struct command_needs *needs)
 {
     for (unsigned i = 0; i < needs->handle_count; i++) {
         if (needs->objects[i] && !needs->objects[i]->immutable)
-            blob_clear(&needs->objects[i]->saved);
+            object_clear_context(rm, needs->objects[i]);
     }
 }
 
@@ -200,7 +200,7 @@ static uint32_t send(struct rm_client *client, const struct command *command,
     unsigned retries = room_retries(rm);
     uint32_t code, refusal;
 
-    void_sequences(needs);
+    void_sequences(rm, needs);
     for (;;) {
         bool had_room = rm->objects_loaded + needs->made_objects + needs->scratch_objects
                         <= rm->chip.object_slots;

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/handles.h"
 
+#include "rm/note.h"
+#include "rm/state.h"
 #include "wire/handle.h"
 
 #include <assert.h>
 
 #define FIRST_CAPACITY 4
 
-bool handles_reserve(struct handles *handles)
+static bool reserve_entry(struct handles *handles)
 {
     uint32_t capacity;
     struct handle_entry *entries;
@@ -21,6 +23,13 @@ bool handles_reserve(struct handles *handles)
     handles->entries = entries;
     handles->capacity = capacity;
     return true;
+}
+
+bool handles_reserve(struct rm *rm, struct handles *handles)
+{
+    if (handles->cell == 0)
+        handles->cell = journal_take_cell(rm->journal);
+    return (!rm->journal || handles->cell != 0) && reserve_entry(handles);
 }
 
 uint32_t handles_position(const struct handles *handles, uint32_t handle)
@@ -44,25 +53,27 @@ static bool is_at(const struct handles *handles, uint32_t position, uint32_t han
 }
 
 /* The place is there, and is the handle's. */
-static void insert_at(struct handles *handles, uint32_t position, uint32_t handle,
+static void insert_at(struct rm *rm, struct handles *handles, uint32_t position, uint32_t handle,
                       struct object *object)
 {
     memmove(handles->entries + position + 1, handles->entries + position,
             (handles->count - position) * sizeof(*handles->entries));
-    handles->entries[position] = (struct handle_entry){handle, object};
+    handles->entries[position] = (struct handle_entry){handle, handles->cell, object};
+    handles->cell = 0;
+    note_handle(rm, handles, &handles->entries[position]);
     handles->count++;
     handles->user->objects++;
     object_reference(object);
 }
 
-void handles_append(struct handles *handles, uint32_t handle, struct object *object)
+void handles_append(struct rm *rm, struct handles *handles, uint32_t handle, struct object *object)
 {
     assert(handles->count < handles->capacity
            && (handles->count == 0 || handles->entries[handles->count - 1].handle < handle));
-    insert_at(handles, handles->count, handle, object);
+    insert_at(rm, handles, handles->count, handle, object);
 }
 
-uint32_t handles_add(struct handles *handles, struct object *object)
+uint32_t handles_add(struct rm *rm, struct handles *handles, struct object *object)
 {
     uint32_t handle, position;
 
@@ -73,7 +84,7 @@ uint32_t handles_add(struct handles *handles, struct object *object)
         handles->next = (handles->next + 1) & HANDLE_INDEX_MASK;
         position = handles_position(handles, handle);
     } while (is_at(handles, position, handle));
-    insert_at(handles, position, handle, object);
+    insert_at(rm, handles, position, handle, object);
     return handle;
 }
 
@@ -88,6 +99,7 @@ static void remove_at(struct rm *rm, struct handles *handles, uint32_t position)
 {
     struct object *object = handles->entries[position].object;
 
+    journal_give_back(rm->journal, handles->entries[position].cell);
     handles->count--;
     handles->user->objects--;
     memmove(handles->entries + position, handles->entries + position + 1,
@@ -117,6 +129,8 @@ void handles_clear(struct rm *rm, struct handles *handles)
 {
     while (handles->count > 0)
         remove_at(rm, handles, handles->count - 1);
+    journal_give_back(rm->journal, handles->cell);
+    handles->cell = 0;
     free(handles->entries);
     handles->entries = NULL;
     handles->capacity = 0;

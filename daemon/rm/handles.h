@@ -11,6 +11,7 @@
 
 struct handle_entry {
     uint32_t handle;
+    uint32_t cell; /* in the journal; 0 without one */
     struct object *object;
 };
 
@@ -19,17 +20,18 @@ struct handles {
     uint32_t count, capacity;
     struct rm_user *user; /* who is charged for them */
     uint32_t next;        /* index (low 24 bits) to try first */
+    uint32_t cell;        /* in the journal, for the handle that is given out next; 0: none yet */
 };
 
-/* Makes sure that the next handles_add() finds room. False without memory. */
-bool handles_reserve(struct handles *handles);
+/* Makes sure that the next handles_add() finds room, in the journal too. False without memory. */
+bool handles_reserve(struct rm *rm, struct handles *handles);
 
 /* Gives out a handle for the object and references it. Never fails after handles_reserve(). */
-uint32_t handles_add(struct handles *handles, struct object *object);
+uint32_t handles_add(struct rm *rm, struct handles *handles, struct object *object);
 
 /* Gives out again a handle that the client had of a former daemon, greater than all that it has
  * now, and references the object. Never fails after handles_reserve(). */
-void handles_append(struct handles *handles, uint32_t handle, struct object *object);
+void handles_append(struct rm *rm, struct handles *handles, uint32_t handle, struct object *object);
 
 /* The object that `handle` names, or NULL. */
 struct object *handles_find(const struct handles *handles, uint32_t handle);

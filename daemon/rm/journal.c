@@ -207,7 +207,7 @@ void journal_run(struct journal *journal, const struct record_run *run)
 
 void journal_run_phase(struct journal *journal, enum run_phase phase)
 {
-    if (!journal)
+    if (!journal || journal->run.phase == RUN_NONE)
         return;
     journal->run.phase = (uint8_t)phase;
     journal_note(journal, JOURNAL_RUN, &journal->run, sizeof(journal->run));

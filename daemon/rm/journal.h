@@ -96,7 +96,7 @@ void journal_give_back(struct journal *journal, uint32_t cell);
 void journal_note(struct journal *journal, enum journal_kind kind, const void *payload,
                   size_t size);
 
-/* The one record of JOURNAL_RUN, and a change of its phase alone. */
+/* The one record of JOURNAL_RUN, and a change of its phase alone, where a command is at hand. */
 void journal_run(struct journal *journal, const struct record_run *run);
 void journal_run_phase(struct journal *journal, enum run_phase phase);
 

@@ -14,7 +14,7 @@ bool object_lifecycle_loaded(struct rm *rm, struct object *object, uint32_t phys
     }
     object_set_physical(rm, object, physical);
     if (!object->immutable)
-        blob_clear(&object->saved);
+        object_clear_context(rm, object);
     return true;
 }
 
@@ -37,8 +37,7 @@ void object_lifecycle_left(struct rm *rm, struct object *object)
 
 void object_lifecycle_drop_context(struct rm *rm, struct object *object)
 {
-    blob_clear(&object->saved);
-    list_remove(&object->content_link);
+    object_clear_context(rm, object);
     if (object->physical == OBJECT_NOT_LOADED)
         object_lifecycle_lost(rm, object);
 }

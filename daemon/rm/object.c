@@ -12,6 +12,10 @@ struct object *object_new(struct rm *rm)
 
     if (!object)
         return NULL;
+    if (!journal_open(rm->journal, &object->mark, JOURNAL_OBJECT)) {
+        free(object);
+        return NULL;
+    }
     list_init(&object->content_link);
     list_init(&object->link);
     list_init(&object->slot_link);
@@ -28,16 +32,10 @@ void object_free(struct rm *rm, struct object *object)
     eviction_forget(&rm->object_eviction, &object->eviction);
     list_remove(&object->link);
     list_remove(&object->content_link);
+    journal_close(rm->journal, &object->mark);
     blob_clear(&object->saved);
     blob_clear(&object->public_answer);
     free(object);
-}
-
-void object_set_name(struct rm *rm, struct object *object, const uint8_t *name, size_t size)
-{
-    (void)rm;
-    object->name_size = (uint8_t)(size < RECORD_NAME ? size : RECORD_NAME);
-    memcpy(object->name, name, object->name_size);
 }
 
 void object_set_physical(struct rm *rm, struct object *object, uint32_t physical)
@@ -46,6 +44,7 @@ void object_set_physical(struct rm *rm, struct object *object, uint32_t physical
     list_remove(&object->slot_link);
     object->physical = physical;
     object->unproven = false;
+    journal_touch(rm->journal, &object->mark);
     if (physical == OBJECT_NOT_LOADED)
         return;
     rm->objects_loaded++;
@@ -69,6 +68,7 @@ bool object_take_context(struct rm *rm, struct object *object, struct blob *cont
         return false;
     }
     blob_move(&object->saved, context);
+    journal_touch(rm->journal, &object->mark);
     object->hierarchy = fields.hierarchy;
     object->st_clear = fields.saved_handle == CONTEXT_STCLEAR;
     object->immutable = fields.saved_handle != CONTEXT_SEQUENCE;
@@ -76,6 +76,20 @@ bool object_take_context(struct rm *rm, struct object *object, struct blob *cont
     if (object->immutable)
         list_insert_before(content_bucket(rm, fields.sequence), &object->content_link);
     return true;
+}
+
+void object_clear_context(struct rm *rm, struct object *object)
+{
+    blob_clear(&object->saved);
+    list_remove(&object->content_link);
+    journal_touch(rm->journal, &object->mark);
+}
+
+void object_set_name(struct rm *rm, struct object *object, const uint8_t *name, size_t size)
+{
+    object->name_size = (uint8_t)(size < RECORD_NAME ? size : RECORD_NAME);
+    memcpy(object->name, name, object->name_size);
+    journal_touch(rm->journal, &object->mark);
 }
 
 struct object *object_find_content(struct rm *rm, const uint8_t *bytes, size_t size)

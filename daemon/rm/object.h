@@ -16,7 +16,7 @@
 #include "base/list.h"
 #include "rm/blob.h"
 #include "rm/eviction.h"
-#include "rm/journal-records.h"
+#include "rm/journal.h"
 
 #define OBJECT_NOT_LOADED UINT32_C(0) /* no physical handle: those are 0x80...... */
 
@@ -39,11 +39,13 @@ struct object {
     uint32_t hierarchy;        /* of `saved`; 0 while that is empty */
     struct blob public_answer; /* to TPM2_ReadPublic, or empty; see answer-cache.h */
     struct eviction_record eviction;
+    struct journal_mark mark;
     uint64_t client;  /* number of the client that used it last, or made it; for reports */
     uint32_t account; /* of that client */
 };
 
-/* A new object outside of the chip, without context, without references. NULL without memory. */
+/* A new object outside of the chip, without context, without references. NULL without memory, or
+ * without room in the journal. */
 struct object *object_new(struct rm *rm);
 
 /* Forgets the object; sends nothing. Its references must be gone. NULL is fine. */
@@ -68,6 +70,9 @@ void object_set_physical(struct rm *rm, struct object *object, uint32_t physical
  * False when `context` is no well-formed object context, or longer than a response; then nothing
  * changed but `context`. */
 bool object_take_context(struct rm *rm, struct object *object, struct blob *context);
+
+/* Forgets the context, which is void. An object that is not in the chip is nowhere then. */
+void object_clear_context(struct rm *rm, struct object *object);
 
 /* The live object whose context is exactly these bytes, or NULL. */
 struct object *object_find_content(struct rm *rm, const uint8_t *bytes, size_t size);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/restore.h"
 
+#include "rm/note.h"
 #include "rm/restore-survey.h"
 #include "rm/state.h"
 #include "wire/tpms-context.h"
@@ -39,6 +40,7 @@ static bool restore_chip(struct restoration *restoration, const struct restore_e
         chip->object_slots = record.object_slots;
     if (record.session_slots > chip->session_slots)
         chip->session_slots = record.session_slots;
+    note_chip(restoration->rm);
     return true;
 }
 
@@ -105,9 +107,9 @@ static bool restore_handle(struct restoration *restoration, const struct restore
     memcpy(&record, entry->record, sizeof(record));
     client = restoration->made[record.holder.cell];
     object = restoration->made[record.object.cell];
-    if (!handles_reserve(&client->handles))
+    if (!handles_reserve(restoration->rm, &client->handles))
         return false;
-    handles_append(&client->handles, record.handle, object);
+    handles_append(restoration->rm, &client->handles, record.handle, object);
     object_note_user(object, client->number, client->user->uid);
     return true;
 }
@@ -120,7 +122,7 @@ static bool charge_session(struct restoration *restoration, struct session *sess
     switch (session->state) {
     case SESSION_ACTIVE:
     case SESSION_CLIENT_SAVED:
-        session_set_owner(session, restoration->made[record->owner.cell]);
+        session_set_owner(restoration->rm, session, restoration->made[record->owner.cell]);
         return true;
     case SESSION_ABANDONED:
         session->user = rm_user_get(restoration->rm, record->account);
@@ -156,7 +158,7 @@ static bool restore_session(struct restoration *restoration, const struct restor
     struct session *session;
 
     memcpy(&record, entry->record, sizeof(record));
-    session = session_new();
+    session = session_new(rm);
     if (!session)
         return false;
     session_enter(rm, session, record.handle, (enum session_state)record.state);

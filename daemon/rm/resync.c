@@ -5,6 +5,7 @@
 #include "rm/answer-cache.h"
 #include "rm/doubt.h"
 #include "rm/identity.h"
+#include "rm/note.h"
 #include "rm/object-lifecycle.h"
 #include "rm/rc.h"
 #include "rm/transact.h"
@@ -119,6 +120,13 @@ static void hit_loaded_objects(struct rm *rm)
     }
 }
 
+/* The chip counts so many resets. */
+static void set_resets(struct rm *rm, uint32_t resets)
+{
+    rm->chip.reset_count = resets;
+    note_chip(rm);
+}
+
 void resync_hierarchies(struct rm *rm, const struct command *command)
 {
     if (!hierarchy_is_hit(command, TPM2_RH_OWNER) && !hierarchy_is_hit(command, TPM2_RH_ENDORSEMENT)
@@ -132,7 +140,7 @@ void resync_hierarchies(struct rm *rm, const struct command *command)
     }
     hit_loaded_objects(rm);
     if (command->code == TPM2_CC_Clear)
-        rm->chip.reset_count = 0; /* Part 3, TPM2_Clear */
+        set_resets(rm, 0); /* Part 3, TPM2_Clear */
 }
 
 static void flush_unknown(struct rm *rm, uint32_t handle)
@@ -242,6 +250,7 @@ static bool drop_dead_contexts(struct rm *rm, bool restarted)
 
     if (code == TPM2_RC_SUCCESS)
         told = chip_learn_clock(&rm->chip, rm->own_response, size);
+    set_resets(rm, rm->chip.reset_count);
     /* Only TPM2_Clear sets the count to 0. */
     all = rm->chip.reset_count != before && rm->chip.reset_count != 0;
     list_for_each (link, &rm->objects) {

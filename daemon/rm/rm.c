@@ -2,6 +2,7 @@
 #include "rm/rm.h"
 
 #include "rm/answer-cache.h"
+#include "rm/note.h"
 #include "rm/residency.h"
 #include "rm/resync.h"
 
@@ -86,6 +87,12 @@ void rm_set_time(struct rm *rm, int64_t now)
 void rm_set_ledger(struct rm *rm, struct ledger *ledger)
 {
     rm->ledger = ledger;
+}
+
+void rm_set_journal(struct rm *rm, struct journal *journal)
+{
+    rm->journal = journal;
+    note_begin(rm);
 }
 
 void rm_set_reserve(struct rm *rm, const struct rm_reserve *reserve)

@@ -14,6 +14,7 @@
 #include "rm/policy.h"
 #include "rm/tpm.h"
 
+struct journal;
 struct rm;
 struct rm_client;
 struct rm_user;
@@ -58,6 +59,14 @@ struct rm *rm_new(struct rm_tpm *tpm, const struct chip *chip, const struct rm_l
  * clear (ledger_clear()). NULL: no record.
  */
 void rm_set_ledger(struct rm *rm, struct ledger *ledger);
+
+/*
+ * From now on the books are kept in `journal`, which is borrowed and outlives the manager. Before
+ * the first client. NULL, as at first: nothing is kept. All that a command to the chip may follow
+ * from is committed before the command; what was changed since is committed by the caller, before
+ * anybody sees it.
+ */
+void rm_set_journal(struct rm *rm, struct journal *journal);
 
 /* Sets the reserve, which is nothing at first. It takes effect with the next chip command of the
  * manager's own choice; rm_settle() makes the room now. Also from inside of transact(). */

@@ -45,13 +45,26 @@ static const int8_t transitions[SESSION_GONE][SESSION_EVENT_ENDED + 1] = {
         },
 };
 
-struct session *session_new(void)
+struct session *session_new(struct rm *rm)
 {
     struct session *session = calloc(1, sizeof(*session));
 
-    if (session)
-        eviction_record_init(&session->eviction);
+    if (!session)
+        return NULL;
+    if (!journal_open(rm->journal, &session->mark, JOURNAL_SESSION)) {
+        free(session);
+        return NULL;
+    }
+    eviction_record_init(&session->eviction);
     return session;
+}
+
+void session_discard(struct rm *rm, struct session *session)
+{
+    if (!session)
+        return;
+    journal_close(rm->journal, &session->mark);
+    free(session);
 }
 
 void session_enter(struct rm *rm, struct session *session, uint32_t handle,
@@ -72,7 +85,7 @@ void session_start(struct rm *rm, struct session *session, uint32_t handle, stru
         session_apply(rm, former, SESSION_EVENT_ENDED);
     session_enter(rm, session, handle, SESSION_ACTIVE);
     session_set_loaded(rm, session, true);
-    session_set_owner(session, owner);
+    session_set_owner(rm, session, owner);
     eviction_note_use(&rm->session_eviction, &session->eviction, capacity_session_slots(rm),
                       rm->clock);
 }
@@ -91,9 +104,10 @@ static void discharge(struct session *session)
     session->user = NULL;
 }
 
-void session_set_owner(struct session *session, struct rm_client *client)
+void session_set_owner(struct rm *rm, struct session *session, struct rm_client *client)
 {
     discharge(session);
+    journal_touch(rm->journal, &session->mark);
     if (!client)
         return;
     session->owner = client;
@@ -122,7 +136,7 @@ static void session_free(struct rm *rm, struct session *session)
     eviction_forget(&rm->session_eviction, &session->eviction);
     blob_clear(&session->saved);
     blob_clear(&session->held);
-    free(session);
+    session_discard(rm, session);
 }
 
 bool session_can(const struct session *session, enum session_event event)
@@ -133,6 +147,7 @@ bool session_can(const struct session *session, enum session_event event)
 void session_apply(struct rm *rm, struct session *session, enum session_event event)
 {
     assert(session_can(session, event));
+    journal_touch(rm->journal, &session->mark);
     session->state = (enum session_state)transitions[session->state][event];
     switch (session->state) {
     case SESSION_ACTIVE:
@@ -146,17 +161,31 @@ void session_apply(struct rm *rm, struct session *session, enum session_event ev
         set_abandoned(session);
         return;
     case SESSION_DOOMED:
-        session_set_owner(session, NULL);
+        session_set_owner(rm, session, NULL);
         return;
     case SESSION_GONE:
-        session_set_owner(session, NULL);
+        session_set_owner(rm, session, NULL);
         session_free(rm, session);
         return;
     }
 }
 
+void session_saved_by_client(struct rm *rm, struct session *session, struct blob *held)
+{
+    session_apply(rm, session, SESSION_EVENT_CLIENT_SAVE);
+    blob_move(&session->held, held);
+}
+
+void session_loaded_by_client(struct rm *rm, struct session *session, struct rm_client *client)
+{
+    session_set_owner(rm, session, client);
+    session_apply(rm, session, SESSION_EVENT_CLIENT_LOAD);
+    session->context_used_up = true;
+}
+
 void session_set_loaded(struct rm *rm, struct session *session, bool loaded)
 {
+    journal_touch(rm->journal, &session->mark);
     rm->sessions_loaded -= session->loaded;
     session->loaded = loaded;
     rm->sessions_loaded += session->loaded;

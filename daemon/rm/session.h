@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "rm/blob.h"
 #include "rm/eviction.h"
+#include "rm/journal.h"
 #include "rm/user.h"
 
 struct rm;
@@ -50,11 +51,14 @@ struct session {
     uint64_t saved_at;    /* rm->clock when that was made */
     uint64_t held_since;  /* rm->clock when its owner saved it */
     bool context_used_up; /* a client held the bytes of `saved` and has loaded them */
+    struct journal_mark mark;
     struct eviction_record eviction;
 };
 
-/* A session that the chip does not have yet; free() gives it back. NULL without memory. */
-struct session *session_new(void);
+/* A session that the chip does not have yet, and one that the chip does not get. NULL without
+ * memory, or without room in the journal. */
+struct session *session_new(struct rm *rm);
+void session_discard(struct rm *rm, struct session *session);
 
 /* Enters a new session into the books, in this state and out of a slot; nobody is charged. */
 void session_enter(struct rm *rm, struct session *session, uint32_t handle,
@@ -72,7 +76,13 @@ bool session_can(const struct session *session, enum session_event event);
 
 /* Makes `client` the owner of a session, or with NULL nobody, and charges the session to the
  * client's user. */
-void session_set_owner(struct session *session, struct rm_client *client);
+void session_set_owner(struct rm *rm, struct session *session, struct rm_client *client);
+
+/* Its owner saved it, and holds these bytes from then on. `held` is emptied. */
+void session_saved_by_client(struct rm *rm, struct session *session, struct blob *held);
+
+/* `client` presented the bytes that it was saved to, and is its owner. */
+void session_loaded_by_client(struct rm *rm, struct session *session, struct rm_client *client);
 
 /* Takes the context that the TPM just made of a loaded session, which leaves its slot by that.
  * False when `context` is no well-formed context of that session; `context` is emptied either way.

@@ -7,6 +7,7 @@
 
 #include "rm/chip.h"
 #include "rm/handles.h"
+#include "rm/journal.h"
 #include "rm/ledger.h"
 #include "rm/object.h"
 #include "rm/policy.h"
@@ -75,7 +76,8 @@ struct rm {
     enum tpm_condition condition;
     bool books_in_doubt; /* the chip may hold something else; set by doubt_books() */
 
-    struct ledger *ledger; /* or NULL */
+    struct ledger *ledger;   /* or NULL */
+    struct journal *journal; /* or NULL */
 
     uint8_t *own_command, *own_response; /* for commands of our own */
     uint8_t *forwarded;                  /* a client's command with the chip's handles in it */
@@ -106,10 +108,11 @@ struct rm_client {
     struct list link;     /* rm->clients */
     struct rm_user *user; /* whom it is charged to */
     uint32_t uid;         /* whose it is */
-    uint64_t cookie;      /* of its connection; 0: it has none */
     uint64_t number;      /* for people; clients count from 1 on, or as the caller says */
-    uint32_t pid;         /* of its process, for the log; 0: not known */
-    const char *program;  /* of that process, borrowed; NULL: not known */
+    uint64_t cookie;      /* of its connection; 0: it has none */
+    struct journal_mark mark;
+    uint32_t pid;        /* of its process, for the log; 0: not known */
+    const char *program; /* of that process, borrowed; NULL: not known */
     uint8_t locality;
     struct rm_limits limits;
     struct shared_policy *policy; /* what it may send; NULL: everything */

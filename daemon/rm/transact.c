@@ -55,7 +55,9 @@ uint32_t rm_transact(struct rm *rm, uint8_t locality, const uint8_t *command, si
                                       .command = command,
                                       .size = size,
                                       .response = response,
-                                      .capacity = rm->response_capacity};
+                                      .capacity = rm->response_capacity,
+                                      .journal = rm->journal,
+                                      .is_run = command != rm->own_command};
     uint32_t command_code = header_load(command).code;
     uint32_t code = transaction_run(&transaction, rm->tpm);
     enum trace_sent kind;

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "rm/journal.h"
 #include "rm/tpm.h"
 
 /* `size` bytes of `command` go to the TPM, up to `capacity` bytes of the answer to `response`; both
@@ -17,6 +18,8 @@ struct transaction {
     size_t size;
     uint8_t *response;
     size_t capacity;
+    struct journal *journal; /* is committed before each try; NULL: there is none */
+    bool is_run;             /* it is the client's command whose run the journal has */
 
     size_t response_size; /* HEADER_SIZE at the least; the response's size field agrees with it */
     unsigned sent;        /* how often the command was sent */

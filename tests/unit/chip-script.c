@@ -15,7 +15,9 @@ static int transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *command
     struct exchange *now = &script->exchanges[script->done];
 
     assert_true(script->done++ < script->count);
-    now->watched = script->watch ? *script->watch : 0;
+    now->watched = script->look    ? script->look(script->look_data)
+                   : script->watch ? *script->watch
+                                   : 0;
     assert_int_equal(locality, 0);
     assert_int_equal(size, now->command_size);
     assert_memory_equal(command, now->command, size);

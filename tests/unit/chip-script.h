@@ -21,7 +21,7 @@ struct exchange {
     int error; /* of transact() */
     uint8_t response[CHIP_MIN_BUFFER];
     size_t size;
-    uint32_t watched; /* what chip_script.watch led to when the command came */
+    uint32_t watched; /* what chip_script.watch led to, or look() said, when the command came */
     uint32_t beyond;  /* stands behind the answer in the buffer, again and again */
 };
 
@@ -29,7 +29,9 @@ struct chip_script {
     struct rm_tpm tpm;
     struct exchange exchanges[CHIP_SCRIPT_MOST];
     unsigned count, done;
-    const uint32_t *watch;            /* or NULL */
+    const uint32_t *watch;        /* or NULL */
+    uint32_t (*look)(void *data); /* instead of `watch`, where it is set */
+    void *look_data;
     unsigned backoffs, most_backoffs; /* calls of backoff(), and how many of them it agrees to */
 };
 

@@ -276,7 +276,7 @@ static void test_greatest_context_of_an_object(void **state)
 
     for (size_t size = most; size <= most + 1; size++) {
         struct object *object = object_new(script->rm);
-        struct blob context = {calloc(1, size), size};
+        struct blob context = {.bytes = calloc(1, size), .size = size};
 
         assert_non_null(context.bytes);
         script_context_store(context.bytes, KEPT(5));
@@ -341,8 +341,8 @@ static void test_R69_audited_flush_of_what_is_shared(void **state)
     int index = command_table_find(&script->rm->chip.commands, TPM2_CC_FlushContext);
     uint32_t twin;
 
-    assert_true(handles_reserve(&script->clients[1]->handles));
-    twin = handles_add(&script->clients[1]->handles, object);
+    assert_true(handles_reserve(script->rm, &script->clients[1]->handles));
+    twin = handles_add(script->rm, &script->clients[1]->handles, object);
     script->rm->chip.audited[index] = true;
     expect_save(script, OBJECT(1), KEPT(5));
     expect_flush(&script->chip, OBJECT(1), TPM2_RC_SUCCESS);

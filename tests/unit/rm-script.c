@@ -2,6 +2,7 @@
 #include "rm-script.h"
 
 #include "base/log.h"
+#include "mirror.h"
 #include "rm-invariants.h"
 
 #include <setjmp.h>
@@ -69,6 +70,8 @@ int rm_script_setup(void **state)
     chip_script_init(&script->chip);
     fill_facts(&script->facts);
     script->rm = rm_new(&script->chip.tpm, &script->facts, &limits);
+    if (script->rm)
+        mirror_begin(script->rm);
     for (unsigned i = 0; script->rm && i < RM_SCRIPT_CLIENTS; i++)
         script->clients[i] = rm_client_new(script->rm, rm_user_get(script->rm, 1000 + i), 1000 + i);
     *state = script;
@@ -81,7 +84,7 @@ int rm_script_teardown(void **state)
 
     for (unsigned i = 0; i < RM_SCRIPT_CLIENTS; i++)
         rm_client_free(script->clients[i]);
-    rm_free(script->rm);
+    mirror_end(script->rm);
     free(script);
     return 0;
 }

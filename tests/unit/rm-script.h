@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The resource manager on a scripted chip: what it sends is known to the byte. The chip has the
- * commands that move contexts, and some of a vendor's own.
+ * commands that move contexts, and some of a vendor's own. The manager has a journal.
  */
 #pragma once
 
