@@ -44,6 +44,11 @@ int served_empty_world(void **state)
     return make(state, served_args, false);
 }
 
+int served_empty_world_with(void **state, const char *const *args)
+{
+    return make(state, args, false);
+}
+
 int served_world_with(void **state, const char *const *args)
 {
     return make(state, args, true);

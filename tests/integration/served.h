@@ -18,6 +18,7 @@ int served_empty_world(void **state);
 
 /* The same, and more arguments for the daemon. */
 int served_world_with(void **state, const char *const *args);
+int served_empty_world_with(void **state, const char *const *args);
 
 /* Starts the daemon without a bus, what it says going to the file `log`, and waits for its socket.
  */

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -33,6 +34,27 @@ static void apply_environment(const char *const *env)
     }
 }
 
+/* The first descriptor that is passed (sd_listen_fds(3)). */
+#define FIRST_PASSED 3
+
+/* They are moved out of the way first, as each may have a number that another one is to get. */
+static void pass_descriptors(const struct process_setup *setup)
+{
+    static char pid[32];
+    int *copies = calloc(setup->passed_count + 1, sizeof(*copies));
+    int above = FIRST_PASSED + (int)setup->passed_count;
+
+    for (unsigned i = 0; copies && i < setup->passed_count; i++)
+        copies[i] = fcntl(setup->passed[i], F_DUPFD_CLOEXEC, above);
+    for (unsigned i = 0; i < setup->passed_count; i++)
+        if (!copies || dup2(copies[i], FIRST_PASSED + (int)i) < 0)
+            _exit(126);
+    free(copies);
+    snprintf(pid, sizeof(pid), "LISTEN_PID=%d", (int)getpid());
+    if (setup->passed_count > 0 && putenv(pid) != 0)
+        _exit(126);
+}
+
 static _Noreturn void run_child(const struct process_setup *setup, pid_t parent)
 {
     int null = open("/dev/null", O_RDONLY);
@@ -53,6 +75,7 @@ static _Noreturn void run_child(const struct process_setup *setup, pid_t parent)
     if (setup->directory && chdir(setup->directory) < 0)
         _exit(126);
     apply_environment(setup->env);
+    pass_descriptors(setup);
     execvp(setup->argv[0], (char *const *)(uintptr_t)setup->argv);
     _exit(127);
 }

@@ -21,6 +21,8 @@ struct process_setup {
     const char *directory;   /* to start in, or NULL */
     const char *out;         /* file for standard output (appended), or NULL for /dev/null */
     const char *err;         /* the same for standard error; may be the same file */
+    const int *passed;       /* descriptors that the child has from number 3 on, as a service's */
+    unsigned passed_count;   /* main process has them: LISTEN_PID is the child's; or 0 */
 };
 
 /* Starts a child with signals at their defaults. False when it cannot be started; a program that

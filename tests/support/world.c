@@ -261,37 +261,41 @@ static bool daemon_ready(void *argument)
     return world_name_owned(world, BUS_NAME) && (!world->setup.daemon || object_there(world));
 }
 
-bool world_start_daemon(struct world *world)
+char **world_daemon_argv(const struct world *world)
 {
     const char *const own[] = {"--session", "--allow-root", NULL};
-    const char *program =
-        world->setup.daemon ? world->setup.daemon : world_env("TABRMD_TEST_DAEMON", TEST_DAEMON);
-    char *tcti = g_strdup_printf("--tcti=%s", world->tcti);
+    const char *variant = world->setup.daemon ? NULL : world_variant_option();
     GPtrArray *argv = g_ptr_array_new();
-    bool ready;
 
-    g_ptr_array_add(argv, (gpointer)(uintptr_t)program);
+    g_ptr_array_add(argv,
+                    g_strdup(world->setup.daemon ? world->setup.daemon
+                                                 : world_env("TABRMD_TEST_DAEMON", TEST_DAEMON)));
     if (!world->setup.daemon)
-        g_ptr_array_add(argv, (gpointer)(uintptr_t)WORLD_NO_CONFIG);
+        g_ptr_array_add(argv, g_strdup(WORLD_NO_CONFIG));
     for (size_t i = 0; own[i]; i++)
-        g_ptr_array_add(argv, (gpointer)(uintptr_t)own[i]);
-    g_ptr_array_add(argv, tcti);
+        g_ptr_array_add(argv, g_strdup(own[i]));
+    g_ptr_array_add(argv, g_strdup_printf("--tcti=%s", world->tcti));
     for (size_t i = 0; world->setup.args && world->setup.args[i]; i++)
-        g_ptr_array_add(argv, (gpointer)(uintptr_t)world->setup.args[i]);
-    if (!world->setup.daemon)
-        g_ptr_array_add(argv, (gpointer)(uintptr_t)world_variant_option());
+        g_ptr_array_add(argv, g_strdup(world->setup.args[i]));
+    g_ptr_array_add(argv, g_strdup(variant));
     g_ptr_array_add(argv, NULL);
-    ready = start(world, &world->daemon, (const char *const *)argv->pdata, world->setup.env,
-                  "daemon.log")
-            && world_poll(daemon_ready, world, WORLD_START_MS) && process_running(&world->daemon);
+    return (char **)g_ptr_array_free(argv, FALSE);
+}
+
+bool world_start_daemon(struct world *world)
+{
+    char **argv = world_daemon_argv(world);
+    bool ready =
+        start(world, &world->daemon, (const char *const *)argv, world->setup.env, "daemon.log")
+        && world_poll(daemon_ready, world, WORLD_START_MS) && process_running(&world->daemon);
+
     if (!ready) {
         char *log = world_daemon_log(world);
 
-        fprintf(stderr, "world: %s does not come up; it said:\n%s", program, log);
+        fprintf(stderr, "world: %s does not come up; it said:\n%s", argv[0], log);
         g_free(log);
     }
-    g_ptr_array_free(argv, TRUE);
-    g_free(tcti);
+    g_strfreev(argv);
     return ready;
 }
 

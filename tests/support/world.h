@@ -90,6 +90,10 @@ bool world_free(struct world *world);
  * must have its object there, too. */
 bool world_start_daemon(struct world *world);
 
+/* The command line by which the world's daemon is started, to be freed with g_strfreev(): for who
+ * starts it otherwise. */
+char **world_daemon_argv(const struct world *world);
+
 /* Ends the daemon with SIGTERM. Its exit status, or -1 when it had to be killed. */
 int world_stop_daemon(struct world *world);
 

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A served world (served.h) whose daemon is run by a service manager that keeps descriptors
+ * (keeper.h): the daemon is started again when it is killed, and gets back what it stored. Clients
+ * come by served_client() and served_raw_client().
+ */
+#pragma once
+
+#include "keeper.h"
+#include "served.h"
+
+/* Descriptors that are kept, as in the service's unit. */
+#define KEPT_MAX 1152
+
+/* The state of a test. */
+struct kept {
+    struct world *world;
+    struct keeper *keeper;
+};
+
+/* A kept world with its daemon ready; kept_empty_world() without one. */
+int kept_world(void **state);
+int kept_empty_world(void **state);
+
+/* The same, with more arguments for the daemon, NULL-ended, and room for `max` descriptors. */
+int kept_world_with(void **state, const char *const *args, unsigned max);
+
+/* Fails the test unless a daemon that runs ends as it should, and leaves nothing in the chip. */
+int kept_end_world(void **state);
+
+#define kept_test(function) cmocka_unit_test_setup_teardown(function, kept_world, kept_end_world)
+#define kept_empty_test(function) \
+    cmocka_unit_test_setup_teardown(function, kept_empty_world, kept_end_world)
