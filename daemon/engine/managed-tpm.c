@@ -56,9 +56,9 @@ bool managed_tpm_take(struct managed_tpm *managed, enum tpm_fault *fault, char t
     return true;
 }
 
-bool managed_tpm_poll(struct managed_tpm *managed, char text[TPM_FAULT_TEXT])
+bool managed_tpm_poll(struct managed_tpm *managed, bool needed, char text[TPM_FAULT_TEXT])
 {
-    switch (tpm_link_poll(&managed->link, !rm_tpm_lost(managed->rm), text)) {
+    switch (tpm_link_poll(&managed->link, !rm_tpm_lost(managed->rm), needed, text)) {
     case TPM_LINK_AS_BEFORE:
         return true;
     case TPM_LINK_REOPENED:

@@ -45,8 +45,8 @@ bool managed_tpm_take(struct managed_tpm *managed, enum tpm_fault *fault,
                       char text[TPM_FAULT_TEXT]);
 
 /* Tries to get a lost TPM back, when it is time for that. False with a sentence when its device is
- * gone for good. */
-bool managed_tpm_poll(struct managed_tpm *managed, char text[TPM_FAULT_TEXT]);
+ * gone, and it is not `needed`: nobody waits for it to come back. */
+bool managed_tpm_poll(struct managed_tpm *managed, bool needed, char text[TPM_FAULT_TEXT]);
 
 /* Whether the TPM serves. Also inside of a TPM command. */
 bool managed_tpm_serves(const struct managed_tpm *managed);

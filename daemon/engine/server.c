@@ -249,7 +249,8 @@ static void server_loop(struct server *server)
     char text[TPM_FAULT_TEXT];
 
     while (server->phase != SERVER_STOPPING) {
-        if (server_lives(server) && !managed_tpm_poll(&server->managed, text))
+        if (server_lives(server)
+            && !managed_tpm_poll(&server->managed, server->clients.count > 0, text))
             server_fail(server, TPM_FAULT_GONE, text);
         server_see_state(server);
         /* Room for one event of each client, and some for others: the events of all clients are

@@ -2,6 +2,7 @@
 #include "engine/tpm-link.h"
 
 #include "base/log.h"
+#include "rm/rc.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -188,6 +189,7 @@ static void tpm_link_is_back(struct tpm_link *link)
     log_event(LOG_EVENT_TPM_BACK, LOG_NOBODY, "the TPM \"%s\" is back", link->config.conf);
     link->state = TPM_LINK_PRESENT;
     link->disabled = false;
+    link->gone = false;
     timer_disarm(&link->reopen);
 }
 
@@ -200,13 +202,26 @@ static void tpm_link_lose(struct tpm_link *link)
     link->reopen_wait_ms = TPM_LINK_REOPEN_FIRST_MS;
 }
 
-static enum tpm_link_news tpm_link_reopen(struct tpm_link *link, char text[TPM_FAULT_TEXT])
+/* Says once that there is no device to open. */
+static void tpm_link_tell_gone(struct tpm_link *link, const char *text)
+{
+    if (!link->gone)
+        log_event(LOG_EVENT_TPM_LOST, LOG_NOBODY,
+                  "%s; waiting for it as long as clients are connected, which are answered 0x%05X",
+                  text, (unsigned)RM_RC_FAILURE);
+    link->gone = true;
+}
+
+static enum tpm_link_news tpm_link_reopen(struct tpm_link *link, bool needed,
+                                          char text[TPM_FAULT_TEXT])
 {
     enum tpm_link_news news = TPM_LINK_AS_BEFORE;
 
-    if (tpm_fault_device_gone(link->config.conf, text))
-        return TPM_LINK_GONE;
-    if (tcti_open(link->tcti, link->config.conf) == TSS2_RC_SUCCESS) {
+    if (tpm_fault_device_gone(link->config.conf, text)) {
+        if (!needed)
+            return TPM_LINK_GONE;
+        tpm_link_tell_gone(link, text);
+    } else if (tcti_open(link->tcti, link->config.conf) == TSS2_RC_SUCCESS) {
         news = TPM_LINK_REOPENED;
     } else if (!link->disabled && tpm_fault_disabled(link->config.conf, link->config.sys, text)) {
         log_event(LOG_EVENT_TPM_DISABLED, LOG_NOBODY, "%s", text);
@@ -218,7 +233,8 @@ static enum tpm_link_news tpm_link_reopen(struct tpm_link *link, char text[TPM_F
     return news;
 }
 
-enum tpm_link_news tpm_link_poll(struct tpm_link *link, bool answers, char text[TPM_FAULT_TEXT])
+enum tpm_link_news tpm_link_poll(struct tpm_link *link, bool answers, bool needed,
+                                 char text[TPM_FAULT_TEXT])
 {
     switch (link->state) {
     case TPM_LINK_ABSENT:
@@ -238,7 +254,7 @@ enum tpm_link_news tpm_link_poll(struct tpm_link *link, bool answers, char text[
             return TPM_LINK_AS_BEFORE;
         break;
     }
-    return tpm_link_reopen(link, text);
+    return tpm_link_reopen(link, needed, text);
 }
 
 void tpm_link_give_back(struct tpm_link *link, bool clean)

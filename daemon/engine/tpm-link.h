@@ -36,14 +36,15 @@ struct tpm_link {
     void *data;
     struct timer reopen; /* armed until the next attempt */
     int reopen_wait_ms;
-    bool disabled; /* it was said that the kernel has disabled it */
+    bool disabled; /* it was said that the kernel has disabled it, */
+    bool gone;     /* and that its device is gone */
 };
 
 /* What tpm_link_poll() found. */
 enum tpm_link_news {
     TPM_LINK_AS_BEFORE,
     TPM_LINK_REOPENED, /* there is a transport again */
-    TPM_LINK_GONE,     /* its device is: it will not come back */
+    TPM_LINK_GONE,     /* its device is, and nobody needs it any more */
 };
 
 /*
@@ -63,8 +64,10 @@ bool tpm_link_take(struct tpm_link *link, struct chip *chip, enum tpm_fault *fau
                    char text[TPM_FAULT_TEXT]);
 
 /* Tries to get a lost TPM back, when it is time for that. `answers` says that the manager's last
- * command was answered. With TPM_LINK_GONE there is a sentence in `text`. */
-enum tpm_link_news tpm_link_poll(struct tpm_link *link, bool answers, char text[TPM_FAULT_TEXT]);
+ * command was answered, and `needed` that a device which went away is to be waited for. With
+ * TPM_LINK_GONE there is a sentence in `text`. */
+enum tpm_link_news tpm_link_poll(struct tpm_link *link, bool answers, bool needed,
+                                 char text[TPM_FAULT_TEXT]);
 
 /* Closes the TPM; `clean` flushes the sessions in the record before. */
 void tpm_link_give_back(struct tpm_link *link, bool clean);

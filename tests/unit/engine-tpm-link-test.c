@@ -182,34 +182,34 @@ static void test_lost_tpm_comes_back(void **state)
     char text[TPM_FAULT_TEXT];
 
     take(cable);
-    assert_int_equal(tpm_link_poll(link, true, text), TPM_LINK_AS_BEFORE);
+    assert_int_equal(tpm_link_poll(link, true, true, text), TPM_LINK_AS_BEFORE);
     engine_chip_break(&cable->chip);
     assert_int_not_equal(run_random(cable), TPM2_RC_SUCCESS);
     assert_false(managed_tpm_serves(&cable->managed));
-    assert_int_equal(tpm_link_poll(link, false, text), TPM_LINK_REOPENED);
+    assert_int_equal(tpm_link_poll(link, false, true, text), TPM_LINK_REOPENED);
     assert_int_equal(link->state, TPM_LINK_LOST);
     assert_int_equal(link->reopen.pause, 100);
     assert_int_not_equal(run_random(cable), TPM2_RC_SUCCESS);
     assert_false(tpm_link_is_open(link));
     /* The next attempt has its time. */
     assert_true(timer_is_armed(&link->reopen));
-    assert_int_equal(tpm_link_poll(link, false, text), TPM_LINK_AS_BEFORE);
+    assert_int_equal(tpm_link_poll(link, false, true, text), TPM_LINK_AS_BEFORE);
     assert_false(tpm_link_is_open(link));
     engine_chip_mend(&cable->chip);
     loop_run(&cable->loop, -1, 1);
     assert_false(timer_is_armed(&link->reopen));
-    assert_true(managed_tpm_poll(&cable->managed, text));
+    assert_true(managed_tpm_poll(&cable->managed, true, text));
     assert_true(tpm_link_is_open(link));
     assert_int_equal(link->state, TPM_LINK_LOST);
     assert_int_equal(run_random(cable), TPM2_RC_SUCCESS);
     assert_int_equal(link->reopen.pause, 200);
-    assert_true(managed_tpm_poll(&cable->managed, text));
+    assert_true(managed_tpm_poll(&cable->managed, true, text));
     assert_int_equal(link->state, TPM_LINK_PRESENT);
     assert_false(timer_is_armed(&link->reopen));
     assert_true(managed_tpm_serves(&cable->managed));
     /* When it is lost again it is as at first. */
     tcti_close(link->tcti);
-    assert_int_equal(tpm_link_poll(link, true, text), TPM_LINK_REOPENED);
+    assert_int_equal(tpm_link_poll(link, true, true, text), TPM_LINK_REOPENED);
     assert_int_equal(link->reopen.pause, 100);
     managed_tpm_give_back(&cable->managed, true);
     assert_false(timer_is_armed(&link->reopen));
@@ -233,12 +233,12 @@ static void test_R65_disabled_tpm_is_told_of_once(void **state)
         link->config.conf = "device:" FAKE_SYS_DEVICE;
         for (unsigned k = 0; k < 3; k++) {
             timer_disarm(&link->reopen);
-            assert_int_equal(tpm_link_poll(link, false, text), TPM_LINK_AS_BEFORE);
+            assert_int_equal(tpm_link_poll(link, false, true, text), TPM_LINK_AS_BEFORE);
         }
         link->config.conf = conf;
         timer_disarm(&link->reopen);
-        assert_int_equal(tpm_link_poll(link, false, text), TPM_LINK_REOPENED);
-        assert_int_equal(tpm_link_poll(link, true, text), TPM_LINK_AS_BEFORE);
+        assert_int_equal(tpm_link_poll(link, false, true, text), TPM_LINK_REOPENED);
+        assert_int_equal(tpm_link_poll(link, true, true, text), TPM_LINK_AS_BEFORE);
         assert_int_equal(link->state, TPM_LINK_PRESENT);
     }
     log_capture_end(capture);
