@@ -4,19 +4,19 @@
 #include "bus/bus.h"
 #include "bus/manager-frontend.h"
 #include "bus/manager-socket.h"
-#include "bus/sleep.h"
 #include "bus/tcti-frontend.h"
 #include "config.h"
-#include "engine/membership.h"
+#include "engine-options.h"
 #include "exit-status.h"
 #include "process.h"
 #include "relay.h"
 #include "service.h"
+#include "sleeper.h"
 #include "sockets.h"
 #include "status-line.h"
+#include "watchdog.h"
 
 #include <glib-unix.h>
-#include <grp.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -24,8 +24,17 @@
 /* How long the engine may take to stop before the process ends without it, in seconds. */
 #define DAEMON_STOP_SECONDS (ENGINE_STOP_MS / 1000 + 10)
 
-/* How long a connection waits for the user database, milliseconds. */
-#define DAEMON_ACCOUNT_TIMEOUT_MS 2000
+/* How long calls, a command and the clean-up may take before the process leaves its clients to the
+ * next daemon as they are, in seconds. Less than the service manager waits (TimeoutStopSec=). */
+#define DAEMON_HAND_OVER_SECONDS ((BUS_DISOWN_MS + ENGINE_HAND_OVER_MS) / 1000 + 1)
+
+/* What becomes of clients beyond the process. */
+struct daemon_keeping {
+    bool keeps;        /* the service manager keeps connections for the next daemon, */
+    bool restores;     /* and may have kept some for this one */
+    bool handing_over; /* the engine was asked to leave its clients to the next daemon, */
+    bool handed_over;  /* and did, or there is no more time */
+};
 
 struct daemon {
     struct options *options;
@@ -39,14 +48,15 @@ struct daemon {
     struct tcti_frontend *tcti;
     struct manager_frontend *manager;
     struct manager_socket *manager_socket; /* NULL where there is no socket for it */
-    struct sleep *sleep;
+    struct sleeper sleeper;
+    struct watchdog watchdog;
     struct status_line status_line;
     int status;
+    struct daemon_keeping keeping;
     bool serving;  /* the engine is ready */
     bool ready;    /* the service manager was told so */
     bool stopping; /* the engine was asked to end */
     bool stuck;    /* it did not */
-    bool silent;   /* it gave no sign of life, which was logged */
 };
 
 /* The engine hangs in the TPM's driver or library: nothing can be waited for any more. */
@@ -78,6 +88,53 @@ static void daemon_stop(struct daemon *daemon, int status)
     g_timeout_add_seconds(DAEMON_STOP_SECONDS, daemon_stop_late, daemon);
 }
 
+/* The engine hangs. A crash at this moment would leave the same to the next daemon. */
+static gboolean daemon_hand_over_late(gpointer data)
+{
+    struct daemon *daemon = data;
+
+    if (!daemon->stopping) {
+        log_event(
+            LOG_EVENT_FAILED, LOG_NOBODY,
+            "the TPM does not end its command; leaving its client's answer to the next daemon");
+        daemon->keeping.handed_over = true;
+        g_main_loop_quit(daemon->loop);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+static void daemon_hand_over(struct daemon *daemon)
+{
+    daemon->keeping.handing_over = true;
+    log_event(LOG_EVENT_HANDING_OVER, LOG_NOBODY,
+              "tabrmd was told to leave its clients to the next daemon");
+    if (!daemon->engine) {
+        daemon->keeping.handed_over = true;
+        g_main_loop_quit(daemon->loop);
+        return;
+    }
+    g_timeout_add_seconds(DAEMON_HAND_OVER_SECONDS, daemon_hand_over_late, daemon);
+    if (daemon->bus)
+        bus_disown(daemon->bus);
+    else
+        engine_hand_over(daemon->engine);
+}
+
+static void daemon_bus_disowned(void *data)
+{
+    struct daemon *daemon = data;
+
+    engine_hand_over(daemon->engine);
+}
+
+static void daemon_handed_over(struct daemon *daemon)
+{
+    if (daemon->stopping)
+        return;
+    daemon->keeping.handed_over = true;
+    g_main_loop_quit(daemon->loop);
+}
+
 static void daemon_fail(struct daemon *daemon, int status, const char *text)
 {
     if (daemon->stopping)
@@ -86,30 +143,13 @@ static void daemon_fail(struct daemon *daemon, int status, const char *text)
     daemon_stop(daemon, status);
 }
 
-static void daemon_sleep_prepare(void *data)
-{
-    struct daemon *daemon = data;
-
-    engine_suspend(daemon->engine);
-}
-
-static void daemon_sleep_woken(void *data)
-{
-    struct daemon *daemon = data;
-
-    engine_resume(daemon->engine);
-}
-
 static void daemon_export(struct daemon *daemon)
 {
-    struct sleep_events events = {daemon_sleep_prepare, daemon_sleep_woken, daemon};
-
     if (!daemon->serving || !daemon->connection || daemon->stopping)
         return;
     tcti_frontend_export(daemon->tcti, daemon->connection);
     manager_frontend_export(daemon->manager, daemon->connection);
-    if (!daemon->options->session_bus && !daemon->sleep)
-        daemon->sleep = sleep_new(daemon->connection, &events);
+    sleeper_connect(&daemon->sleeper, daemon->connection);
 }
 
 static void daemon_tell_ready(struct daemon *daemon)
@@ -127,12 +167,11 @@ static void daemon_engine_ready(struct daemon *daemon)
     daemon->serving = true;
     if (daemon->sockets.path)
         log_info("serving on the socket %s", daemon->sockets.path);
-    if (!daemon->bus) {
+    if (!daemon->bus || daemon->keeping.restores)
         daemon_tell_ready(daemon);
-        return;
-    }
     daemon_export(daemon);
-    bus_own(daemon->bus);
+    if (daemon->bus && !daemon->keeping.handing_over)
+        bus_own(daemon->bus);
 }
 
 /* The configuration that was read again is in force, or all stays as it was. */
@@ -163,6 +202,10 @@ static void daemon_event_arrives(void *data, const struct relay_event *event)
     case RELAY_READY:
         daemon_engine_ready(daemon);
         break;
+    case RELAY_RESTORED:
+        if (daemon->tcti)
+            tcti_frontend_restored(daemon->tcti, &event->restored);
+        break;
     case RELAY_FAILED:
         daemon_fail(daemon, exit_status_tpm(event->fault), event->text);
         break;
@@ -176,8 +219,7 @@ static void daemon_event_arrives(void *data, const struct relay_event *event)
         daemon_answered(daemon, event);
         break;
     case RELAY_SUSPENDED:
-        if (daemon->sleep)
-            sleep_ready(daemon->sleep);
+        sleeper_ready(&daemon->sleeper);
         break;
     case RELAY_STATE:
         status_line_tell(&daemon->status_line, event->state);
@@ -188,80 +230,34 @@ static void daemon_event_arrives(void *data, const struct relay_event *event)
         manager_frontend_trouble(daemon->manager, trouble_kind(event->trouble),
                                  trouble_text(event->trouble), trouble_remedy(event->trouble));
         break;
+    case RELAY_HANDED_OVER:
+        daemon_handed_over(daemon);
+        break;
     case RELAY_STOPPED:
         g_main_loop_quit(daemon->loop);
         break;
     }
 }
 
-/* Who is a member, and how users are put on accounts. Whoever is let in by the socket's group, or
- * by that of the bus policy where there is no socket, is a member; without any such group all are
- * guests. */
-static struct accounts_config daemon_accounts(const struct daemon *daemon)
-{
-    struct accounts_config config = {
-        .lookup = membership_lookup,
-        .list = membership_list,
-        .group = (gid_t)-1,
-        .apart = daemon->options->guests_apart,
-        .timeout_ms = DAEMON_ACCOUNT_TIMEOUT_MS,
-    };
-
-    if (!daemon->sockets.clients || !listener_group(daemon->sockets.clients, &config.group)) {
-        const struct group *group = getgrnam(daemon->options->socket_group);
-
-        if (group)
-            config.group = group->gr_gid;
-    }
-    return config;
-}
-
-static char *daemon_name(const struct options *options, const char *socket_path)
-{
-    if (options->no_bus)
-        return g_strdup_printf("socket %s", socket_path ? socket_path : "");
-    return g_strdup_printf("%s %s", options->session_bus ? "session" : "system", options->bus_name);
-}
-
-/* What can change while the engine runs. */
-static void daemon_fill_live(const struct options *options, struct engine_config *config)
-{
-    const struct options_limits *limits = &options->limits;
-
-    config->rules = (struct rules_config){
-        .limits = {.objects_per_client = limits->max_transients,
-                   .sessions_per_client = limits->max_sessions,
-                   .objects_per_uid = limits->max_transients_per_user,
-                   .sessions_per_uid = limits->max_sessions_per_user,
-                   .abandoned_per_uid = limits->max_abandoned_per_user,
-                   .share_sessions = true},
-        .connections_per_user = limits->max_connections_per_user,
-        .rules = (gconstpointer)options->rules->data,
-        .count = options->rules->len,
-    };
-    config->max_connections = process_carries(limits->max_connections);
-    config->idle_release_ms = options->idle_release_ms;
-    option_policies_fill(&options->policies, &config->policies);
-}
-
-/* The TPM is taken only where there is a bus to serve it on, or none is wanted. */
+/* The TPM is taken only where there is a bus to serve it on, or none is wanted, or there may be
+ * clients already. */
 static void daemon_start_engine(struct daemon *daemon)
 {
     const struct options *options = daemon->options;
     g_autofree char *runtime_dir = service_runtime_dir();
-    g_autofree char *name = daemon_name(options, daemon->sockets.path);
+    g_autofree char *name = engine_options_name(options, daemon->sockets.path);
     struct engine_config config = {
         .tcti = options->tcti,
         .name = name,
         .runtime_dir = runtime_dir,
-        .accounts = daemon_accounts(daemon),
+        .accounts = engine_options_accounts(options, &daemon->sockets),
         .reserve = options->reserve,
         .sleep_untold = options->no_bus || options->session_bus,
         .flush_all = options->flush_all,
     };
     struct engine_events events;
 
-    daemon_fill_live(options, &config);
+    engine_options_fill_live(options, &config);
     daemon->relay = (struct relay){daemon_event_arrives, daemon};
     relay_fill(&daemon->relay, &events);
     daemon->engine = engine_new(&config, &events, daemon->sockets.clients);
@@ -278,6 +274,10 @@ static void daemon_start_engine(struct daemon *daemon)
     daemon->sockets.manager = NULL;
     if (daemon->bus)
         daemon->tcti = tcti_frontend_new(daemon->engine, daemon->bus);
+    sleeper_start(&daemon->sleeper, daemon->engine, daemon->bus && !options->session_bus,
+                  daemon->keeping.restores);
+    daemon->watchdog.engine = daemon->engine;
+    daemon->watchdog.manager = daemon->manager;
 }
 
 static void daemon_bus_connected(void *data, GDBusConnection *connection)
@@ -288,6 +288,22 @@ static void daemon_bus_connected(void *data, GDBusConnection *connection)
     if (!daemon->engine && !daemon->stopping)
         daemon_start_engine(daemon);
     daemon_export(daemon);
+}
+
+static void daemon_bus_identified(void *data, const char *id)
+{
+    struct daemon *daemon = data;
+
+    if (daemon->tcti)
+        tcti_frontend_bus_identified(daemon->tcti, id);
+}
+
+/* Nobody tells of sleep, then. */
+static void daemon_bus_missed(void *data)
+{
+    struct daemon *daemon = data;
+
+    sleeper_disconnect(&daemon->sleeper);
 }
 
 static void daemon_bus_owned(void *data)
@@ -312,11 +328,7 @@ static void daemon_bus_closed(void *data)
     g_clear_object(&daemon->connection);
     if (daemon->tcti)
         tcti_frontend_bus_closed(daemon->tcti);
-    if (!daemon->sleep)
-        return;
-    sleep_free(daemon->sleep);
-    daemon->sleep = NULL;
-    daemon_sleep_woken(daemon);
+    sleeper_disconnect(&daemon->sleeper);
 }
 
 static void daemon_bus_failed(void *data, enum bus_fault fault, const char *text)
@@ -334,6 +346,18 @@ static gboolean daemon_signaled(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
+/* Where nobody keeps connections for the next daemon this is the end of them. */
+static gboolean daemon_restarts(gpointer data)
+{
+    struct daemon *daemon = data;
+
+    if (!daemon->keeping.keeps)
+        return daemon_signaled(daemon);
+    if (!daemon->stopping && !daemon->keeping.handing_over)
+        daemon_hand_over(daemon);
+    return G_SOURCE_CONTINUE;
+}
+
 static gboolean daemon_hung_up(gpointer data)
 {
     struct daemon *daemon = data;
@@ -348,7 +372,7 @@ static gboolean daemon_hung_up(gpointer data)
         daemon_reloaded(daemon);
         return G_SOURCE_CONTINUE;
     }
-    daemon_fill_live(daemon->options, &config);
+    engine_options_fill_live(daemon->options, &config);
     error = engine_change(daemon->engine, &config, daemon);
     if (error) {
         log_event(
@@ -358,35 +382,6 @@ static gboolean daemon_hung_up(gpointer data)
         daemon_reloaded(daemon);
     }
     return G_SOURCE_CONTINUE;
-}
-
-/* Tells the service manager that both threads turn. */
-static gboolean daemon_watchdog(gpointer data)
-{
-    struct daemon *daemon = data;
-
-    if (!daemon->engine || engine_alive(daemon->engine)) {
-        service_notify("WATCHDOG=1");
-        daemon->silent = false;
-    } else if (!daemon->silent) {
-        log_event(LOG_EVENT_WATCHDOG, LOG_NOBODY,
-                  "the engine gives no sign of life; the service manager is told no more that all "
-                  "is well");
-        manager_frontend_trouble(daemon->manager, "watchdog",
-                                 "tabrmd's engine gives no sign of life",
-                                 "restart tabrmd (systemctl restart tabrmd), and report what its "
-                                 "log says before that");
-        daemon->silent = true;
-    }
-    return G_SOURCE_CONTINUE;
-}
-
-static void daemon_start_watchdog(struct daemon *daemon)
-{
-    unsigned ms = service_watchdog_ms();
-
-    if (ms)
-        g_timeout_add(MAX(ms / 2, 1), daemon_watchdog, daemon);
 }
 
 static void daemon_teardown(struct daemon *daemon)
@@ -399,7 +394,7 @@ static void daemon_teardown(struct daemon *daemon)
     /* The engine's last events, and the answers of the front ends to them. */
     while (g_main_context_iteration(NULL, FALSE))
         ;
-    sleep_free(daemon->sleep);
+    sleeper_clear(&daemon->sleeper);
     /* The bus still tells of programs that leave while it gets the last answers. */
     g_clear_pointer(&daemon->tcti, tcti_frontend_free);
     manager_socket_free(daemon->manager_socket);
@@ -410,27 +405,45 @@ static void daemon_teardown(struct daemon *daemon)
     g_main_loop_unref(daemon->loop);
 }
 
+/* Leaves the clients' connections and what they have to the next daemon, by an end which the
+ * service manager takes for a restart. Answers on the bus go out before. */
+static void daemon_leave(struct daemon *daemon)
+{
+    if (daemon->manager)
+        manager_frontend_close(daemon->manager);
+    sleeper_clear(&daemon->sleeper);
+    tcti_frontend_free(daemon->tcti);
+    bus_free(daemon->bus);
+    signal(SIGUSR1, SIG_DFL);
+    raise(SIGUSR1);
+}
+
 static void daemon_serve(struct daemon *daemon)
 {
     const struct options *options = daemon->options;
     struct bus_events events = {
         .connected = daemon_bus_connected,
+        .identified = daemon_bus_identified,
         .owned = daemon_bus_owned,
         .left = daemon_bus_left,
         .closed = daemon_bus_closed,
+        .disowned = daemon_bus_disowned,
         .failed = daemon_bus_failed,
+        .missed = daemon_bus_missed,
         .data = daemon,
     };
 
     g_unix_signal_add(SIGTERM, daemon_signaled, daemon);
     g_unix_signal_add(SIGINT, daemon_signaled, daemon);
+    g_unix_signal_add(SIGUSR1, daemon_restarts, daemon);
     g_unix_signal_add(SIGHUP, daemon_hung_up, daemon);
-    daemon_start_watchdog(daemon);
-    if (options->no_bus)
+    watchdog_start(&daemon->watchdog);
+    if (!options->no_bus)
+        daemon->bus =
+            bus_new(options->session_bus, options->bus_name, !daemon->keeping.restores, &events);
+    if (options->no_bus || daemon->keeping.restores)
         daemon_start_engine(daemon);
-    else
-        daemon->bus = bus_new(options->session_bus, options->bus_name, &events);
-    if (daemon->bus || daemon->engine)
+    if (!daemon->stopping)
         g_main_loop_run(daemon->loop);
 }
 
@@ -453,6 +466,8 @@ int daemon_run(struct options *options, const struct reload_source *source)
         log_failure(text);
     if (daemon.status == EX_OK)
         daemon_serve(&daemon);
+    if (daemon.keeping.handed_over)
+        daemon_leave(&daemon);
     /* A thread that hangs cannot be joined, and what it uses cannot be freed. */
     if (!daemon.stuck)
         daemon_teardown(&daemon);

@@ -22,6 +22,8 @@ static void relay_parcel_free(gpointer data)
     struct relay_parcel *parcel = data;
 
     g_free(parcel->event.text);
+    g_free(parcel->event.creator);
+    g_free(parcel->event.bus);
     snapshot_free(parcel->event.answer.snapshot);
     g_free(parcel);
 }
@@ -43,6 +45,18 @@ static void relay_send(struct relay *relay, const struct relay_event *event)
 static void relay_ready(void *data)
 {
     relay_send(data, &(struct relay_event){.kind = RELAY_READY});
+}
+
+static void relay_restored(void *data, const struct engine_restored *restored)
+{
+    struct relay_event event = {.kind = RELAY_RESTORED,
+                                .restored = *restored,
+                                .creator = g_strdup(restored->creator),
+                                .bus = g_strdup(restored->bus)};
+
+    event.restored.creator = event.creator;
+    event.restored.bus = event.bus;
+    relay_send(data, &event);
 }
 
 static void relay_failed(void *data, enum tpm_fault fault, const char *text)
@@ -82,6 +96,11 @@ static void relay_trouble(void *data, enum trouble trouble)
     relay_send(data, &(struct relay_event){.kind = RELAY_TROUBLE, .trouble = trouble});
 }
 
+static void relay_handed_over(void *data)
+{
+    relay_send(data, &(struct relay_event){.kind = RELAY_HANDED_OVER});
+}
+
 static void relay_stopped(void *data)
 {
     relay_send(data, &(struct relay_event){.kind = RELAY_STOPPED});
@@ -91,6 +110,7 @@ void relay_fill(struct relay *relay, struct engine_events *events)
 {
     *events = (struct engine_events){
         .ready = relay_ready,
+        .restored = relay_restored,
         .failed = relay_failed,
         .client_heard = relay_heard,
         .client_gone = relay_gone,
@@ -98,6 +118,7 @@ void relay_fill(struct relay *relay, struct engine_events *events)
         .suspended = relay_suspended,
         .state = relay_state,
         .trouble = relay_trouble,
+        .handed_over = relay_handed_over,
         .stopped = relay_stopped,
         .data = relay,
     };

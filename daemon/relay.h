@@ -6,6 +6,7 @@
 
 enum relay_kind {
     RELAY_READY,
+    RELAY_RESTORED, /* restored; its strings are creator and bus */
     RELAY_FAILED,   /* fault, text */
     RELAY_HEARD,    /* id */
     RELAY_GONE,     /* id */
@@ -13,6 +14,7 @@ enum relay_kind {
     RELAY_SUSPENDED,
     RELAY_STATE,   /* state */
     RELAY_TROUBLE, /* trouble */
+    RELAY_HANDED_OVER,
     RELAY_STOPPED,
 };
 
@@ -21,6 +23,8 @@ struct relay_event {
     enum tpm_fault fault;
     char *text;
     uint64_t id;
+    struct engine_restored restored;
+    char *creator, *bus;
     void *token;
     struct engine_answer answer;
     enum engine_state state;

@@ -37,6 +37,8 @@ const struct log_event_row log_events[LOG_EVENT_NONE] = {
     [LOG_EVENT_COMMAND] = {"command", "f9e4f15fb4264660ac25ea726baa4c0c", LOG_LEVEL_DEBUG, NULL},
     [LOG_EVENT_STARTED] = {"started", "5e4fa678c4c64b2ca829e8f2069d3610", LOG_LEVEL_INFO, NULL},
     [LOG_EVENT_STOPPING] = {"stopping", "3ffc8e0b9f814280bee0ff3f55bca94a", LOG_LEVEL_INFO, NULL},
+    [LOG_EVENT_HANDING_OVER] = {"handing-over", "8029cd3b62bb4f649c0623bf1a7940f1", LOG_LEVEL_INFO,
+                                NULL},
     [LOG_EVENT_FAILED] = {"failed", "79a5931a112f4f9b8c8c2682f5bc3b80", LOG_LEVEL_ERROR, NULL},
     [LOG_EVENT_RELOADED] = {"reloaded", "87bca32c21464c3e9d3bd8227439813c", LOG_LEVEL_INFO, NULL},
     [LOG_EVENT_RELOAD_FAILED] = {"reload-failed", "2308f2ea11e247ec884d2ef215bfd9b8",

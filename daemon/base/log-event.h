@@ -30,6 +30,7 @@ enum log_event {
     LOG_EVENT_COMMAND = LOG_EVENTS_LIMITED, /* a client's command was answered */
     LOG_EVENT_STARTED,                      /* clients are served from now on */
     LOG_EVENT_STOPPING,                     /* they are no more, as the daemon was told to end */
+    LOG_EVENT_HANDING_OVER,                 /* the next daemon is to serve them */
     LOG_EVENT_FAILED,                       /* the daemon ends by itself */
     LOG_EVENT_RELOADED,                     /* the configuration was read again */
     LOG_EVENT_RELOAD_FAILED,                /* and cannot be used */

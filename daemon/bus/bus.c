@@ -13,6 +13,9 @@
 /* How long a bus that takes nothing is waited for at the end, in milliseconds. */
 #define BUS_END_MS 2000
 
+/* How often it is looked whether all calls are answered, in milliseconds. */
+#define BUS_DISOWN_LOOK_MS 2
+
 /* Of org.freedesktop.DBus.RequestName, in the D-Bus Specification. */
 #define BUS_NAME_FLAG_DO_NOT_QUEUE 4
 #define BUS_NAME_PRIMARY_OWNER     1
@@ -24,13 +27,17 @@ struct bus {
     bool session;
     bool own;            /* the name is wanted */
     bool owned;          /* it was had once */
+    bool needed;         /* want of either is a failure before that */
     struct proxy *proxy; /* between the bus and GDBus; NULL when there is no connection */
     GDBusConnection *connection;
     GCancellable *cancellable;
     gulong closed_handler;
     guint retry_source;
     unsigned retry_wait;
-    unsigned calls; /* under way */
+    bool disowned;        /* the bus has taken the name back */
+    guint disown_source;  /* looks for the last answer */
+    int64_t disown_until; /* of g_get_monotonic_time() */
+    unsigned calls;       /* under way */
 };
 
 static void bus_connect(struct bus *bus);
@@ -54,17 +61,18 @@ static gboolean bus_retry(gpointer data)
     struct bus *bus = data;
 
     bus->retry_source = 0;
-    if (bus->connection)
-        bus_own(bus);
-    else
+    if (!bus->connection)
         bus_connect(bus);
+    else if (bus->own)
+        bus_own(bus);
     return G_SOURCE_REMOVE;
 }
 
-/* A daemon that never had the name fails; one that had it once tries again. */
+/* A daemon that never had the name fails, unless it has clients all the same; one that had it once
+ * tries again. */
 static void bus_trouble(struct bus *bus, enum bus_fault fault, const char *text)
 {
-    if (!bus->owned) {
+    if (bus->needed && !bus->owned) {
         bus->events.failed(bus->events.data, fault, text);
         return;
     }
@@ -73,6 +81,7 @@ static void bus_trouble(struct bus *bus, enum bus_fault fault, const char *text)
     if (bus->retry_source == 0)
         bus->retry_source = g_timeout_add_seconds(bus->retry_wait, bus_retry, bus);
     bus->retry_wait = MIN(bus->retry_wait * 2, BUS_RETRY_LONG);
+    bus->events.missed(bus->events.data);
 }
 
 static void bus_closed(GDBusConnection *connection, gboolean vanished, GError *error, gpointer data)
@@ -102,6 +111,32 @@ static void bus_not_there(struct bus *bus, const GError *error)
     bus_trouble(bus, BUS_FAULT_NONE_THERE, text);
 }
 
+static void bus_identified(GObject *source, GAsyncResult *result, gpointer data)
+{
+    struct bus *bus = data;
+    g_autoptr(GVariant) reply =
+        g_dbus_connection_call_finish(G_DBUS_CONNECTION(source), result, NULL);
+    const char *id = NULL;
+
+    bus->calls--;
+    if (G_DBUS_CONNECTION(source) != bus->connection
+        || g_cancellable_is_cancelled(bus->cancellable))
+        return;
+    if (reply)
+        g_variant_get(reply, "(&s)", &id);
+    bus->events.identified(bus->events.data, id);
+}
+
+/* Calls a method of the bus's own. */
+static void bus_ask(struct bus *bus, const char *method, GVariant *arguments, const char *answer,
+                    GAsyncReadyCallback done)
+{
+    bus->calls++;
+    g_dbus_connection_call(bus->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                           "org.freedesktop.DBus", method, arguments, G_VARIANT_TYPE(answer),
+                           G_DBUS_CALL_FLAGS_NONE, -1, bus->cancellable, done, bus);
+}
+
 static void bus_connected(GObject *source, GAsyncResult *result, gpointer data)
 {
     struct bus *bus = data;
@@ -116,6 +151,7 @@ static void bus_connected(GObject *source, GAsyncResult *result, gpointer data)
         return;
     }
     bus->closed_handler = g_signal_connect(bus->connection, "closed", G_CALLBACK(bus_closed), bus);
+    bus_ask(bus, "GetId", NULL, "(s)", bus_identified);
     bus->events.connected(bus->events.data, bus->connection);
     if (bus->own)
         bus_own(bus);
@@ -183,13 +219,14 @@ static gboolean bus_first_connect(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-struct bus *bus_new(bool session, const char *name, const struct bus_events *events)
+struct bus *bus_new(bool session, const char *name, bool needed, const struct bus_events *events)
 {
     struct bus *bus = g_new0(struct bus, 1);
 
     bus->events = *events;
     bus->name = g_strdup(name);
     bus->session = session;
+    bus->needed = needed;
     bus->cancellable = g_cancellable_new();
     bus->retry_wait = BUS_RETRY_FIRST;
     bus->retry_source = g_idle_add(bus_first_connect, bus);
@@ -256,11 +293,41 @@ void bus_own(struct bus *bus)
     bus->own = true;
     if (!bus->connection)
         return;
-    bus->calls++;
-    g_dbus_connection_call(
-        bus->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-        "RequestName", g_variant_new("(su)", bus->name, BUS_NAME_FLAG_DO_NOT_QUEUE),
-        G_VARIANT_TYPE("(u)"), G_DBUS_CALL_FLAGS_NONE, -1, bus->cancellable, bus_own_done, bus);
+    bus_ask(bus, "RequestName", g_variant_new("(su)", bus->name, BUS_NAME_FLAG_DO_NOT_QUEUE), "(u)",
+            bus_own_done);
+}
+
+static gboolean bus_disown_step(gpointer data)
+{
+    struct bus *bus = data;
+
+    if (bus->connection && (!bus->disowned || proxy_pending(bus->proxy) > 0)
+        && g_get_monotonic_time() < bus->disown_until)
+        return G_SOURCE_CONTINUE;
+    bus->disown_source = 0;
+    bus->events.disowned(bus->events.data);
+    return G_SOURCE_REMOVE;
+}
+
+/* What was called before this answer has come before it. */
+static void bus_disown_done(GObject *source, GAsyncResult *result, gpointer data)
+{
+    struct bus *bus = data;
+    g_autoptr(GVariant) reply =
+        g_dbus_connection_call_finish(G_DBUS_CONNECTION(source), result, NULL);
+
+    (void)reply;
+    bus->calls--;
+    bus->disowned = true;
+}
+
+void bus_disown(struct bus *bus)
+{
+    bus->own = false;
+    if (bus->connection)
+        bus_ask(bus, "ReleaseName", g_variant_new("(s)", bus->name), "(u)", bus_disown_done);
+    bus->disown_until = g_get_monotonic_time() + BUS_DISOWN_MS * 1000;
+    bus->disown_source = g_timeout_add(BUS_DISOWN_LOOK_MS, bus_disown_step, bus);
 }
 
 bool bus_caller(const struct bus *bus, GDBusMethodInvocation *invocation, uint32_t *uid,
@@ -319,6 +386,8 @@ void bus_free(struct bus *bus)
         g_main_context_iteration(NULL, TRUE);
     if (bus->retry_source)
         g_source_remove(bus->retry_source);
+    if (bus->disown_source)
+        g_source_remove(bus->disown_source);
     if (bus->connection) {
         g_signal_handler_disconnect(bus->connection, bus->closed_handler);
         bus_flush(bus);

@@ -22,19 +22,33 @@ enum bus_fault {
 /* Strings are good during the call. */
 struct bus_events {
     void (*connected)(void *data, GDBusConnection *connection);
+    /* What the bus calls itself, which no other bus does; NULL when it does not tell. */
+    void (*identified)(void *data, const char *id);
     void (*owned)(void *data);                  /* clients can find the daemon */
     void (*left)(void *data, const char *name); /* a unique name, and what waited for it there */
     void (*closed)(void *data);                 /* the connection that connected() gave is dead */
-    /* Before owned() was called for the first time; later faults are tried again and logged. */
+    /* Once the bus has taken the name back, or there is none to give back, and no call is left to
+     * be answered: see bus_disown(). */
+    void (*disowned)(void *data);
+    /* Before owned() was called for the first time; later faults are tried again and logged, and so
+     * are all where the bus is not needed. */
     void (*failed)(void *data, enum bus_fault fault, const char *text);
+    /* Such a fault is tried again. */
+    void (*missed)(void *data);
     void *data;
 };
 
-/* Starts to connect; connected() or failed() follows. Copies `name` and *events. */
-struct bus *bus_new(bool session, const char *name, const struct bus_events *events);
+/* Starts to connect; connected() or failed() follows. Copies `name` and *events. `needed` says that
+ * want of the bus, or of the name, is a failure before owned() was called. */
+struct bus *bus_new(bool session, const char *name, bool needed, const struct bus_events *events);
 
 /* Asks for the name, on this connection and on those that follow it. */
 void bus_own(struct bus *bus);
+
+/* Gives the name back; disowned() follows, within BUS_DISOWN_MS. Programs that call from then on
+ * wait for the next daemon, where the bus starts one. */
+#define BUS_DISOWN_MS 4000
+void bus_disown(struct bus *bus);
 
 /* The user who the bus says makes this call, and its groups, as callers_user() gives them. False
  * when the call is answered, or its connection to the bus is gone. */

@@ -111,6 +111,11 @@ void callers_free(struct callers *callers)
     g_free(callers);
 }
 
+unsigned callers_pending(const struct callers *callers)
+{
+    return callers->waiting + g_hash_table_size(callers->at_work);
+}
+
 static void callers_refuse(struct callers *callers, const struct caller_call *call,
                            enum callers_refusal refusal)
 {

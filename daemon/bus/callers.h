@@ -96,6 +96,9 @@ void callers_left(struct callers *callers, const char *name);
  * others called. *uid is its user, or CALLERS_NO_USER before that was told. */
 bool callers_has(const struct callers *callers, const char *sender, uint32_t *uid);
 
+/* How many calls are at work or wait. */
+unsigned callers_pending(const struct callers *callers);
+
 /* Refuses what waits for an answer of the bus for too long. Milliseconds until this is due again,
  * -1 for never. */
 int callers_expire(struct callers *callers, int64_t now_ms);

@@ -464,6 +464,11 @@ uint32_t proxy_pid(const struct proxy *proxy, const char *sender, uint32_t seria
     return callers_pid(proxy->callers, sender, serial);
 }
 
+unsigned proxy_pending(const struct proxy *proxy)
+{
+    return callers_pending(proxy->callers);
+}
+
 void proxy_drain(struct proxy *proxy, int ms)
 {
     int64_t end = g_get_monotonic_time() / 1000 + ms, left = ms;

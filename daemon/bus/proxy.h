@@ -59,6 +59,9 @@ bool proxy_user(const struct proxy *proxy, const char *sender, uint32_t serial, 
 /* The process that the bus says makes this call, as callers_pid() gives it. */
 uint32_t proxy_pid(const struct proxy *proxy, const char *sender, uint32_t serial);
 
+/* How many calls are not answered yet. */
+unsigned proxy_pending(const struct proxy *proxy);
+
 /* Brings to the bus what GDBus has sent, for `ms` milliseconds at the most. */
 void proxy_drain(struct proxy *proxy, int ms);
 

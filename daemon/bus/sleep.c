@@ -19,6 +19,7 @@ struct sleep {
     int inhibitor; /* -1 for none */
     unsigned calls;
     bool near; /* sleep was announced */
+    bool told; /* an event came */
 };
 
 static void sleep_release(struct sleep *sleep)
@@ -26,6 +27,39 @@ static void sleep_release(struct sleep *sleep)
     if (sleep->inhibitor >= 0)
         close(sleep->inhibitor);
     sleep->inhibitor = -1;
+}
+
+static void sleep_prepare(struct sleep *sleep)
+{
+    if (sleep->near)
+        return;
+    sleep->near = sleep->told = true;
+    sleep->events.prepare(sleep->events.data);
+}
+
+/* The machine is awake. */
+static void sleep_wake(struct sleep *sleep)
+{
+    if (!sleep->near && sleep->told)
+        return;
+    sleep->near = false;
+    sleep->told = true;
+    sleep->events.woken(sleep->events.data);
+}
+
+/* logind refuses a delay while it prepares for sleep, which it announced before this daemon was
+ * there. True when that is why. */
+static bool sleep_is_prepared(struct sleep *sleep, const GError *error)
+{
+    g_autofree char *name = NULL;
+
+    if (sleep->told || !g_dbus_error_is_remote_error(error))
+        return false;
+    name = g_dbus_error_get_remote_error(error);
+    if (g_strcmp0(name, SLEEP_LOGIND_NAME ".OperationInProgress") != 0)
+        return false;
+    sleep_prepare(sleep);
+    return true;
 }
 
 /* Without logind nobody announces sleep, and nothing is wrong. A logind that refuses the inhibitor,
@@ -61,9 +95,15 @@ static void sleep_inhibited(GObject *source, GAsyncResult *result, gpointer data
     reply = g_dbus_connection_call_with_unix_fd_list_finish(G_DBUS_CONNECTION(source), &list,
                                                             result, &error);
     if (!reply) {
+        if (sleep_is_prepared(sleep, error))
+            return;
         sleep_refused(error);
+        if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED) && !sleep->told)
+            sleep_wake(sleep);
         return;
     }
+    if (!sleep->told)
+        sleep_wake(sleep);
     sleep_release(sleep);
     if (list && g_unix_fd_list_get_length(list) > 0)
         sleep->inhibitor = g_unix_fd_list_get(list, 0, NULL);
@@ -82,14 +122,6 @@ static void sleep_inhibit(struct sleep *sleep)
         sleep_inhibited, sleep);
 }
 
-static void sleep_wake(struct sleep *sleep)
-{
-    if (!sleep->near)
-        return;
-    sleep->near = false;
-    sleep->events.woken(sleep->events.data);
-}
-
 static void sleep_signal(GDBusConnection *connection, const char *sender, const char *path,
                          const char *interface, const char *signal, GVariant *parameters,
                          gpointer data)
@@ -105,13 +137,12 @@ static void sleep_signal(GDBusConnection *connection, const char *sender, const 
     if (!g_variant_is_of_type(parameters, G_VARIANT_TYPE("(b)")))
         return;
     g_variant_get(parameters, "(b)", &start);
-    if (start && !sleep->near) {
-        sleep->near = true;
-        sleep->events.prepare(sleep->events.data);
-    } else if (!start) {
-        sleep_wake(sleep);
-        sleep_inhibit(sleep);
+    if (start) {
+        sleep_prepare(sleep);
+        return;
     }
+    sleep_wake(sleep);
+    sleep_inhibit(sleep);
 }
 
 static void sleep_logind_appeared(GDBusConnection *connection, const char *name, const char *owner,
@@ -153,6 +184,11 @@ void sleep_ready(struct sleep *sleep)
 {
     if (sleep->near)
         sleep_release(sleep);
+}
+
+bool sleep_is_near(const struct sleep *sleep)
+{
+    return sleep->near;
 }
 
 void sleep_free(struct sleep *sleep)

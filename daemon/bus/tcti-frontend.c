@@ -18,7 +18,13 @@
 /* A connection, as long as the engine has it. */
 struct frontend_connection {
     uint64_t id;   /* the key; a secret of the creator's */
+    uint32_t uid;  /* whose it is */
     char *creator; /* unique bus name; NULL when it means nothing any more */
+
+    /* Of one that a former daemon made, until the bus is identified: */
+    char *former, *bus; /* its creator, on the bus of that name; NULL: there is none */
+    uint32_t account;
+    bool heard; /* it was used */
 };
 
 /* How long a call waits for other connections to be confirmed, in milliseconds. Many programs that
@@ -41,6 +47,7 @@ struct tcti_frontend {
     struct handouts *handouts;
     GQueue waiting; /* calls, in their order; the bus bounds those of a user (callers.h) */
     guint timer;    /* for the first of them; 0 for none */
+    char *bus_id;   /* what the bus calls itself; NULL while that is not known */
     bool closed;
 };
 
@@ -54,6 +61,8 @@ static void frontend_connection_free(gpointer data)
     struct frontend_connection *connection = data;
 
     g_free(connection->creator);
+    g_free(connection->former);
+    g_free(connection->bus);
     g_free(connection);
 }
 
@@ -108,7 +117,8 @@ static int frontend_connect(struct tcti_frontend *frontend, const struct fronten
         return error;
     }
     connection = g_new(struct frontend_connection, 1);
-    *connection = (struct frontend_connection){*id, g_strdup(creator)};
+    *connection = (struct frontend_connection){
+        .id = *id, .uid = call->uid, .creator = g_strdup(creator), .heard = true};
     g_hash_table_insert(frontend->connections, &connection->id, connection);
     handouts_add(frontend->handouts, *id, account, creator);
     *fd = pair[1];
@@ -237,15 +247,32 @@ static gboolean frontend_handle_create(TabrmdTctiTabrmd *skeleton,
     return TRUE;
 }
 
-/* True when the caller made connection `id`; else the call is answered. An id that nobody has is
- * answered like a stranger's, so that ids cannot be searched for. */
+/* The caller of whom it is known that it is the connection's user, and that it knows the id, is its
+ * creator from now on. */
+static bool frontend_claims(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
+                            struct frontend_connection *connection)
+{
+    GBytes *groups;
+    uint32_t uid;
+
+    if (connection->creator || !bus_caller(frontend->bus, invocation, &uid, &groups)
+        || uid != connection->uid)
+        return false;
+    connection->creator = g_strdup(g_dbus_method_invocation_get_sender(invocation));
+    return true;
+}
+
+/* True when the caller made connection `id`, or has become its creator; else the call is answered.
+ * An id that nobody has is answered like a stranger's, so that ids cannot be searched for. */
 static bool frontend_permits(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
                              uint64_t id)
 {
-    const struct frontend_connection *connection = g_hash_table_lookup(frontend->connections, &id);
+    struct frontend_connection *connection = g_hash_table_lookup(frontend->connections, &id);
     const char *sender = g_dbus_method_invocation_get_sender(invocation);
 
-    if (connection && connection->creator && g_strcmp0(connection->creator, sender) == 0) {
+    if (connection
+        && (g_strcmp0(connection->creator, sender) == 0
+            || frontend_claims(frontend, invocation, connection))) {
         /* Who knows its id has read the answer. */
         tcti_frontend_client_heard(frontend, id);
         return true;
@@ -324,6 +351,7 @@ void tcti_frontend_free(struct tcti_frontend *frontend)
     g_object_unref(frontend->skeleton);
     handouts_free(frontend->handouts);
     g_hash_table_unref(frontend->connections);
+    g_free(frontend->bus_id);
     g_free(frontend);
 }
 
@@ -337,6 +365,33 @@ void tcti_frontend_export(struct tcti_frontend *frontend, GDBusConnection *conne
         log_error("cannot put %s on the bus: %s", NAMES_TCTI_PATH, error->message);
 }
 
+/* A connection that nobody has sent a command on may still be on its way to its creator. */
+static void frontend_identify(struct tcti_frontend *frontend,
+                              struct frontend_connection *connection, const char *bus)
+{
+    if (connection->former && g_strcmp0(connection->bus, bus) == 0) {
+        if (!connection->heard)
+            handouts_add(frontend->handouts, connection->id, connection->account,
+                         connection->former);
+        if (!connection->creator)
+            connection->creator = g_steal_pointer(&connection->former);
+    }
+    g_clear_pointer(&connection->former, g_free);
+    g_clear_pointer(&connection->bus, g_free);
+}
+
+void tcti_frontend_bus_identified(struct tcti_frontend *frontend, const char *id)
+{
+    GHashTableIter iterator;
+    gpointer value;
+
+    g_free(frontend->bus_id);
+    frontend->bus_id = g_strdup(id);
+    g_hash_table_iter_init(&iterator, frontend->connections);
+    while (g_hash_table_iter_next(&iterator, NULL, &value))
+        frontend_identify(frontend, value, id);
+}
+
 void tcti_frontend_bus_closed(struct tcti_frontend *frontend)
 {
     GHashTableIter iterator;
@@ -344,12 +399,30 @@ void tcti_frontend_bus_closed(struct tcti_frontend *frontend)
 
     handouts_clear(frontend->handouts);
     frontend_refuse_waiting(frontend);
+    g_clear_pointer(&frontend->bus_id, g_free);
     g_hash_table_iter_init(&iterator, frontend->connections);
     while (g_hash_table_iter_next(&iterator, NULL, &value)) {
         struct frontend_connection *connection = value;
 
         g_clear_pointer(&connection->creator, g_free);
     }
+}
+
+void tcti_frontend_restored(struct tcti_frontend *frontend, const struct engine_restored *restored)
+{
+    struct frontend_connection *connection = g_new(struct frontend_connection, 1);
+
+    *connection = (struct frontend_connection){
+        .id = restored->id,
+        .uid = restored->uid,
+        .former = *restored->creator ? g_strdup(restored->creator) : NULL,
+        .bus = g_strdup(restored->bus),
+        .account = restored->account,
+        .heard = restored->heard,
+    };
+    g_hash_table_insert(frontend->connections, &connection->id, connection);
+    if (frontend->bus_id)
+        frontend_identify(frontend, connection, frontend->bus_id);
 }
 
 void tcti_frontend_close(struct tcti_frontend *frontend)
@@ -366,6 +439,10 @@ void tcti_frontend_caller_left(struct tcti_frontend *frontend, const char *name)
 
 void tcti_frontend_client_heard(struct tcti_frontend *frontend, uint64_t id)
 {
+    struct frontend_connection *connection = g_hash_table_lookup(frontend->connections, &id);
+
+    if (connection)
+        connection->heard = true;
     handouts_confirm(frontend->handouts, id);
     frontend_go_on(frontend);
 }

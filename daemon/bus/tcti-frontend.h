@@ -4,7 +4,11 @@
  * hands one end to the engine and the other to the caller, and remembers who the caller was: only
  * that peer may cancel the connection's command or set its locality. A newcomer who cannot be
  * served gets a D-Bus error with the reason; one who has many connections that it may not have
- * taken yet (handouts.h) waits a while first. Main thread.
+ * taken yet (handouts.h) waits a while first.
+ *
+ * A connection outlives the bus that it was made on, and the daemon that made it. Who knows its id,
+ * which only its creator was told, and is its user becomes its creator where it has none that is on
+ * the bus. Main thread.
  */
 #pragma once
 
@@ -24,6 +28,10 @@ void tcti_frontend_free(struct tcti_frontend *frontend);
 /* Puts the object on a connection to the bus, in place of the one before. */
 void tcti_frontend_export(struct tcti_frontend *frontend, GDBusConnection *connection);
 
+/* The bus that there is a connection to now calls itself `id`, NULL when it does not tell. Creators
+ * of former connections are who they were on the same bus only. */
+void tcti_frontend_bus_identified(struct tcti_frontend *frontend, const char *id);
+
 /* The connection to the bus is dead: unique names on the next one mean other peers. */
 void tcti_frontend_bus_closed(struct tcti_frontend *frontend);
 
@@ -34,6 +42,7 @@ void tcti_frontend_close(struct tcti_frontend *frontend);
 void tcti_frontend_caller_left(struct tcti_frontend *frontend, const char *name);
 
 /* The engine's events, brought to the main thread. */
+void tcti_frontend_restored(struct tcti_frontend *frontend, const struct engine_restored *restored);
 void tcti_frontend_client_heard(struct tcti_frontend *frontend, uint64_t id);
 void tcti_frontend_client_gone(struct tcti_frontend *frontend, uint64_t id);
 void tcti_frontend_answered(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,

@@ -95,6 +95,13 @@ int acceptor_open(struct acceptor *acceptor)
     return loop_watch(acceptor->loop, &acceptor->watch, listener_fd(acceptor->listener), EPOLLIN);
 }
 
+void acceptor_rest(struct acceptor *acceptor)
+{
+    timer_disarm(&acceptor->pause);
+    if (acceptor->listener)
+        loop_change(acceptor->loop, &acceptor->watch, 0);
+}
+
 void acceptor_close(struct acceptor *acceptor)
 {
     if (acceptor->watch.fd >= 0)

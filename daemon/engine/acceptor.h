@@ -32,5 +32,8 @@ void acceptor_init(struct acceptor *acceptor, struct loop *loop, struct listener
 /* Newcomers are let in from now on. 0, or a negative errno. */
 int acceptor_open(struct acceptor *acceptor);
 
+/* Nobody is let in any more, and who comes waits in the kernel's queue. */
+void acceptor_rest(struct acceptor *acceptor);
+
 /* Nobody is let in any more. Harmless when repeated. */
 void acceptor_close(struct acceptor *acceptor);

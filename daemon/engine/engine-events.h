@@ -25,10 +25,21 @@ struct engine_answer {
     struct snapshot *snapshot; /* what was asked for, now the receiver's; or NULL */
 };
 
+/* A connection over the bus that a former daemon made. */
+struct engine_restored {
+    uint64_t id;
+    uint32_t uid, account; /* of whom it is, and charged to */
+    const char *creator;   /* unique name of whoever made it; "": nobody's any more */
+    const char *bus;       /* what the bus calls itself on which that is the name */
+    bool heard;            /* its creator has its end of the socket: it has sent a command */
+};
+
 /* Called on the engine's thread; must return soon. Strings are good during the call. */
 struct engine_events {
     /* The TPM is there and clients are served. Once. */
     void (*ready)(void *data);
+    /* A connection of a former daemon goes on. Before ready(), once for each of them. */
+    void (*restored)(void *data, const struct engine_restored *restored);
     /* There is no TPM to work with, or none any more. The engine waits to be stopped. Once. */
     void (*failed)(void *data, enum tpm_fault fault, const char *text);
     /* The client has its end of the socket: its first command is to be run, or it closed it before
@@ -41,12 +52,16 @@ struct engine_events {
     /* The answer to the request made with `token`. Once for each that was accepted. */
     void (*answered)(void *data, void *token, const struct engine_answer *answer);
     /* The TPM holds nothing that sleep would lose. Once for each engine_suspend(), but for one
-     * that engine_resume() overtook, or that came while another was still waited for. */
+     * that engine_resume() overtook, or that came while another was still waited for or the engine
+     * hands over. */
     void (*suspended)(void *data);
     /* The engine is at something else now. ENGINE_STARTING is not told. */
     void (*state)(void *data, enum engine_state state);
     /* Something is wrong with the TPM. Each trouble once in a minute at the most. */
     void (*trouble)(void *data, enum trouble trouble);
+    /* The TPM is empty, no command is at work, and all that clients have stands in the journal: the
+     * process may end. Once, after engine_hand_over(), unless engine_stop() came meanwhile. */
+    void (*handed_over)(void *data);
     /* All is given back and the thread ends. Once, after engine_stop(). */
     void (*stopped)(void *data);
     void *data;

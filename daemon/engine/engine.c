@@ -98,6 +98,8 @@ static void engine_follow(struct engine *engine, unsigned flags)
         server_resume(&engine->server);
     if (flags & MAILBOX_ACCOUNT)
         newcomers_settle(&engine->server.newcomers);
+    if (flags & MAILBOX_HAND_OVER)
+        server_hand_over(&engine->server, ENGINE_HAND_OVER_MS);
     if (flags & MAILBOX_STOP)
         server_stop(&engine->server, ENGINE_STOP_MS);
 }
@@ -257,6 +259,11 @@ void engine_free(struct engine *engine)
 void engine_stop(struct engine *engine)
 {
     mailbox_raise(&engine->mailbox, MAILBOX_STOP);
+}
+
+void engine_hand_over(struct engine *engine)
+{
+    mailbox_raise(&engine->mailbox, MAILBOX_HAND_OVER);
 }
 
 bool engine_alive(struct engine *engine)

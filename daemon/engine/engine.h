@@ -50,6 +50,14 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
 #define ENGINE_STOP_MS 15000
 void engine_stop(struct engine *engine);
 
+/*
+ * Asks the engine to leave its clients to the next daemon: it takes no more commands, the running
+ * one ends and is answered, within ENGINE_HAND_OVER_MS, and the TPM is left empty; handed_over()
+ * tells that. Sockets stay open, and who connects waits. engine_stop() may follow. Any thread.
+ */
+#define ENGINE_HAND_OVER_MS 30000
+void engine_hand_over(struct engine *engine);
+
 /* Joins the thread, which engine_stop() must have ended or be about to, and frees. NULL is fine. */
 void engine_free(struct engine *engine);
 

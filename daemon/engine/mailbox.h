@@ -25,6 +25,7 @@ enum mailbox_flag {
     MAILBOX_SLEEP = 1 << 2,   /* takes MAILBOX_WAKE back */
     MAILBOX_WAKE = 1 << 3,    /* takes MAILBOX_SLEEP back */
     MAILBOX_ACCOUNT = 1 << 4, /* the user database has answered */
+    MAILBOX_HAND_OVER = 1 << 5,
 };
 
 struct mailbox {

@@ -9,14 +9,10 @@
 #include <inttypes.h>
 #include <tss2/tss2_tcti.h>
 
-/* How long after server_stop() the running command is left alone before it is canceled. */
-#define SERVER_CANCEL_MS 10000
-
-/* When the running command is to be canceled, as the engine stops; milliseconds from now. */
-static int server_cancel_left(const struct server *server)
-{
-    return clock_left(server->stop_at - server->stop_ms + SERVER_CANCEL_MS, SERVER_CANCEL_MS);
-}
+/* How long the running command is left alone before it is canceled: after server_stop(), and after
+ * server_hand_over(), where clients are still there for its answer. */
+#define SERVER_STOP_PATIENCE_MS      10000
+#define SERVER_HAND_OVER_PATIENCE_MS 25000
 
 /* Both functions run inside of a TPM command. Each call does a bounded amount of work, and then the
  * TPM's answer is looked for again. */
@@ -29,11 +25,8 @@ static void server_waiter_serve(void *data)
     server->clients.arrival = 0;
     control_channel_scan_all(&server->channel);
     surveys_step(&server->surveys);
-    if (server->phase == SERVER_STOPPING && !server->stop_canceled
-        && server_cancel_left(server) == 0) {
-        server->stop_canceled = true;
+    if (server_phase_ends(server->phase) && ending_cancels(&server->ending))
         tpm_link_cancel(&server->managed.link);
-    }
 }
 
 static int server_waiter_timeout(void *data)
@@ -41,29 +34,11 @@ static int server_waiter_timeout(void *data)
     struct server *server = data;
     bool more = scheduler_scans(&server->scheduler) || surveys_waiting(&server->surveys);
 
-    if (server->phase != SERVER_STOPPING)
+    if (!server_phase_ends(server->phase))
         return more ? 0 : -1;
-    if (clock_left(server->stop_at, server->stop_ms) == 0)
+    if (ending_left(&server->ending) == 0)
         return TCTI_GIVE_UP;
-    if (more)
-        return 0;
-    return server->stop_canceled ? clock_left(server->stop_at, server->stop_ms)
-                                 : server_cancel_left(server);
-}
-
-static bool server_lives(const struct server *server)
-{
-    switch (server->phase) {
-    case SERVER_SERVING:
-    case SERVER_SUSPENDING:
-    case SERVER_SUSPENDED:
-        return true;
-    case SERVER_STARTING:
-    case SERVER_FAILED:
-    case SERVER_STOPPING:
-        break;
-    }
-    return false;
+    return more ? 0 : ending_next(&server->ending);
 }
 
 static void server_fail(struct server *server, enum tpm_fault fault, const char *text)
@@ -103,27 +78,11 @@ static void server_take(struct server *server)
     }
     if (server->phase == SERVER_STARTING)
         server->phase = server->suspend_at_start ? SERVER_SUSPENDING : SERVER_SERVING;
+    if (server->phase == SERVER_HANDING_OVER)
+        acceptor_rest(&server->acceptor);
     newcomers_open(&server->newcomers);
     policies_warn(server->clients.policies, server->managed.permanent);
     server->events.ready(server->events.data);
-}
-
-static enum engine_state server_state(const struct server *server)
-{
-    switch (server->phase) {
-    case SERVER_STARTING:
-        break;
-    case SERVER_SERVING:
-        return server->managed.link.state == TPM_LINK_LOST ? ENGINE_LOST : ENGINE_SERVING;
-    case SERVER_SUSPENDING:
-    case SERVER_SUSPENDED:
-        return ENGINE_SUSPENDED;
-    case SERVER_FAILED:
-        return ENGINE_FAILED;
-    case SERVER_STOPPING:
-        return ENGINE_STOPPING;
-    }
-    return ENGINE_STARTING;
 }
 
 /* The chip's answer to a client means that something is wrong. */
@@ -142,7 +101,8 @@ static void server_see_state(struct server *server)
         return;
     server->seen_phase = server->phase;
     server->seen_link = server->managed.link.state;
-    condition_set_state(&server->condition, &server->events, server_state(server), clock_now());
+    condition_set_state(&server->condition, &server->events,
+                        server_phase_state(server->phase, server->managed.link.state), clock_now());
 }
 
 /* More steps than there are slots. */
@@ -151,7 +111,7 @@ static void server_see_state(struct server *server)
 /* Makes the room again that a command took of what is kept for the TPM's other users. */
 static void server_settle(struct server *server)
 {
-    for (unsigned i = 0; i < SERVER_SETTLE_STEPS && server->phase != SERVER_STOPPING; i++)
+    for (unsigned i = 0; i < SERVER_SETTLE_STEPS && !server_phase_ends(server->phase); i++)
         if (!managed_tpm_settle(&server->managed))
             return;
 }
@@ -172,7 +132,7 @@ static void server_clean_up(struct server *server)
     bool suspending = server->phase == SERVER_SUSPENDING;
     enum idle_progress progress;
 
-    if (server->phase == SERVER_SUSPENDED)
+    if (server->phase == SERVER_SUSPENDED || server_phase_ends(server->phase))
         return;
     if (!suspending && (!server->managed.idle.due || scheduler_waiting(&server->scheduler)))
         return;
@@ -239,9 +199,23 @@ static int server_timeout(const struct server *server)
 
     if (serving ? scheduler_waiting(&server->scheduler) : scheduler_scans(&server->scheduler))
         return 0;
-    if (server->phase == SERVER_SUSPENDING || (serving && server->managed.idle.due))
+    if (server->phase == SERVER_SUSPENDING || server->phase == SERVER_HANDING_OVER
+        || (serving && server->managed.idle.due))
         return 0;
     return -1;
+}
+
+/* One chip command of leaving the TPM empty. The books outlive the process, and so do the clients'
+ * connections: both are as after any other command. */
+static void server_step_over(struct server *server)
+{
+    if (ending_left(&server->ending) > 0 && managed_tpm_empty(&server->managed))
+        return;
+    /* Stopped meanwhile. */
+    if (server->phase != SERVER_HANDING_OVER)
+        return;
+    server->phase = SERVER_HANDED_OVER;
+    server->events.handed_over(server->events.data);
 }
 
 static void server_loop(struct server *server)
@@ -249,7 +223,7 @@ static void server_loop(struct server *server)
     char text[TPM_FAULT_TEXT];
 
     while (server->phase != SERVER_STOPPING) {
-        if (server_lives(server)
+        if (server_phase_lives(server->phase)
             && !managed_tpm_poll(&server->managed, server->clients.count > 0, text))
             server_fail(server, TPM_FAULT_GONE, text);
         server_see_state(server);
@@ -261,6 +235,8 @@ static void server_loop(struct server *server)
             break;
         if (server->phase == SERVER_SERVING)
             server_serve(server);
+        else if (server->phase == SERVER_HANDING_OVER)
+            server_step_over(server);
         else
             control_channel_scan_all(&server->channel);
         server_reap(server);
@@ -274,7 +250,7 @@ static void server_give_back(struct server *server)
     bool in_time = true;
 
     while (in_time && managed_tpm_empty(&server->managed))
-        in_time = clock_left(server->stop_at, server->stop_ms) > 0;
+        in_time = ending_left(&server->ending) > 0;
     managed_tpm_give_back(&server->managed, in_time);
 }
 
@@ -315,7 +291,7 @@ void server_get_status(const struct server *server, struct engine_status *status
         .clients = server->clients.count,
         .tpm_present = tpm_link_is_open(&server->managed.link),
         .chip_time = server->clients.statistics.chip_ns / 1000,
-        .state = server_state(server),
+        .state = server_phase_state(server->phase, server->managed.link.state),
     };
     condition_get_status(&server->condition, status, clock_now());
     if (server->managed.rm)
@@ -388,7 +364,7 @@ void server_clear(struct server *server)
 /* A client that is closed may have events that are still to be looked at: it is freed later. */
 void server_welcome(struct server *server, struct client *client)
 {
-    if (server_lives(server))
+    if (server_phase_lives(server->phase))
         newcomers_welcome(&server->newcomers, client);
     else
         client_close(client);
@@ -464,6 +440,9 @@ void server_suspend(struct server *server)
     case SERVER_SUSPENDED:
         server->phase = SERVER_SUSPENDING;
         break;
+    case SERVER_HANDING_OVER:
+        break;
+    case SERVER_HANDED_OVER:
     case SERVER_FAILED:
     case SERVER_STOPPING:
         server->events.suspended(server->events.data);
@@ -478,13 +457,21 @@ void server_resume(struct server *server)
         server->phase = SERVER_SERVING;
 }
 
+void server_hand_over(struct server *server, int within)
+{
+    if (server_phase_ends(server->phase) || server->phase == SERVER_FAILED)
+        return;
+    ending_begin(&server->ending, within, SERVER_HAND_OVER_PATIENCE_MS);
+    server->phase = SERVER_HANDING_OVER;
+    acceptor_rest(&server->acceptor);
+}
+
 void server_stop(struct server *server, int within)
 {
     if (server->phase == SERVER_STOPPING)
         return;
     server->phase = SERVER_STOPPING;
-    server->stop_ms = within;
-    server->stop_at = clock_now() + within;
+    ending_begin(&server->ending, within, SERVER_STOP_PATIENCE_MS);
     newcomers_close(&server->newcomers);
     acceptor_close(&server->acceptor);
 }

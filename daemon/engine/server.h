@@ -9,19 +9,12 @@
 #include "engine/condition.h"
 #include "engine/control-channel.h"
 #include "engine/dispatch.h"
+#include "engine/ending.h"
 #include "engine/engine-events.h"
 #include "engine/managed-tpm.h"
 #include "engine/newcomers.h"
+#include "engine/server-phase.h"
 #include "engine/survey.h"
-
-enum server_phase {
-    SERVER_STARTING,
-    SERVER_SERVING,
-    SERVER_SUSPENDING, /* commands are held, the TPM is being emptied */
-    SERVER_SUSPENDED,  /* commands are held, the TPM has nothing that sleep would lose */
-    SERVER_FAILED,     /* there is no TPM, or none any more */
-    SERVER_STOPPING,
-};
 
 struct server {
     struct engine_events events;
@@ -41,9 +34,7 @@ struct server {
     /* What the state was made of when it was looked at last. */
     enum server_phase seen_phase;
     enum tpm_link_state seen_link;
-    int64_t stop_at;    /* when the running command is given up; clock_now() */
-    int stop_ms;        /* how long before that server_stop() was */
-    bool stop_canceled; /* the running command was canceled */
+    struct ending ending; /* of server_stop() or server_hand_over() */
 };
 
 struct server_change {
@@ -109,6 +100,10 @@ uint32_t server_flush_idle(struct server *server);
 /* Holds commands and empties the TPM, which ends in suspended(); and goes on. */
 void server_suspend(struct server *server);
 void server_resume(struct server *server);
+
+/* Has the running command end, the TPM left empty, and handed_over() told, within `within`
+ * milliseconds. Clients stay as they are, for the next daemon. No effect when it ends anyway. */
+void server_hand_over(struct server *server, int within);
 
 /* Has the server end within `within` milliseconds; only the first call counts. */
 void server_stop(struct server *server, int within);

@@ -319,6 +319,16 @@ static bool name_owned(void *argument)
     return world_name_owned(argument, BUS_NAME);
 }
 
+static void expect_not_permitted(struct raw_client *raw, uint64_t id)
+{
+    uint32_t rc;
+    char *error;
+
+    assert_false(raw_client_call(raw, "Cancel", g_variant_new("(t)", id), &rc, &error));
+    assert_string_equal(error, "com.intel.tss2.Tabrmd.Error.NotPermitted");
+    g_free(error);
+}
+
 static void test_R36_a_bus_that_is_started_anew_finds_the_daemon_there(void **state)
 {
     struct world *world = *state;
@@ -345,12 +355,21 @@ static void test_R36_a_bus_that_is_started_anew_finds_the_daemon_there(void **st
     assert_int_equal(esys_client_sign(after, other, ESYS_TR_PASSWORD), TSS2_RC_SUCCESS);
     assert_int_equal(esys_client_sign(before, key, session), TSS2_RC_SUCCESS);
     assert_int_equal(esys_client_random(socket, 8), TSS2_RC_SUCCESS);
-    /* Who made a connection by the old bus is nobody on the new one, and so is everybody else. */
+    /* Who made a connection by the old bus is nobody on the new one, and so is everybody else: the
+     * user who knows its id has it from now on. */
     g_clear_object(&raw->bus);
     raw->bus = g_object_ref(world->bus);
-    assert_false(raw_client_call(raw, "Cancel", g_variant_new("(t)", raw->id), &rc, &error));
-    assert_string_equal(error, "com.intel.tss2.Tabrmd.Error.NotPermitted");
-    g_free(error);
+    expect_not_permitted(raw, raw->id + 1);
+    assert_true(raw_client_call(raw, "Cancel", g_variant_new("(t)", raw->id), &rc, &error));
+    assert_int_equal(rc, TSS2_TCTI_RC_BAD_SEQUENCE);
+    g_object_unref(raw->bus);
+    raw->bus =
+        g_dbus_connection_new_for_address_sync(world->address,
+                                               G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT
+                                                   | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+                                               NULL, NULL, NULL);
+    assert_non_null(raw->bus);
+    expect_not_permitted(raw, raw->id);
     close(raw->fd);
     g_object_unref(raw->bus);
     g_free(raw);

@@ -185,6 +185,51 @@ static void test_R37_stop_cancels_the_command_once(void **state)
     engine_world_await_flag(world, &world->stopped);
 }
 
+/* Where clients stay it is left alone for longer. */
+static void test_hand_over_cancels_the_command_late(void **state)
+{
+    struct engine_world *world = *state;
+
+    engine_world_connect(world, 0, 1000);
+    engine_world_put_random(world, 0, 1);
+    engine_world_take(world, 1);
+    engine_hand_over(world->engine);
+    poke(world);
+    fake_clock_jump(24000);
+    for (unsigned i = 0; i < 3; i++)
+        poke(world);
+    assert_false(engine_chip_has_command(&world->chip));
+    assert_int_equal(world->chip.cancels, 0);
+    fake_clock_jump(2000);
+    for (unsigned i = 0; i < 3; i++)
+        poke(world);
+    assert_false(engine_chip_has_command(&world->chip));
+    assert_int_equal(world->chip.cancels, 1);
+    engine_chip_answer_code(&world->chip, TPM2_RC_CANCELED);
+    assert_int_equal(engine_world_get(world, 0, HEADER_SIZE), TPM2_RC_CANCELED);
+    engine_world_await_flag(world, &world->handed_over);
+    assert_false(engine_world_has_answer(world, 0, 0));
+}
+
+/* A driver that does not come back does not hold the next daemon up. */
+static void test_hand_over_gives_a_lost_command_up(void **state)
+{
+    struct engine_world *world = *state;
+
+    engine_world_connect(world, 0, 1000);
+    engine_world_put_random(world, 0, 1);
+    engine_world_take(world, 1);
+    engine_hand_over(world->engine);
+    poke(world);
+    fake_clock_jump(HOUR);
+    assert_int_equal(engine_query(world->engine, world), 0);
+    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && !engine_world_flag(world, &world->handed_over);
+         i++)
+        poll(NULL, 0, 5);
+    assert_true(engine_world_flag(world, &world->handed_over));
+    assert_int_equal(engine_world_get(world, 0, HEADER_SIZE), RM_RC_FAILURE);
+}
+
 /* The transport breaks, and is there again while the engine waits before its next attempt. */
 static void test_R34_lost_tpm_comes_back_over_a_jump(void **state)
 {
@@ -389,6 +434,8 @@ int main(void)
         CLOCK_TEST(test_R37_stop_ends_when_the_clock_jumps_forward, ),
         CLOCK_TEST(test_R37_stop_ends_when_the_clock_jumps_back, ),
         CLOCK_TEST(test_R37_stop_cancels_the_command_once, ),
+        CLOCK_TEST(test_hand_over_cancels_the_command_late, ),
+        CLOCK_TEST(test_hand_over_gives_a_lost_command_up, ),
         CLOCK_TEST(test_R34_lost_tpm_comes_back_over_a_jump, ),
         CLOCK_TEST(test_R42_a_closed_door_neither_spins_nor_stays, _socket),
         CLOCK_TEST(test_signs_of_life_over_a_jump, _blocking),

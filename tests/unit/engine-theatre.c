@@ -100,6 +100,14 @@ static void on_suspended(void *data)
     engine_theatre_act_soon(theatre);
 }
 
+static void on_handed_over(void *data)
+{
+    struct engine_theatre *theatre = data;
+
+    theatre->handed_over++;
+    engine_theatre_act_soon(theatre);
+}
+
 static void on_told(void *data)
 {
     (void)data;
@@ -156,6 +164,7 @@ void engine_theatre_run(struct engine_theatre *theatre)
                                    .client_heard = on_heard,
                                    .client_gone = on_gone,
                                    .suspended = on_suspended,
+                                   .handed_over = on_handed_over,
                                    .state = engine_world_state_unseen,
                                    .trouble = engine_world_trouble_unseen,
                                    .data = theatre};
@@ -167,6 +176,8 @@ void engine_theatre_run(struct engine_theatre *theatre)
         server_suspend(&theatre->server);
     if (theatre->wakes_early)
         server_resume(&theatre->server);
+    if (theatre->hands_over_early)
+        server_hand_over(&theatre->server, STOP_MS);
     assert_int_equal(pthread_create(&theatre->player, NULL, play, theatre), 0);
     server_run(&theatre->server);
     atomic_store(&theatre->over, true);

@@ -22,7 +22,7 @@ struct engine_theatre {
     struct timer act; /* the next thing to do, once the server has come to rest */
     void (*acts[6])(struct engine_theatre *theatre);
     unsigned act_number;
-    unsigned ready, failed, heard, gone, suspended, stopped;
+    unsigned ready, failed, heard, gone, suspended, handed_over;
     unsigned gone_before; /* the client with a command was heard */
     enum tpm_fault fault;
     struct listener *listener;
@@ -30,6 +30,7 @@ struct engine_theatre {
     unsigned looks;    /* for an answer */
     bool sleeps_early; /* suspend before it has started, */
     bool wakes_early;  /* and resume */
+    bool hands_over_early;
 };
 
 /* For cmocka: *state is the theatre. */

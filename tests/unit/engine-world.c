@@ -24,6 +24,16 @@ static void on_ready(void *data)
     pthread_mutex_unlock(&world->lock);
 }
 
+static void on_restored(void *data, const struct engine_restored *restored)
+{
+    struct engine_world *world = data;
+
+    pthread_mutex_lock(&world->lock);
+    world->restored++;
+    world->last_restored = *restored;
+    pthread_mutex_unlock(&world->lock);
+}
+
 static void on_failed(void *data, enum tpm_fault fault, const char *text)
 {
     struct engine_world *world = data;
@@ -104,6 +114,15 @@ void engine_world_trouble_unseen(void *data, enum trouble trouble)
 {
     (void)data;
     (void)trouble;
+}
+
+static void on_handed_over(void *data)
+{
+    struct engine_world *world = data;
+
+    pthread_mutex_lock(&world->lock);
+    world->handed_over = true;
+    pthread_mutex_unlock(&world->lock);
 }
 
 static void on_stopped(void *data)
@@ -208,8 +227,18 @@ void engine_world_listen(struct engine_world *world)
 
 struct engine_events engine_world_events(struct engine_world *world)
 {
-    return (struct engine_events){on_ready,     on_failed, on_heard,   on_gone,    on_answered,
-                                  on_suspended, on_state,  on_trouble, on_stopped, world};
+    return (struct engine_events){.ready = on_ready,
+                                  .restored = on_restored,
+                                  .failed = on_failed,
+                                  .client_heard = on_heard,
+                                  .client_gone = on_gone,
+                                  .answered = on_answered,
+                                  .suspended = on_suspended,
+                                  .state = on_state,
+                                  .trouble = on_trouble,
+                                  .handed_over = on_handed_over,
+                                  .stopped = on_stopped,
+                                  .data = world};
 }
 
 void engine_world_start(struct engine_world *world)

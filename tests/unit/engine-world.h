@@ -24,9 +24,10 @@ struct engine_world {
     struct engine *engine;
     int clients[ENGINE_WORLD_CLIENTS]; /* the clients' ends; a client's id is its place and 100 */
     pthread_mutex_t lock;              /* of what the engine's thread writes: */
-    bool ready, failed, stopped;
+    bool ready, failed, handed_over, stopped;
     enum tpm_fault fault; /* why it failed */
-    unsigned heard, gone, answers, suspended;
+    unsigned restored, heard, gone, answers, suspended;
+    struct engine_restored last_restored;          /* its strings are gone */
     enum engine_state states[ENGINE_WORLD_STATES]; /* that were told */
     unsigned state_count, troubles[TROUBLES];
     struct engine_answer answer;
