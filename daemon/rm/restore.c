@@ -214,8 +214,11 @@ static bool restore_all(struct restoration *restoration, const struct restore_su
     for (uint32_t i = 0; i < survey->count; i++) {
         const struct restore_entry *entry = &survey->entries[i];
 
-        if (!makers[entry->kind](restoration, entry))
+        /* Nobody reads the journal before it is complete, so that each record is committed at
+         * once, and needs no more room than contexts do at any time. */
+        if (!note_reserve(restoration->rm) || !makers[entry->kind](restoration, entry))
             return false;
+        journal_commit(restoration->rm->journal);
     }
     sort_sessions(restoration);
     return true;

@@ -14,10 +14,10 @@
 enum journal_verdict restore_check(const struct journal_image *image);
 
 /*
- * Fills an empty manager, whose journal is set, with clients, objects, handles and sessions; limits
- * do not apply. The clients are found by rm_find_client() under the cookies of their connections.
- * False without memory, or when the records do not agree: then the manager is only good to be freed
- * with restore_undo().
+ * Fills an empty manager, whose journal is set and not complete, with clients, objects, handles and
+ * sessions; limits do not apply. The clients are found by rm_find_client() under the cookies of
+ * their connections. False without memory, or when the records do not agree: then the manager is
+ * only good to be freed with restore_undo().
  */
 bool restore_books(struct rm *rm, const struct journal_image *image);
 
