@@ -33,6 +33,9 @@ static bool moves_object(const uint8_t *command)
 
 static bool is_clients(const struct chip_watch *watch, const uint8_t *command, size_t size)
 {
+    /* The manager proves by it which object is in a slot. */
+    if (command == watch->own_command && header_load(command).code == TPM2_CC_ReadPublic)
+        return false;
     if (!watch->client_bytes || header_load(watch->client_bytes).code != header_load(command).code
         || moves_object(command))
         return false;
@@ -109,6 +112,18 @@ static int answer_code(uint8_t *response, size_t *size, uint32_t code)
     return 0;
 }
 
+/* The session whose context is in the answer, or 0. */
+static uint32_t session_saved(const uint8_t *command, const uint8_t *response)
+{
+    uint32_t handle;
+
+    if (header_load(command).code != TPM2_CC_ContextSave
+        || header_load(response).code != TPM2_RC_SUCCESS)
+        return 0;
+    handle = load_be32(command + HEADER_SIZE);
+    return handle_is_session(handle) ? handle : 0;
+}
+
 static int transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *command, size_t size,
                     uint8_t *response, size_t capacity, size_t *response_size)
 {
@@ -123,6 +138,7 @@ static int transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *command
         watch->unheard =
             fault == CHIP_WATCH_DOWN || fault == CHIP_WATCH_LOST || fault == CHIP_WATCH_CUT;
     }
+    watch->live(watch, 0);
     if (fault == CHIP_WATCH_ABORT)
         abort();
     if (fault == CHIP_WATCH_CODE)
@@ -146,12 +162,11 @@ static int transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *command
         watch->ran = !is_refusal(header_load(response).code);
         watch->answered = watch->ran && fault == CHIP_WATCH_NONE;
     }
+    watch->live(watch, error == 0 ? session_saved(command, response) : 0);
     if (fault == CHIP_WATCH_NONE || error != 0)
         return error;
-    if (header_load(command).code == TPM2_CC_ContextSave
-        && header_load(response).code == TPM2_RC_SUCCESS
-        && handle_is_session(load_be32(command + HEADER_SIZE)))
-        watch->lost_session = load_be32(command + HEADER_SIZE);
+    if (session_saved(command, response))
+        watch->lost_session = session_saved(command, response);
     if (fault == CHIP_WATCH_LOST)
         return -EIO;
     --*response_size;

@@ -15,9 +15,14 @@ enum chip_watch_fault {
     CHIP_WATCH_LOST, /* the chip runs it and the answer is lost */
     CHIP_WATCH_CUT,  /* likewise, the answer comes without its last byte */
     /* What no chip does, to see that it is noticed: */
-    CHIP_WATCH_LIE,   /* says that it ran a FlushContext and did not */
-    CHIP_WATCH_ALTER, /* turns a bit of its answer over */
-    CHIP_WATCH_ABORT, /* ends the process, as an assertion does */
+    CHIP_WATCH_LIE,    /* says that it ran a FlushContext and did not */
+    CHIP_WATCH_ALTER,  /* turns a bit of its answer over */
+    CHIP_WATCH_ABORT,  /* ends the process, as an assertion does */
+    CHIP_WATCH_MORTAL, /* does nothing wrong, but the daemon dies in each step, if it can */
+    /* The same, and the next daemon does what none does; see deaths.h: */
+    CHIP_WATCH_STALE, /* the next one reads what was committed before the last commit */
+    CHIP_WATCH_SKIP,  /* changes are not noted */
+    CHIP_WATCH_TWICE, /* a command that was on the chip is sent once more */
 };
 
 struct chip_watch {
@@ -34,6 +39,13 @@ struct chip_watch {
      * is told by its code and, where the manager sends that code too, by its bytes. */
     const uint8_t *client_bytes;
     size_t client_size;
+
+    const uint8_t *own_command; /* where the manager has its own commands */
+
+    /* Called before the chip gets a command, and after that when it has run it; with a session
+     * whose only context is in the answer, or 0. It need not come back. */
+    void (*live)(struct chip_watch *watch, uint32_t lost_session);
+    unsigned life; /* so many more such moments the daemon has; 0: no bound */
 
     /* What the chip's stream of chance starts with at the client's command, and at a startup. */
     uint64_t seed, startup_seed;

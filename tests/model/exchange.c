@@ -2,6 +2,7 @@
 #include "exchange.h"
 
 #include "books.h"
+#include "deaths.h"
 #include "rm/rc.h"
 #include "rm/residency.h"
 #include "wire/handle.h"
@@ -23,10 +24,10 @@ enum verdict {
 /* The reserve is free again after each command, where nothing went wrong. */
 static void settle(struct model *model)
 {
-    const struct rm *rm = model->rm;
+    const struct rm *rm;
 
-    while (rm_settle(model->rm))
-        ;
+    deaths_settle(model);
+    rm = model->rm;
     if (!model->watch.hit && rm->condition == TPM_SERVING && !rm->books_in_doubt
         && !residency_has_reserve(rm))
         model_fail(model, "%u objects and %u sessions are loaded, with a reserve of %u and %u",
@@ -36,18 +37,13 @@ static void settle(struct model *model)
 
 static uint32_t execute(struct model *model, unsigned client, const uint8_t *command, size_t size)
 {
-    /* Of the exact size, so that a sanitizer sees a read past the end. */
-    uint8_t *copy = malloc(size);
     uint32_t code;
 
-    if (!copy || rm_response_capacity(model->rm) > sizeof(model->response))
+    if (rm_response_capacity(model->rm) > sizeof(model->response))
         model_fail(model, "the test's buffers do not do");
-    memcpy(copy, command, size);
     chip_watch_begin(&model->watch, command, size);
     model->watch.seed = model->setting.program * 1000003 + ++model->exchanges;
-    model->response_size =
-        rm_execute(model->rm, model->clients[client].client, copy, size, model->response);
-    free(copy);
+    deaths_execute(model, client, command, size);
     settle(model);
     if (model->response_size < HEADER_SIZE
         || header_load(model->response).size != model->response_size)
@@ -495,5 +491,6 @@ bool exchange_run(struct model *model, unsigned client, struct call *call)
     check_slots(model, call, before);
     done = follow(model, client, call, code);
     lose_named(model, call);
+    deaths_tell_reference(model);
     return done;
 }

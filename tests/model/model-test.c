@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The model test: random programs of several clients, through the resource manager and without
- * one, with the same outcome. A program that fails is shrunk, and printed so that it can be run
- * alone:
+ * one, with the same outcome. In one program of three daemons die, and hand over (deaths.h). A
+ * program that fails is shrunk, and printed so that it can be run alone:
  *
  *   model-test --program 17 --steps 3,58,91
  *
@@ -233,6 +233,24 @@ static bool notices(const struct options *options, enum chip_watch_fault sabotag
     return noticed;
 }
 
+/* Whether programs pass in which a daemon dies in each step; else it is no wonder that they notice
+ * what goes wrong in others. */
+static bool survives(const struct options *options)
+{
+    FILE *said = tmpfile();
+    bool passed = said != NULL;
+
+    for (unsigned long long which = 1; which <= 40 && passed; which++) {
+        struct program program = program_of(options, which);
+
+        program.sabotage = CHIP_WATCH_MORTAL;
+        passed = passes(&program, said);
+    }
+    if (said)
+        fclose(said);
+    return passed;
+}
+
 /* Whether a program that an assertion ends has told of each command before, the last one too. */
 static bool traces_death(const struct options *options)
 {
@@ -260,7 +278,7 @@ int main(int argc, char **argv)
 {
     static struct options options = {.programs = 500, .steps_each = 200, .first = 1};
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    bool passed, lie, altered, traced;
+    bool passed, lie, altered, traced, survived, stale, skipped, twice;
 
     options.jobs = processors > 0 ? (unsigned)processors : 1;
     read_options(&options, argc, argv);
@@ -273,7 +291,7 @@ int main(int argc, char **argv)
         printf("%s\n", passed ? "passed" : "failed");
         return passed ? 0 : 1;
     }
-    printf("1..4\n");
+    printf("1..8\n");
     fflush(stdout);
     passed = run_all(&options);
     printf("%sok 1 - model_%u_programs\n", passed ? "" : "not ", options.programs);
@@ -284,5 +302,13 @@ int main(int argc, char **argv)
     printf("%sok 3 - model_notices_an_altered_answer\n", altered ? "" : "not ");
     traced = traces_death(&options);
     printf("%sok 4 - model_traces_what_an_assertion_ends\n", traced ? "" : "not ");
-    return passed && lie && altered && traced ? 0 : 1;
+    survived = survives(&options);
+    printf("%sok 5 - model_survives_a_death_in_each_step\n", survived ? "" : "not ");
+    stale = notices(&options, CHIP_WATCH_STALE);
+    printf("%sok 6 - model_notices_a_commit_that_comes_late\n", stale ? "" : "not ");
+    skipped = notices(&options, CHIP_WATCH_SKIP);
+    printf("%sok 7 - model_notices_a_change_that_is_not_noted\n", skipped ? "" : "not ");
+    twice = notices(&options, CHIP_WATCH_TWICE);
+    printf("%sok 8 - model_notices_a_command_that_is_sent_twice\n", twice ? "" : "not ");
+    return passed && lie && altered && traced && survived && stale && skipped && twice ? 0 : 1;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "model.h"
 
+#include "deaths.h"
 #include "wire/handle.h"
 
 #include <signal.h>
@@ -239,6 +240,8 @@ void model_connect(struct model *model, unsigned client)
     it->client = rm_client_new(model->rm, rm_user_get(model->rm, it->uid), it->uid);
     if (!it->client)
         model_fail(model, "no memory");
+    rm_client_set_cookie(it->client, client + 1);
+    deaths_commit(model);
 }
 
 /* Of a user's sessions of closed connections the one saved longest ago goes when they are too
@@ -271,6 +274,7 @@ void model_disconnect(struct model *model, unsigned client)
     model_trace(model, "client %u disconnects", client);
     rm_client_free(model->clients[client].client);
     model->clients[client].client = NULL;
+    deaths_commit(model);
     for (uint32_t i = 1; i <= model->thing_count; i++) {
         struct thing *thing = &model->things[i];
 
@@ -285,14 +289,29 @@ void model_disconnect(struct model *model, unsigned client)
         ;
 }
 
+struct idle {
+    unsigned steps;
+    bool release;
+};
+
+static void idle(struct model *model, void *data)
+{
+    const struct idle *idle = data;
+
+    enum rm_idle_result result = RM_IDLE_MORE;
+
+    for (unsigned i = 0; i < idle->steps && result == RM_IDLE_MORE; i++) {
+        result = rm_idle(model->rm, idle->release ? RM_IDLE_EMPTY : RM_IDLE_TIDY);
+        deaths_commit(model);
+    }
+}
+
 void model_idle(struct model *model, unsigned steps, bool release)
 {
     release &= model->setting.release != RELEASE_NEVER;
     chip_watch_begin(&model->watch, NULL, 0);
     model_trace(model, "idle, at most %u steps%s", steps, release ? ", release" : "");
-    while (steps-- > 0
-           && rm_idle(model->rm, release ? RM_IDLE_EMPTY : RM_IDLE_TIDY) == RM_IDLE_MORE)
-        ;
+    deaths_survive(model, idle, &(struct idle){steps, release});
     model_note_faults(model);
 }
 
@@ -335,7 +354,6 @@ struct model *model_new(struct libtpms_chip *chip, const struct chip *facts,
                         const struct setting *setting, bool trace)
 {
     struct model *model = calloc(1, sizeof(*model));
-    struct chip assumed = *facts;
 
     if (!model)
         abort();
@@ -348,13 +366,11 @@ struct model *model_new(struct libtpms_chip *chip, const struct chip *facts,
         model_fail(model, "the reference does not start");
     random_seed_chip(setting->program);
     chip_watch_init(&model->watch, chip);
-    assumed.object_slots = setting->object_slots;
-    assumed.session_slots = setting->session_slots;
-    assumed.context_gap = setting->gap;
-    model->rm = rm_new(&model->watch.tpm, &assumed, &setting->limits);
-    if (!model->rm)
-        model_fail(model, "no memory");
-    rm_set_reserve(model->rm, &setting->reserve);
+    model->facts = *facts;
+    model->facts.object_slots = setting->object_slots;
+    model->facts.session_slots = setting->session_slots;
+    model->facts.context_gap = setting->gap;
+    deaths_begin(model);
     for (unsigned i = 0; i < MODEL_CLIENTS; i++) {
         model->clients[i].uid = 1000 + i / 2;
         if (i < setting->clients)
@@ -368,6 +384,7 @@ void model_free(struct model *model)
     for (unsigned i = 0; i < MODEL_CLIENTS; i++)
         rm_client_free(model->clients[i].client);
     rm_free(model->rm);
+    plain_journal_clear(&model->plain);
     for (uint32_t i = 1; i <= model->context_count; i++)
         free(model->contexts[i].bytes);
     reference_stop(model->reference);

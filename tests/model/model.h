@@ -11,9 +11,12 @@
 
 #include "chip-watch.h"
 #include "digest.h"
+#include "plain-journal.h"
 #include "random.h"
 #include "reference.h"
 #include "rm/state.h"
+
+#include <setjmp.h>
 
 #define MODEL_CLIENTS    6
 #define MODEL_THINGS     2048
@@ -143,6 +146,7 @@ struct setting {
     bool spilling;   /* see reference.h */
     unsigned faults; /* steps of 100 that meet one */
     bool resets;
+    bool deaths;                    /* of daemons; see deaths.h */
     enum chip_watch_fault sabotage; /* what the model must notice */
     enum release release;
     unsigned object_slots, session_slots;
@@ -156,6 +160,8 @@ struct model {
     struct libtpms_chip *chip;
     struct chip_watch watch;
     struct rm *rm;
+    struct chip facts;          /* of the chip, as the manager has them at first */
+    struct plain_journal plain; /* the manager's journal */
     int reference;
     bool trace;
     unsigned *reason; /* see struct program */
@@ -173,6 +179,15 @@ struct model {
     uint64_t exchanges;     /* commands so far */
     bool reset_not_started; /* the chip was reset and not started since: the manager may not know */
     unsigned exclusive_since; /* a step: an audit session is exclusive since then; 0: none is */
+
+    struct random deaths;   /* chances of the daemon's, in this step */
+    jmp_buf death;          /* where the next daemon begins */
+    bool mortal;            /* it may die now */
+    bool died;              /* one has, and what it had on its heap is left there */
+    bool asked_late;        /* the next one asked the chip after the client's command */
+    enum run_phase phase;   /* of the client's command when the daemon died */
+    const uint8_t *command; /* of the client */
+    size_t command_size;
 
     uint8_t response[REFERENCE_BYTES]; /* the manager's last answer */
     size_t response_size;

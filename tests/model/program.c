@@ -2,6 +2,7 @@
 #include "program.h"
 
 #include "books.h"
+#include "deaths.h"
 #include "steps.h"
 
 #include <stdio.h>
@@ -110,6 +111,7 @@ static void choose_setting(struct setting *setting, const struct program *progra
                 .abandoned_per_uid = random_chance(&random, 30) ? 2 : 16,
             },
     };
+    setting->deaths = program->number % 3 == 0 || program->sabotage >= CHIP_WATCH_MORTAL;
     setting->release = releases[random_below(&random, 4)];
     if (random_chance(&random, 50))
         setting->reserve = (struct rm_reserve){.objects = random_below(&random, 3),
@@ -127,7 +129,9 @@ static void choose_fault(struct model *model, struct random *random)
 
     watch->fault = CHIP_WATCH_NONE;
     watch->code = 0;
-    if (model->setting.sabotage != CHIP_WATCH_NONE) {
+    if (model->setting.sabotage >= CHIP_WATCH_MORTAL) {
+        return;
+    } else if (model->setting.sabotage != CHIP_WATCH_NONE) {
         watch->fault = model->setting.sabotage;
     } else if (random_chance(random, model->setting.faults)) {
         watch->fault =
@@ -155,6 +159,7 @@ static void run_step(struct model *model, unsigned number)
     client = random_below(&random, model->setting.clients);
     choose_fault(model, &random);
     model_connect(model, client);
+    deaths_begin_step(model);
     /* One with empty hands has little to do. */
     if (model_count(model, (int)client, thing_is_object) == 0 && random_chance(&random, 50))
         objects_create_primary(model, &random, client);
@@ -163,6 +168,7 @@ static void run_step(struct model *model, unsigned number)
         books_check(model);
         model_idle(model, IDLE_STEPS, true);
     }
+    deaths_end_step(model);
     model->watch.fault = CHIP_WATCH_NONE;
     books_check(model);
 }
@@ -184,13 +190,14 @@ void program_run(const struct program *program, struct libtpms_chip *chip, const
 {
     struct setting setting;
     struct model *model;
+    bool died;
 
     choose_setting(&setting, program);
     model = model_new(chip, facts, &setting, program->trace);
     model->reason = program->reason;
     model_trace(model,
                 "program %llu: %u clients, %s reference, %u object slots, %u session slots, gap "
-                "%u, reserve %u %u, limits %u %u %u %u %u%s%s%s",
+                "%u, reserve %u %u, limits %u %u %u %u %u%s%s%s%s",
                 (unsigned long long)program->number, setting.clients,
                 setting.spilling ? "spilling" : "bare", setting.object_slots, setting.session_slots,
                 setting.gap, setting.reserve.objects, setting.reserve.sessions,
@@ -200,9 +207,14 @@ void program_run(const struct program *program, struct libtpms_chip *chip, const
                 setting.faults > 12 ? ", many faults"
                 : setting.faults    ? ", faults"
                                     : "",
-                setting.resets ? ", resets" : "", release_text(setting.release));
+                setting.resets ? ", resets" : "", setting.deaths ? ", deaths" : "",
+                release_text(setting.release));
     for (unsigned i = 0; i < program->step_count; i++)
         run_step(model, program->steps[i]);
     books_check_end(model);
+    died = model->died;
     model_free(model);
+    /* What a daemon that died had on its heap is no leak. */
+    if (died)
+        _exit(MODEL_EXIT_OK);
 }

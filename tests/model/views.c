@@ -167,11 +167,12 @@ static uint32_t expected_value(const struct model *model, unsigned client, uint3
 }
 
 /* The first use of a key that lockout protects is answered with RETRY, and power that fails from
- * then on counts as a wrong try (Part 1, "Dictionary Attack Protection"). A fault may hit the
- * second use only, of which the reference sees nothing. */
+ * then on counts as a wrong try (Part 1, "Dictionary Attack Protection"). A fault, or
+ * the daemon's death, may hit the second use only, of which the reference sees nothing. */
 static bool is_open(const struct model *model, uint32_t property)
 {
-    return property == TPM2_PT_LOCKOUT_COUNTER && model->setting.faults && model->setting.resets;
+    return property == TPM2_PT_LOCKOUT_COUNTER && (model->setting.faults || model->setting.deaths)
+           && model->setting.resets;
 }
 
 static bool anything_unsure(const struct model *model)
