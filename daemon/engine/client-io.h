@@ -11,6 +11,7 @@
 #pragma once
 
 #include "engine/desk.h"
+#include "engine/seats.h"
 
 struct client_io_buffer {
     uint8_t *bytes;
@@ -25,6 +26,7 @@ struct client_io {
     bool maybe_more; /* the socket may have bytes that were not read */
     bool ended;      /* the client sends no more: the end of the stream is there to be read */
     struct client_io_buffer in, out;
+    struct seat seat; /* of the connection, for the next daemon; the owner's to give back */
 };
 
 enum client_io_status {

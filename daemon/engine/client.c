@@ -225,6 +225,7 @@ void client_free(struct client *client)
     list_remove(&client->record.link);
     if (client->io.fd >= 0)
         loop_unwatch(client->set->loop, &client->watch);
+    seats_leave(client->set->seats, &client->io.seat);
     client_io_clear(&client->io);
     peer_groups_clear(&client->groups);
     admission_leave(client->set->admission, client->user);

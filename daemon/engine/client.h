@@ -72,6 +72,7 @@ struct clients {
     struct scheduler *scheduler;
     struct admission *admission;
     struct desk *desk;
+    struct seats *seats; /* NULL: no connection outlives the daemon */
     struct list by_id[CLIENTS_BUCKETS];
     struct list without_id; /* open clients from the socket */
     struct list closed;     /* clients to free */

@@ -294,16 +294,16 @@ int engine_connect(struct engine *engine, uint64_t id, uint32_t uid, uint32_t pi
                    const struct peer_groups *groups, int fd)
 {
     struct engine_message *message = calloc(1, sizeof(*message));
+    struct seat_holder holder = {.id = id, .uid = uid, .pid = pid, .groups = groups};
     int error;
 
     if (!message)
         return -ENOMEM;
-    error = newcomers_admit(&engine->server.newcomers, uid, groups, fd, &message->client);
+    error = newcomers_admit(&engine->server.newcomers, &holder, fd, &message->client);
     if (error) {
         free(message);
         return error;
     }
-    message->client->id = id;
     peer_of_process(&message->client->record.peer, pid);
     /* There are no more of these than there may be connections. */
     mailbox_put(&engine->mailbox, &message->head, true);

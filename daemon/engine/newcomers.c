@@ -147,6 +147,8 @@ int newcomers_init(struct newcomers *newcomers, struct loop *loop, struct client
         .loop = loop, .clients = clients, .timeout_ms = config->accounts.timeout_ms};
     list_init(&newcomers->doubtful);
     timer_init(&newcomers->timeout, newcomers_timed_out);
+    seats_init(&newcomers->seats, loop);
+    clients->seats = &newcomers->seats;
     error = users_init(&newcomers->users);
     if (error)
         return error;
@@ -168,6 +170,7 @@ int newcomers_init(struct newcomers *newcomers, struct loop *loop, struct client
 void newcomers_clear(struct newcomers *newcomers)
 {
     accounts_free(newcomers->accounts);
+    seats_clear(&newcomers->seats);
     admission_clear(&newcomers->admission);
     users_clear(&newcomers->users);
     rules_unreference(newcomers->rules);
@@ -209,29 +212,32 @@ static int newcomers_charge(struct newcomers *newcomers, uint32_t uid,
     return admission_enter(&newcomers->admission, account, found.connections_per_user, user);
 }
 
-int newcomers_admit(struct newcomers *newcomers, uint32_t uid, const struct peer_groups *groups,
-                    int fd, struct client **client)
+int newcomers_admit(struct newcomers *newcomers, const struct seat_holder *holder, int fd,
+                    struct client **client)
 {
     struct admission_unknown *unknown;
     struct peer_groups copy;
     struct user *user;
-    int error = newcomers_charge(newcomers, uid, groups, &user, &unknown);
+    int error = newcomers_charge(newcomers, holder->uid, holder->groups, &user, &unknown);
 
     *client = NULL;
     if (error)
         return error;
     error = -ENOMEM;
-    if (peer_groups_copy(&copy, groups))
-        error = client_new(newcomers->clients, uid, fd, client);
+    if (peer_groups_copy(&copy, holder->groups))
+        error = client_new(newcomers->clients, holder->uid, fd, client);
     if (error) {
         peer_groups_clear(&copy);
         admission_leave(&newcomers->admission, user);
         admission_leave_unknown(&newcomers->admission, unknown);
         return error;
     }
+    (*client)->id = holder->id;
+    (*client)->origin = holder->from_socket ? CLIENT_FROM_SOCKET : CLIENT_FROM_BUS;
     (*client)->groups = copy;
     (*client)->user = user;
     (*client)->unknown = unknown;
+    seats_take(&newcomers->seats, &(*client)->io.seat, fd, holder);
     return 0;
 }
 
@@ -251,6 +257,7 @@ void newcomers_change(struct newcomers *newcomers, unsigned max_connections, str
 void newcomers_welcome(struct newcomers *newcomers, struct client *client)
 {
     clients_know(newcomers->clients, client, clock_now());
+    seats_welcome(&newcomers->seats, &client->io.seat);
     if (newcomers_serve(newcomers, client))
         return;
     list_insert_before(&newcomers->doubtful, &client->link);
@@ -262,11 +269,12 @@ int newcomers_accept(void *data, uint32_t uid, int fd)
 {
     struct newcomers *newcomers = data;
     struct peer_groups groups;
+    struct seat_holder holder = {.uid = uid, .groups = &groups, .from_socket = true};
     struct client *client;
     int error = -ENOMEM;
 
     if (peer_groups_of_socket(&groups, fd))
-        error = newcomers_admit(newcomers, uid, &groups, fd, &client);
+        error = newcomers_admit(newcomers, &holder, fd, &client);
     peer_groups_clear(&groups);
     if (error) {
         log_event(LOG_EVENT_CONNECTION_REFUSED,
@@ -274,7 +282,6 @@ int newcomers_accept(void *data, uint32_t uid, int fd)
                   "connection of user %" PRIu32 " refused: %s", uid, admission_text(error));
         return error;
     }
-    client->origin = CLIENT_FROM_SOCKET;
     peer_of_socket(&client->record.peer, fd);
     client->io.control = true;
     newcomers_welcome(newcomers, client);

@@ -19,6 +19,7 @@ struct newcomers {
     struct loop *loop; /* borrowed, with the next one */
     struct clients *clients;
     struct users users;
+    struct seats seats; /* of all clients */
     struct admission admission;
     struct accounts *accounts;
     pthread_mutex_t lock; /* of the next one */
@@ -46,11 +47,11 @@ void newcomers_open(struct newcomers *newcomers);
  * yet. Any thread. */
 uint32_t newcomers_account(struct newcomers *newcomers, uint32_t uid);
 
-/* Makes a client of user `uid` with these groups, which are copied, of the socket `fd`, which it
- * takes over on success. 0, or a negative errno, of which admission_text() makes words. Any thread.
- */
-int newcomers_admit(struct newcomers *newcomers, uint32_t uid, const struct peer_groups *groups,
-                    int fd, struct client **client);
+/* Makes a client of the socket `fd`, which it takes over on success; whose that is, is copied, and
+ * kept for the next daemon (seats.h). 0, or a negative errno, of which admission_text() makes
+ * words. Any thread. */
+int newcomers_admit(struct newcomers *newcomers, const struct seat_holder *holder, int fd,
+                    struct client **client);
 
 /* Another limit of connections, 0 for none, and other rules, of which it takes a reference over;
  * for open clients too. A client stays on its account. */

@@ -236,7 +236,8 @@ static void receive_newcomer(void *data)
     newcomers_open(&newcomers);
     crowd->clients.admission = &newcomers.admission;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    error = newcomers_admit(&newcomers, 1001, &groups, pair[0], &client);
+    error = newcomers_admit(&newcomers, &(struct seat_holder){.uid = 1001, .groups = &groups},
+                            pair[0], &client);
     if (error) {
         assert_int_equal(error, -ENOMEM);
         close(pair[0]);

@@ -121,7 +121,9 @@ static struct client *admit_with(struct arrivals *arrivals, uint32_t uid,
 {
     struct client *client = NULL;
 
-    assert_int_equal(newcomers_admit(&arrivals->newcomers, uid, groups, arrive(arrivals), &client),
+    assert_int_equal(newcomers_admit(&arrivals->newcomers,
+                                     &(struct seat_holder){.uid = uid, .groups = groups},
+                                     arrive(arrivals), &client),
                      0);
     return client;
 }
@@ -136,7 +138,8 @@ static int refused(struct arrivals *arrivals, uint32_t uid)
     const struct peer_groups groups = {.known = true};
     struct client *client;
     int fd = arrive(arrivals);
-    int error = newcomers_admit(&arrivals->newcomers, uid, &groups, fd, &client);
+    int error = newcomers_admit(&arrivals->newcomers,
+                                &(struct seat_holder){.uid = uid, .groups = &groups}, fd, &client);
 
     close(fd);
     return error;
@@ -345,7 +348,9 @@ static void *knock(void *data)
 
         if (newcomers_account(newcomers, 1001) != 1001
             || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0
-            || newcomers_admit(newcomers, 1001, &groups, pair[0], &client) != 0)
+            || newcomers_admit(newcomers, &(struct seat_holder){.uid = 1001, .groups = &groups},
+                               pair[0], &client)
+                   != 0)
             return data;
         client_free(client);
         close(pair[1]);

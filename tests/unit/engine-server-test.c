@@ -203,12 +203,12 @@ static void lose_device(struct engine_theatre *theatre)
 static void expect_closed(struct engine_theatre *theatre)
 {
     const struct peer_groups groups = {.known = true};
+    const struct seat_holder holder = {.uid = 1000, .groups = &groups};
     struct client *client;
 
     assert_int_equal(theatre->server.phase, SERVER_FAILED);
     assert_null(theatre->server.acceptor.listener);
-    assert_int_equal(newcomers_admit(&theatre->server.newcomers, 1000, &groups, -1, &client),
-                     -ESHUTDOWN);
+    assert_int_equal(newcomers_admit(&theatre->server.newcomers, &holder, -1, &client), -ESHUTDOWN);
     engine_theatre_stop(theatre);
 }
 

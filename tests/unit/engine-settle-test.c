@@ -106,7 +106,10 @@ static void connect_client(struct stage *stage)
     int pair[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    assert_int_equal(newcomers_admit(&stage->server.newcomers, 1000, &groups, pair[0], &client), 0);
+    assert_int_equal(newcomers_admit(&stage->server.newcomers,
+                                     &(struct seat_holder){.uid = 1000, .groups = &groups}, pair[0],
+                                     &client),
+                     0);
     stage->end = pair[1];
     for (unsigned i = 0; i < SESSIONS; i++)
         size += build_start(commands + size);

@@ -195,12 +195,12 @@ void engine_theatre_stop(struct engine_theatre *theatre)
 struct client *engine_theatre_admit(struct engine_theatre *theatre, int *end)
 {
     const struct peer_groups groups = {.known = true};
+    const struct seat_holder holder = {.uid = 1000, .groups = &groups};
     struct client *client;
     int pair[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    assert_int_equal(newcomers_admit(&theatre->server.newcomers, 1000, &groups, pair[0], &client),
-                     0);
+    assert_int_equal(newcomers_admit(&theatre->server.newcomers, &holder, pair[0], &client), 0);
     *end = pair[1];
     return client;
 }
