@@ -30,10 +30,12 @@
 
 /* What becomes of clients beyond the process. */
 struct daemon_keeping {
-    bool keeps;        /* the service manager keeps connections for the next daemon, */
-    bool restores;     /* and may have kept some for this one */
-    bool handing_over; /* the engine was asked to leave its clients to the next daemon, */
-    bool handed_over;  /* and did, or there is no more time */
+    struct keeper *keeper; /* NULL: nobody keeps descriptors */
+    struct passed passed;  /* what was kept */
+    bool keeps;            /* the service manager keeps connections for the next daemon, */
+    bool restores;         /* and may have kept some for this one */
+    bool handing_over;     /* the engine was asked to leave its clients to the next daemon, */
+    bool handed_over;      /* and did, or there is no more time */
 };
 
 struct daemon {
@@ -402,6 +404,7 @@ static void daemon_teardown(struct daemon *daemon)
     g_clear_object(&daemon->connection);
     bus_free(daemon->bus);
     sockets_close(&daemon->sockets);
+    keeper_free(daemon->keeping.keeper);
     g_main_loop_unref(daemon->loop);
 }
 
@@ -461,9 +464,14 @@ int daemon_run(struct options *options, const struct reload_source *source)
     if (settings_given(&options->settings, OPTION_PRNG_SEED_FILE))
         log_info("--prng-seed-file has no effect: random numbers are the kernel's");
     daemon.loop = g_main_loop_new(NULL, FALSE);
-    daemon.status = sockets_open(&daemon.sockets, options, &text);
+    daemon.keeping.keeper = service_keeper();
+    service_take_passed(&daemon.keeping.passed, daemon.keeping.keeper);
+    daemon.status = sockets_open(&daemon.sockets, options, &daemon.keeping.passed,
+                                 daemon.keeping.keeper, &text);
     if (text)
         log_failure(text);
+    /* Clients of a former daemon see the end at once. */
+    passed_clear(&daemon.keeping.passed);
     if (daemon.status == EX_OK)
         daemon_serve(&daemon);
     if (daemon.keeping.handed_over)

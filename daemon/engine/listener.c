@@ -225,6 +225,67 @@ struct listener *listener_adopt(int fd)
     return listener;
 }
 
+/*
+ * Whether those who connect at the address come to this socket. They are told of the process that
+ * called listen(2) last (SO_PEERCRED, unix(7)), which is this one. Others may wait there already:
+ * where there is no room for one more, this is the socket that they found.
+ */
+static bool listener_is_at(int fd, const struct sockaddr_un *address)
+{
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct ucred peer = {0};
+    socklen_t size = sizeof(peer);
+    bool is = false;
+
+    if (probe < 0)
+        return false;
+    if (listen(fd, SOMAXCONN) == 0) {
+        if (connect(probe, (const struct sockaddr *)address, sizeof(*address)) == 0)
+            is = getsockopt(probe, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0
+                 && peer.pid == getpid();
+        else
+            is = errno == EAGAIN;
+    }
+    close(probe);
+    return is;
+}
+
+/* The listener for a socket that is at the address. */
+static struct listener *listener_settle(int fd, const struct sockaddr_un *address,
+                                        const char *group)
+{
+    struct listener *listener;
+    struct stat status;
+    int place = listener_place(address->sun_path, &status);
+
+    if (place < 0)
+        return NULL;
+    if (group)
+        listener_admit(place, &status, address->sun_path, group);
+    close(place);
+    listener = listener_alloc(fd);
+    if (!listener)
+        return NULL;
+    listener->path = strdup(address->sun_path);
+    listener->device = status.st_dev;
+    listener->inode = status.st_ino;
+    return listener;
+}
+
+struct listener *listener_take_up(int fd, const char *path, const char *group)
+{
+    struct listener *listener = NULL;
+    struct sockaddr_un address = {0};
+    socklen_t size = sizeof(address) - 1;
+
+    if (getsockname(fd, (struct sockaddr *)&address, &size) == 0 && address.sun_path[0] != '\0'
+        && (!path || strcmp(path, address.sun_path) == 0) && listener_is_at(fd, &address))
+        listener = listener_settle(fd, &address, group);
+    if (!listener)
+        descriptors_end(fd);
+    return listener;
+}
+
 void listener_free(struct listener *listener)
 {
     struct stat status;

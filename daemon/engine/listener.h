@@ -42,6 +42,13 @@ struct listener *listener_new(const char *path, const char *group, enum listener
  * takes `fd` over. NULL when memory is out. */
 struct listener *listener_adopt(int fd);
 
+/*
+ * A listener on a socket that a former daemon made at `path`, NULL for wherever it is; takes `fd`
+ * over. `group` as in listener_new(), NULL for as it is. NULL when those who connect there do not
+ * come to this socket any more, or when memory is out: then the socket is closed.
+ */
+struct listener *listener_take_up(int fd, const char *path, const char *group);
+
 /* Closes the socket, and removes its file if that is still the file that was made. NULL is fine. */
 void listener_free(struct listener *listener);
 

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -319,6 +320,98 @@ static void test_adopted_socket_is_not_removed(void **state)
     listener_free(maker);
 }
 
+/* What a former daemon left of a listener: its socket, which the service manager has kept. */
+static int leave(const char *path, int backlog)
+{
+    int fd = listen_at(path, backlog);
+
+    assert_int_equal(chmod(path, 0600), 0);
+    return fd;
+}
+
+static void test_a_kept_socket_is_taken_up_with_who_waits(void **state)
+{
+    struct place *place = *state;
+    int fd = leave(place->path, 5), waiting = reach(place->path), taken;
+    struct listener *listener = listener_take_up(fd, place->path, "root");
+    struct stat status;
+    uint32_t uid;
+
+    assert_non_null(listener);
+    assert_int_equal(stat(place->path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0660);
+    taken = listener_accept(listener, &uid);
+    assert_true(taken >= 0);
+    close(taken);
+    close(waiting);
+    /* That the place is asked for leaves one who hung up. */
+    taken = listener_accept(listener, &uid);
+    assert_true(taken >= 0 && listener_is_gone(taken));
+    close(taken);
+    expect_works(listener, place->path);
+    listener_free(listener);
+    assert_int_equal(access(place->path, F_OK), -1);
+}
+
+/* A queue without room for one more. */
+static void test_a_kept_socket_with_a_full_queue_is_taken_up(void **state)
+{
+    struct place *place = *state;
+    int fd = leave(place->path, 0), waiting = reach(place->path);
+    struct listener *listener = listener_take_up(fd, NULL, NULL);
+
+    assert_non_null(listener);
+    close(waiting);
+    listener_free(listener);
+    assert_int_equal(access(place->path, F_OK), -1);
+}
+
+/* A listening socket of another process, at whose end that goes too. */
+static int fork_listener(const char *path)
+{
+    int pair[2];
+    char byte;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    if (fork() == 0) {
+        listen_at(path, 5);
+        close(pair[0]);
+        _exit(write(pair[1], "x", 1) == 1 && read(pair[1], &byte, 1) == 0 ? 0 : 1);
+    }
+    close(pair[1]);
+    assert_int_equal(read(pair[0], &byte, 1), 1);
+    return pair[0];
+}
+
+/* Its file was removed, or is another's, or is to be elsewhere. */
+static void test_a_kept_socket_that_nobody_reaches_is_ended(void **state)
+{
+    struct place *place = *state;
+    int fd = leave(place->path, 5), kept = fcntl(fd, F_DUPFD_CLOEXEC, 0), other;
+    struct stat before, after;
+    int status;
+
+    assert_null(listener_take_up(fd, "/elsewhere", "root"));
+    assert_int_equal(accept(kept, NULL, NULL), -1);
+    assert_int_equal(errno, EINVAL);
+    close(kept);
+    assert_int_equal(unlink(place->path), 0);
+    fd = leave(place->path, 5);
+    assert_int_equal(unlink(place->path), 0);
+    assert_null(listener_take_up(fd, place->path, "root"));
+
+    fd = leave(place->path, 5);
+    assert_int_equal(unlink(place->path), 0);
+    other = fork_listener(place->path);
+    assert_int_equal(stat(place->path, &before), 0);
+    assert_null(listener_take_up(fd, place->path, "root"));
+    assert_int_equal(stat(place->path, &after), 0);
+    assert_int_equal(before.st_ino, after.st_ino);
+    close(other);
+    assert_true(wait(&status) > 0);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +429,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_another_socket_in_its_place_is_not_removed, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_adopted_socket_is_not_removed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_kept_socket_is_taken_up_with_who_waits, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_kept_socket_with_a_full_queue_is_taken_up, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_kept_socket_that_nobody_reaches_is_ended, setup,
+                                        teardown),
     };
 
     /* Standard output is the test protocol's. */

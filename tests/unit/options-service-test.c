@@ -23,7 +23,7 @@
 
 static const char *const variables[] = {
     "NOTIFY_SOCKET", "WATCHDOG_USEC",     "WATCHDOG_PID",    "LISTEN_PID",
-    "LISTEN_FDS",    "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR",
+    "LISTEN_FDS",    "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR", "FDSTORE",
 };
 
 static int setup(void **state)
@@ -191,48 +191,137 @@ static void test_directories(void **state)
     assert_null(service_runtime_dir());
 }
 
-/* In a process of its own, which can have the descriptors that it likes: a datagram socket as the
- * first one and a listening one as the second. Its exit status says what was wrong. */
-static int passed(const char *path, bool listening, bool mine)
+/* Has descriptors passed to this process, which can have those that it likes: numbers from 3 on. */
+static void pass(const int *fds, unsigned count, const char *names, bool mine)
 {
-    int datagram = fcntl(bound("@unused", SOCK_DGRAM), F_DUPFD, 100);
-    int stream = fcntl(bound(path, SOCK_STREAM), F_DUPFD, 100), found;
+    int copies[16];
+
+    for (unsigned i = 0; i < count; i++)
+        copies[i] = fcntl(fds[i], F_DUPFD, 100);
+    for (unsigned i = 0; i < count; i++)
+        if (dup2(copies[i], 3 + (int)i) < 0 || close(copies[i]) < 0)
+            _exit(1);
+    set_number("LISTEN_PID", mine ? getpid() : getpid() + 1);
+    set_number("LISTEN_FDS", count);
+    if (names)
+        setenv("LISTEN_FDNAMES", names, 1);
+}
+
+/* In a process of its own: a datagram socket as the first one and a listening one as the second.
+ * Its exit status says what was wrong. */
+static int passed_one(const char *path, bool listening, bool mine)
+{
+    const int fds[] = {bound("@unused", SOCK_DGRAM), bound(path, SOCK_STREAM)};
+    struct passed passed;
 
     if (listening)
-        listen(stream, 5);
-    if (dup2(datagram, 3) != 3 || dup2(stream, 4) != 4)
-        return 1;
-    set_number("LISTEN_PID", mine ? getpid() : getpid() + 1);
-    set_number("LISTEN_FDS", 2);
-    found = service_listen_socket();
-    if (getenv("LISTEN_PID") || getenv("LISTEN_FDS"))
+        listen(fds[1], 5);
+    pass(fds, 2, NULL, mine);
+    service_take_passed(&passed, NULL);
+    if (getenv("LISTEN_PID") || getenv("LISTEN_FDS") || getenv("LISTEN_FDNAMES"))
         return 2;
-    if (found != (listening && mine ? 4 : -1))
+    if (passed.listening != (listening && mine ? 4 : -1))
         return 3;
-    if (found >= 0 && fcntl(found, F_GETFD) != FD_CLOEXEC)
+    if (passed.listening >= 0 && fcntl(passed.listening, F_GETFD) != FD_CLOEXEC)
         return 4;
     /* Of no use, so it is closed; what is not for us is left alone. */
     if ((fcntl(3, F_GETFD) >= 0) == mine)
         return 5;
-    return service_listen_socket() == -1 ? 0 : 6;
+    service_take_passed(&passed, NULL);
+    return passed.listening == -1 && !passed_has_clients(&passed) ? 0 : 6;
+}
+
+/* What a former daemon stored, beside what nobody knows. */
+static int passed_kept(const char *path)
+{
+    char byte;
+    int pair[2], odd[2], own = bound(path, SOCK_STREAM), units = bound("@units", SOCK_STREAM);
+    struct keeper *keeper;
+    struct passed passed;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0
+        || socketpair(AF_UNIX, SOCK_STREAM, 0, odd) < 0 || listen(own, 5) < 0
+        || listen(units, 5) < 0)
+        return 1;
+    /* Out of the way of the numbers that are passed. */
+    int first = fcntl(pair[0], F_DUPFD, 200), end = fcntl(odd[1], F_DUPFD, 200);
+    const int fds[] = {units, pair[0], own, bound("@a", SOCK_DGRAM), odd[0], pair[1], own};
+    const char *names = "tabrmd.socket:c:l:s1:what:c:c";
+
+    pass(fds, 7, names, true);
+    keeper = service_keeper();
+    service_take_passed(&passed, keeper);
+    if (passed.listening != 3 || passed.own != 5 || passed.journals[0] != -1
+        || passed.journals[1] != 6)
+        return 2;
+    if (passed.count != 2 || passed.connections[0] != 4 || passed.connections[1] != 8)
+        return 3;
+    /* Nobody knows `what`; and a socket that listens is no client's. */
+    if (fcntl(7, F_GETFD) >= 0 || fcntl(9, F_GETFD) >= 0 || recv(end, &byte, 1, MSG_DONTWAIT) != 0)
+        return 4;
+    if (!passed_has_clients(&passed))
+        return 5;
+    passed_clear(&passed);
+    return fcntl(4, F_GETFD) < 0 && recv(first, &byte, 1, MSG_DONTWAIT) == 0 ? 0 : 6;
+}
+
+static void expect_good(pid_t child)
+{
+    int status;
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void test_passed_socket(void **state)
 {
     g_autofree char *path = g_strdup_printf("%s/socket", (char *)*state);
+    struct passed passed;
 
-    assert_int_equal(service_listen_socket(), -1);
+    service_take_passed(&passed, NULL);
+    assert_int_equal(passed.listening, -1);
+    assert_false(passed_has_clients(&passed));
     for (unsigned i = 0; i < 4; i++) {
         pid_t child = fork();
-        int status;
 
         if (child == 0)
-            _exit(passed(path, i & 1, i & 2));
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFEXITED(status));
-        assert_int_equal(WEXITSTATUS(status), 0);
+            _exit(passed_one(path, i & 1, i & 2));
+        expect_good(child);
         unlink(path);
     }
+}
+
+static void test_what_was_kept_is_passed_by_names(void **state)
+{
+    g_autofree char *path = g_strdup_printf("%s/socket", (char *)*state);
+    g_autofree char *notify = g_strdup_printf("%s/notify", (char *)*state);
+    int fd = bound(notify, SOCK_DGRAM);
+    char text[128] = "";
+    struct keeper *keeper;
+    pid_t child;
+
+    setenv("NOTIFY_SOCKET", notify, 1);
+    assert_null(service_keeper());
+    setenv("FDSTORE", "many", 1);
+    assert_null(service_keeper());
+    setenv("FDSTORE", "1152", 1);
+    keeper = service_keeper();
+    assert_non_null(keeper);
+    child = fork();
+    if (child == 0)
+        _exit(passed_kept(path));
+    expect_good(child);
+    /* What is of no use is dropped where only that has its name. */
+    assert_true(recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT) > 0);
+    assert_string_equal(text, "FDSTOREREMOVE=1\nFDNAME=what");
+    assert_int_equal(recv(fd, text, sizeof(text), MSG_DONTWAIT), -1);
+    setenv("FDSTORE", "64", 1);
+    assert_null(service_keeper());
+    keeper_free(keeper);
+    close(fd);
+    unlink(notify);
+    unlink(path);
 }
 
 int main(void)
@@ -244,6 +333,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_watchdog, setup, teardown),
         cmocka_unit_test_setup_teardown(test_directories, setup, teardown),
         cmocka_unit_test_setup_teardown(test_passed_socket, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_was_kept_is_passed_by_names, setup, teardown),
     };
 
     /* Standard output is the test protocol's. */
