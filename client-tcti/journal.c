@@ -54,6 +54,13 @@ static unsigned journal_first_forks(void)
     return atomic_load_explicit(&journal_forks, memory_order_relaxed) - !journal_forks_told;
 }
 
+/* Whether a child gets the page as zeros. An emulator of the kernel, as QEMU's for user programs,
+ * may take any advice, what is none too, and follow none. */
+static bool journal_wiped_on_fork(void *region, size_t page)
+{
+    return madvise(region, page, -1) != 0 && madvise(region, page, MADV_WIPEONFORK) == 0;
+}
+
 void journal_open(struct journal *journal)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -68,7 +75,7 @@ void journal_open(struct journal *journal)
         munmap(region, size);
         region = MAP_FAILED;
     }
-    if (region == MAP_FAILED || madvise(region, page, MADV_WIPEONFORK) != 0)
+    if (region == MAP_FAILED || !journal_wiped_on_fork(region, page))
         journal->process = getpid();
     if (region == MAP_FAILED)
         return;

@@ -2,6 +2,7 @@
 #include "children.h"
 
 #include <dirent.h>
+#include <endian.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -200,12 +201,14 @@ void children_await_sleep(pid_t process, size_t threads)
 
 bool children_forbid(struct children_call call)
 {
+    /* Where the lower half of an argument is. */
+    const unsigned half = __BYTE_ORDER == __BIG_ENDIAN ? 4 : 0;
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call.call, 0, 3),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-                 (unsigned)offsetof(struct seccomp_data, args) + 8 * call.argument),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call.value, 0, 1),
+                 (unsigned)offsetof(struct seccomp_data, args) + 8 * call.argument + half),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call.value, 0, call.any ? 0 : 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | call.error),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };

@@ -46,13 +46,16 @@ void children_end_server(struct fake_link *link, pid_t server);
 bool children_echo(const struct fake_link *link, unsigned number);
 bool children_echo_often(const struct fake_link *link, unsigned times);
 
-/* A system call with this value of its argument, counted from 0, and the errno that it gives. */
+/* A system call with this value of its argument, counted from 0, or with any; and the errno that it
+ * gives, or 0: it succeeds and does nothing. */
 struct children_call {
     unsigned call;
     unsigned argument;
     unsigned value;
     unsigned error;
+    bool any;
 };
 
-/* Forbids this process, and its children to come, such a call. */
+/* Forbids this process, and its children to come, such a call. False where the kernel has no
+ * seccomp. */
 bool children_forbid(struct children_call call);
