@@ -98,7 +98,7 @@ static bool load_job_each(struct load *load)
 
 static bool load_job_one(struct load *load, long ms)
 {
-    gint64 start = g_get_monotonic_time(), end = start + ms * 1000, now = start;
+    gint64 start = g_get_monotonic_time(), end = start + (gint64)ms * 1000, now = start;
     unsigned answers = 0;
 
     for (; now < end; now = g_get_monotonic_time()) {
@@ -127,7 +127,7 @@ static int load_turn(struct load *load, bool more)
 
 static bool load_job_all(struct load *load, long ms)
 {
-    gint64 start = g_get_monotonic_time(), end = start + ms * 1000, now = start;
+    gint64 start = g_get_monotonic_time(), end = start + (gint64)ms * 1000, now = start;
     unsigned answers = 0, outstanding = 0;
     int count = 0;
 
@@ -151,9 +151,9 @@ static bool load_job_all(struct load *load, long ms)
 
 static bool load_job_connect(struct load *load, long wanted)
 {
-    if (wanted > LOAD_MAX)
+    if (wanted < 0 || wanted > LOAD_MAX)
         return false;
-    while (load->count < wanted && load_connect(load))
+    while (load->count < (unsigned)wanted && load_connect(load))
         ;
     printf("ok %u\n", load->count);
     return true;
