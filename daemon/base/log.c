@@ -146,7 +146,8 @@ static void log_keep_line(char *text)
 }
 
 /* One line, if it is taken at once. */
-static bool log_line(const struct log_head *head, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static bool log_line(const struct log_head *head,
+                                                           const char *format, va_list arguments)
 {
     char text[LINE_MAX_BYTES];
 
@@ -185,7 +186,8 @@ static bool log_tell_lost(void)
 }
 
 /* Writes a line, behind the count of lines that were lost before it. Under the lock. */
-static bool log_take(const struct log_head *head, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static bool log_take(const struct log_head *head,
+                                                           const char *format, va_list arguments)
 {
     bool taken = log_tell_lost() && log_line(head, format, arguments);
 

@@ -50,8 +50,8 @@ static GDBusMessage *message_of_gdbus(unsigned which)
         "(uint32 0xa000b,)",
         "('as the test wants',)",
         "()",
-        "('more', {'a': <1>, 'b': <('x', [byte 1, 2], objectpath '/a/b', signature 'a{sv}')>}, "
-        "7.5)",
+        ("('more', {'a': <1>, 'b': <('x', [byte 1, 2], objectpath '/a/b', signature 'a{sv}')>}, "
+         "7.5)"),
         "(true, int16 -1, uint16 9, int64 -9, @ax [], @a(yv) [(1, <<<2>>>)], '')",
     };
     GDBusMessage *message = g_dbus_message_new();

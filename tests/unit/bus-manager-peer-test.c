@@ -295,7 +295,7 @@ static uint8_t *next_message(const struct rig *rig, struct message *message)
 static void expect_error(const struct rig *rig, uint32_t serial, const char *error)
 {
     struct message message;
-    g_autofree uint8_t *bytes = next_message(rig, &message);
+    g_autofree G_GNUC_UNUSED uint8_t *bytes = next_message(rig, &message);
 
     assert_int_equal(message.type, MESSAGE_ERROR);
     assert_int_equal(message.reply_serial, serial);
@@ -305,7 +305,7 @@ static void expect_error(const struct rig *rig, uint32_t serial, const char *err
 static void expect_answer(const struct rig *rig, uint32_t serial)
 {
     struct message message;
-    g_autofree uint8_t *bytes = next_message(rig, &message);
+    g_autofree G_GNUC_UNUSED uint8_t *bytes = next_message(rig, &message);
 
     assert_int_equal(message.type, MESSAGE_RETURN);
     assert_int_equal(message.reply_serial, serial);
@@ -365,7 +365,7 @@ static void test_R93_signals_are_left_out_for_who_does_not_read(void **state)
     send_method(rig, "Bytes", g_variant_new("(u)", 1), 2);
     while (!answered) {
         struct message message;
-        g_autofree uint8_t *bytes = next_message(rig, &message);
+        g_autofree G_GNUC_UNUSED uint8_t *bytes = next_message(rig, &message);
 
         signals += message.type == MESSAGE_SIGNAL;
         answered = message.type == MESSAGE_RETURN;
