@@ -49,13 +49,13 @@ static void test_R95_lines_say_what_commands_were(void **state)
     g_autofree char *out = NULL;
 
     assert_int_equal(
-        tool(
-            *state,
-            TRACE_UNTIL_OPEN("") "tpm2_createprimary -C o -p verysecretword -c key.ctx >/dev/null; "
-                                 "! tpm2_evictcontrol -C o -c 0x81234567 2>/dev/null; "
-                                 "until grep -q ContextSave lines; do sleep 0.05; done; "
-                                 "cat lines",
-            &out),
+        tool(*state,
+             TRACE_UNTIL_OPEN(
+                 "") "tpm2_createprimary -C o -p verysecretword -c key.ctx >/dev/null; "
+                     "! tpm2_evictcontrol -C o -c 0x81234567 2>/dev/null; "
+                     "until grep -q 'ReadPublic 0x81234567' lines; do sleep 0.05; done; "
+                     "cat lines",
+             &out),
         0);
     expect_text(out, " tpm2_getrandom[");
     expect_text(out, " GetRandom -> success; waited ");
