@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/param.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum journal_count_by {
@@ -25,6 +26,10 @@ enum journal_count_by {
 static atomic_uint journal_forks;
 static bool journal_forks_told;
 
+/* The kernel does what madvise() says, or refuses it. An emulator of the kernel, as QEMU's for user
+ * programs, may take any advice, what is none too, and follow none. */
+static bool journal_advice_counts;
+
 /* The end of the private page. */
 struct journal_call {
     volatile uintptr_t mark; /* 0 in a child */
@@ -39,9 +44,10 @@ static void journal_before_fork(void)
     atomic_fetch_add_explicit(&journal_forks, 1, memory_order_relaxed);
 }
 
-static void journal_watch_forks(void)
+static void journal_first(void)
 {
     journal_forks_told = pthread_atfork(journal_before_fork, NULL, NULL) == 0;
+    journal_advice_counts = madvise(NULL, 0, -1) != 0;
 }
 
 /* The number of forks that a journal begins with; one that is never met again where forks are not
@@ -50,15 +56,8 @@ static unsigned journal_first_forks(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    pthread_once(&once, journal_watch_forks);
+    pthread_once(&once, journal_first);
     return atomic_load_explicit(&journal_forks, memory_order_relaxed) - !journal_forks_told;
-}
-
-/* Whether a child gets the page as zeros. An emulator of the kernel, as QEMU's for user programs,
- * may take any advice, what is none too, and follow none. */
-static bool journal_wiped_on_fork(void *region, size_t page)
-{
-    return madvise(region, page, -1) != 0 && madvise(region, page, MADV_WIPEONFORK) == 0;
 }
 
 void journal_open(struct journal *journal)
@@ -75,7 +74,8 @@ void journal_open(struct journal *journal)
         munmap(region, size);
         region = MAP_FAILED;
     }
-    if (region == MAP_FAILED || !journal_wiped_on_fork(region, page))
+    if (region == MAP_FAILED || !journal_advice_counts
+        || madvise(region, page, MADV_WIPEONFORK) != 0)
         journal->process = getpid();
     if (region == MAP_FAILED)
         return;
@@ -238,7 +238,12 @@ typedef int journal_mover(int fd, struct mmsghdr *message, int flags);
 
 static int journal_mover_send(int fd, struct mmsghdr *message, int flags)
 {
+#ifdef __GLIBC__
     return sendmmsg(fd, message, 1, flags | MSG_NOSIGNAL);
+#else
+    /* musl's sendmmsg() calls sendmsg(), and stores the number itself afterwards. */
+    return (int)syscall(SYS_sendmmsg, fd, message, 1, flags | MSG_NOSIGNAL);
+#endif
 }
 
 /* A pending error of the socket comes before the bytes that can be read, unlike with recv(). The

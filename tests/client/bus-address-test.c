@@ -13,6 +13,7 @@
 #include "bus-socket.h"
 #include "deadline.h"
 #include "fake-daemon.h"
+#include "libc-names.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -21,13 +22,13 @@ static struct sockaddr_un tried;
 static size_t tried_length; /* of its path */
 static bool secluded;
 
-int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t size)
+int connect(int fd, libc_address address, socklen_t size)
 {
     tried = (struct sockaddr_un){0};
-    memcpy(&tried, address.__sockaddr_un__, size);
+    memcpy(&tried, libc_address_bytes(address), size);
     tried_length = size - sizeof(sa_family_t);
     if (!secluded)
-        return (int)syscall(SYS_connect, fd, address.__sockaddr__, size);
+        return (int)syscall(SYS_connect, fd, libc_address_bytes(address), size);
     errno = ECONNREFUSED;
     return -1;
 }

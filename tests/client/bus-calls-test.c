@@ -148,7 +148,7 @@ static void test_R46_the_bus_is_lost_to_all(void **state)
 /* Where the kernel cannot share a connection, its maker has the bus as ever. */
 static void test_R46_calls_without_shared_memory(void **state)
 {
-    struct children_call call = {SYS_mmap, 3, MAP_SHARED | MAP_ANONYMOUS, ENOMEM, false};
+    struct children_call call = {CHILDREN_MMAP, 3, MAP_SHARED | MAP_ANONYMOUS, ENOMEM, false};
     struct canned_link opened;
     pid_t child = children_start();
     uint32_t serial;

@@ -174,7 +174,9 @@ static void pass(int fd, size_t count)
     union {
         struct cmsghdr header;
         char room[CMSG_SPACE(16 * sizeof(int))];
-    } control = {.header = {CMSG_LEN(count * sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+    } control = {.header = {.cmsg_len = CMSG_LEN(count * sizeof(int)),
+                            .cmsg_level = SOL_SOCKET,
+                            .cmsg_type = SCM_RIGHTS}};
     struct iovec part = {(void *)(uintptr_t) "", 1};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     int passed = STDIN_FILENO;

@@ -112,7 +112,9 @@ static bool canned_bus_say(int fd, const void *bytes, size_t size, int passed)
     union {
         struct cmsghdr header;
         char room[CMSG_SPACE(sizeof(int))];
-    } control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+    } control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+                            .cmsg_level = SOL_SOCKET,
+                            .cmsg_type = SCM_RIGHTS}};
 
     if (passed > 0) {
         memcpy(CMSG_DATA(&control.header), &passed, sizeof(passed));

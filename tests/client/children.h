@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <sys/syscall.h>
 #include <sys/types.h>
 
 #include "fake-daemon.h"
@@ -45,6 +46,18 @@ void children_end_server(struct fake_link *link, pid_t server);
  * receives the answer, which must be the same. */
 bool children_echo(const struct fake_link *link, unsigned number);
 bool children_echo_often(const struct fake_link *link, unsigned times);
+
+/* What C libraries call on processors of 32 bits where they call the plain one elsewhere. */
+#ifdef SYS_fcntl64
+#define CHILDREN_FCNTL SYS_fcntl64
+#else
+#define CHILDREN_FCNTL SYS_fcntl
+#endif
+#ifdef SYS_mmap2
+#define CHILDREN_MMAP SYS_mmap2
+#else
+#define CHILDREN_MMAP SYS_mmap
+#endif
 
 /* A system call with this value of its argument, counted from 0, or with any; and the errno that it
  * gives, or 0: it succeeds and does nothing. */

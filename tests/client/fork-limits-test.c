@@ -68,15 +68,16 @@ static void check_without(struct children_call call, TSS2_RC child_rc)
 static void test_R46_without_locks_the_parent_only(void **state)
 {
     (void)state;
-    check_without((struct children_call){SYS_fcntl, 1, F_SETLK, EACCES, false},
+    check_without((struct children_call){CHILDREN_FCNTL, 1, F_SETLK, EACCES, false},
                   TSS2_TCTI_RC_NO_CONNECTION);
 }
 
 static void test_R46_without_shared_memory_the_parent_only(void **state)
 {
     (void)state;
-    check_without((struct children_call){SYS_mmap, 3, MAP_SHARED | MAP_ANONYMOUS, ENOMEM, false},
-                  TSS2_TCTI_RC_NO_CONNECTION);
+    check_without(
+        (struct children_call){CHILDREN_MMAP, 3, MAP_SHARED | MAP_ANONYMOUS, ENOMEM, false},
+        TSS2_TCTI_RC_NO_CONNECTION);
 }
 
 /* A kernel that wipes no page for a child; a process is told from another by its number. */
@@ -98,7 +99,7 @@ static void test_R46_without_wiping_by_an_emulator(void **state)
 /* A child whose sandbox came after the connection: it cannot wait, and is told; nobody else is. */
 static void test_R46_a_child_that_cannot_wait(void **state)
 {
-    struct children_call call = {SYS_fcntl, 1, F_SETLKW, ENOLCK, false};
+    struct children_call call = {CHILDREN_FCNTL, 1, F_SETLKW, ENOLCK, false};
     uint8_t command[20], response[40], received[64];
     size_t size = sizeof(received);
     struct fake_link link;

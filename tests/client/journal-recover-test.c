@@ -11,6 +11,7 @@
 #include "deadline.h"
 #include "fake-daemon.h"
 #include "journal-recover.h"
+#include "libc-names.h"
 #include "logger.h"
 #include "stream.h"
 
@@ -23,7 +24,7 @@
 static int send_fails, receive_fails;
 static unsigned receive_claims;
 
-int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags)
 {
     errno = send_fails;
     send_fails = 0;
@@ -34,7 +35,8 @@ int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
     return errno != 0 ? -1 : (int)syscall(SYS_sendmmsg, fd, messages, count, flags);
 }
 
-int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
+int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags,
+             struct timespec *timeout)
 {
     int done;
 

@@ -239,7 +239,7 @@ static void test_R45_a_journal_leaves_no_mapping(void **state)
 /* The shared page is had, but not the private one before it: then there is no journal. */
 static int open_without_a_private_page(void)
 {
-    struct children_call call = {SYS_mmap, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, ENOMEM,
+    struct children_call call = {CHILDREN_MMAP, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, ENOMEM,
                                  false};
     struct journal journal;
     size_t mappings;

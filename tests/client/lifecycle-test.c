@@ -114,6 +114,21 @@ static void load_use_unload(void (*use)(const struct library *library))
     assert_int_equal(dlclose(library.handle), 0);
 }
 
+/* Bytes of the heap. musl does not say how many there are, nor unload a library. */
+#ifdef __GLIBC__
+static const bool unloads = true;
+static size_t heap_in_use(void)
+{
+    return mallinfo2().uordblks;
+}
+#else
+static const bool unloads = false;
+static size_t heap_in_use(void)
+{
+    return 1;
+}
+#endif
+
 /* A thousand loads after some that fill what is filled once; nothing may have grown. */
 static void check_growth(void (*use)(const struct library *library))
 {
@@ -125,16 +140,16 @@ static void check_growth(void (*use)(const struct library *library))
     fds = fake_count_fds();
     threads = fake_count_threads();
     mappings = count_mappings();
-    in_use = mallinfo2().uordblks;
+    in_use = heap_in_use();
     for (i = 0; i < 1000; i++)
         load_use_unload(use);
     assert_int_equal(fake_count_fds(), fds);
     assert_int_equal(fake_count_threads(), threads);
     if (OWN_MALLOC) {
         assert_in_range(count_mappings(), 1, mappings + 4);
-        assert_in_range(mallinfo2().uordblks, 1, in_use + 4096);
+        assert_in_range(heap_in_use(), 1, in_use + 4096);
     }
-    assert_false(loaded(TEST_TCTI_LIBRARY));
+    assert_int_equal(loaded(TEST_TCTI_LIBRARY), !unloads);
 }
 
 static void test_R45_a_thousand_loads_leave_nothing(void **state)

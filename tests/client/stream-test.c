@@ -18,6 +18,7 @@
 #include "connection.h"
 #include "deadline.h"
 #include "fake-daemon.h"
+#include "libc-names.h"
 #include "logger.h"
 #include "stream.h"
 
@@ -252,12 +253,13 @@ static int refusing = -1;
 static uint32_t refusing_with;
 static char tried_last[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
 
-int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t size)
+int connect(int fd, libc_address address, socklen_t size)
 {
-    int rc = (int)syscall(SYS_connect, fd, address.__sockaddr__, size), server;
+    const struct sockaddr_un *where = libc_address_bytes(address);
+    int rc = (int)syscall(SYS_connect, fd, where, size), server;
     uint8_t reply[CONTROL_FRAME_REPLY_SIZE];
 
-    memcpy(tried_last, address.__sockaddr_un__->sun_path, size - sizeof(sa_family_t));
+    memcpy(tried_last, where->sun_path, size - sizeof(sa_family_t));
     if (rc != 0 || refusing < 0)
         return rc;
     server = accept4(refusing, NULL, NULL, SOCK_CLOEXEC);

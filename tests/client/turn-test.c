@@ -426,7 +426,7 @@ static bool fail_without_waiting(struct shared *shared)
 {
     bool first;
 
-    return children_forbid((struct children_call){SYS_fcntl, 1, F_SETLKW, ENOLCK, false})
+    return children_forbid((struct children_call){CHILDREN_FCNTL, 1, F_SETLKW, ENOLCK, false})
            && turn_take(&shared->turn, &first) == -ENOLCK && shared->turn.holders == 0
            && shared->turn.page->waiting == 0 && !turn_join(&shared->turn) && !holds(shared, TURN)
            && !holds(shared, QUEUE);
