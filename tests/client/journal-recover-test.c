@@ -17,6 +17,13 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
+/* Elsewhere the library makes the system call itself, and no test can stand in for that. */
+#ifdef __GLIBC__
+#define SENDS_BY_LIBC true
+#else
+#define SENDS_BY_LIBC false
+#endif
+
 /* Instead of an errno: a call that moves no byte, and is no failure. */
 #define NOTHING (-1)
 
@@ -324,6 +331,8 @@ static void test_R46_tries_again(void **state)
 
     (void)state;
     for (i = 0; i < COUNT(cases); i++) {
+        if (cases[i].send != 0 && !SENDS_BY_LIBC)
+            continue;
         begin(&scene, JOURNAL_SENDING, 20);
         assert_int_equal(journal_send(&scene.journal, scene.ends[0], scene.bytes, 1), 1);
         put_response(&scene, 100, 100);
