@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "rm/answer-cache.h"
+#include "rm/context-transfer.h"
 #include "rm/doubt.h"
 #include "rm/identity.h"
 #include "rm/note.h"
@@ -87,12 +88,15 @@ static bool hierarchy_is_hit(const struct command *command, uint32_t hierarchy)
 /* What the command does to an object with a context, which tells the hierarchy. */
 static void hit_saved_object(struct rm *rm, const struct command *command, struct object *object)
 {
-    if (hierarchy_is_hit(command, object->hierarchy))
+    if (hierarchy_is_hit(command, object->hierarchy)) {
         object_lifecycle_lost(rm, object);
-    else if (command->code == TPM2_CC_Clear && object->st_clear
-             && object->physical != OBJECT_NOT_LOADED)
-        /* clearCount starts anew, on which such a context may depend: the context is made again. */
+    } else if (command->code == TPM2_CC_Clear && object->st_clear
+               && object->physical != OBJECT_NOT_LOADED) {
+        /* clearCount starts anew, on which such a context may depend. It is made again at once, as
+         * an object without a context is lost with the daemon if its Name is not known. */
         object_lifecycle_drop_context(rm, object);
+        context_transfer_save_object(rm, object);
+    }
 }
 
 /* Of a loaded object without a context the hierarchy is unknown; the chip knows which it dropped.
