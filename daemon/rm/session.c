@@ -180,7 +180,8 @@ void session_loaded_by_client(struct rm *rm, struct session *session, struct rm_
 {
     session_set_owner(rm, session, client);
     session_apply(rm, session, SESSION_EVENT_CLIENT_LOAD);
-    session->context_used_up = true;
+    /* One that a refresh left in its slot has no context. */
+    session->context_used_up = !session->loaded;
 }
 
 void session_set_loaded(struct rm *rm, struct session *session, bool loaded)

@@ -285,6 +285,22 @@ static void test_a_context_larger_than_a_command_is_refused(void **state)
     assert_false(restore_books(scene->rm, &scene->image));
 }
 
+/* A session that its client saved may have stayed in its slot when it was refreshed. It has no
+ * context then that could be used up. */
+static void test_a_saved_session_in_a_slot_has_no_context_to_use_up(void **state)
+{
+    struct scene *scene = *state;
+    struct session *session;
+
+    scene->story.sessions[REFRESHED].session.loaded = 1;
+    scene->story.sessions[REFRESHED].sizes[0] = 0;
+    restore(scene);
+    session = session_find(scene->rm, STORY_SESSION(REFRESHED));
+    assert_true(session->loaded);
+    session_loaded_by_client(scene->rm, session, client_of(scene, ALICE));
+    assert_false(session->context_used_up);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +314,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_ledger_gets_all_sessions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_a_lost_answer_named_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_saved_session_in_a_slot_has_no_context_to_use_up,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_extent_has_one_owner, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_empty_journal_is_good, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_context_larger_than_a_command_is_refused, setup,
