@@ -257,7 +257,7 @@ void deaths_execute(struct model *model, unsigned client, const uint8_t *command
         if (model->phase != RUN_TAKEN && model->phase != RUN_SENT)
             return;
         model_trace(model, "    the command runs as if it came now");
-        model->asked_late = false;
+        model->asked_late = watch->ran = watch->answered = false;
     }
 }
 
@@ -310,7 +310,8 @@ static void hand_over(struct model *model)
 
     model_trace(model, "hand over");
     chip_watch_begin(&model->watch, NULL, 0);
-    deaths_survive(model, empty, NULL);
+    while (deaths_survive(model, empty, NULL))
+        ;
     model_note_faults(model);
     rm = model->rm;
     if (!model->watch.hit && rm->condition == TPM_SERVING && !rm->books_in_doubt
