@@ -243,8 +243,9 @@ static int passed_kept(const char *path)
         || socketpair(AF_UNIX, SOCK_STREAM, 0, odd) < 0 || listen(own, 5) < 0
         || listen(units, 5) < 0)
         return 1;
-    /* Out of the way of the numbers that are passed. */
+    /* Out of the way of the numbers that are passed; the last is the store's copy. */
     int first = fcntl(pair[0], F_DUPFD, 200), end = fcntl(odd[1], F_DUPFD, 200);
+    int copy = fcntl(odd[0], F_DUPFD, 200);
     const int fds[] = {units, pair[0], own, bound("@a", SOCK_DGRAM), odd[0], pair[1], own};
     const char *names = "tabrmd.socket:c:l:s1:what:c:c";
 
@@ -259,7 +260,7 @@ static int passed_kept(const char *path)
     /* Nobody knows `what`; and a socket that listens is no client's. */
     if (fcntl(7, F_GETFD) >= 0 || fcntl(9, F_GETFD) >= 0 || recv(end, &byte, 1, MSG_DONTWAIT) != 0)
         return 4;
-    if (!passed_has_clients(&passed))
+    if (!passed_has_clients(&passed) || close(copy) < 0)
         return 5;
     passed_clear(&passed);
     return fcntl(4, F_GETFD) < 0 && recv(first, &byte, 1, MSG_DONTWAIT) == 0 ? 0 : 6;
