@@ -102,7 +102,6 @@ static void protect(bool writable)
         abort();
 }
 
-#if defined(__x86_64__)
 static void set_step(void *context, bool on)
 {
     greg_t *flags = &((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL];
@@ -130,7 +129,6 @@ static void store_made(int number, siginfo_t *info, void *context)
     protect(false);
     look();
 }
-#endif
 
 static void note_thing(struct journal *journal, struct journal_mark *mark, void *payload)
 {
@@ -144,7 +142,6 @@ static void note_thing(struct journal *journal, struct journal_mark *mark, void 
 /* From here on stores are trapped. cmocka has handlers of its own, which are set before a test. */
 static void begin(void)
 {
-#if defined(__x86_64__)
     struct sigaction fault = {.sa_sigaction = store_faulted, .sa_flags = SA_SIGINFO};
     struct sigaction step = {.sa_sigaction = store_made, .sa_flags = SA_SIGINFO};
 
@@ -157,9 +154,6 @@ static void begin(void)
     sigaction(SIGSEGV, &fault, NULL);
     sigaction(SIGTRAP, &step, NULL);
     protect(false);
-#else
-    skip();
-#endif
 }
 
 static void end(void)
