@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh
+#
+# What the jobs of scripts/ci-matrix share. Each runs as root in a Debian root of its own, in the
+# tree, and says with its last line what came of it. To be sourced by a POSIX shell that is at the
+# tree's top.
+#
+#   matrix_result TEXT          the line with the job's figures
+#   matrix_skip TEXT            ends the job: it has no means
+#   matrix_need PACKAGE...      installs what is missing, or ends the job, which names it
+#   matrix_build [NAME=VALUE...] -- [MESON-ARGUMENT...]
+#                               builds the tree in $build from scratch, warnings being errors
+#   matrix_test [ARGUMENT...]   runs those of its tests with `meson test`, and sets $counted to the
+#                               numbers of cases; ends the job when one fails
+#   matrix_quick                with MATRIX_QUICK=yes prints the choice of tests that have no daemon
+#   matrix_versions             prints what it was built with
+
+. scripts/lib/packages.sh
+
+build=$PWD/build-matrix-job
+counted=
+# shellcheck disable=SC2034 # for the jobs: what every build and every run of all tests takes
+MATRIX_TESTED="$PACKAGES_BUILD $PACKAGES_DEMO $PACKAGES_TEST ccache git"
+export CCACHE_DIR=/cache/ccache CCACHE_BASEDIR=/tabrmd DEBIAN_FRONTEND=noninteractive
+git config --global --add safe.directory '*' 2>/dev/null || :
+
+matrix_result()
+{
+    echo "result: $*"
+}
+
+matrix_skip()
+{
+    matrix_result "$*"
+    exit 77
+}
+
+matrix_need()
+{
+    matrix_missing=$(missing_packages "$@")
+    [ -n "$matrix_missing" ] || return 0
+    # shellcheck disable=SC2086 # a list of words
+    packages_known $matrix_missing || apt_get_as_root update || :
+    for name in $matrix_missing; do
+        packages_known "$name" || matrix_skip "package $name is missing, and apt knows none"
+    done
+    install_packages "$@" || matrix_skip "packages are missing, and apt could not install them:" \
+        "$(missing_packages "$@")"
+}
+
+matrix_build()
+{
+    matrix_environment=
+    while [ "$1" != -- ]; do
+        matrix_environment="$matrix_environment $1"
+        shift
+    done
+    shift
+    rm -rf "$build"
+    # shellcheck disable=SC2086 # a list of words
+    env $matrix_environment meson setup "$build" -Dwerror=true "$@" || return 1
+    ninja -C "$build"
+}
+
+matrix_test()
+{
+    unset DBUS_SESSION_BUS_ADDRESS DBUS_SYSTEM_BUS_ADDRESS TSS2_LOG NOTIFY_SOCKET
+    status=0
+    timeout --kill-after=30 60m meson test -C "$build" --no-rebuild --print-errorlogs \
+        --timeout-multiplier 5 "$@" || status=$?
+    python3 -B scripts/lib/test-summary.py --status "$status" \
+        "$build/meson-logs/testlog.json" >"$build/summary" || status=1
+    cat "$build/summary"
+    counted=$(tail -n 1 "$build/summary")
+    [ "$status" -eq 0 ] || {
+        matrix_result "$counted"
+        exit 1
+    }
+}
+
+matrix_quick()
+{
+    [ "${MATRIX_QUICK:-no}" = no ] || echo --suite checks --suite unit --suite client --suite fuzz
+}
+
+# matrix_version PACKAGE   its upstream version
+matrix_version()
+{
+    dpkg-query -W -f='${source:Upstream-Version}\n' "$1" | head -n 1
+}
+
+matrix_versions()
+{
+    echo "tpm2-tss $(matrix_version libtss2-dev), GLib $(matrix_version libglib2.0-dev)"
+}

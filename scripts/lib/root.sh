@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh
+#
+# Fresh Debian roots, for scripts that build and test where nothing is installed. To be sourced, after
+# packages.sh, by a POSIX shell that is at the tree's top and root, and has mmdebstrap; defines names
+# only and runs nothing.
+#
+#   root_make RELEASE DIRECTORY makes a root with only the minimal set of packages, of Debian 12 or 13
+#   root_make_main RELEASE DIRECTORY ARCHITECTURE
+#                               the same from the main archive alone, for what the others do not
+#                               have: sid, and other architectures
+#   root_tree DIRECTORY worktree|commit
+#                               puts the tree at /tabrmd there: the files as they are now, or a
+#                               clean clone of the last commit
+#   root_run DIRECTORY COMMAND [NAME=VALUE...]
+#                               runs COMMAND, a line for the shell, in that tree, with nothing in its
+#                               environment but what is named. Mounts and processes end with it.
+#                               A directory $ROOT_CACHE of this machine is /cache there.
+
+ROOT_CACHE=
+
+# Prints the address of the main archive, as this machine has it.
+root_archive()
+{
+    sed -n -e 's,^URIs: *\([^ ]*/debian\)/* *$,\1,p' \
+        -e 's,^deb  *\(\[[^]]*\]  *\)*\([^ ]*/debian\)/* .*,\2,p' /etc/apt/sources.list \
+        /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1
+}
+
+# A mirror that stands still has lists whose time is over; the machine's apt says whether that counts.
+root_valid_until()
+{
+    apt-config dump Acquire::Check-Valid-Until 2>/dev/null | grep . \
+        || echo 'Acquire::Check-Valid-Until "true";'
+}
+
+# root_fill DIRECTORY ARCHITECTURE CODENAME SOURCE...
+root_fill()
+{
+    root_directory=$1
+    root_architecture=$2
+    root_codename=$3
+    shift 3
+    rm -rf --one-file-system "$root_directory"
+    # No such root outlives a loss of power, for which dpkg would wait for the disk at each file.
+    mmdebstrap --quiet --variant=minbase --architectures="$root_architecture" \
+        --dpkgopt=force-unsafe-io --aptopt="$(root_valid_until)" "$root_codename" "$root_directory" "$@"
+}
+
+root_make()
+{
+    root_name=$(debian_codename "$1") || return 1
+    # shellcheck disable=SC2046 # a list of files
+    root_fill "$2" "$(dpkg --print-architecture)" "$root_name" \
+        $(debian_sources "$root_name" "$2.sources")
+}
+
+root_make_main()
+{
+    root_name=$(debian_codename "$1") || root_name=$1
+    root_address=$(root_archive)
+    root_fill "$2" "$3" "$root_name" \
+        "deb ${root_address:-http://deb.debian.org/debian} $root_name main"
+}
+
+root_tree()
+{
+    rm -rf --one-file-system "$1/tabrmd"
+    if [ "$2" = worktree ]; then
+        mkdir "$1/tabrmd" || return 1
+        git ls-files -z --cached --others --exclude-standard \
+            | tar -c --null --files-from=- --ignore-failed-read | tar -x -C "$1/tabrmd" -f -
+    else
+        git clone --quiet . "$1/tabrmd"
+    fi
+}
+
+# The root is pivoted to, as the kernel makes no user namespace below a chroot, and tests want one.
+root_run()
+{
+    root_directory=$1
+    root_command=$2
+    shift 2
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    root=$root_directory cache=$ROOT_CACHE unshare --mount --pid --fork --kill-child sh -euc '
+        mount --bind "$root" "$root"
+        mount -t proc proc "$root/proc"
+        mount --rbind /dev "$root/dev"
+        if [ -n "$cache" ]; then
+            mkdir -p "$root/cache"
+            mount --bind "$cache" "$root/cache"
+        fi
+        command=$1
+        shift
+        cd "$root"
+        pivot_root . .
+        umount -l .
+        exec env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb CI=true "$@" \
+            sh -c "cd /tabrmd && exec $command"' sh "$root_command" "$@"
+}
