@@ -2,6 +2,7 @@
 #include "books.h"
 
 #include "exchange.h"
+#include "mirror.h"
 #include "rm-invariants.h"
 
 #define QUIET_STEPS 6
@@ -138,12 +139,22 @@ static void check_reset(struct model *model)
     }
 }
 
+/* What is known by now is what the next daemon would know. */
+static void check_journal(struct model *model)
+{
+    if (model->setting.sabotage > CHIP_WATCH_MORTAL)
+        return;
+    journal_commit(model->plain.journal);
+    must_hold(model, mirror_look(model->rm, &model->plain.memory));
+}
+
 void books_check(struct model *model)
 {
     books_settle(model);
     check_reset(model);
     check_things(model);
     must_hold(model, rm_invariants_books(model->rm));
+    check_journal(model);
     if (may_ask_chip(model) && !model->rm->books_in_doubt)
         must_hold(model, rm_invariants_chip(model->rm, &model->chip->tpm));
 }

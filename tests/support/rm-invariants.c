@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm-invariants.h"
 
+#include "mirror.h"
 #include "wire/capability.h"
 #include "wire/handle.h"
 
@@ -228,7 +229,7 @@ const char *rm_invariants_books(struct rm *rm)
     list_for_each (link, &rm->users) {
         MUST_ALL(check_user(rm, list_entry(link, struct rm_user, link)));
     }
-    return NULL;
+    return mirror_check(rm);
 }
 
 struct listed {

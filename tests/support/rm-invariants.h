@@ -8,7 +8,8 @@
 
 #include "rm/state.h"
 
-/* The books agree with themselves: counts, references, order, charges, states. */
+/* The books agree with themselves: counts, references, order, charges, states; and with what their
+ * journal says, where they have one (mirror.h). */
 const char *rm_invariants_books(struct rm *rm);
 
 /*

@@ -2,6 +2,7 @@
 #include "rm-world.h"
 
 #include "base/log.h"
+#include "mirror.h"
 #include "rm-invariants.h"
 #include "wire/handle.h"
 #include "wire/header.h"
@@ -114,6 +115,7 @@ struct rm_world *rm_world_new(const struct rm_limits *limits)
     assert_int_equal(chip_read(&world->facts, &world->chip->tpm, &detail), CHIP_OK);
     world->rm = rm_new(&world->chip->tpm, &world->facts, limits ? limits : &rm_world_limits);
     assert_non_null(world->rm);
+    mirror_begin(world->rm);
     libtpms_chip_clear_counts(world->chip);
     return world;
 }
@@ -146,7 +148,7 @@ void rm_world_free(struct rm_world *world)
     rm_world_idle(world, true);
     assert_int_equal(rm_world_in_chip(world, HANDLE_TRANSIENT_FIRST), 0);
     assert_int_equal(rm_world_in_chip(world, HANDLE_LOADED_SESSIONS), 0);
-    rm_free(world->rm);
+    mirror_end(world->rm);
     libtpms_chip_free(world->chip);
     free(world);
 }
@@ -158,6 +160,7 @@ ESYS_CONTEXT *rm_world_connect(struct rm_world *world, unsigned index, uint32_t 
     assert_null(client->client);
     client->client = rm_client_new(world->rm, rm_user_get(world->rm, uid), uid);
     assert_non_null(client->client);
+    rm_client_set_cookie(client->client, 1 + index);
     client->tcti = tcti_new(world->rm, client->client);
     assert_int_equal(Esys_Initialize(&client->esys, client->tcti, NULL), TSS2_RC_SUCCESS);
     return client->esys;

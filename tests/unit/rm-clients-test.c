@@ -195,7 +195,7 @@ static void test_handles_that_are_taken_back(void **state)
 static void test_R41_limits_of_users(void **state)
 {
     struct rm_script *script = *state;
-    struct rm_client *second = rm_client_new(script->rm, rm_user_get(script->rm, 1000), 1000);
+    struct rm_client *second = rm_script_connect(script, 1000);
 
     rm_client_free(script->clients[1]);
     script->clients[1] = second;
@@ -224,7 +224,7 @@ static void test_R75_limits_are_of_a_connection(void **state)
 {
     struct rm_script *script = *state;
     struct rm_limits few = script->rm->limits;
-    struct rm_client *second = rm_client_new(script->rm, rm_user_get(script->rm, 1000), 1000);
+    struct rm_client *second = rm_script_connect(script, 1000);
 
     rm_client_free(script->clients[1]);
     script->clients[1] = second;
@@ -359,7 +359,7 @@ static void test_R54_shares_of_sessions(void **state)
     struct rm_script *script = *state;
 
     rm_client_free(script->clients[1]);
-    script->clients[1] = rm_client_new(script->rm, rm_user_get(script->rm, ACCOUNT_ROOT), 0);
+    script->clients[1] = rm_script_connect(script, ACCOUNT_ROOT);
     script->rm->limits.share_sessions = true;
     script->rm->chip.active_sessions = 8;
     script->rm->chip.session_slots = 8;

@@ -5,6 +5,7 @@
  */
 #include "alloc-fault.h"
 #include "esys-jobs.h"
+#include "mirror.h"
 #include "rm-world.h"
 #include "rm/state.h"
 #include "wire/handle.h"
@@ -48,10 +49,11 @@ static void expect_nothing_left(struct rm_world *world)
 
 static void renew(struct rm_world *world)
 {
-    rm_free(world->rm);
+    mirror_end(world->rm);
     assert_int_equal(alloc_fault_held(), 0);
     world->rm = rm_new(&world->chip->tpm, &world->facts, &rm_world_limits);
     assert_non_null(world->rm);
+    mirror_begin(world->rm);
 }
 
 /* Clients that come while there is no memory, and such as had nothing yet. Without memory for a
@@ -97,6 +99,7 @@ static bool spend_day(struct rm_world *world, unsigned nth, bool lasting)
     workload_begin(&bystander);
     workload_use(&bystander);
 
+    mirror_look_away(true);
     alloc_fault_begin(ALLOC_FAULT_MEMORY, nth, lasting);
     come_and_go(world);
     workload_begin(&client);
@@ -107,6 +110,7 @@ static bool spend_day(struct rm_world *world, unsigned nth, bool lasting)
     step_idle(world);
     workload_use(&client);
     refused = alloc_fault_end();
+    mirror_look_away(false);
 
     /* Who was there before has all that it had, and goes on with it. */
     workload_use(&bystander);
@@ -127,9 +131,9 @@ static bool spend_day(struct rm_world *world, unsigned nth, bool lasting)
     workload_clear(&client);
     workload_clear(&bystander);
     /* All that the manager has of clients that went is one answer that it keeps, and the user that
-     * it is charged to. */
+     * it is charged to; the journal may have made its list of what is dropped. */
     expect_nothing_left(world);
-    assert_in_range(alloc_fault_held(), held, held + 2);
+    assert_in_range(alloc_fault_held(), held, held + 3);
     return refused > 0;
 }
 
@@ -205,9 +209,12 @@ static void test_R42_command_fails_for_its_own_reason(void **state)
     for (uint8_t i = 0; i + 1u < world->facts.object_slots; i++)
         assert_int_not_equal(job_signing_key(esys, ESYS_TR_RH_OWNER, i), ESYS_TR_NONE);
     /* The first request is for the object that the command makes. */
+    assert_true(journal_reserve(world->rm->journal, 64, CHIP_MIN_BUFFER));
+    mirror_look_away(true);
     alloc_fault_begin(ALLOC_FAULT_MEMORY, 2, true);
     code = rm_world_send(world, CLIENT, create_primary, sizeof(create_primary), NULL, NULL);
     assert_int_not_equal(alloc_fault_end(), 0);
+    mirror_look_away(false);
     assert_int_equal(code, TPM2_RC_BAD_AUTH + TPM2_RC_S + TPM2_RC_1);
     expect_nothing_left(world);
 }

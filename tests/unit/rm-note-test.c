@@ -344,6 +344,37 @@ static void test_the_chips_resets(void **state)
     assert_int_equal(chip_record(script).reset_count, 0);
 }
 
+/* Takes all the room that there is. */
+static void fill(struct rm_script *script)
+{
+    mirror_limit(script->rm, 0);
+    while (journal_take_cell(script->rm->journal) != 0)
+        ;
+}
+
+/* Who wants more is told so, and has all that it had. */
+static void test_without_room_nothing_is_lost(void **state)
+{
+    struct rm_script *script = *state;
+    uint32_t key = rm_script_make(script, 0, OBJECT(7));
+
+    rm_script_start(script, 0, SESSION(4));
+    fill(script);
+    assert_null(rm_client_new(script->rm, rm_user_get(script->rm, 5), 5));
+    assert_int_equal(rm_script_name(script, 0, CC_MAKE, 0, 0, 0), RM_RC_MEMORY);
+    assert_int_equal(
+        rm_script_name(script, 0, TPM2_CC_StartAuthSession, 2, TPM2_RH_NULL, TPM2_RH_NULL),
+        RM_RC_MEMORY);
+    expect_named(script, CC_USE, 1, OBJECT(7), 0, TPM2_RC_SUCCESS);
+    assert_int_equal(rm_script_name(script, 0, CC_USE, 1, key, 0), TPM2_RC_SUCCESS);
+    rm_script_end(script);
+    assert_int_equal(count_records(script, JOURNAL_OBJECT), 1);
+    assert_int_equal(count_records(script, JOURNAL_SESSION), 1);
+    /* It can give up what it has, and there is room for something else. */
+    assert_int_equal(rm_script_flush(script, 0, key), TPM2_RC_SUCCESS);
+    assert_int_equal(count_records(script, JOURNAL_HANDLE), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rm_script_setup, rm_script_teardown)
 
 int main(void)
@@ -355,6 +386,7 @@ int main(void)
         TEST(test_the_way_of_a_session),
         TEST(test_refused_commands_leave_nothing),
         TEST(test_the_chips_resets),
+        TEST(test_without_room_nothing_is_lost),
     };
 
     return cmocka_run_group_tests_name("rm-note", tests, NULL, NULL);

@@ -52,6 +52,7 @@ static void test_R07_handles_survive_the_wrap(void **state)
 
     assert_int_equal(job_handle(esys, first), 0x80000000);
     world->clients[0].client->handles.next = 0xfffffe;
+    journal_touch(world->rm->journal, &world->clients[0].client->mark);
     key = job_signing_key(esys, ESYS_TR_RH_OWNER, 2);
     assert_int_equal(job_handle(esys, key), 0x80fffffe);
     key = job_signing_key(esys, ESYS_TR_RH_OWNER, 3);
@@ -79,6 +80,8 @@ static void test_R07_handles_go_round_the_circle_many_times(void **state)
         assert_int_equal(rm_execute(world->rm, world->clients[0].client, flush, 14, response), 10);
         world->clients[0].client->handles.next += 0x3f; /* through the whole circle */
         world->clients[0].client->handles.next &= HANDLE_INDEX_MASK;
+        journal_touch(world->rm->journal, &world->clients[0].client->mark);
+        journal_commit(world->rm->journal);
     }
     assert_int_equal(world->clients[0].client->handles.count, 1);
 }

@@ -172,7 +172,7 @@ static void test_R26_who_ends_for_a_session_handle(void **state)
     rm_script_save(script, 0, SESSION(2), SAVED(2, 20));
     assert_int_equal(rm_script_flush(script, 0, SESSION(1)), TPM2_RC_SUCCESS);
     rm_client_free(script->clients[0]);
-    script->clients[0] = rm_client_new(script->rm, rm_user_get(script->rm, 1000), 1000);
+    script->clients[0] = rm_script_connect(script, 1000);
 
     expect_named(script, TPM2_CC_GetRandom, 0, 0, 0, TPM2_RC_SESSION_HANDLES);
     expect_flush(&script->chip, SESSION(1), TPM2_RC_SUCCESS);
@@ -390,6 +390,7 @@ static void test_R63_sequences_are_not_saved_ahead(void **state)
     expect_eviction(script, OBJECT(0), 5);
     handles[1] = rm_script_make(script, 0, OBJECT(1));
     rm_script_object(script, 0, handles[1])->sequence = true;
+    journal_touch(script->rm->journal, &rm_script_object(script, 0, handles[1])->mark);
     expect_load(script, KEPT(5), OBJECT(0));
     expect_named(script, CC_BOTH, 2, OBJECT(1), OBJECT(0), TPM2_RC_SUCCESS);
     assert_int_equal(rm_script_name(script, 0, CC_BOTH, 2, handles[1], handles[0]),

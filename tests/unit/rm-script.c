@@ -58,6 +58,15 @@ static void fill_facts(struct chip *facts)
         assert_true(command_table_add(&facts->commands, commands[i]));
 }
 
+struct rm_client *rm_script_connect(struct rm_script *script, uint32_t uid)
+{
+    struct rm_client *client = rm_client_new(script->rm, rm_user_get(script->rm, uid), uid);
+
+    if (client)
+        rm_client_set_cookie(client, client->number);
+    return client;
+}
+
 int rm_script_setup(void **state)
 {
     static const struct rm_limits limits = {
@@ -73,7 +82,7 @@ int rm_script_setup(void **state)
     if (script->rm)
         mirror_begin(script->rm);
     for (unsigned i = 0; script->rm && i < RM_SCRIPT_CLIENTS; i++)
-        script->clients[i] = rm_client_new(script->rm, rm_user_get(script->rm, 1000 + i), 1000 + i);
+        script->clients[i] = rm_script_connect(script, 1000 + i);
     *state = script;
     return script->clients[RM_SCRIPT_CLIENTS - 1] ? 0 : -1;
 }

@@ -38,6 +38,9 @@ struct rm_script {
 int rm_script_setup(void **state);
 int rm_script_teardown(void **state);
 
+/* A new client of a user, for the test to free. */
+struct rm_client *rm_script_connect(struct rm_script *script, uint32_t uid);
+
 /* The script must have been played to its end. */
 void rm_script_end(struct rm_script *script);
 
