@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A daemon that is killed before it has answered a hello. Another one listens at the same socket
  * soon, so the library connects again; what was answered is not asked again. */
+#include <linux/sockios.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "children.h"
@@ -80,6 +84,66 @@ static void test_a_refusal_is_not_asked_again(void **state)
     }
 }
 
+struct connecting {
+    struct fake_link link;
+    size_t size;
+    TSS2_RC rc;
+    pthread_t thread;
+};
+
+static void *connect_run(void *data)
+{
+    struct connecting *connecting = data;
+
+    connecting->rc = Tss2_Tcti_Tabrmd_Init(connecting->link.tcti, &connecting->size, daemon_.conf);
+    return NULL;
+}
+
+static void start_connecting(struct connecting *connecting)
+{
+    *connecting = (struct connecting){.link = {NULL, -1}};
+    Tss2_Tcti_Tabrmd_Init(NULL, &connecting->size, NULL);
+    connecting->link.tcti = calloc(1, connecting->size);
+    assert_int_equal(pthread_create(&connecting->thread, NULL, connect_run, connecting), 0);
+    connecting->link.server = accept4(daemon_.listener, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(connecting->link.server >= 0);
+}
+
+/* Waits until the client has read all that it was sent. */
+static void await_read(const struct fake_link *link)
+{
+    struct pollfd never = {.fd = -1};
+    int unread = 1, tries;
+
+    for (tries = 0; tries < FAKE_WAIT_MS && unread > 0; tries++) {
+        assert_int_equal(ioctl(link->server, SIOCOUTQ, &unread), 0);
+        poll(&never, 1, unread > 0);
+    }
+    assert_int_equal(unread, 0);
+}
+
+/* The other end of the connection stays, and the next daemon says the rest. */
+static void test_an_answer_of_two_daemons_is_one(void **state)
+{
+    uint8_t hello[HEADER_SIZE], reply[CONTROL_FRAME_REPLY_SIZE];
+    struct connecting connecting;
+    size_t part;
+
+    (void)state;
+    control_frame_reply_store(reply, CONTROL_FRAME_HELLO, TSS2_RC_SUCCESS);
+    for (part = 0; part <= sizeof(reply); part++) {
+        start_connecting(&connecting);
+        fake_link_read(&connecting.link, hello, sizeof(hello));
+        fake_link_write(&connecting.link, reply, part);
+        await_read(&connecting.link);
+        fake_link_write(&connecting.link, reply + part, sizeof(reply) - part);
+        pthread_join(connecting.thread, NULL);
+        assert_int_equal(connecting.rc, TSS2_RC_SUCCESS);
+        fake_link_exchange(&connecting.link, 1);
+        fake_link_close(&connecting.link);
+    }
+}
+
 /* Nobody need read of what has gone well in the end. */
 static void test_R67_a_hello_that_was_said_again_is_silent(void **state)
 {
@@ -103,6 +167,7 @@ int main(void)
         cmocka_unit_test(test_R47_a_daemon_that_dies_at_each_hello_is_an_error),
         cmocka_unit_test(test_R47_a_daemon_that_nobody_comes_after_is_an_error),
         cmocka_unit_test(test_a_refusal_is_not_asked_again),
+        cmocka_unit_test(test_an_answer_of_two_daemons_is_one),
         cmocka_unit_test(test_R67_a_hello_that_was_said_again_is_silent),
     };
     int failed;
