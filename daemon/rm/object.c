@@ -80,6 +80,8 @@ bool object_take_context(struct rm *rm, struct object *object, struct blob *cont
 
 void object_clear_context(struct rm *rm, struct object *object)
 {
+    if (blob_empty(&object->saved))
+        return;
     blob_clear(&object->saved);
     list_remove(&object->content_link);
     journal_touch(rm->journal, &object->mark);

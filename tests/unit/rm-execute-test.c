@@ -270,6 +270,7 @@ static void test_R62_what_was_named_is_given_up(void **state)
         key = rm_script_make(script, 0, OBJECT(5));
         sequence = rm_script_make(script, 0, OBJECT(6));
         rm_script_object(script, 0, sequence)->sequence = true;
+        journal_touch(script->rm->journal, &rm_script_object(script, 0, sequence)->mark);
         exchange = expect_authorized(script, CC_BOTH, 2, OBJECT(5), OBJECT(6), &one,
                                      (const uint8_t[]){CONTINUE, 0});
         if (i == 0)

@@ -344,6 +344,20 @@ static void test_the_chips_resets(void **state)
     assert_int_equal(chip_record(script).reset_count, 0);
 }
 
+/* What has no context loses none, so the use of a key that was never saved costs no note. */
+static void test_a_use_notes_nothing_of_a_key(void **state)
+{
+    struct rm_script *script = *state;
+    uint32_t key = rm_script_make(script, 0, OBJECT(7));
+    uint64_t before;
+
+    expect_named(script, CC_USE, 1, OBJECT(7), 0, TPM2_RC_SUCCESS);
+    before = open_image(script).committed;
+    assert_int_equal(rm_script_name(script, 0, CC_USE, 1, key, 0), TPM2_RC_SUCCESS);
+    assert_true(open_image(script).committed == before);
+    rm_script_end(script);
+}
+
 /* Takes all the room that there is. */
 static void fill(struct rm_script *script)
 {
@@ -385,6 +399,7 @@ int main(void)
         TEST(test_holders_and_handles),
         TEST(test_the_way_of_a_session),
         TEST(test_refused_commands_leave_nothing),
+        TEST(test_a_use_notes_nothing_of_a_key),
         TEST(test_the_chips_resets),
         TEST(test_without_room_nothing_is_lost),
     };

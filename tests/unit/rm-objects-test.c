@@ -86,6 +86,23 @@ static void test_R07_handles_go_round_the_circle_many_times(void **state)
     assert_int_equal(world->clients[0].client->handles.count, 1);
 }
 
+/* The Name that is known again is the one that ESYS computed of the public area. */
+static void test_names_are_learned_from_the_answer(void **state)
+{
+    struct rm_world *world = *state;
+    ESYS_CONTEXT *esys = world->clients[0].esys;
+    ESYS_TR key = job_primary(esys, ESYS_TR_RH_OWNER), sequence = job_hash_sequence(esys, "");
+    struct handles *handles = &world->clients[0].client->handles;
+    const struct object *object = handles_find(handles, job_handle(esys, key));
+    TPM2B_NAME *name = NULL;
+
+    assert_int_equal(Esys_TR_GetName(esys, key, &name), TSS2_RC_SUCCESS);
+    assert_int_equal(object->name_size, name->size);
+    assert_memory_equal(object->name, name->name, name->size);
+    Esys_Free(name);
+    assert_int_equal(handles_find(handles, job_handle(esys, sequence))->name_size, 0);
+}
+
 static void test_R16_every_way_to_make_an_object_counts(void **state)
 {
     static const struct rm_limits limits = {
@@ -432,6 +449,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_R07_handles_survive_the_wrap),
+        TEST(test_names_are_learned_from_the_answer),
         TEST(test_R07_handles_go_round_the_circle_many_times),
         TEST(test_R16_every_way_to_make_an_object_counts),
         TEST(test_R16_sixty_four_objects_by_default),
