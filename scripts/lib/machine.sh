@@ -24,7 +24,7 @@ MACHINE_PACKAGES="qemu-system-x86 mmdebstrap e2fsprogs swtpm kmod cpio xz-utils"
 MACHINE_GUEST="systemd systemd-sysv udev dbus polkitd tpm2-tools libtss2-tcti-device0 \
 libtss2-tctildr0 libtss2-tcti-swtpm0 libtss2-esys-3.0.2-0 libtss2-rc0 libglib2.0-0 \
 libjson-glib-1.0-0 tpm-udev \
-cryptsetup-bin kmod swtpm"
+cryptsetup-bin kmod swtpm apparmor"
 MACHINE_GUEST_13="systemd-cryptsetup"
 # Words of the kernel's command line, and what machine_build builds when that is not all.
 MACHINE_APPEND=
@@ -215,7 +215,8 @@ machine_compile()
 {
     tests=disabled
     [ -z "$MACHINE_TARGETS" ] || tests=enabled
-    meson setup "$work/build" . --prefix=/usr --sysconfdir=/etc --buildtype=release -Dtests=$tests
+    meson setup "$work/build" . --prefix=/usr --sysconfdir=/etc --buildtype=release \
+        -Dapparmor=enabled -Dtests=$tests
     # shellcheck disable=SC2086 # a list of words
     ninja -C "$work/build" $MACHINE_TARGETS
 }
