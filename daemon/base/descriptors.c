@@ -107,6 +107,14 @@ void descriptors_end(int socket)
         close(socket);
 }
 
+uint64_t descriptors_cookie(int socket)
+{
+    uint64_t cookie = 0;
+    socklen_t size = sizeof(cookie);
+
+    return getsockopt(socket, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
+}
+
 static void descriptors_interrupt(int number)
 {
     (void)number;

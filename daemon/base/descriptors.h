@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* From now on the kernel lets nobody pass descriptors to the socket, nor to the sockets of those
@@ -29,6 +30,10 @@ ssize_t descriptors_look(int socket, void *bytes, size_t size);
  * closes it; in another thread if there may be unread ones. Its peer sees the end also where
  * another process has a descriptor of the socket. */
 void descriptors_end(int socket);
+
+/* The number of a socket, which no other one of the machine ever has (SO_COOKIE, socket(7)). 0
+ * where it has none. */
+uint64_t descriptors_cookie(int socket);
 
 /* Has another thread close a descriptor that was passed, so that the caller waits for nobody. */
 void descriptors_close(int fd);

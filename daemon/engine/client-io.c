@@ -26,6 +26,34 @@ void client_io_init(struct client_io *io, int fd, struct desk *desk)
     *io = (struct client_io){.desk = desk, .fd = fd, .bytes_only = descriptors_are_refused(fd)};
 }
 
+bool client_io_open(struct client_io *io)
+{
+    struct journal *journal = io->desk->journal;
+
+    if (!journal)
+        return true;
+    io->cookie = descriptors_cookie(io->fd);
+    return journal_open(journal, &io->mark, JOURNAL_CONNECTION);
+}
+
+static uint32_t client_io_keep(struct client_io *io, unsigned which,
+                               struct client_io_buffer *buffer)
+{
+    const uint8_t *bytes = buffer->bytes ? buffer->bytes + buffer->start : NULL;
+
+    return journal_keep(io->desk->journal, &io->mark, which, &buffer->line, bytes,
+                        buffer->end - buffer->start);
+}
+
+void client_io_note(struct client_io *io, struct record_connection *record)
+{
+    record->cookie = io->cookie;
+    record->in = client_io_keep(io, 0, &io->in);
+    record->out = client_io_keep(io, 1, &io->out);
+    record->in_gone = io->in.gone;
+    record->out_gone = io->out.gone;
+}
+
 static void client_io_buffer_free(struct client_io_buffer *buffer)
 {
     if (buffer->bytes)
@@ -41,6 +69,7 @@ void client_io_clear(struct client_io *io)
     if (io->fd >= 0)
         descriptors_end(io->fd);
     io->fd = -1;
+    journal_close(io->desk->journal, &io->mark);
 }
 
 /* Makes `capacity` bytes of room, with the kept bytes at the front. Not by realloc(), which would
@@ -48,6 +77,7 @@ void client_io_clear(struct client_io *io)
 static bool client_io_buffer_room(struct client_io_buffer *buffer, size_t capacity)
 {
     size_t used = buffer->end - buffer->start;
+    struct client_io_buffer moved = {.end = used, .line = buffer->line, .gone = buffer->gone};
     uint8_t *bytes;
 
     if (buffer->start == 0 && buffer->capacity >= capacity)
@@ -58,37 +88,67 @@ static bool client_io_buffer_room(struct client_io_buffer *buffer, size_t capaci
     if (used)
         memcpy(bytes, buffer->bytes + buffer->start, used);
     client_io_buffer_free(buffer);
-    *buffer = (struct client_io_buffer){bytes, 0, used, capacity > used ? capacity : used};
+    moved.bytes = bytes;
+    moved.capacity = capacity > used ? capacity : used;
+    *buffer = moved;
     return true;
 }
 
-/* Puts bytes behind those that are there, with room for `capacity` in all. */
-static bool client_io_buffer_append(struct client_io_buffer *buffer, const uint8_t *bytes,
-                                    size_t size, size_t capacity)
+/* The bytes of a buffer are others than those of its extent. */
+static void client_io_changed(struct client_io *io, struct client_io_buffer *buffer)
+{
+    buffer->line = buffer->gone = 0;
+    journal_touch(io->desk->journal, &io->mark);
+}
+
+/* Takes care that `size` more bytes can be kept, with room for `capacity` in all. */
+static bool client_io_room(struct client_io *io, struct client_io_buffer *buffer, size_t size,
+                           size_t capacity)
 {
     size_t used = buffer->end - buffer->start;
 
-    if (!client_io_buffer_room(buffer, capacity > used + size ? capacity : used + size))
+    return desk_reserve(io->desk, used + size)
+           && client_io_buffer_room(buffer, capacity > used + size ? capacity : used + size);
+}
+
+/* Puts bytes behind those that are there, with room for `capacity` in all. */
+static bool client_io_append(struct client_io *io, struct client_io_buffer *buffer,
+                             const uint8_t *bytes, size_t size, size_t capacity)
+{
+    if (!client_io_room(io, buffer, size, capacity))
         return false;
     memcpy(buffer->bytes + buffer->end, bytes, size);
     buffer->end += size;
+    client_io_changed(io, buffer);
     return true;
 }
 
-/* Forgets `size` bytes `at` bytes behind the first that counts. */
-static void client_io_buffer_cut(struct client_io_buffer *buffer, size_t at, size_t size)
+/* Forgets the first `size` bytes, which the extent goes on to have if there is one by now. */
+static void client_io_cut(struct client_io *io, struct client_io_buffer *buffer, size_t size)
 {
-    uint8_t *bytes = buffer->bytes + buffer->start;
-
-    if (at == 0) {
-        explicit_bzero(bytes, size);
-        buffer->start += size;
-    } else {
-        memmove(bytes + at, bytes + at + size, buffer->end - buffer->start - at - size);
-        buffer->end -= size;
-    }
+    explicit_bzero(buffer->bytes + buffer->start, size);
+    buffer->start += size;
+    if (buffer->line)
+        buffer->gone += (uint32_t)size;
     if (buffer->start == buffer->end)
         client_io_buffer_free(buffer);
+    journal_touch(io->desk->journal, &io->mark);
+}
+
+/* Forgets `size` bytes `at` bytes behind the first that counts. False without room in the journal,
+ * and nothing is done. */
+static bool client_io_cut_out(struct client_io *io, struct client_io_buffer *buffer, size_t at,
+                              size_t size)
+{
+    uint8_t *bytes = buffer->bytes + buffer->start;
+    size_t behind = buffer->end - buffer->start - at - size;
+
+    if (!desk_reserve(io->desk, at + behind))
+        return false;
+    memmove(bytes + at, bytes + at + size, behind);
+    buffer->end -= size;
+    client_io_changed(io, buffer);
+    return true;
 }
 
 /* frame_look() for this client: a control frame is shorter than a command may be. */
@@ -110,7 +170,7 @@ static enum frame_state client_io_look_kept(const struct client_io *io, size_t *
 /* As desk_receive(). */
 static ssize_t client_io_receive(struct client_io *io, enum desk_buffer buffer, size_t size)
 {
-    ssize_t count = desk_receive(io->desk, io->fd, buffer, size, !io->bytes_only);
+    ssize_t count = desk_receive(io->desk, io->fd, io->cookie, buffer, size, !io->bytes_only);
 
     /* A stream socket gives less than was asked for only when it has no more bytes, or only its
      * end. */
@@ -143,7 +203,7 @@ static enum client_io_status client_io_read_on(struct client_io *io, enum desk_b
             return CLIENT_IO_BAD;
         case FRAME_WHOLE:
             desk_store(io->desk, buffer, in->bytes + in->start, *size);
-            client_io_buffer_cut(in, 0, *size);
+            client_io_cut(io, in, *size);
             return CLIENT_IO_FRAME;
         case FRAME_PARTIAL:
             break;
@@ -151,7 +211,7 @@ static enum client_io_status client_io_read_on(struct client_io *io, enum desk_b
         count = client_io_receive(io, buffer, *size - have);
         if (count <= 0)
             return client_io_receive_status(io, count);
-        if (!client_io_buffer_append(in, bytes, (size_t)count, *size))
+        if (!client_io_append(io, in, bytes, (size_t)count, *size))
             return CLIENT_IO_MEMORY;
     }
 }
@@ -170,7 +230,7 @@ static enum client_io_status client_io_read_first(struct client_io *io, enum des
     case FRAME_BAD:
         return CLIENT_IO_BAD;
     case FRAME_PARTIAL:
-        if (!client_io_buffer_append(&io->in, bytes, have, *size))
+        if (!client_io_append(io, &io->in, bytes, have, *size))
             return CLIENT_IO_MEMORY;
         return CLIENT_IO_AGAIN;
     case FRAME_WHOLE:
@@ -180,19 +240,25 @@ static enum client_io_status client_io_read_first(struct client_io *io, enum des
         return CLIENT_IO_FRAME;
     /* The bytes behind the frame may be the start of a command of any length. */
     client_io_look(io, bytes + *size, have - *size, &need);
-    if (!client_io_buffer_append(&io->in, bytes + *size, have - *size, need))
+    if (!client_io_append(io, &io->in, bytes + *size, have - *size, need))
         return CLIENT_IO_MEMORY;
     return CLIENT_IO_FRAME;
 }
 
 enum client_io_status client_io_read(struct client_io *io, enum desk_buffer buffer, size_t *size)
 {
-    enum client_io_status status =
-        io->in.bytes ? client_io_read_on(io, buffer, size) : client_io_read_first(io, buffer, size);
+    return io->in.bytes ? client_io_read_on(io, buffer, size)
+                        : client_io_read_first(io, buffer, size);
+}
 
-    if (status != CLIENT_IO_FRAME)
-        desk_wipe(io->desk, buffer);
-    return status;
+/* Whether there is room for all that may be read ahead. Nothing else is left to be noted then, so
+ * that it stays until the bytes are there. */
+static bool client_io_room_ahead(struct client_io *io)
+{
+    size_t used = io->in.end - io->in.start;
+
+    desk_commit(io->desk);
+    return client_io_room(io, &io->in, CLIENT_IO_AHEAD - used, 0);
 }
 
 const uint8_t *client_io_ahead(struct client_io *io, size_t *have)
@@ -200,12 +266,12 @@ const uint8_t *client_io_ahead(struct client_io *io, size_t *have)
     struct client_io_buffer *in = &io->in;
     size_t used = in->end - in->start;
 
-    if (io->maybe_more && used < CLIENT_IO_AHEAD && client_io_buffer_room(in, CLIENT_IO_AHEAD)) {
+    if (io->maybe_more && used < CLIENT_IO_AHEAD && client_io_room_ahead(io)) {
         ssize_t count = client_io_receive(io, DESK_SCRATCH, CLIENT_IO_AHEAD - used);
 
         if (count > 0)
-            client_io_buffer_append(in, io->desk->bytes[DESK_SCRATCH], (size_t)count, 0);
-        if (in->start == in->end)
+            client_io_append(io, in, io->desk->bytes[DESK_SCRATCH], (size_t)count, 0);
+        else if (used == 0)
             client_io_buffer_free(in);
         desk_wipe(io->desk, DESK_SCRATCH);
     }
@@ -225,21 +291,20 @@ int client_io_pull(struct client_io *io)
     size_t most = io->desk->capacity + CLIENT_IO_BEHIND_MAX, have = io->in.end - io->in.start;
     size_t room = most - have;
     ssize_t count;
-    int error = 0;
 
     if (!io->maybe_more || have >= most)
         return 0;
     count =
         client_io_receive(io, DESK_SCRATCH, room < io->desk->capacity ? room : io->desk->capacity);
+    if (count < 0 && count != -EAGAIN)
+        return (int)count;
     if (count == 0)
         io->ended = true;
-    else if (count < 0)
-        error = count == -EAGAIN ? 0 : (int)count;
-    else if (!client_io_buffer_append(&io->in, io->desk->bytes[DESK_SCRATCH], (size_t)count,
-                                      2 * have))
-        error = -ENOMEM;
+    if (count > 0
+        && !client_io_append(io, &io->in, io->desk->bytes[DESK_SCRATCH], (size_t)count, 2 * have))
+        return -ENOMEM;
     desk_wipe(io->desk, DESK_SCRATCH);
-    return error;
+    return 0;
 }
 
 enum client_io_place client_io_take_control(struct client_io *io, bool behind, uint8_t *frame,
@@ -258,14 +323,18 @@ enum client_io_place client_io_take_control(struct client_io *io, bool behind, u
             return CLIENT_IO_NOWHERE;
     }
     memcpy(frame, bytes + at, *size);
-    client_io_buffer_cut(&io->in, at, *size);
+    if (at == 0)
+        client_io_cut(io, &io->in, *size);
+    else if (!client_io_cut_out(io, &io->in, at, *size))
+        return CLIENT_IO_NOWHERE;
     return at ? CLIENT_IO_BEHIND : CLIENT_IO_FRONT;
 }
 
 int client_io_send(struct client_io *io, enum desk_buffer buffer, size_t size)
 {
-    ssize_t count =
-        client_io_sending(io) ? -EAGAIN : desk_send(io->desk, io->fd, buffer, NULL, size);
+    ssize_t count = client_io_sending(io)
+                        ? -EAGAIN
+                        : desk_send(io->desk, io->fd, io->cookie, buffer, NULL, size);
 
     if (count == -EAGAIN)
         count = 0;
@@ -273,8 +342,7 @@ int client_io_send(struct client_io *io, enum desk_buffer buffer, size_t size)
         return (int)count;
     if ((size_t)count == size)
         return 0;
-    return client_io_buffer_append(&io->out, io->desk->bytes[buffer] + count, size - (size_t)count,
-                                   0)
+    return client_io_append(io, &io->out, io->desk->bytes[buffer] + count, size - (size_t)count, 0)
                ? 0
                : -ENOMEM;
 }
@@ -284,12 +352,14 @@ int client_io_flush(struct client_io *io)
     struct client_io_buffer *out = &io->out;
 
     while (client_io_sending(io)) {
-        ssize_t count =
-            desk_send(io->desk, io->fd, DESK_KEPT, out->bytes + out->start, out->end - out->start);
+        ssize_t count = desk_send(io->desk, io->fd, io->cookie, DESK_KEPT, out->bytes + out->start,
+                                  out->end - out->start);
 
+        if (count > 0)
+            client_io_cut(io, out, (size_t)count);
+        desk_settle(io->desk);
         if (count < 0)
             return count == -EAGAIN ? 0 : (int)count;
-        client_io_buffer_cut(out, 0, (size_t)count);
     }
     return 0;
 }

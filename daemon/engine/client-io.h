@@ -12,14 +12,19 @@
 
 #include "engine/desk.h"
 #include "engine/seats.h"
+#include "rm/journal.h"
 
 struct client_io_buffer {
     uint8_t *bytes;
     size_t start, end, capacity; /* what counts stands from start to end */
+    uint32_t line;               /* of its extent in the journal, which may have more: */
+    uint32_t gone;               /* bytes that were before the start */
 };
 
 struct client_io {
-    struct desk *desk; /* borrowed */
+    struct desk *desk;        /* borrowed */
+    uint64_t cookie;          /* names the connection in the journal; 0: it is not there */
+    struct journal_mark mark; /* of its record, whose noter the owner has */
     int fd;
     bool bytes_only; /* no descriptors can come with them; who sends some is as good as gone */
     bool control;    /* control frames may come between commands (wire/control-frame.h) */
@@ -34,19 +39,27 @@ enum client_io_status {
     CLIENT_IO_AGAIN,  /* none now; more when the socket becomes readable */
     CLIENT_IO_BAD,    /* no command can start like this, or it was cut by the end of the stream */
     CLIENT_IO_CLOSED, /* the client is gone */
-    CLIENT_IO_MEMORY, /* no memory for what has to be kept */
+    CLIENT_IO_MEMORY, /* no memory, or room in the journal, for what has to be kept */
 };
 
 /* Takes over `fd`, a connected stream socket. The desk, which is borrowed, may be opened later. */
 void client_io_init(struct client_io *io, int fd, struct desk *desk);
 
-/* Ends and closes the socket, and wipes the kept bytes. Harmless when repeated. */
+/* The connection is in the journal from the next commit on, if there is one. False without memory.
+ * The record's owner is what `io` is embedded in, and fills it with client_io_note() and more. */
+bool client_io_open(struct client_io *io);
+
+/* Fills what a record has of the socket and of kept bytes; for a noter. */
+void client_io_note(struct client_io *io, struct record_connection *record);
+
+/* Ends and closes the socket, takes it out of the journal, and wipes the kept bytes. Harmless when
+ * repeated. */
 void client_io_clear(struct client_io *io);
 
 /*
  * Reads the next command, or control frame, to one of the desk's buffers: the command's, or
- * scratch. With CLIENT_IO_FRAME its *size bytes stand there, and perhaps others behind them, until
- * the caller has wiped the buffer; else it is wiped.
+ * scratch. With CLIENT_IO_FRAME its *size bytes stand there, and perhaps others behind them. The
+ * caller wipes the buffer, also if there is no frame, when what came of it can be committed.
  */
 enum client_io_status client_io_read(struct client_io *io, enum desk_buffer buffer, size_t *size);
 
@@ -71,7 +84,8 @@ enum client_io_place {
 };
 
 /* Keeps the bytes that the socket has, up to a command and a few control frames. 0, or a negative
- * errno: the client is gone or there is no memory. */
+ * errno: the client is gone or there is no memory. Then scratch may have bytes that are not kept;
+ * the caller closes the client and wipes it. */
 int client_io_pull(struct client_io *io);
 
 /* Takes the first control frame out of the kept bytes; with `behind` also one behind a command.
@@ -82,11 +96,12 @@ enum client_io_place client_io_take_control(struct client_io *io, bool behind, u
 /*
  * Sends the first `size` bytes of one of the desk's buffers, the response's or the reply's, keeping
  * a copy of what the socket does not take, behind what was kept before. 0, or a negative errno: the
- * client is gone or there is no memory.
+ * client is gone or there is no memory. desk_settle() is due in any case.
  */
 int client_io_send(struct client_io *io, enum desk_buffer buffer, size_t size);
 
-/* Sends the kept rest of a response. 0, also when some of it is left, or a negative errno. */
+/* Sends the kept rest of a response. 0, also when some of it is left, or a negative errno. What was
+ * sent is settled. */
 int client_io_flush(struct client_io *io);
 
 /* True while the client has not taken all of a response. */

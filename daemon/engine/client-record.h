@@ -7,6 +7,11 @@
 #include "engine/peer.h"
 #include "engine/statistics.h"
 
+enum client_origin {
+    CLIENT_FROM_BUS,    /* made by engine_connect(); has an id */
+    CLIENT_FROM_SOCKET, /* came through the listening socket */
+};
+
 struct client_record {
     struct list link;   /* in its bucket by number (struct clients); alone before it has one */
     uint64_t number;    /* from 1 on, no secret, never given twice; 0: none yet */

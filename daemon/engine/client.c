@@ -20,111 +20,10 @@
  */
 #define CLIENT_EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
 
-void clients_init(struct clients *clients, struct loop *loop, struct scheduler *scheduler,
-                  struct admission *admission, struct desk *desk)
+/* The next commit notes the client again. */
+static void client_changed(struct client *client)
 {
-    *clients = (struct clients){
-        .loop = loop, .scheduler = scheduler, .admission = admission, .desk = desk};
-    for (unsigned i = 0; i < CLIENTS_BUCKETS; i++) {
-        list_init(&clients->by_id[i]);
-        list_init(&clients->by_number[i]);
-    }
-    list_init(&clients->without_id);
-    list_init(&clients->closed);
-}
-
-void clients_clear(struct clients *clients)
-{
-    assert(clients->count == 0 && list_empty(&clients->closed));
-    policies_unreference(clients->policies);
-}
-
-void clients_set_policies(struct clients *clients, struct policies *policies)
-{
-    policies_unreference(clients->policies);
-    clients->policies = policies;
-    clients->policy++;
-}
-
-struct client *clients_find(const struct clients *clients, uint64_t id)
-{
-    list_for_each (it, &clients->by_id[id % CLIENTS_BUCKETS]) {
-        struct client *client = list_entry(it, struct client, link);
-
-        if (client->id == id)
-            return client;
-    }
-    return NULL;
-}
-
-void clients_know(struct clients *clients, struct client *client, int64_t now)
-{
-    struct client_record *record = &client->record;
-
-    record->number = ++clients->newest;
-    record->since = now;
-    list_insert_before(&clients->by_number[record->number % CLIENTS_BUCKETS], &record->link);
-    clients->known++;
-}
-
-struct client *clients_find_number(const struct clients *clients, uint64_t number)
-{
-    list_for_each (it, &clients->by_number[number % CLIENTS_BUCKETS]) {
-        struct client *client = list_entry(it, struct client, record.link);
-
-        if (client->record.number == number)
-            return client->state == CLIENT_CLOSED ? NULL : client;
-    }
-    return NULL;
-}
-
-static void clients_visit_list(struct list *list, void (*visit)(struct client *client, void *data),
-                               void *data)
-{
-    list_for_each (it, list)
-        visit(list_entry(it, struct client, link), data);
-}
-
-void clients_visit(struct clients *clients, void (*visit)(struct client *client, void *data),
-                   void *data)
-{
-    for (unsigned i = 0; i < CLIENTS_BUCKETS; i++)
-        clients_visit_list(&clients->by_id[i], visit, data);
-    clients_visit_list(&clients->without_id, visit, data);
-}
-
-static void clients_close_one(struct client *client, void *data)
-{
-    (void)data;
-    client_close(client);
-}
-
-void clients_close(struct clients *clients)
-{
-    clients_visit(clients, clients_close_one, NULL);
-}
-
-bool clients_reap(struct clients *clients, struct client_end *end)
-{
-    struct client *client;
-    struct user *user;
-
-    if (list_empty(&clients->closed))
-        return false;
-    loop_assert_flat(clients->loop);
-    client = list_entry(clients->closed.next, struct client, link);
-    user = client->user;
-    *end = (struct client_end){
-        .id = client->id,
-        .origin = client->origin,
-        .opened = client->opened,
-        .heard = client->rm,
-    };
-    list_remove(&client->link);
-    client_free(client);
-    if (end->opened)
-        users_forget(clients->admission->users, user, clients->scheduler);
-    return true;
+    journal_touch(client->set->desk->journal, &client->io.mark);
 }
 
 /* Asks epoll for room in the socket while there is something to send. */
@@ -200,7 +99,7 @@ int client_new(struct clients *clients, uint32_t uid, int fd, struct client **cl
     *new = (struct client){
         .set = clients,
         .watch.happened = client_happened,
-        .io.fd = -1,
+        .io = {.desk = clients->desk, .fd = -1},
         .uid = uid,
     };
     list_init(&new->link);
@@ -220,13 +119,13 @@ void client_free(struct client *client)
 {
     if (!client)
         return;
-    rm_client_free(client->rm);
     client->set->known -= client->record.number > 0;
     list_remove(&client->record.link);
     if (client->io.fd >= 0)
         loop_unwatch(client->set->loop, &client->watch);
     seats_leave(client->set->seats, &client->io.seat);
     client_io_clear(&client->io);
+    rm_client_free(client->rm);
     peer_groups_clear(&client->groups);
     admission_leave(client->set->admission, client->user);
     admission_leave_unknown(client->set->admission, client->unknown);
@@ -265,7 +164,8 @@ void client_open(struct client *client)
     clients->count++;
     client_bill(client);
     /* Events that came before the client was opened are told now. */
-    if (loop_change(clients->loop, &client->watch, CLIENT_EVENTS) < 0)
+    if (!client_io_open(&client->io)
+        || loop_change(clients->loop, &client->watch, CLIENT_EVENTS) < 0)
         client_close(client);
 }
 
@@ -289,6 +189,7 @@ void client_close(struct client *client)
         client->set->count--;
     }
     client->state = CLIENT_CLOSED;
+    client_changed(client);
     list_remove(&client->link);
     list_insert_before(&client->set->closed, &client->link);
 }
@@ -338,13 +239,16 @@ void client_dismiss(struct client *client, uint32_t code)
     if (client->state == CLIENT_CLOSED)
         return;
     client->state = CLIENT_DRAINING;
+    client_changed(client);
     client_put_code(client, code);
     client_reply(client);
 }
 
 bool client_read(struct client *client, enum desk_buffer buffer, size_t *size)
 {
-    switch (client_io_read(&client->io, buffer, size)) {
+    enum client_io_status status = client_io_read(&client->io, buffer, size);
+
+    switch (status) {
     case CLIENT_IO_FRAME:
         return true;
     case CLIENT_IO_AGAIN:
@@ -359,6 +263,7 @@ bool client_read(struct client *client, enum desk_buffer buffer, size_t *size)
         client_close(client);
         break;
     }
+    desk_wipe(client->set->desk, buffer);
     return false;
 }
 
@@ -375,6 +280,14 @@ enum rm_affinity client_affinity(const struct scheduler_client *turn)
 struct client *client_of_turn(struct scheduler_client *turn)
 {
     return list_entry(turn, struct client, turn);
+}
+
+void client_cancel_read(struct client *client)
+{
+    struct desk *desk = client->set->desk;
+
+    client->command = CLIENT_COMMAND_CANCELED;
+    desk_answer(desk, response_build_code(desk->bytes[DESK_RESPONSE], RM_RC_CANCELED));
 }
 
 uint32_t client_cancel_begin(struct client *client)
@@ -419,13 +332,19 @@ static bool client_may_have(const struct client *client, uint8_t locality)
     return locality < 8 && (client->rules.localities >> locality & 1);
 }
 
+static void client_put_locality(struct client *client, uint8_t locality)
+{
+    client->locality = locality;
+    client_changed(client);
+}
+
 void client_set_rules(struct client *client, const struct user_rules *rules)
 {
     client->rules = *rules;
     if (client->user)
         client->user->rules = *rules;
     if (!client_may_have(client, client->locality))
-        client->locality = 0;
+        client_put_locality(client, 0);
     if (client->rm)
         rm_client_set_limits(client->rm, &rules->limits);
     if (client->turn.user)
@@ -449,7 +368,7 @@ bool client_set_locality(struct client *client, uint8_t locality)
         client_tell_locality(client, locality);
         return false;
     }
-    client->locality = locality;
+    client_put_locality(client, locality);
     return true;
 }
 
@@ -475,6 +394,7 @@ bool client_prepare(struct client *client, struct rm *rm)
         if (!client->rm)
             return false;
         rm_client_set_limits(client->rm, &client->rules.limits);
+        rm_client_set_cookie(client->rm, client->io.cookie);
         rm_client_set_number(client->rm, client->record.number);
         rm_client_set_process(client->rm, client->record.peer.pid, client->record.peer.program);
     }

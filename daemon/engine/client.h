@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A client of the engine, whichever way it came, and the set of all clients.
+ * A client of the engine, whichever way it came.
  *
  * A client is ended at any time, also while functions up the stack have it at hand: so
  * client_close() only marks it, and clients_reap() frees it where the stack is clear.
@@ -8,31 +8,21 @@
 #pragma once
 
 #include "base/log-about.h"
-#include "engine/admission.h"
 #include "engine/client-io.h"
-#include "engine/client-record.h"
-#include "engine/loop.h"
+#include "engine/clients.h"
 #include "engine/peer-groups.h"
-#include "engine/policies.h"
 #include "engine/rules.h"
-#include "engine/scheduler.h"
 
 /* The least charge for anything that is done for a client, nanoseconds: what that costs the engine
  * beside the measured time, by system calls and cold caches. */
 #define CLIENT_COST_MIN UINT64_C(20000)
 
-#define CLIENTS_BUCKETS 1024 /* a power of 2 */
-
+/* Its values are in the journal (rm/journal-records.h). */
 enum client_state {
     CLIENT_ADMITTED, /* not served yet: what its user is is to be known first */
     CLIENT_OPEN,
     CLIENT_DRAINING, /* goes when it has taken its last response */
     CLIENT_CLOSED,   /* to be freed */
-};
-
-enum client_origin {
-    CLIENT_FROM_BUS,    /* made by engine_connect(); has an id */
-    CLIENT_FROM_SOCKET, /* came through the listening socket */
 };
 
 /* What is done with a client's command. */
@@ -67,70 +57,6 @@ struct client {
     enum client_command command;
 };
 
-struct clients {
-    struct loop *loop;
-    struct scheduler *scheduler;
-    struct admission *admission;
-    struct desk *desk;
-    struct seats *seats; /* NULL: no connection outlives the daemon */
-    struct list by_id[CLIENTS_BUCKETS];
-    struct list without_id; /* open clients from the socket */
-    struct list closed;     /* clients to free */
-    uint32_t count;         /* of open and draining clients */
-    struct list by_number[CLIENTS_BUCKETS];
-    uint64_t newest; /* number of the newest client */
-    uint32_t known;  /* clients with a number */
-    struct statistics statistics;
-    uint64_t
-        arrival; /* clock_now_ns() of commands that come now; 0: they wait from the next turn on */
-    struct policies *policies; /* NULL: everybody may send everything */
-    uint64_t policy;           /* number of these policies */
-};
-
-/* What a client that was freed leaves to be told. */
-struct client_end {
-    uint64_t id;
-    enum client_origin origin;
-    bool opened; /* it was served */
-    bool heard;  /* a command of it was executed, and the TPM may hold things that were its */
-};
-
-/* The four are borrowed; the desk is opened before any client is. */
-void clients_init(struct clients *clients, struct loop *loop, struct scheduler *scheduler,
-                  struct admission *admission, struct desk *desk);
-
-/* All clients must be gone. */
-void clients_clear(struct clients *clients);
-
-/* From now on clients may send what these policies say; one reference is taken over. Also inside of
- * a TPM command. */
-void clients_set_policies(struct clients *clients, struct policies *policies);
-
-/* The open client from the bus with this id, or NULL. */
-struct client *clients_find(const struct clients *clients, uint64_t id);
-
-/* Gives a client that was admitted its number, at `now`, which is clock_now(). */
-void clients_know(struct clients *clients, struct client *client, int64_t now);
-
-/* The client with this number, unless it is closed, or NULL. */
-struct client *clients_find_number(const struct clients *clients, uint64_t number);
-
-/* Calls `visit` with `data` for each open client; it may close it. */
-void clients_visit(struct clients *clients, void (*visit)(struct client *client, void *data),
-                   void *data);
-
-/* Closes all that are open. */
-void clients_close(struct clients *clients);
-
-/* Whether there are closed clients to free. */
-static inline bool clients_to_reap(const struct clients *clients)
-{
-    return !list_empty(&clients->closed);
-}
-
-/* Frees one of them; false when there is none. Not inside of a TPM command. */
-bool clients_reap(struct clients *clients, struct client_end *end);
-
 /*
  * A client of user number `uid` behind the stream socket `fd`, which it takes over on success. Its
  * user is not set, its groups are not known and its rules not set; its origin is the bus. The loop
@@ -158,8 +84,8 @@ void client_dismiss(struct client *client, uint32_t code);
 void client_answer(struct client *client, size_t size);
 void client_reply(struct client *client);
 
-/* Reads the client's next frame to one of the desk's buffers, as client_io_read() does; deals with
- * everything that is none. */
+/* Reads the client's next frame to one of the desk's buffers, as client_io_read() does. Deals with
+ * everything that is none, and then the buffer is wiped. */
 bool client_read(struct client *client, enum desk_buffer buffer, size_t *size);
 
 /* Puts a client that may do something in line, or lets it go. */
@@ -174,6 +100,10 @@ enum rm_affinity client_affinity(const struct scheduler_client *turn);
 
 /* The client whose place in the order of service this is. */
 struct client *client_of_turn(struct scheduler_client *turn);
+
+/* Cancels the command that the client sent and that was read, but not submitted: its answer is in
+ * the desk's response. */
+void client_cancel_read(struct client *client);
 
 /* Cancels the command that the client sent and that was not read yet. A TSS2_RC. */
 uint32_t client_cancel_waiting(struct client *client);

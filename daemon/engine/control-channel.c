@@ -25,7 +25,7 @@ static uint32_t control_channel_cancel(const struct control_channel *channel, st
     case CLIENT_COMMAND_NONE:
         return place == CLIENT_IO_BEHIND ? client_cancel_begin(client) : TSS2_TCTI_RC_BAD_SEQUENCE;
     case CLIENT_COMMAND_READ:
-        client->command = CLIENT_COMMAND_CANCELED;
+        client_cancel_read(client);
         break;
     case CLIENT_COMMAND_CANCELED:
         break;
@@ -88,6 +88,7 @@ unsigned control_channel_scan(const struct control_channel *channel, struct clie
     error = client_io_pull(&client->io);
     if (error) {
         client_close(client);
+        desk_wipe(client->set->desk, DESK_SCRATCH);
         return 0;
     }
     most = most < CONTROL_CHANNEL_BATCH ? most : CONTROL_CHANNEL_BATCH;

@@ -2,67 +2,91 @@
 #include "engine/desk.h"
 
 #include "base/descriptors.h"
+#include "engine/desk-layout.h"
+#include "rm/journal.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
-/* Buffers begin at multiples of this. */
-#define DESK_ALIGN 64
+/* Extents of what a commit may note, as many as are ever reserved in one go. */
+#define DESK_EXTENTS 8
 
-/* At the start of the memory. */
-struct desk_head {
-    struct mmsghdr in, out;
-    struct iovec in_part, out_part;
-};
-
-static size_t desk_round(size_t size)
+size_t desk_bytes(size_t command, size_t response)
 {
-    return (size + DESK_ALIGN - 1) / DESK_ALIGN * DESK_ALIGN;
+    size_t at[DESK_KEPT];
+
+    return desk_lay_out(at, command, response);
 }
 
-/* The bytes of each buffer; in all, with the head. */
-static size_t desk_sizes(size_t sizes[DESK_KEPT], size_t command, size_t response)
+bool desk_open(struct desk *desk, struct journal *journal, size_t command, size_t response)
 {
-    size_t all = desk_round(sizeof(struct desk_head));
+    size_t at[DESK_KEPT], size = desk_lay_out(at, command, response);
+    uint8_t *block = journal ? journal_desk(journal) : calloc(1, size);
 
-    sizes[DESK_COMMAND] = sizes[DESK_SCRATCH] = desk_round(command);
-    sizes[DESK_RESPONSE] = desk_round(response);
-    sizes[DESK_REPLY] = DESK_REPLY_SIZE;
-    for (unsigned i = 0; i < DESK_KEPT; i++)
-        all += sizes[i];
-    return all;
-}
-
-bool desk_open(struct desk *desk, size_t command, size_t response)
-{
-    size_t sizes[DESK_KEPT], size = desk_sizes(sizes, command, response);
-    uint8_t *at = calloc(1, size);
-
-    *desk = (struct desk){.capacity = command};
-    if (!at)
+    *desk = (struct desk){.journal = journal, .capacity = command};
+    if (!block)
         return false;
-    desk->head = (struct desk_head *)at;
+    desk->head = (struct desk_head *)(void *)block;
     *desk->head = (struct desk_head){
+        .command = (uint32_t)command,
+        .response = (uint32_t)response,
         .in.msg_hdr = {.msg_iov = &desk->head->in_part, .msg_iovlen = 1},
         .out.msg_hdr = {.msg_iov = &desk->head->out_part, .msg_iovlen = 1},
     };
-    at += desk_round(sizeof(struct desk_head));
-    for (unsigned i = 0; i < DESK_KEPT; i++) {
-        desk->bytes[i] = at;
-        at += sizes[i];
-    }
+    for (unsigned i = 0; i < DESK_KEPT; i++)
+        desk->bytes[i] = block + at[i];
     return true;
 }
 
 void desk_close(struct desk *desk)
 {
+    if (!desk->head)
+        return;
     for (enum desk_buffer i = DESK_COMMAND; i < DESK_KEPT; i++)
         desk_wipe(desk, i);
-    free(desk->head);
+    if (!desk->journal)
+        free(desk->head);
     *desk = (struct desk){0};
+}
+
+/* Notes the receive or the send that is under way. */
+static void desk_note(struct desk *desk, enum journal_kind kind, uint64_t cookie,
+                      enum desk_buffer buffer, size_t size)
+{
+    const struct record_move move = {cookie, buffer, (uint32_t)size};
+
+    journal_note(desk->journal, kind, &move, sizeof(move));
+}
+
+/* None is. */
+static void desk_note_none(struct desk *desk, enum journal_kind kind)
+{
+    desk_note(desk, kind, 0, DESK_COMMAND, 0);
+}
+
+void desk_commit(struct desk *desk)
+{
+    journal_commit(desk->journal);
+    desk->head->in.msg_len = 0;
+    desk->head->out.msg_len = 0;
+    desk->sent = false;
+}
+
+/* A connection's record names two extents. The others stay for what the resource manager notes of
+ * a command that is on its way meanwhile, for which it has reserved room. */
+bool desk_reserve(struct desk *desk, size_t size)
+{
+    size_t most = size > desk->head->response ? size : desk->head->response;
+
+    return journal_reserve(desk->journal, DESK_EXTENTS, most);
+}
+
+void desk_settle(struct desk *desk)
+{
+    if (desk->sent || desk->head->in.msg_len)
+        desk_commit(desk);
 }
 
 void desk_use(struct desk *desk, enum desk_buffer buffer, size_t size)
@@ -71,13 +95,15 @@ void desk_use(struct desk *desk, enum desk_buffer buffer, size_t size)
         desk->used[buffer] = size;
 }
 
-ssize_t desk_receive(struct desk *desk, int fd, enum desk_buffer buffer, size_t size, bool look)
+ssize_t desk_receive(struct desk *desk, int fd, uint64_t cookie, enum desk_buffer buffer,
+                     size_t size, bool look)
 {
     struct desk_head *head = desk->head;
     uint8_t *bytes = desk->bytes[buffer];
     int count;
 
     assert(buffer == DESK_COMMAND || buffer == DESK_SCRATCH);
+    desk_settle(desk);
     if (look) {
         ssize_t there = descriptors_look(fd, bytes, size);
 
@@ -86,32 +112,65 @@ ssize_t desk_receive(struct desk *desk, int fd, enum desk_buffer buffer, size_t 
         size = (size_t)there;
         desk_use(desk, buffer, size);
     }
-    head->in.msg_len = 0;
+    desk_note(desk, JOURNAL_IN, cookie, buffer, size);
+    journal_commit(desk->journal);
     head->in_part = (struct iovec){bytes, size};
     do {
         count = recvmmsg(fd, &head->in, 1, MSG_DONTWAIT, NULL);
     } while (count < 0 && errno == EINTR);
     if (count < 0)
         return -errno;
+    desk_note_none(desk, JOURNAL_IN);
     desk_use(desk, buffer, head->in.msg_len);
     return head->in.msg_len;
 }
 
-ssize_t desk_send(struct desk *desk, int fd, enum desk_buffer buffer, uint8_t *kept, size_t size)
+ssize_t desk_send(struct desk *desk, int fd, uint64_t cookie, enum desk_buffer buffer,
+                  uint8_t *kept, size_t size)
 {
     struct desk_head *head = desk->head;
     int count;
 
-    head->out.msg_len = 0;
+    assert(!desk->sent);
+    desk_note(desk, JOURNAL_OUT, cookie, buffer, size);
+    journal_commit(desk->journal);
+    desk->sent = true;
     head->out_part = (struct iovec){buffer == DESK_KEPT ? kept : desk->bytes[buffer], size};
     do {
         count = sendmmsg(fd, &head->out, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (count < 0 && errno == EINTR);
-    return count < 0 ? -errno : (ssize_t)head->out.msg_len;
+    count = count < 0 ? -errno : (int)head->out.msg_len;
+    desk_note_none(desk, JOURNAL_OUT);
+    return count;
+}
+
+void desk_take(struct desk *desk, uint64_t cookie, size_t size)
+{
+    desk->run =
+        (struct record_run){.cookie = cookie, .command = (uint32_t)size, .phase = RUN_TAKEN};
+    journal_run(desk->journal, &desk->run);
+}
+
+void desk_answer(struct desk *desk, size_t size)
+{
+    desk_use(desk, DESK_RESPONSE, size);
+    desk->run.response = (uint32_t)size;
+    desk->run.phase = RUN_ANSWERED;
+    journal_run(desk->journal, &desk->run);
+}
+
+void desk_end_run(struct desk *desk)
+{
+    desk->run = (struct record_run){0};
+    journal_run(desk->journal, &desk->run);
+    desk_commit(desk);
+    desk_wipe(desk, DESK_COMMAND);
+    desk_wipe(desk, DESK_RESPONSE);
 }
 
 void desk_store(struct desk *desk, enum desk_buffer buffer, const uint8_t *bytes, size_t size)
 {
+    desk_settle(desk);
     memcpy(desk->bytes[buffer], bytes, size);
     desk_use(desk, buffer, size);
 }
@@ -127,7 +186,9 @@ uint8_t *desk_reply(struct desk *desk, size_t size)
 
 void desk_wipe(struct desk *desk, enum desk_buffer buffer)
 {
-    if (desk->used[buffer])
-        explicit_bzero(desk->bytes[buffer], desk->used[buffer]);
+    if (!desk->used[buffer])
+        return;
+    desk_settle(desk);
+    explicit_bzero(desk->bytes[buffer], desk->used[buffer]);
     desk->used[buffer] = 0;
 }

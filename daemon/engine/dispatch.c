@@ -100,6 +100,7 @@ static bool dispatch_read(struct dispatch *dispatch, struct client *client)
     }
     dispatch->kind = command_cost_kind(frame, dispatch->size);
     client->command = CLIENT_COMMAND_READ;
+    desk_take(dispatch->clients->desk, client->io.cookie, dispatch->size);
     dispatch_scan(dispatch, client);
     return true;
 }
@@ -143,7 +144,7 @@ static size_t dispatch_execute(struct dispatch *dispatch, struct rm *rm)
     if (client->command == CLIENT_COMMAND_CANCELED) {
         log_debug("a command of user %" PRIu32 " is canceled before it runs", client->uid);
         dispatch->clients->statistics.canceled++;
-        return response_build_code(response, RM_RC_CANCELED);
+        return HEADER_SIZE; /* by client_cancel_read() */
     }
     if (!client->rm)
         return response_build_code(response, RM_RC_MEMORY);
@@ -199,15 +200,14 @@ void dispatch_run(struct dispatch *dispatch, struct rm *rm)
         trace_readers_begin(&dispatch->readers, dispatch->client, desk->bytes[DESK_COMMAND],
                             dispatch->size);
     answer = dispatch_execute(dispatch, rm);
-    desk_use(desk, DESK_RESPONSE, answer);
+    desk_answer(desk, answer);
     if (dispatch->readers.turn)
         trace_readers_note(&dispatch->readers, desk->bytes[DESK_RESPONSE], answer);
     if (!dispatch_was_run(dispatch, rm, before))
         dispatch_note_not_run(dispatch);
     dispatch->client->command = CLIENT_COMMAND_NONE;
     client_answer(dispatch->client, answer);
-    desk_wipe(desk, DESK_RESPONSE);
-    desk_wipe(desk, DESK_COMMAND);
+    desk_end_run(desk);
 }
 
 /* Counts the command, whose turn took `time`. */

@@ -25,6 +25,7 @@ static void server_waiter_serve(void *data)
     server->clients.arrival = 0;
     control_channel_scan_all(&server->channel);
     surveys_step(&server->surveys);
+    journal_commit(server->desk.journal);
     if (server_phase_ends(server->phase) && ending_cancels(&server->ending))
         tpm_link_cancel(&server->managed.link);
 }
@@ -59,7 +60,7 @@ static bool server_open_desk(struct server *server)
 {
     const struct rm *rm = server->managed.rm;
 
-    return desk_open(&server->desk, rm_command_capacity(rm), rm_response_capacity(rm));
+    return desk_open(&server->desk, NULL, rm_command_capacity(rm), rm_response_capacity(rm));
 }
 
 /* Takes the TPM over; ready() or failed() tells how that went. */
@@ -227,6 +228,7 @@ static void server_loop(struct server *server)
             && !managed_tpm_poll(&server->managed, server->clients.count > 0, text))
             server_fail(server, TPM_FAULT_GONE, text);
         server_see_state(server);
+        journal_commit(server->desk.journal);
         /* Room for one event of each client, and some for others: the events of all clients are
          * seen before the next turn is given, but no more, as new events may come all the time. */
         loop_run(&server->loop, server_timeout(server), server->clients.count / LOOP_EVENTS + 1);
@@ -302,6 +304,7 @@ void server_answer(const struct server *server, void *token, uint32_t rc, struct
 {
     struct engine_answer answer = {.rc = rc, .snapshot = snapshot};
 
+    journal_commit(server->desk.journal);
     server_get_status(server, &answer.status);
     server->events.answered(server->events.data, token, &answer);
 }

@@ -73,8 +73,9 @@ struct record_connection {
     uint64_t cookie;
     uint64_t number; /* for people (client_record.number) */
     uint32_t account;
-    uint32_t in, out; /* lines: bytes that wait (client-io.h) */
-    uint8_t state;    /* enum client_state: open or draining */
+    uint32_t in, out;           /* lines: bytes that wait (client-io.h) */
+    uint32_t in_gone, out_gone; /* of these the first ones do not any more */
+    uint8_t state;              /* enum client_state: open, draining or closed */
     uint8_t member, locality;
 };
 

@@ -236,6 +236,7 @@ static void serve(struct world *world, unsigned index)
             run_command(world, peer, size);
             break;
         case CLIENT_IO_AGAIN:
+            desk_wipe(&world->desk, DESK_COMMAND);
             return;
         case CLIENT_IO_BAD:
         case CLIENT_IO_CLOSED:
@@ -366,7 +367,7 @@ static void start(struct world *world, uint8_t kind)
     world->command = malloc(rm_command_capacity(world->rm));
     world->response = malloc(rm_response_capacity(world->rm));
     fuzz_must(world->command && world->response
-                  && desk_open(&world->desk, rm_command_capacity(world->rm),
+                  && desk_open(&world->desk, NULL, rm_command_capacity(world->rm),
                                rm_response_capacity(world->rm)),
               "no memory");
 }

@@ -161,7 +161,7 @@ static void test_R51_a_client_that_passes_descriptors_goes(void **state)
     struct desk desk;
     size_t size;
 
-    assert_true(desk_open(&desk, 64, 64));
+    assert_true(desk_open(&desk, NULL, 64, 64));
     client_io_init(&io, pair->ours, &desk);
     pair->ours = -1;
     pass_lingerer(pair, 0);

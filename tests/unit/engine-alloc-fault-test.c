@@ -105,6 +105,7 @@ static void test_nothing_of_an_unread_answer_stays_in_memory(void **state)
     desk_use(&crowd->desk, DESK_RESPONSE, size);
     alloc_fault_watch(secret, sizeof(secret));
     client_answer(client, size);
+    desk_end_run(&crowd->desk);
     assert_true(client_io_sending(&client->io));
     client_close(client);
     crowd_clear(crowd);
@@ -166,6 +167,7 @@ static void test_R42_no_memory_to_pull_in_or_to_answer(void **state)
     puller->io.maybe_more = true;
     alloc_fault_begin(ALLOC_FAULT_MEMORY, 1, true);
     assert_int_equal(client_io_pull(&puller->io), -ENOMEM);
+    desk_settle(&crowd->desk);
     client_answer(idler, CROWD_RESPONSE);
     assert_int_equal(alloc_fault_end(), 2);
     assert_int_equal(idler->state, CLIENT_CLOSED);

@@ -42,7 +42,7 @@ static int setup(void **state)
 
     assert_non_null(pair);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    assert_true(desk_open(&pair->desk, MAX, RESPONSE));
+    assert_true(desk_open(&pair->desk, NULL, MAX, RESPONSE));
     client_io_init(&pair->io, fds[0], &pair->desk);
     pair->peer = fds[1];
     *state = pair;
@@ -316,6 +316,7 @@ static void test_R11_response_that_is_not_read(void **state)
     for (size_t i = 0; i < size; i++)
         bytes[i] = (uint8_t)(i * 7 + i / 251);
     assert_int_equal(client_io_send(&pair->io, DESK_RESPONSE, size), 0);
+    desk_settle(&pair->desk);
     assert_true(client_io_sending(&pair->io));
     while (done < size) {
         ssize_t count = recv(pair->peer, copy + done, size - done, MSG_DONTWAIT);
@@ -338,6 +339,7 @@ static void test_R11_few_unread_answers_are_kept(void **state)
 
     while (!client_io_sending(&pair->io) && sent <= UNREAD_MOST) {
         assert_int_equal(client_io_send(&pair->io, DESK_RESPONSE, UNREAD_ANSWER), 0);
+        desk_settle(&pair->desk);
         sent += UNREAD_ANSWER;
     }
     assert_in_range(sent, UNREAD_ANSWER, UNREAD_MOST);

@@ -129,6 +129,7 @@ static void test_answer_goes_on_as_it_is_taken(void **state)
     size_t taken = 0;
 
     client_answer(client, MANY_BYTES);
+    desk_end_run(&crowd->desk);
     assert_true(client_io_sending(&client->io));
     crowd_put_random(crowd, 0);
     crowd_look(crowd);

@@ -29,7 +29,7 @@ void crowd_init(struct crowd *crowd, size_t capacity)
     admission_init(&crowd->admission, &crowd->users, 0);
     admission_set_open(&crowd->admission, true);
     clients_init(&crowd->clients, &crowd->loop, &crowd->scheduler, &crowd->admission, &crowd->desk);
-    assert_true(desk_open(&crowd->desk, capacity, CROWD_RESPONSE));
+    assert_true(desk_open(&crowd->desk, NULL, capacity, CROWD_RESPONSE));
     for (unsigned i = 0; i < CROWD_MEMBERS; i++)
         crowd->ends[i] = -1;
 }

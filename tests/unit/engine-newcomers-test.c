@@ -40,7 +40,7 @@ static void begin(struct arrivals *arrivals, const struct newcomers_config *conf
     scheduler_init(&arrivals->scheduler, client_affinity);
     clients_init(&arrivals->clients, &arrivals->loop, &arrivals->scheduler,
                  &arrivals->newcomers.admission, &arrivals->desk);
-    assert_true(desk_open(&arrivals->desk, 256, 256));
+    assert_true(desk_open(&arrivals->desk, NULL, 256, 256));
     assert_int_equal(newcomers_init(&arrivals->newcomers, &arrivals->loop, &arrivals->clients,
                                     config, told, NULL),
                      0);

@@ -63,7 +63,7 @@ static int setup_closed(void **state)
     scheduler_init(&bench->scheduler, client_affinity);
     clients_init(&bench->clients, &bench->loop, &bench->scheduler, &bench->newcomers.admission,
                  &bench->desk);
-    assert_true(desk_open(&bench->desk, 256, 256));
+    assert_true(desk_open(&bench->desk, NULL, 256, 256));
     assert_int_equal(
         newcomers_init(&bench->newcomers, &bench->loop, &bench->clients, &config, told, NULL), 0);
     newcomers_open(&bench->newcomers);

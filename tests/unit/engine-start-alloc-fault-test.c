@@ -113,7 +113,7 @@ static void test_R42_no_memory_to_see_others(void **state)
 static void make_buffers(void *data)
 {
     struct desk desk;
-    bool made = desk_open(&desk, 4096, 4096);
+    bool made = desk_open(&desk, NULL, 4096, 4096);
 
     (void)data;
     assert_int_equal(made, alloc_fault_refused() == 0);
