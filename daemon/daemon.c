@@ -24,6 +24,9 @@
 /* How long the engine may take to stop before the process ends without it, in seconds. */
 #define DAEMON_STOP_SECONDS (ENGINE_STOP_MS / 1000 + 10)
 
+/* How long a start waits for the bus where there are clients already, in milliseconds. */
+#define DAEMON_BUS_MS 5000
+
 /* How long calls, a command and the clean-up may take before the process leaves its clients to the
  * next daemon as they are, in seconds. Less than the service manager waits (TimeoutStopSec=). */
 #define DAEMON_HAND_OVER_SECONDS ((BUS_DISOWN_MS + ENGINE_HAND_OVER_MS) / 1000 + 1)
@@ -31,9 +34,9 @@
 /* What becomes of clients beyond the process. */
 struct daemon_keeping {
     struct keeper *keeper; /* NULL: nobody keeps descriptors */
-    struct passed passed;  /* what was kept */
-    bool keeps;            /* the service manager keeps connections for the next daemon, */
-    bool restores;         /* and may have kept some for this one */
+    struct passed passed;  /* what was kept, until the engine takes it */
+    bool restores;         /* some was kept for this one */
+    bool busless;          /* and the bus was missed: it is not waited for */
     bool handing_over;     /* the engine was asked to leave its clients to the next daemon, */
     bool handed_over;      /* and did, or there is no more time */
 };
@@ -162,6 +165,16 @@ static void daemon_tell_ready(struct daemon *daemon)
     service_notify("READY=1");
 }
 
+/* Clients of a former daemon are served, and newcomers by the socket, whatever the bus is at. */
+static gboolean daemon_serves_anyway(gpointer data)
+{
+    struct daemon *daemon = data;
+
+    if (daemon->serving && !daemon->ready && !daemon->stopping)
+        daemon_tell_ready(daemon);
+    return G_SOURCE_REMOVE;
+}
+
 static void daemon_engine_ready(struct daemon *daemon)
 {
     if (daemon->stopping)
@@ -169,8 +182,10 @@ static void daemon_engine_ready(struct daemon *daemon)
     daemon->serving = true;
     if (daemon->sockets.path)
         log_info("serving on the socket %s", daemon->sockets.path);
-    if (!daemon->bus || daemon->keeping.restores)
+    if (!daemon->bus || daemon->keeping.busless)
         daemon_tell_ready(daemon);
+    else if (daemon->keeping.restores)
+        g_timeout_add(DAEMON_BUS_MS, daemon_serves_anyway, daemon);
     daemon_export(daemon);
     if (daemon->bus && !daemon->keeping.handing_over)
         bus_own(daemon->bus);
@@ -249,17 +264,15 @@ static void daemon_start_engine(struct daemon *daemon)
     g_autofree char *runtime_dir = service_runtime_dir();
     g_autofree char *name = engine_options_name(options, daemon->sockets.path);
     struct engine_config config = {
-        .tcti = options->tcti,
         .name = name,
         .runtime_dir = runtime_dir,
         .accounts = engine_options_accounts(options, &daemon->sockets),
-        .reserve = options->reserve,
-        .sleep_untold = options->no_bus || options->session_bus,
-        .flush_all = options->flush_all,
+        .keeper = daemon->keeping.keeper,
+        .passed = &daemon->keeping.passed,
     };
     struct engine_events events;
 
-    engine_options_fill_live(options, &config);
+    engine_options_fill(options, &config);
     daemon->relay = (struct relay){daemon_event_arrives, daemon};
     relay_fill(&daemon->relay, &events);
     daemon->engine = engine_new(&config, &events, daemon->sockets.clients);
@@ -278,8 +291,7 @@ static void daemon_start_engine(struct daemon *daemon)
         daemon->tcti = tcti_frontend_new(daemon->engine, daemon->bus);
     sleeper_start(&daemon->sleeper, daemon->engine, daemon->bus && !options->session_bus,
                   daemon->keeping.restores);
-    daemon->watchdog.engine = daemon->engine;
-    daemon->watchdog.manager = daemon->manager;
+    watchdog_watch(&daemon->watchdog, daemon->engine, daemon->manager);
 }
 
 static void daemon_bus_connected(void *data, GDBusConnection *connection)
@@ -296,16 +308,18 @@ static void daemon_bus_identified(void *data, const char *id)
 {
     struct daemon *daemon = data;
 
-    if (daemon->tcti)
+    if (daemon->tcti && !daemon->stopping)
         tcti_frontend_bus_identified(daemon->tcti, id);
 }
 
-/* Nobody tells of sleep, then. */
+/* Nobody tells of sleep, then, and there is nothing to wait for. */
 static void daemon_bus_missed(void *data)
 {
     struct daemon *daemon = data;
 
     sleeper_disconnect(&daemon->sleeper);
+    daemon->keeping.busless = true;
+    (void)daemon_serves_anyway(daemon);
 }
 
 static void daemon_bus_owned(void *data)
@@ -353,7 +367,7 @@ static gboolean daemon_restarts(gpointer data)
 {
     struct daemon *daemon = data;
 
-    if (!daemon->keeping.keeps)
+    if (!daemon->keeping.keeper)
         return daemon_signaled(daemon);
     if (!daemon->stopping && !daemon->keeping.handing_over)
         daemon_hand_over(daemon);
@@ -405,6 +419,7 @@ static void daemon_teardown(struct daemon *daemon)
     bus_free(daemon->bus);
     sockets_close(&daemon->sockets);
     keeper_free(daemon->keeping.keeper);
+    passed_clear(&daemon->keeping.passed);
     g_main_loop_unref(daemon->loop);
 }
 
@@ -436,6 +451,7 @@ static void daemon_serve(struct daemon *daemon)
         .data = daemon,
     };
 
+    daemon->keeping.restores = passed_has_clients(&daemon->keeping.passed);
     g_unix_signal_add(SIGTERM, daemon_signaled, daemon);
     g_unix_signal_add(SIGINT, daemon_signaled, daemon);
     g_unix_signal_add(SIGUSR1, daemon_restarts, daemon);
@@ -470,8 +486,6 @@ int daemon_run(struct options *options, const struct reload_source *source)
                                  daemon.keeping.keeper, &text);
     if (text)
         log_failure(text);
-    /* Clients of a former daemon see the end at once. */
-    passed_clear(&daemon.keeping.passed);
     if (daemon.status == EX_OK)
         daemon_serve(&daemon);
     if (daemon.keeping.handed_over)

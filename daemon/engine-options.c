@@ -57,3 +57,12 @@ void engine_options_fill_live(const struct options *options, struct engine_confi
     config->idle_release_ms = options->idle_release_ms;
     option_policies_fill(&options->policies, &config->policies);
 }
+
+void engine_options_fill(const struct options *options, struct engine_config *config)
+{
+    config->tcti = options->tcti;
+    config->reserve = options->reserve;
+    config->sleep_untold = options->no_bus || options->session_bus;
+    config->flush_all = options->flush_all;
+    engine_options_fill_live(options, config);
+}

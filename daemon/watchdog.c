@@ -33,3 +33,10 @@ void watchdog_start(struct watchdog *watchdog)
     if (ms)
         g_timeout_add(MAX(ms / 2, 1), watchdog_looks, watchdog);
 }
+
+void watchdog_watch(struct watchdog *watchdog, struct engine *engine,
+                    struct manager_frontend *manager)
+{
+    watchdog->engine = engine;
+    watchdog->manager = manager;
+}

@@ -16,3 +16,7 @@ struct watchdog {
 
 /* Begins to, in the main loop; the watchdog is borrowed for as long as that runs. */
 void watchdog_start(struct watchdog *watchdog);
+
+/* Looks at these from now on. */
+void watchdog_watch(struct watchdog *watchdog, struct engine *engine,
+                    struct manager_frontend *manager);

@@ -31,6 +31,8 @@ enum log_event {
     LOG_EVENT_STARTED,                      /* clients are served from now on */
     LOG_EVENT_STOPPING,                     /* they are no more, as the daemon was told to end */
     LOG_EVENT_HANDING_OVER,                 /* the next daemon is to serve them */
+    LOG_EVENT_RESTORED,                     /* those of a former daemon are served again */
+    LOG_EVENT_NOT_RESTORED,                 /* they are not: what it left cannot be used */
     LOG_EVENT_FAILED,                       /* the daemon ends by itself */
     LOG_EVENT_RELOADED,                     /* the configuration was read again */
     LOG_EVENT_RELOAD_FAILED,                /* and cannot be used */

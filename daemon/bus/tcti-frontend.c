@@ -121,6 +121,7 @@ static int frontend_connect(struct tcti_frontend *frontend, const struct fronten
         .id = *id, .uid = call->uid, .creator = g_strdup(creator), .heard = true};
     g_hash_table_insert(frontend->connections, &connection->id, connection);
     handouts_add(frontend->handouts, *id, account, creator);
+    engine_set_creator(frontend->engine, *id, creator);
     *fd = pair[1];
     return 0;
 }
@@ -259,6 +260,7 @@ static bool frontend_claims(struct tcti_frontend *frontend, GDBusMethodInvocatio
         || uid != connection->uid)
         return false;
     connection->creator = g_strdup(g_dbus_method_invocation_get_sender(invocation));
+    engine_set_creator(frontend->engine, connection->id, connection->creator);
     return true;
 }
 
@@ -387,6 +389,8 @@ void tcti_frontend_bus_identified(struct tcti_frontend *frontend, const char *id
 
     g_free(frontend->bus_id);
     frontend->bus_id = g_strdup(id);
+    /* Without memory the next daemon has no creators: their users claim their connections. */
+    (void)engine_set_bus(frontend->engine, id ? id : "");
     g_hash_table_iter_init(&iterator, frontend->connections);
     while (g_hash_table_iter_next(&iterator, NULL, &value))
         frontend_identify(frontend, value, id);

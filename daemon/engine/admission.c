@@ -138,6 +138,20 @@ static void admission_remove_unknown(struct admission_unknown *unknown)
     free(unknown);
 }
 
+/* Under the lock, without a check. NULL without memory. */
+static struct user *admission_charge(struct admission *admission, uint32_t account)
+{
+    struct user *user = users_find(admission->users, account);
+
+    if (!user)
+        user = users_add(admission->users, account);
+    if (!user)
+        return NULL;
+    user->connections++;
+    *admission_count(&admission->known, account) += 1;
+    return user;
+}
+
 /* Under the lock. *user is NULL on failure. */
 static int admission_take(struct admission *admission, uint32_t account, unsigned most,
                           struct user **user)
@@ -151,14 +165,8 @@ static int admission_take(struct admission *admission, uint32_t account, unsigne
     *user = NULL;
     if (error)
         return error;
-    if (!found)
-        found = users_add(admission->users, account);
-    if (!found)
-        return -ENOMEM;
-    found->connections++;
-    *admission_count(room, account) += 1;
-    *user = found;
-    return 0;
+    *user = admission_charge(admission, account);
+    return *user ? 0 : -ENOMEM;
 }
 
 /* Under the lock. *unknown is NULL on failure. */
@@ -206,6 +214,16 @@ int admission_enter(struct admission *admission, uint32_t account, unsigned most
     admission->refused += error != 0;
     admission_unlock(admission);
     return error;
+}
+
+struct user *admission_inherit(struct admission *admission, uint32_t account)
+{
+    struct user *user;
+
+    admission_lock(admission);
+    user = admission_charge(admission, account);
+    admission_unlock(admission);
+    return user;
 }
 
 int admission_enter_unknown(struct admission *admission, uint32_t uid,

@@ -64,6 +64,9 @@ void admission_set_open(struct admission *admission, bool open);
 int admission_enter(struct admission *admission, uint32_t account, unsigned most,
                     struct user **user);
 
+/* Charges a connection that a former daemon admitted; limits do not apply. NULL without memory. */
+struct user *admission_inherit(struct admission *admission, uint32_t account);
+
 /* Charges a connection to user number `uid`, whose account is not known yet; errors as above. */
 int admission_enter_unknown(struct admission *admission, uint32_t uid,
                             struct admission_unknown **unknown);

@@ -123,6 +123,11 @@ static bool client_io_append(struct client_io *io, struct client_io_buffer *buff
     return true;
 }
 
+bool client_io_inherit(struct client_io *io, bool output, const uint8_t *bytes, size_t size)
+{
+    return size == 0 || client_io_append(io, output ? &io->out : &io->in, bytes, size, 0);
+}
+
 /* Forgets the first `size` bytes, which the extent goes on to have if there is one by now. */
 static void client_io_cut(struct client_io *io, struct client_io_buffer *buffer, size_t size)
 {

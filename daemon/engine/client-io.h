@@ -49,6 +49,10 @@ void client_io_init(struct client_io *io, int fd, struct desk *desk);
  * The record's owner is what `io` is embedded in, and fills it with client_io_note() and more. */
 bool client_io_open(struct client_io *io);
 
+/* Keeps more bytes as if they had come, or were to be sent, behind those that are kept. False
+ * without memory. The socket is as it was with a former daemon. */
+bool client_io_inherit(struct client_io *io, bool output, const uint8_t *bytes, size_t size);
+
 /* Fills what a record has of the socket and of kept bytes; for a noter. */
 void client_io_note(struct client_io *io, struct record_connection *record);
 

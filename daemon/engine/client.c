@@ -386,6 +386,31 @@ static bool client_take_policy(struct client *client)
     return true;
 }
 
+/* What the manager is told of the client, which it has just begun to know. */
+static void client_introduce(struct client *client)
+{
+    rm_client_set_limits(client->rm, &client->rules.limits);
+    rm_client_set_number(client->rm, client->record.number);
+    rm_client_set_process(client->rm, client->record.peer.pid, client->record.peer.program);
+}
+
+void client_resume(struct client *client, struct rm_client *rm, enum client_state state,
+                   uint8_t locality)
+{
+    client->rm = rm;
+    if (rm)
+        client_introduce(client);
+    if (client->state == CLIENT_CLOSED)
+        return;
+    if (client_may_have(client, locality))
+        client->locality = locality;
+    client->state = state;
+    client->io.maybe_more = true;
+    client_watch_out(client);
+    client_queue_scan(client);
+    client_queue(client);
+}
+
 bool client_prepare(struct client *client, struct rm *rm)
 {
     loop_assert_flat(client->set->loop);

@@ -70,6 +70,11 @@ void client_free(struct client *client);
 /* Has an admitted client, which is on no list, served from now on; its user is charged for that. */
 void client_open(struct client *client);
 
+/* Has a client that was opened go on where a former daemon left it: `state` and `locality` are as
+ * they were, `rm` is what it has in the manager, or NULL; kept bytes are there already. */
+void client_resume(struct client *client, struct rm_client *rm, enum client_state state,
+                   uint8_t locality);
+
 /* What the log tells of a client. */
 struct log_about client_about(const struct client *client);
 

@@ -4,6 +4,7 @@
 #include "engine/client.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 void clients_init(struct clients *clients, struct loop *loop, struct scheduler *scheduler,
@@ -47,6 +48,16 @@ void clients_clear(struct clients *clients)
     policies_unreference(clients->policies);
 }
 
+int clients_init_policies(struct clients *clients, const struct policies_config *config)
+{
+    struct policies *policies = policies_new(config);
+
+    if (!policies)
+        return -ENOMEM;
+    clients_set_policies(clients, policies);
+    return 0;
+}
+
 void clients_set_policies(struct clients *clients, struct policies *policies)
 {
     policies_unreference(clients->policies);
@@ -65,14 +76,22 @@ struct client *clients_find(const struct clients *clients, uint64_t id)
     return NULL;
 }
 
-void clients_know(struct clients *clients, struct client *client, int64_t now)
+void clients_know_again(struct clients *clients, struct client *client, uint64_t number,
+                        int64_t now)
 {
     struct client_record *record = &client->record;
 
-    record->number = ++clients->newest;
+    if (clients->newest < number)
+        clients->newest = number;
+    record->number = number;
     record->since = now;
     list_insert_before(&clients->by_number[record->number % CLIENTS_BUCKETS], &record->link);
     clients->known++;
+}
+
+void clients_know(struct clients *clients, struct client *client, int64_t now)
+{
+    clients_know_again(clients, client, clients->newest + 1, now);
 }
 
 struct client *clients_find_number(const struct clients *clients, uint64_t number)

@@ -52,6 +52,9 @@ void clients_meet_journal(struct clients *clients);
 /* All clients must be gone. */
 void clients_clear(struct clients *clients);
 
+/* Has clients send what the configuration says. 0 or a negative errno. */
+int clients_init_policies(struct clients *clients, const struct policies_config *config);
+
 /* From now on clients may send what these policies say; one reference is taken over. Also inside of
  * a TPM command. */
 void clients_set_policies(struct clients *clients, struct policies *policies);
@@ -61,6 +64,10 @@ struct client *clients_find(const struct clients *clients, uint64_t id);
 
 /* Gives a client that was admitted its number, at `now`, which is clock_now(). */
 void clients_know(struct clients *clients, struct client *client, int64_t now);
+
+/* The same with the number that it had with a former daemon. */
+void clients_know_again(struct clients *clients, struct client *client, uint64_t number,
+                        int64_t now);
 
 /* The client with this number, unless it is closed, or NULL. */
 struct client *clients_find_number(const struct clients *clients, uint64_t number);

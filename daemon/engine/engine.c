@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <tss2/tss2_tcti.h>
@@ -34,6 +35,7 @@ struct engine_message {
     uint64_t id; /* or its number */
     uint8_t locality;
     struct server_change change;
+    char bus[sizeof(((struct server_kept *)0)->bus)]; /* instead of a client; there is no answer */
     void *token;
 };
 
@@ -79,6 +81,8 @@ static void engine_carry_out(struct engine *engine, struct engine_message *messa
 {
     if (message->client)
         server_welcome(&engine->server, message->client);
+    else if (message->bus[0])
+        server_set_bus(&engine->server, message->bus);
     else if (refuse)
         engine_refuse_one(engine, message);
     else if (message->survey)
@@ -201,6 +205,8 @@ static struct server_config engine_server_config(const struct engine_config *con
         .newcomers.max_connections = config->max_connections,
         .newcomers.rules = config->rules,
         .policies = config->policies,
+        .keeper = config->keeper,
+        .passed = config->passed,
     };
 }
 
@@ -322,6 +328,19 @@ static int engine_post(struct engine *engine, const struct engine_message *messa
     if (error)
         free(copy);
     return error;
+}
+
+void engine_set_creator(struct engine *engine, uint64_t id, const char *creator)
+{
+    seats_set_creator(&engine->server.newcomers.seats, id, creator);
+}
+
+int engine_set_bus(struct engine *engine, const char *bus)
+{
+    struct engine_message message = {0};
+
+    snprintf(message.bus, sizeof(message.bus), "%s", *bus ? bus : "?");
+    return engine_post(engine, &message);
 }
 
 static uint32_t engine_execute_cancel(struct server *server, const struct engine_message *message)

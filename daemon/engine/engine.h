@@ -12,6 +12,7 @@
 #include "engine/accounts.h"
 #include "engine/engine-events.h"
 #include "engine/idle.h"
+#include "engine/legacy.h"
 #include "engine/listener.h"
 #include "engine/policies.h"
 #include "engine/reserve.h"
@@ -33,6 +34,8 @@ struct engine_config {
     int idle_release_ms;   /* quiet time after which the TPM is left empty, or as idle.h has it */
     bool sleep_untold;     /* nobody calls engine_suspend() before the machine sleeps */
     bool flush_all;        /* at start, flush sessions of others too */
+    struct keeper *keeper; /* who keeps connections for the next daemon, or NULL; borrowed */
+    struct passed *passed; /* what it kept for this one, or NULL; it is taken out */
 };
 
 /*
@@ -83,6 +86,13 @@ int engine_connect(struct engine *engine, uint64_t id, uint32_t uid, uint32_t pi
 /* The account (base/account.h) that a user is on; that of its block while that is not known yet.
  * Cannot fail. */
 uint32_t engine_account(struct engine *engine, uint32_t uid);
+
+/* Who may cancel that connection, as its unique bus name, for the next daemon. */
+void engine_set_creator(struct engine *engine, uint64_t id, const char *creator);
+
+/* What the bus calls itself on which unique names mean somebody from now on; those of before do not
+ * any more. */
+int engine_set_bus(struct engine *engine, const char *bus);
 
 /* Cancels the client's command. rc is 0, or TSS2_TCTI_RC_BAD_SEQUENCE when it has none, or what
  * the TCTI says when it cannot cancel the running one. */

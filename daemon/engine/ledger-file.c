@@ -26,7 +26,7 @@ struct ledger_file {
 };
 
 /* FNV-1a, 64 bits: names need to differ, not to be secret. */
-static uint64_t ledger_file_hash(const char *text)
+uint64_t ledger_file_hash(const char *text)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
 

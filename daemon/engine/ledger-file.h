@@ -9,7 +9,12 @@
 
 #include "rm/ledger.h"
 
+#include <stdint.h>
+
 struct ledger_file;
+
+/* A number for an owner, below. */
+uint64_t ledger_file_hash(const char *owner);
 
 /*
  * The ledger of `owner`, any string that tells apart those who must not share one, in the directory

@@ -38,11 +38,18 @@ void managed_tpm_change(struct managed_tpm *managed, int release_ms)
     idle_set_release(&managed->idle, release_ms);
 }
 
-bool managed_tpm_take(struct managed_tpm *managed, enum tpm_fault *fault, char text[TPM_FAULT_TEXT])
+bool managed_tpm_open(struct managed_tpm *managed, bool *restarted, enum tpm_fault *fault,
+                      char text[TPM_FAULT_TEXT])
+{
+    return tpm_link_open(&managed->link, restarted, fault, text);
+}
+
+bool managed_tpm_take(struct managed_tpm *managed, bool inherits, enum tpm_fault *fault,
+                      char text[TPM_FAULT_TEXT])
 {
     struct chip chip;
 
-    if (!tpm_link_take(&managed->link, &chip, fault, text))
+    if (!tpm_link_take(&managed->link, inherits, &chip, fault, text))
         return false;
     managed->rm = rm_new(&managed->link.tpm, &chip, &managed->limits);
     if (!managed->rm) {
@@ -50,10 +57,18 @@ bool managed_tpm_take(struct managed_tpm *managed, enum tpm_fault *fault, char t
         return false;
     }
     managed->permanent = chip.permanent;
-    rm_set_ledger(managed->rm, tpm_link_ledger(&managed->link));
+    if (!inherits)
+        rm_set_ledger(managed->rm, tpm_link_ledger(&managed->link));
     reserve_keeper_meet(&managed->keeper, managed->rm);
     reserve_keeper_tell(&managed->keeper);
     return true;
+}
+
+void managed_tpm_drop(struct managed_tpm *managed)
+{
+    reserve_keeper_leave(&managed->keeper);
+    rm_free(managed->rm);
+    managed->rm = NULL;
 }
 
 bool managed_tpm_poll(struct managed_tpm *managed, bool needed, char text[TPM_FAULT_TEXT])
@@ -103,8 +118,15 @@ void managed_tpm_give_back(struct managed_tpm *managed, bool in_time)
 {
     bool clean = managed_tpm_serves(managed) && in_time;
 
-    reserve_keeper_leave(&managed->keeper);
-    rm_free(managed->rm);
-    managed->rm = NULL;
+    managed_tpm_drop(managed);
     tpm_link_give_back(&managed->link, clean);
+}
+
+void managed_tpm_leave(struct managed_tpm *managed, const struct ending *ending)
+{
+    bool in_time = true;
+
+    while (in_time && managed_tpm_empty(managed))
+        in_time = ending_left(ending) > 0;
+    managed_tpm_give_back(managed, in_time);
 }

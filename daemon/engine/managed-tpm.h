@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "engine/ending.h"
 #include "engine/idle.h"
 #include "engine/reserve-keeper.h"
 #include "engine/tpm-link.h"
@@ -40,9 +41,17 @@ void managed_tpm_clear(struct managed_tpm *managed);
 /* Another quiet time, as in struct idle. Also inside of a TPM command. */
 void managed_tpm_change(struct managed_tpm *managed, int release_ms);
 
-/* Opens the TPM and makes its manager. False with the fault and a sentence. */
-bool managed_tpm_take(struct managed_tpm *managed, enum tpm_fault *fault,
+/* Opens the TPM; *restarted as in tpm_link_open(). False with the fault and a sentence. */
+bool managed_tpm_open(struct managed_tpm *managed, bool *restarted, enum tpm_fault *fault,
                       char text[TPM_FAULT_TEXT]);
+
+/* Makes the manager of the open TPM, without a journal, and without a record of sessions where it
+ * `inherits` as in tpm_link_take(). False as above. */
+bool managed_tpm_take(struct managed_tpm *managed, bool inherits, enum tpm_fault *fault,
+                      char text[TPM_FAULT_TEXT]);
+
+/* Frees the manager, so that it can be taken anew. */
+void managed_tpm_drop(struct managed_tpm *managed);
 
 /* Tries to get a lost TPM back, when it is time for that. False with a sentence when its device is
  * gone, and it is not `needed`: nobody waits for it to come back. */
@@ -68,3 +77,6 @@ bool managed_tpm_empty(struct managed_tpm *managed);
 /* Ends the manager, whose clients must be gone, and closes the TPM; `in_time` says that there is
  * time to flush what sessions are left. */
 void managed_tpm_give_back(struct managed_tpm *managed, bool in_time);
+
+/* The same with nothing of ours left in the TPM, if it answers until the end. */
+void managed_tpm_leave(struct managed_tpm *managed, const struct ending *ending);

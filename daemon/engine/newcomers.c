@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sys/socket.h>
 
 /* The rules that hold now, as a reference of the caller's. */
 static struct rules *newcomers_rules(struct newcomers *newcomers)
@@ -239,6 +240,97 @@ int newcomers_admit(struct newcomers *newcomers, const struct seat_holder *holde
     (*client)->unknown = unknown;
     seats_take(&newcomers->seats, &(*client)->io.seat, fd, holder);
     return 0;
+}
+
+/* Whether a visitor's socket is whose the seat says; the kernel tells nothing of others. */
+static bool newcomers_is_seated(const struct seat_record *seat, int fd)
+{
+    struct ucred credentials;
+    socklen_t size = sizeof(credentials);
+
+    return !seat->from_socket
+           || (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0
+               && credentials.uid == seat->uid);
+}
+
+/* The groups of whoever has the seat, as far as they are known. False without memory. */
+static bool newcomers_seated_groups(const struct seat_record *seat, int fd,
+                                    struct peer_groups *groups)
+{
+    gid_t ids[SEAT_GROUPS];
+    struct peer_groups told = {.known = true, .count = seat->group_count, .ids = ids};
+
+    if (seat->from_socket)
+        return peer_groups_of_socket(groups, fd);
+    *groups = (struct peer_groups){0};
+    if (seat->group_count > SEAT_GROUPS)
+        return true;
+    for (unsigned i = 0; i < told.count; i++)
+        ids[i] = seat->groups[i];
+    return peer_groups_copy(groups, &told);
+}
+
+/* A client of the seat, of no account yet. NULL without memory, or when it is another user's. */
+static struct client *newcomers_seat(struct newcomers *newcomers, const struct seat_record *seat,
+                                     int fd)
+{
+    struct peer_groups groups;
+    struct client *client;
+
+    if (!newcomers_is_seated(seat, fd) || !newcomers_seated_groups(seat, fd, &groups))
+        return NULL;
+    if (client_new(newcomers->clients, seat->uid, fd, &client)) {
+        peer_groups_clear(&groups);
+        return NULL;
+    }
+    client->groups = groups;
+    client->id = seat->id;
+    client->origin = seat->from_socket ? CLIENT_FROM_SOCKET : CLIENT_FROM_BUS;
+    client->io.control = seat->from_socket;
+    peer_of_process(&client->record.peer, seat->pid);
+    if (seat->from_socket)
+        peer_of_socket(&client->record.peer, fd);
+    seats_adopt(&newcomers->seats, &client->io.seat, fd, seat);
+    return client;
+}
+
+struct client *newcomers_inherit(struct newcomers *newcomers, const struct seat_record *seat,
+                                 uint32_t account, bool member, uint64_t number, int fd)
+{
+    struct user *user = admission_inherit(&newcomers->admission, account);
+    struct client *client = user ? newcomers_seat(newcomers, seat, fd) : NULL;
+
+    if (!client) {
+        admission_leave(&newcomers->admission, user);
+        return NULL;
+    }
+    client->user = user;
+    client->member = member;
+    clients_know_again(newcomers->clients, client, number, clock_now());
+    newcomers_judge(client, newcomers);
+    client_open(client);
+    return client;
+}
+
+bool newcomers_inherit_new(struct newcomers *newcomers, const struct seat_record *seat, int fd)
+{
+    struct peer_groups groups = {0};
+    struct admission_unknown *unknown;
+    struct client *client;
+    struct user *user;
+
+    if (newcomers_charge(newcomers, seat->uid, &groups, &user, &unknown))
+        return false;
+    client = newcomers_seat(newcomers, seat, fd);
+    if (!client) {
+        admission_leave(&newcomers->admission, user);
+        admission_leave_unknown(&newcomers->admission, unknown);
+        return false;
+    }
+    client->user = user;
+    client->unknown = unknown;
+    newcomers_welcome(newcomers, client);
+    return true;
 }
 
 void newcomers_change(struct newcomers *newcomers, unsigned max_connections, struct rules *rules)

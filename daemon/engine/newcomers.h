@@ -53,6 +53,19 @@ uint32_t newcomers_account(struct newcomers *newcomers, uint32_t uid);
 int newcomers_admit(struct newcomers *newcomers, const struct seat_holder *holder, int fd,
                     struct client **client);
 
+/*
+ * Makes a client of a connection that a former daemon had under this seat, and has it served on;
+ * `account`, `member` and `number` are as they were, and what the rules say of it is not. NULL
+ * without memory, or when the kernel says that the socket is another user's; else `fd` is taken
+ * over. Limits do not apply.
+ */
+struct client *newcomers_inherit(struct newcomers *newcomers, const struct seat_record *seat,
+                                 uint32_t account, bool member, uint64_t number, int fd);
+
+/* The same of one that was not served yet: it waits for what is not known of it. False when it gets
+ * no place; else `fd` is taken over. */
+bool newcomers_inherit_new(struct newcomers *newcomers, const struct seat_record *seat, int fd);
+
 /* Another limit of connections, 0 for none, and other rules, of which it takes a reference over;
  * for open clients too. A client stays on its account. */
 void newcomers_change(struct newcomers *newcomers, unsigned max_connections, struct rules *rules);

@@ -225,3 +225,12 @@ void seats_set_creator(struct seats *seats, uint64_t id, const char *creator)
         put_creator(record, creator);
     pthread_mutex_unlock(&seats->lock);
 }
+
+void seats_forget_creators(struct seats *seats)
+{
+    pthread_mutex_lock(&seats->lock);
+    for (uint32_t i = 0; seats->records && i < seats->count; i++)
+        if (seats->records[i].cookie != 0 && !seats->records[i].from_socket)
+            put_creator(&seats->records[i], NULL);
+    pthread_mutex_unlock(&seats->lock);
+}

@@ -94,6 +94,9 @@ void seats_welcome(struct seats *seats, struct seat *seat);
 /* Frees a connection's seat, before its socket is shut down. Harmless for one without. */
 void seats_leave(struct seats *seats, struct seat *seat);
 
+/* Nobody may cancel any connection: unique names mean others from now on. Any thread. */
+void seats_forget_creators(struct seats *seats);
+
 /* Notes who may cancel the connection with this id, as its unique name on the bus; NULL: nobody.
  * Any thread. */
 void seats_set_creator(struct seats *seats, uint64_t id, const char *creator);

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 #include <tss2/tss2_tcti.h>
 
 /* How long the running command is left alone before it is canceled: after server_stop(), and after
@@ -55,35 +57,50 @@ static void server_fail(struct server *server, enum tpm_fault fault, const char 
         server->events.suspended(server->events.data);
 }
 
-/* Makes the buffers for commands and answers, as large as the manager needs them. */
-static bool server_open_desk(struct server *server)
+/* The clients of a former daemon have done no harm for a while. */
+static void server_trusts(struct timer *timer)
 {
-    const struct rm *rm = server->managed.rm;
+    struct server *server = list_entry(timer, struct server, kept.trust);
 
-    return desk_open(&server->desk, NULL, rm_command_capacity(rm), rm_response_capacity(rm));
+    succession_trust(&server->kept.succession);
+}
+
+/* What was taken over is served from now on. */
+static void server_open(struct server *server)
+{
+    server->kept.taken = true;
+    if (server->kept.bus[0])
+        server_set_bus(server, server->kept.bus);
+    loop_arm(&server->loop, &server->kept.trust, LEGACY_TRUST_MS);
+    if (server->phase == SERVER_STARTING)
+        server->phase = server->suspend_at_start ? SERVER_SUSPENDING : SERVER_SERVING;
+    if (server->phase == SERVER_HANDING_OVER)
+        acceptor_rest(&server->acceptor);
+    policies_warn(server->clients.policies, server->managed.permanent);
+    server->events.ready(server->events.data);
 }
 
 /* Takes the TPM over; ready() or failed() tells how that went. */
 static void server_take(struct server *server)
 {
+    const struct takeover takeover = {
+        .managed = &server->managed,
+        .desk = &server->desk,
+        .clients = &server->clients,
+        .newcomers = &server->newcomers,
+        .succession = &server->kept.succession,
+        .legacy = &server->kept.legacy,
+        .events = &server->events,
+    };
     char text[TPM_FAULT_TEXT];
     enum tpm_fault fault;
 
-    if (!managed_tpm_take(&server->managed, &fault, text)) {
+    if (!takeover_run(&takeover, &fault, text))
         server_fail(server, fault, text);
-        return;
-    }
-    if (!server_open_desk(server) || acceptor_open(&server->acceptor) < 0) {
+    else if (acceptor_open(&server->acceptor) < 0)
         server_fail(server, tpm_fault_memory(text), text);
-        return;
-    }
-    if (server->phase == SERVER_STARTING)
-        server->phase = server->suspend_at_start ? SERVER_SUSPENDING : SERVER_SERVING;
-    if (server->phase == SERVER_HANDING_OVER)
-        acceptor_rest(&server->acceptor);
-    newcomers_open(&server->newcomers);
-    policies_warn(server->clients.policies, server->managed.permanent);
-    server->events.ready(server->events.data);
+    else
+        server_open(server);
 }
 
 /* The chip's answer to a client means that something is wrong. */
@@ -216,6 +233,8 @@ static void server_step_over(struct server *server)
     if (server->phase != SERVER_HANDING_OVER)
         return;
     server->phase = SERVER_HANDED_OVER;
+    succession_trust(&server->kept.succession);
+    journal_commit(server->kept.succession.journal);
     server->events.handed_over(server->events.data);
 }
 
@@ -246,26 +265,18 @@ static void server_loop(struct server *server)
     }
 }
 
-/* Leaves nothing of ours in the TPM, if it answers, and closes it. All clients must be gone. */
-static void server_give_back(struct server *server)
-{
-    bool in_time = true;
-
-    while (in_time && managed_tpm_empty(&server->managed))
-        in_time = ending_left(&server->ending) > 0;
-    managed_tpm_give_back(&server->managed, in_time);
-}
-
 /* Clients go first, so that their sessions are flushed and not saved. */
 void server_run(struct server *server)
 {
     server_take(server);
     server_loop(server);
     server_see_state(server);
+    if (server->kept.taken)
+        succession_end(&server->kept.succession);
     clients_close(&server->clients);
     server_reap(server);
     users_leave_manager(&server->newcomers.users);
-    server_give_back(server);
+    managed_tpm_leave(&server->managed, &server->ending);
     surveys_refuse(&server->surveys, TSS2_TCTI_RC_NO_CONNECTION);
 }
 
@@ -275,16 +286,6 @@ static int server_init_tpm(struct server *server, const struct managed_tpm_confi
                                  server};
 
     return managed_tpm_init(&server->managed, &server->loop, config, &waiter);
-}
-
-static int server_init_policies(struct server *server, const struct policies_config *config)
-{
-    struct policies *policies = policies_new(config);
-
-    if (!policies)
-        return -ENOMEM;
-    clients_set_policies(&server->clients, policies);
-    return 0;
 }
 
 void server_get_status(const struct server *server, struct engine_status *status)
@@ -329,6 +330,8 @@ int server_init(struct server *server, const struct server_config *config,
     int error;
 
     *server = (struct server){.events = *events};
+    timer_init(&server->kept.trust, server_trusts);
+    legacy_init(&server->kept.legacy, config->passed);
     scheduler_init(&server->scheduler, client_affinity);
     clients_init(&server->clients, &server->loop, &server->scheduler, &server->newcomers.admission,
                  &server->desk);
@@ -336,11 +339,13 @@ int server_init(struct server *server, const struct server_config *config,
     acceptor_init(&server->acceptor, &server->loop, NULL, newcomers_accept, &server->newcomers);
     error = newcomers_init(&server->newcomers, &server->loop, &server->clients, &config->newcomers,
                            told, data);
-    if (error)
+    if (error) {
+        legacy_clear(&server->kept.legacy);
         return error;
+    }
     error = loop_init(&server->loop);
     if (!error)
-        error = server_init_policies(server, &config->policies);
+        error = clients_init_policies(&server->clients, &config->policies);
     if (!error)
         error = server_init_tpm(server, &config->tpm);
     if (error) {
@@ -350,6 +355,7 @@ int server_init(struct server *server, const struct server_config *config,
     server->channel = (struct control_channel){&server->clients, &server->managed.link};
     server_init_surveys(server);
     server->acceptor.listener = listener;
+    server->kept.succession.keeper = config->keeper;
     return 0;
 }
 
@@ -362,6 +368,8 @@ void server_clear(struct server *server)
     desk_close(&server->desk);
     loop_clear(&server->loop);
     newcomers_clear(&server->newcomers);
+    legacy_clear(&server->kept.legacy);
+    succession_abandon(&server->kept.succession);
 }
 
 /* A client that is closed may have events that are still to be looked at: it is freed later. */
@@ -397,6 +405,13 @@ void server_change(struct server *server, const struct server_change *change)
     newcomers_change(&server->newcomers, change->max_connections, change->rules);
     managed_tpm_change(&server->managed, change->release_ms);
     clients_set_policies(&server->clients, policies_reference(change->policies));
+}
+
+void server_set_bus(struct server *server, const char *bus)
+{
+    if (bus != server->kept.bus)
+        snprintf(server->kept.bus, sizeof(server->kept.bus), "%s", bus);
+    succession_set_bus(&server->kept.succession, &server->newcomers.seats, server->kept.bus);
 }
 
 void server_survey(struct server *server, struct survey *survey)

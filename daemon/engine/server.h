@@ -15,6 +15,16 @@
 #include "engine/newcomers.h"
 #include "engine/server-phase.h"
 #include "engine/survey.h"
+#include "engine/takeover.h"
+
+/* What outlives the process. */
+struct server_kept {
+    struct legacy legacy; /* what a former daemon left, until it was taken over */
+    struct succession succession;
+    struct timer trust; /* until what a former daemon left has done no harm */
+    bool taken;         /* the TPM was taken over, and what a former daemon left */
+    char bus[sizeof(((struct journal_facts *)0)->bus)]; /* as of server_set_bus() */
+};
 
 struct server {
     struct engine_events events;
@@ -34,6 +44,7 @@ struct server {
     /* What the state was made of when it was looked at last. */
     enum server_phase seen_phase;
     enum tpm_link_state seen_link;
+    struct server_kept kept;
     struct ending ending; /* of server_stop() or server_hand_over() */
 };
 
@@ -48,6 +59,8 @@ struct server_config {
     struct managed_tpm_config tpm;
     struct newcomers_config newcomers;
     struct policies_config policies;
+    struct keeper *keeper; /* who keeps connections, or NULL; borrowed */
+    struct passed *passed; /* what was kept, or NULL; it is taken out */
 };
 
 /*
@@ -75,6 +88,9 @@ uint32_t server_cancel(struct server *server, uint64_t id);
 
 /* Sets the locality of such a client's next commands. A TSS2_RC. */
 uint32_t server_set_locality(struct server *server, uint64_t id, uint8_t locality);
+
+/* What the bus calls itself whose unique names the clients' creators have from now on. */
+void server_set_bus(struct server *server, const char *bus);
 
 /* What can change while it serves. */
 void server_change(struct server *server, const struct server_change *change);

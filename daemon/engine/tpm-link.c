@@ -81,15 +81,30 @@ void tpm_link_clear(struct tpm_link *link)
     *link = (struct tpm_link){0};
 }
 
-/* Opens the ledger of this TPM, as used under this daemon's name. */
-static bool tpm_link_open_ledger(struct tpm_link *link)
+/* Whose ledger and journal it is: to be freed; NULL without memory. */
+static char *tpm_link_owner_text(const struct tpm_link *link)
 {
     size_t size = strlen(link->config.conf) + strlen(link->config.name) + 2;
     char *owner = malloc(size);
 
+    if (owner)
+        snprintf(owner, size, "%s\n%s", link->config.conf, link->config.name);
+    return owner;
+}
+
+uint64_t tpm_link_owner(const struct tpm_link *link)
+{
+    return link->owner;
+}
+
+/* Opens the ledger of this TPM, as used under this daemon's name. */
+static bool tpm_link_open_ledger(struct tpm_link *link)
+{
+    char *owner = tpm_link_owner_text(link);
+
     if (!owner)
         return false;
-    snprintf(owner, size, "%s\n%s", link->config.conf, link->config.name);
+    link->owner = ledger_file_hash(owner);
     link->ledger = ledger_file_open(link->config.runtime_dir, owner);
     free(owner);
     return link->ledger != NULL;
@@ -139,28 +154,20 @@ static void tpm_link_explain(const struct tpm_link *link, enum tpm_fault *fault,
     memcpy(text, why, TPM_FAULT_TEXT);
 }
 
-/* Starts the TPM, frees it of what a former daemon left, and reads its properties. */
-static bool tpm_link_begin(struct tpm_link *link, struct chip *chip, enum tpm_fault *fault,
-                           char text[TPM_FAULT_TEXT])
+static bool tpm_link_fail(const struct tpm_link *link, enum chip_error error, int64_t detail,
+                          enum tpm_fault *fault, char text[TPM_FAULT_TEXT])
 {
-    int64_t detail = 0;
-    enum chip_error error = chip_startup(&link->tpm, &detail);
-
-    if (!error)
-        error = tpm_link_clear_out(link, &detail);
-    if (!error)
-        error = chip_read(chip, &link->tpm, &detail);
-    if (!error)
-        return true;
     *fault = tpm_fault_chip(link->config.conf, error, detail, text);
     tpm_link_explain(link, fault, text);
     return false;
 }
 
-bool tpm_link_take(struct tpm_link *link, struct chip *chip, enum tpm_fault *fault,
+bool tpm_link_open(struct tpm_link *link, bool *restarted, enum tpm_fault *fault,
                    char text[TPM_FAULT_TEXT])
 {
     uint32_t rc = tcti_open(link->tcti, link->config.conf);
+    enum chip_error error;
+    int64_t detail = 0;
 
     if (rc) {
         *fault = tpm_fault_open(link->config.conf, rc, text);
@@ -171,8 +178,22 @@ bool tpm_link_take(struct tpm_link *link, struct chip *chip, enum tpm_fault *fau
         *fault = tpm_fault_memory(text);
         return false;
     }
-    if (!tpm_link_begin(link, chip, fault, text))
-        return false;
+    error = chip_startup(&link->tpm, restarted, &detail);
+    return !error || tpm_link_fail(link, error, detail, fault, text);
+}
+
+bool tpm_link_take(struct tpm_link *link, bool inherits, struct chip *chip, enum tpm_fault *fault,
+                   char text[TPM_FAULT_TEXT])
+{
+    enum chip_error error = CHIP_OK;
+    int64_t detail = 0;
+
+    if (!inherits)
+        error = tpm_link_clear_out(link, &detail);
+    if (!error)
+        error = chip_read(chip, &link->tpm, &detail);
+    if (error)
+        return tpm_link_fail(link, error, detail, fault, text);
     link->state = TPM_LINK_PRESENT;
     log_event(LOG_EVENT_TPM_FOUND, LOG_NOBODY,
               "TPM \"%s\": slots for %u objects and %u sessions, commands up to %u bytes",
@@ -181,6 +202,20 @@ bool tpm_link_take(struct tpm_link *link, struct chip *chip, enum tpm_fault *fau
         log_info("TPM \"%s\" has no poll handles: a running command cannot be interrupted",
                  link->config.conf);
     return true;
+}
+
+void tpm_link_flush_others(struct tpm_link *link)
+{
+    const struct ledger *ours = ledger_file_ledger(link->ledger);
+    unsigned flushed = 0;
+    int64_t detail;
+
+    if (!link->config.flush_all)
+        return;
+    chip_flush_sessions_of_others(&link->tpm, ours, &flushed, &detail);
+    if (flushed)
+        log_event(LOG_EVENT_TPM_LEFTOVERS, LOG_NOBODY,
+                  "other users of the TPM left %u sessions: flushed", flushed);
 }
 
 /* The TPM is there and answers. */

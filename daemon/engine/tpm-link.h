@@ -32,6 +32,7 @@ struct tpm_link {
     struct tpm_link_config config; /* copies */
     struct tcti *tcti;
     struct ledger_file *ledger;
+    uint64_t owner; /* hash of configuration and name */
     void (*before)(void *data);
     void *data;
     struct timer reopen; /* armed until the next attempt */
@@ -58,10 +59,18 @@ int tpm_link_init(struct tpm_link *link, struct loop *loop, const struct tpm_lin
 /* After tpm_link_give_back(), or where it was never taken over. */
 void tpm_link_clear(struct tpm_link *link);
 
-/* Opens the TPM and takes it over; its properties go to *chip. False with the fault and a sentence
- * when there is none to work with. */
-bool tpm_link_take(struct tpm_link *link, struct chip *chip, enum tpm_fault *fault,
+/* Opens the TPM and starts it; *restarted says that it was reset before. False with the fault and a
+ * sentence when there is none to work with. */
+bool tpm_link_open(struct tpm_link *link, bool *restarted, enum tpm_fault *fault,
                    char text[TPM_FAULT_TEXT]);
+
+/* Takes the open TPM over; its properties go to *chip. What a former daemon left in it goes, unless
+ * it is this one's now (`inherits`). May be repeated. False as above. */
+bool tpm_link_take(struct tpm_link *link, bool inherits, struct chip *chip, enum tpm_fault *fault,
+                   char text[TPM_FAULT_TEXT]);
+
+/* With flush_all, flushes the sessions that are not in the record of ours. */
+void tpm_link_flush_others(struct tpm_link *link);
 
 /* Tries to get a lost TPM back, when it is time for that. `answers` says that the manager's last
  * command was answered, and `needed` that a device which went away is to be waited for. With
@@ -72,7 +81,10 @@ enum tpm_link_news tpm_link_poll(struct tpm_link *link, bool answers, bool neede
 /* Closes the TPM; `clean` flushes the sessions in the record before. */
 void tpm_link_give_back(struct tpm_link *link, bool clean);
 
-/* The record of our sessions, once it was taken over. */
+/* What tells this TPM, as used under this daemon's name, from others; once it was opened. */
+uint64_t tpm_link_owner(const struct tpm_link *link);
+
+/* The record of our sessions, once it was opened. */
 struct ledger *tpm_link_ledger(const struct tpm_link *link);
 
 /* True while there is a transport. */

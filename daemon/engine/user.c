@@ -108,9 +108,15 @@ void users_leave_manager(struct users *users)
     pthread_mutex_unlock(&users->lock);
 }
 
-struct rm_client *user_connect_manager(struct user *user, struct rm *rm, uint32_t uid)
+bool user_meet_manager(struct user *user, struct rm *rm)
 {
     if (!user->holdings)
         user->holdings = rm_user_get(rm, user->account);
-    return user->holdings ? rm_client_new(rm, rm_user_reference(user->holdings), uid) : NULL;
+    return user->holdings != NULL;
+}
+
+struct rm_client *user_connect_manager(struct user *user, struct rm *rm, uint32_t uid)
+{
+    return user_meet_manager(user, rm) ? rm_client_new(rm, rm_user_reference(user->holdings), uid)
+                                       : NULL;
 }

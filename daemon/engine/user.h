@@ -74,5 +74,9 @@ void users_charge(struct users *users, uint32_t account, struct scheduler *sched
 /* Gives up the holdings of all users, before the resource manager is freed. Takes the lock. */
 void users_leave_manager(struct users *users);
 
+/* The user's holdings in the manager are counted from now on, if they were not. False without
+ * memory. */
+bool user_meet_manager(struct user *user, struct rm *rm);
+
 /* The manager's side of a connection of the user, for `uid` who made it; NULL without memory. */
 struct rm_client *user_connect_manager(struct user *user, struct rm *rm, uint32_t uid);

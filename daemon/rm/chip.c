@@ -57,12 +57,14 @@ static enum chip_error page(struct rm_tpm *tpm, uint32_t capability, uint32_t pr
                : CHIP_ERROR_MALFORMED;
 }
 
-enum chip_error chip_startup(struct rm_tpm *tpm, int64_t *detail)
+enum chip_error chip_startup(struct rm_tpm *tpm, bool *restarted, int64_t *detail)
 {
     uint8_t command[COMMAND_OWN_SIZE], response[CHIP_MIN_BUFFER];
     size_t size = command_build_startup(command, TPM2_SU_CLEAR);
     enum chip_error error = ask(tpm, command, size, response, &size, detail);
 
+    if (restarted)
+        *restarted = error == CHIP_OK;
     if (error == CHIP_ERROR_CODE && *detail == TPM2_RC_INITIALIZE)
         return CHIP_OK;
     return error;
@@ -264,8 +266,19 @@ enum chip_error chip_read(struct chip *chip, struct rm_tpm *tpm, int64_t *detail
     return error;
 }
 
-static enum chip_error flush_all_from(struct rm_tpm *tpm, uint32_t first, unsigned *flushed,
-                                      int64_t *detail)
+/* Whether a session is in the ledger; the chip lists loaded and saved ones under handles of their
+ * own kinds, which have the number in common. */
+static bool is_recorded(const struct ledger *ledger, uint32_t handle)
+{
+    for (unsigned i = 0; ledger && i < LEDGER_SESSIONS; i++)
+        if (ledger->sessions[i] && ((ledger->sessions[i] ^ handle) & TPM2_HR_HANDLE_MASK) == 0)
+            return true;
+    return false;
+}
+
+/* Flushes what the chip lists from `first` on, but what is in `ours`, which may be NULL. */
+static enum chip_error flush_from(struct rm_tpm *tpm, uint32_t first, const struct ledger *ours,
+                                  unsigned *flushed, int64_t *detail)
 {
     uint8_t list_bytes[CHIP_MIN_BUFFER], command[COMMAND_OWN_SIZE], response[CHIP_MIN_BUFFER];
     struct capability_list list;
@@ -278,7 +291,11 @@ static enum chip_error flush_all_from(struct rm_tpm *tpm, uint32_t first, unsign
         if (error != CHIP_OK)
             return error;
         for (uint32_t i = 0; i < list.count; i++) {
-            size = command_build_flush_context(command, load_be32(list.items + 4 * (size_t)i));
+            uint32_t handle = load_be32(list.items + 4 * (size_t)i);
+
+            if (is_recorded(ours, handle))
+                continue;
+            size = command_build_flush_context(command, handle);
             error = ask(tpm, command, size, response, &size, detail);
             if (error != CHIP_OK)
                 return error;
@@ -288,6 +305,24 @@ static enum chip_error flush_all_from(struct rm_tpm *tpm, uint32_t first, unsign
             return CHIP_OK;
     }
     return CHIP_OK;
+}
+
+static enum chip_error flush_all_from(struct rm_tpm *tpm, uint32_t first, unsigned *flushed,
+                                      int64_t *detail)
+{
+    return flush_from(tpm, first, NULL, flushed, detail);
+}
+
+enum chip_error chip_flush_sessions_of_others(struct rm_tpm *tpm, const struct ledger *ours,
+                                              unsigned *flushed, int64_t *detail)
+{
+    enum chip_error error;
+
+    *flushed = 0;
+    error = flush_from(tpm, HANDLE_LOADED_SESSIONS, ours, flushed, detail);
+    if (error == CHIP_OK)
+        error = flush_from(tpm, HANDLE_SAVED_SESSIONS, ours, flushed, detail);
+    return error;
 }
 
 enum chip_error chip_flush_leftovers(struct rm_tpm *tpm, bool sessions, unsigned *flushed,

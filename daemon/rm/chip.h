@@ -44,8 +44,9 @@ enum chip_error {
     CHIP_ERROR_TPM12,     /* a TPM 1.2 */
 };
 
-/* TPM2_Startup(CLEAR); a TPM that is started already is fine. */
-enum chip_error chip_startup(struct rm_tpm *tpm, int64_t *detail);
+/* TPM2_Startup(CLEAR); a TPM that is started already is fine. *restarted, unless NULL, says that it
+ * was not: it was reset before. */
+enum chip_error chip_startup(struct rm_tpm *tpm, bool *restarted, int64_t *detail);
 
 /* Reads the properties and the command table of a started TPM whose object slots hold only what
  * chip_flush_leftovers() left there. A TPM in failure mode gives CHIP_ERROR_CODE with 0x101. */
@@ -59,6 +60,10 @@ bool chip_learn_clock(struct chip *chip, const uint8_t *response, size_t size);
  * saved sessions too. *flushed counts them. */
 enum chip_error chip_flush_leftovers(struct rm_tpm *tpm, bool sessions, unsigned *flushed,
                                      int64_t *detail);
+
+/* Flushes all sessions, loaded and saved, but those in the ledger. *flushed counts them. */
+enum chip_error chip_flush_sessions_of_others(struct rm_tpm *tpm, const struct ledger *ours,
+                                              unsigned *flushed, int64_t *detail);
 
 /* Flushes the sessions in the ledger of a daemon that was killed. If that daemon was starting a
  * session, all loaded sessions are flushed: other users of the chip leave none loaded. */

@@ -211,3 +211,29 @@ const uint8_t *journal_image_extent(const struct journal_image *image, uint32_t 
     *size = extent->size;
     return (const uint8_t *)(extent + 1);
 }
+
+/* The header of a journal of this version, or NULL. */
+static struct journal_header *image_own_header(uint8_t *bytes, size_t size)
+{
+    struct journal_header *header = (struct journal_header *)(void *)bytes;
+
+    if (size < JOURNAL_PAGE || header->magic != JOURNAL_MAGIC || header->version != JOURNAL_VERSION
+        || header->layout != journal_layout())
+        return NULL;
+    return header;
+}
+
+struct journal_facts *journal_image_facts(uint8_t *bytes, size_t size)
+{
+    struct journal_header *header = image_own_header(bytes, size);
+
+    return header ? &header->facts : NULL;
+}
+
+void journal_image_end(uint8_t *bytes, size_t size)
+{
+    struct journal_header *header = image_own_header(bytes, size);
+
+    if (header)
+        header->ended = 1;
+}

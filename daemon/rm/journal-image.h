@@ -40,6 +40,12 @@ struct journal_image {
 enum journal_verdict journal_image_open(struct journal_image *image, const uint8_t *bytes,
                                         size_t size, uint64_t owner);
 
+/* Of memory that is to be read: the words of its header that are stored one by one, before anything
+ * is believed of it; NULL when it is no journal of this version. And has it never be read again, if
+ * it is one. */
+struct journal_facts *journal_image_facts(uint8_t *bytes, size_t size);
+void journal_image_end(uint8_t *bytes, size_t size);
+
 /* What a person is told of a journal that is not good. */
 const char *journal_image_text(enum journal_verdict verdict);
 

@@ -409,7 +409,7 @@ static bool start(struct world *world, struct rm_tpm *chip)
     unsigned flushed;
     int64_t detail;
 
-    if (chip_startup(chip, &detail) != CHIP_OK
+    if (chip_startup(chip, NULL, &detail) != CHIP_OK
         || chip_flush_leftovers(chip, true, &flushed, &detail) != CHIP_OK
         || chip_read(&facts, chip, &detail) != CHIP_OK)
         return false;

@@ -358,7 +358,7 @@ static void start(struct world *world, uint8_t kind)
 
     world->spy = (struct rm_tpm){spy_transact, spy_backoff};
     world->chip = fuzz_chip_new(kind);
-    fuzz_must(chip_startup(&world->spy, &detail) == CHIP_OK, "no Startup");
+    fuzz_must(chip_startup(&world->spy, NULL, &detail) == CHIP_OK, "no Startup");
     fuzz_must(chip_flush_leftovers(&world->spy, true, &flushed, &detail) == CHIP_OK, "no flush");
     fuzz_must(chip_read(&facts, &world->spy, &detail) == CHIP_OK, "no properties");
     world->rm = rm_new(&world->spy, &facts, &limits[kind >> 6]);

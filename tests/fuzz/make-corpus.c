@@ -47,7 +47,7 @@ static struct libtpms_chip *start_chip(struct chip *facts)
     struct libtpms_chip *chip = libtpms_chip_new();
     int64_t detail;
 
-    fuzz_must(chip_startup(&chip->tpm, &detail) == CHIP_OK
+    fuzz_must(chip_startup(&chip->tpm, NULL, &detail) == CHIP_OK
                   && chip_read(facts, &chip->tpm, &detail) == CHIP_OK,
               "libtpms does not start");
     return chip;

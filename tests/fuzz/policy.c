@@ -254,7 +254,7 @@ static void side_start(struct side *side, uint8_t kind)
             command_table_add(&side->chip->commands,
                               more_commands[i][0] | more_commands[i][1] << TPMA_CC_CHANDLES_SHIFT),
             "the table is full");
-    fuzz_must(chip_startup(&side->spy, &detail) == CHIP_OK
+    fuzz_must(chip_startup(&side->spy, NULL, &detail) == CHIP_OK
                   && chip_flush_leftovers(&side->spy, true, &flushed, &detail) == CHIP_OK
                   && chip_read(&facts, &side->spy, &detail) == CHIP_OK,
               "the chip does not start");

@@ -148,7 +148,7 @@ static void rise(struct model *model)
         ((struct journal_header *)(void *)former.memory.bytes)->committed--;
     model->watch.client_bytes = NULL;
     random_seed_chip(model->watch.startup_seed);
-    if (chip_startup(&model->chip->tpm, &detail) != CHIP_OK)
+    if (chip_startup(&model->chip->tpm, NULL, &detail) != CHIP_OK)
         model_fail(model, "the chip does not start");
     make_books(model, &former);
     /* Only now, as it may die in there and the next one needs what there is by then. */

@@ -44,7 +44,7 @@ void runner_init(void)
     must(random_take_over_chip(), "libtpms does not draw from libcrypto's RAND_set_rand_method");
     random_seed_chip(1);
     chip = libtpms_chip_new();
-    must(chip_startup(&chip->tpm, &detail) == CHIP_OK, "the chip does not start");
+    must(chip_startup(&chip->tpm, NULL, &detail) == CHIP_OK, "the chip does not start");
     must(chip_time_was_asked(), "libtpms does not read the time by clock_gettime");
     /* Once here, not in each program again. */
     must(chip->tpm.transact(&chip->tpm, 0, self_test, sizeof(self_test), response, sizeof(response),

@@ -110,7 +110,7 @@ struct rm_world *rm_world_new(const struct rm_limits *limits)
     /* Nor does the log belong between the lines of TAP. */
     log_threshold = LOG_LEVEL_SILENT;
     world->chip = libtpms_chip_new();
-    assert_int_equal(chip_startup(&world->chip->tpm, &detail), CHIP_OK);
+    assert_int_equal(chip_startup(&world->chip->tpm, NULL, &detail), CHIP_OK);
     assert_int_equal(chip_flush_leftovers(&world->chip->tpm, true, &flushed, &detail), CHIP_OK);
     assert_int_equal(chip_read(&world->facts, &world->chip->tpm, &detail), CHIP_OK);
     world->rm = rm_new(&world->chip->tpm, &world->facts, limits ? limits : &rm_world_limits);

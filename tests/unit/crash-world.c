@@ -118,7 +118,8 @@ static void survive(struct crash_world *world)
     if (world->gap && world->depth == 1)
         world->gap(world);
     world->quiet = true;
-    crash_must(world, chip_startup(&world->tpm, &detail) == CHIP_OK, "the chip does not start");
+    crash_must(world, chip_startup(&world->tpm, NULL, &detail) == CHIP_OK,
+               "the chip does not start");
     begin_journal(world);
     begin_manager(world);
     restore(world, &image, &run);
@@ -241,7 +242,7 @@ unsigned crash_world_run(void (*program)(struct crash_world *world),
     log_threshold = LOG_LEVEL_SILENT;
     world = (struct crash_world){.tpm = {transact, backoff}, .gap = gap, .quiet = true};
     world.chip = libtpms_chip_new();
-    assert_int_equal(chip_startup(&world.tpm, &detail), CHIP_OK);
+    assert_int_equal(chip_startup(&world.tpm, NULL, &detail), CHIP_OK);
     crash_learn_policies(&world);
     begin_journal(&world);
     begin_manager(&world);

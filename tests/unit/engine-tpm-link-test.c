@@ -93,12 +93,20 @@ static int teardown(void **state)
     return 0;
 }
 
+static bool take_over(struct cable *cable, enum tpm_fault *fault, char text[TPM_FAULT_TEXT])
+{
+    bool restarted;
+
+    return managed_tpm_open(&cable->managed, &restarted, fault, text)
+           && managed_tpm_take(&cable->managed, false, fault, text);
+}
+
 static void take(struct cable *cable)
 {
     char text[TPM_FAULT_TEXT];
     enum tpm_fault fault;
 
-    assert_true(managed_tpm_take(&cable->managed, &fault, text));
+    assert_true(take_over(cable, &fault, text));
     assert_int_equal(cable->managed.link.state, TPM_LINK_PRESENT);
     assert_true(managed_tpm_serves(&cable->managed));
 }
@@ -156,7 +164,7 @@ static void test_fault_of_a_tpm_that_is_not_there(void **state)
     config.link.conf = "device:/nonexistent";
     managed_tpm_clear(&cable->managed);
     assert_int_equal(managed_tpm_init(&cable->managed, &cable->loop, &config, &cable->waiter), 0);
-    assert_false(managed_tpm_take(&cable->managed, &fault, text));
+    assert_false(take_over(cable, &fault, text));
     assert_int_equal(fault, TPM_FAULT_ABSENT);
     assert_non_null(strstr(text, "/nonexistent"));
     assert_int_equal(cable->managed.link.state, TPM_LINK_ABSENT);
@@ -169,7 +177,7 @@ static void test_fault_of_a_tpm_that_does_not_work(void **state)
     enum tpm_fault fault = TPM_FAULT_BUSY;
 
     libtpms_chip_inject(cable->tpm, CHIP_FAULT_CODE, TPM2_CC_Startup, TPM2_RC_FAILURE, 1);
-    assert_false(managed_tpm_take(&cable->managed, &fault, text));
+    assert_false(take_over(cable, &fault, text));
     assert_int_equal(fault, TPM_FAULT_REFUSED);
     assert_true(strlen(text) > 0);
 }
@@ -304,7 +312,7 @@ static void test_leftovers_are_flushed(void **state)
     int64_t detail;
     size_t size;
 
-    assert_int_equal(chip_startup(tpm, &detail), CHIP_OK);
+    assert_int_equal(chip_startup(tpm, NULL, &detail), CHIP_OK);
     assert_int_equal(
         tpm->transact(tpm, 0, begin_session, sizeof(begin_session), answer, sizeof(answer), &size),
         0);

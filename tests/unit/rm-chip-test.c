@@ -257,28 +257,28 @@ static void test_answers_that_are_none_are_told_from_codes(void **state)
     int64_t detail = 0;
 
     assert_int_equal(expect_startup(script, TPM2_RC_SUCCESS)->command_size, HEADER_SIZE + 2);
-    assert_int_equal(chip_startup(&script->tpm, &detail), CHIP_OK);
+    assert_int_equal(chip_startup(&script->tpm, NULL, &detail), CHIP_OK);
     expect_startup(script, TPM2_RC_INITIALIZE);
-    assert_int_equal(chip_startup(&script->tpm, &detail), CHIP_OK);
+    assert_int_equal(chip_startup(&script->tpm, NULL, &detail), CHIP_OK);
 
     expect_startup(script, TPM2_RC_FAILURE);
-    assert_int_equal(chip_startup(&script->tpm, &detail), CHIP_ERROR_CODE);
+    assert_int_equal(chip_startup(&script->tpm, NULL, &detail), CHIP_ERROR_CODE);
     assert_int_equal(detail, TPM2_RC_FAILURE);
     expect_startup(script, TPM2_RC_INITIALIZE)->error = -ETIMEDOUT;
-    assert_int_equal(chip_startup(&script->tpm, &detail), CHIP_ERROR_TRANSPORT);
+    assert_int_equal(chip_startup(&script->tpm, NULL, &detail), CHIP_ERROR_TRANSPORT);
     assert_int_equal(detail, -ETIMEDOUT);
     exchange = expect_startup(script, TPM2_RC_SUCCESS);
     exchange->size = HEADER_SIZE - 1;
     header_store(exchange->response, TPM2_ST_NO_SESSIONS, HEADER_SIZE - 1, TPM2_RC_SUCCESS);
-    assert_int_equal(chip_startup(&script->tpm, &detail), CHIP_ERROR_MALFORMED);
+    assert_int_equal(chip_startup(&script->tpm, NULL, &detail), CHIP_ERROR_MALFORMED);
     exchange = expect_startup(script, TPM2_RC_SUCCESS);
     exchange->size = HEADER_SIZE + 1;
-    assert_int_equal(chip_startup(&script->tpm, &detail), CHIP_ERROR_MALFORMED);
+    assert_int_equal(chip_startup(&script->tpm, NULL, &detail), CHIP_ERROR_MALFORMED);
 
     /* A TPM 1.2 says TPM_BADTAG under a tag of its own. */
     exchange = expect_startup(script, TPM2_RC_BAD_TAG);
     store_be16(exchange->response, 0x00C4);
-    assert_int_equal(chip_startup(&script->tpm, &detail), CHIP_ERROR_TPM12);
+    assert_int_equal(chip_startup(&script->tpm, NULL, &detail), CHIP_ERROR_TPM12);
     chip_script_end(script);
 }
 
@@ -292,14 +292,14 @@ static void test_a_busy_chip_is_asked_again(void **state)
     expect_startup(script, TPM2_RC_YIELDED);
     expect_startup(script, TPM2_RC_TESTING);
     expect_startup(script, TPM2_RC_SUCCESS);
-    assert_int_equal(chip_startup(&script->tpm, &detail), CHIP_OK);
+    assert_int_equal(chip_startup(&script->tpm, NULL, &detail), CHIP_OK);
     assert_int_equal(script->backoffs, 3);
     chip_script_end(script);
 
     script->most_backoffs = 1;
     expect_startup(script, TPM2_RC_RETRY);
     expect_startup(script, TPM2_RC_TESTING);
-    assert_int_equal(chip_startup(&script->tpm, &detail), CHIP_ERROR_CODE);
+    assert_int_equal(chip_startup(&script->tpm, NULL, &detail), CHIP_ERROR_CODE);
     assert_int_equal(detail, TPM2_RC_TESTING);
     assert_int_equal(script->backoffs, 2);
     chip_script_end(script);
