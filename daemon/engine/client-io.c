@@ -327,6 +327,8 @@ enum client_io_place client_io_take_control(struct client_io *io, bool behind, u
             || client_io_look(io, bytes + at, have - at, size) != FRAME_WHOLE)
             return CLIENT_IO_NOWHERE;
     }
+    /* So that the frame goes in the commit that has the reply to it, and in no earlier one. */
+    desk_settle(io->desk);
     memcpy(frame, bytes + at, *size);
     if (at == 0)
         client_io_cut(io, &io->in, *size);
