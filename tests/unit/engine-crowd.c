@@ -18,6 +18,11 @@
 
 void crowd_init(struct crowd *crowd, size_t capacity)
 {
+    crowd_init_kept(crowd, NULL, capacity, CROWD_RESPONSE);
+}
+
+void crowd_init_kept(struct crowd *crowd, struct journal *journal, size_t capacity, size_t response)
+{
     const struct rules_config config = {
         .limits = {.objects_per_client = 64, .sessions_per_client = 64, .abandoned_per_uid = 16}};
 
@@ -29,7 +34,8 @@ void crowd_init(struct crowd *crowd, size_t capacity)
     admission_init(&crowd->admission, &crowd->users, 0);
     admission_set_open(&crowd->admission, true);
     clients_init(&crowd->clients, &crowd->loop, &crowd->scheduler, &crowd->admission, &crowd->desk);
-    assert_true(desk_open(&crowd->desk, NULL, capacity, CROWD_RESPONSE));
+    assert_true(desk_open(&crowd->desk, journal, capacity, response));
+    clients_meet_journal(&crowd->clients);
     for (unsigned i = 0; i < CROWD_MEMBERS; i++)
         crowd->ends[i] = -1;
 }

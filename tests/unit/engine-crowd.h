@@ -23,6 +23,10 @@ struct crowd {
 /* Commands have up to `capacity` bytes. */
 void crowd_init(struct crowd *crowd, size_t capacity);
 
+/* The same with a journal, which is borrowed, and answers of up to `response` bytes. */
+void crowd_init_kept(struct crowd *crowd, struct journal *journal, size_t capacity,
+                     size_t response);
+
 /* Closes all clients and frees them. */
 void crowd_clear(struct crowd *crowd);
 

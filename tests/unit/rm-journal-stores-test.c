@@ -1,29 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A process may be killed between any two stores. So each store to a journal's memory is trapped
- * here: its pages are read-only, the store faults, is made in a single step, and then the memory is
- * read as the next daemon would. It must be the state of the last commit, or whole that of the
- * next.
+ * here, and then the memory is read as the next daemon would. It must be the state of the last
+ * commit, or whole that of the next.
  */
 #include "plain-journal.h"
 #include "rm/journal-image.h"
 #include "rm/journal-layout.h"
+#include "store-trap.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <ucontext.h>
 
 #include <cmocka.h>
 
 #define CAPACITY (1024 * 1024)
 #define THINGS   6
 #define LONGEST  200
-
-/* TF, the trap flag. */
-#define SINGLE_STEP 0x100
 
 static const struct journal_config config = {
     .owner = PLAIN_JOURNAL_OWNER, .generation = 1, .seats = 1, .desk = 4096};
@@ -94,42 +89,6 @@ static void look(void)
     }
 }
 
-static void protect(bool writable)
-{
-    int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-
-    if (mprotect(plain.memory.bytes, CAPACITY, protection) != 0)
-        abort();
-}
-
-static void set_step(void *context, bool on)
-{
-    greg_t *flags = &((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL];
-
-    *flags = on ? *flags | SINGLE_STEP : *flags & ~(greg_t)SINGLE_STEP;
-}
-
-static void store_faulted(int number, siginfo_t *info, void *context)
-{
-    const uint8_t *address = info->si_addr;
-
-    if (address < plain.memory.bytes || address >= plain.memory.bytes + CAPACITY) {
-        signal(number, SIG_DFL);
-        return;
-    }
-    protect(true);
-    set_step(context, true);
-}
-
-static void store_made(int number, siginfo_t *info, void *context)
-{
-    (void)number;
-    (void)info;
-    set_step(context, false);
-    protect(false);
-    look();
-}
-
 static void note_thing(struct journal *journal, struct journal_mark *mark, void *payload)
 {
     struct thing *thing = list_entry(mark, struct thing, mark);
@@ -139,26 +98,21 @@ static void note_thing(struct journal *journal, struct journal_mark *mark, void 
     record->saved = journal_keep(journal, mark, 0, &thing->line, thing->bytes, thing->size);
 }
 
-/* From here on stores are trapped. cmocka has handlers of its own, which are set before a test. */
+/* From here on stores are trapped. */
 static void begin(void)
 {
-    struct sigaction fault = {.sa_sigaction = store_faulted, .sa_flags = SA_SIGINFO};
-    struct sigaction step = {.sa_sigaction = store_made, .sa_flags = SA_SIGINFO};
-
     plain_journal_init(&plain, CAPACITY, &config);
     assert_non_null(plain.journal);
     journal_set_noter(plain.journal, JOURNAL_OBJECT, note_thing);
     journal_complete(plain.journal);
     assert_true(read_memory(&valid));
     stores = torn = commits = 0;
-    sigaction(SIGSEGV, &fault, NULL);
-    sigaction(SIGTRAP, &step, NULL);
-    protect(false);
+    assert_true(store_trap_begin(plain.memory.bytes, CAPACITY, look));
 }
 
 static void end(void)
 {
-    protect(true);
+    store_trap_end();
     plain_journal_clear(&plain);
 }
 
