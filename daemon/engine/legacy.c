@@ -74,6 +74,8 @@ static uint32_t legacy_count(const struct kept_memory *kept)
 
     if (!facts)
         return 0;
+    if (facts->starts == JOURNAL_HANDED_OVER)
+        return facts->starts = 0;
     return facts->starts < LEGACY_GIVES_UP ? ++facts->starts : facts->starts;
 }
 

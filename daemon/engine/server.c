@@ -233,7 +233,7 @@ static void server_step_over(struct server *server)
     if (server->phase != SERVER_HANDING_OVER)
         return;
     server->phase = SERVER_HANDED_OVER;
-    succession_trust(&server->kept.succession);
+    succession_hand_over(&server->kept.succession);
     journal_commit(server->kept.succession.journal);
     server->events.handed_over(server->events.data);
 }

@@ -89,6 +89,12 @@ void succession_trust(struct succession *succession)
         journal_facts(succession->journal)->starts = 0;
 }
 
+void succession_hand_over(struct succession *succession)
+{
+    if (succession->journal)
+        journal_facts(succession->journal)->starts = JOURNAL_HANDED_OVER;
+}
+
 void succession_set_bus(struct succession *succession, struct seats *seats, const char *bus)
 {
     struct journal_facts *facts = journal_facts(succession->journal);

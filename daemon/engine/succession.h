@@ -35,6 +35,9 @@ void succession_end(struct succession *succession);
 /* What a former daemon left has done no harm. */
 void succession_trust(struct succession *succession);
 
+/* This daemon ends well, and the next one's start does not count. */
+void succession_hand_over(struct succession *succession);
+
 /* What the bus calls itself on which the creators of connections have their unique names from now
  * on. Whoever made one on another bus is nobody on this one, also when the daemon is killed in the
  * middle of this. */

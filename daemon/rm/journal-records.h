@@ -109,6 +109,10 @@ struct record_move {
     uint32_t size;   /* bytes of room, or to send, from the buffer's start on */
 };
 
+/* In place of a number of attempts: the daemon ended well, so the next start is not one after a
+ * crash. */
+#define JOURNAL_HANDED_OVER UINT32_MAX
+
 /* Words of the header that are stored one by one; each store is valid at once. */
 struct journal_facts {
     uint32_t starts; /* attempts to read this journal */
