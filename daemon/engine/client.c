@@ -405,6 +405,7 @@ void client_resume(struct client *client, struct rm_client *rm, enum client_stat
     if (client_may_have(client, locality))
         client->locality = locality;
     client->state = state;
+    client_changed(client);
     client->io.maybe_more = true;
     client_watch_out(client);
     client_queue_scan(client);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/desk-remains.h"
 
+#include "engine/client.h"
 #include "engine/desk-layout.h"
 #include "rm/rc.h"
 #include "wire/response.h"
@@ -104,6 +105,12 @@ static bool desk_remains_kept(const struct journal_image *image, uint32_t line, 
     return true;
 }
 
+/* A client is in the journal from when it is opened on. */
+static bool desk_remains_state_is_good(uint8_t state)
+{
+    return state == CLIENT_OPEN || state == CLIENT_DRAINING || state == CLIENT_CLOSED;
+}
+
 /* A command of which it is known that the TPM has not run it comes again, before what came behind
  * it. */
 static void desk_remains_input(const struct desk_remains *remains, struct desk_stream *stream,
@@ -162,7 +169,7 @@ bool desk_remains_stream(const struct desk_remains *remains, uint32_t cell,
     if (!payload || kind != JOURNAL_CONNECTION)
         return false;
     memcpy(record, payload, sizeof(*record));
-    if (record->cookie == 0
+    if (record->cookie == 0 || !desk_remains_state_is_good(record->state)
         || !desk_remains_kept(remains->image, record->in, cell, record->in_gone, &in)
         || !desk_remains_kept(remains->image, record->out, cell, record->out_gone, &out))
         return false;

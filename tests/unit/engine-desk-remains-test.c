@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What is at the desk when a daemon ends, at each phase of a command and each count of bytes that
  * the kernel had moved. */
+#include "engine/client.h"
 #include "engine/desk-layout.h"
 #include "engine/desk-remains.h"
 #include "engine/desk.h"
@@ -30,14 +31,17 @@ struct bench {
     uint8_t in[KEPT], out[KEPT];
     uint32_t in_line, out_line, in_gone, out_gone;
     uint64_t cookie;
+    uint8_t state;
 };
 
 static struct bench bench;
 
 static void note_connection(struct journal *journal, struct journal_mark *mark, void *payload)
 {
-    struct record_connection record = {
-        .cookie = bench.cookie, .in_gone = bench.in_gone, .out_gone = bench.out_gone};
+    struct record_connection record = {.cookie = bench.cookie,
+                                       .state = bench.state,
+                                       .in_gone = bench.in_gone,
+                                       .out_gone = bench.out_gone};
 
     record.in = journal_keep(journal, mark, 0, &bench.in_line, bench.in, KEPT);
     record.out = journal_keep(journal, mark, 1, &bench.out_line, bench.out, KEPT);
@@ -57,7 +61,7 @@ static int setup(void **state)
                                           .desk = (uint32_t)desk_bytes(COMMAND, ANSWER)};
 
     (void)state;
-    bench = (struct bench){.cookie = COOKIE};
+    bench = (struct bench){.cookie = COOKIE, .state = CLIENT_OPEN};
     plain_journal_init(&bench.plain, CAPACITY, &config);
     assert_non_null(bench.plain.journal);
     assert_true(desk_open(&bench.desk, bench.plain.journal, COMMAND, ANSWER));
@@ -314,6 +318,19 @@ static void test_what_cannot_be_is_damage(void **state)
     }
 }
 
+static void test_connections_that_cannot_be_are_damage(void **state)
+{
+    struct desk_stream stream;
+
+    (void)state;
+    for (unsigned i = 0; i <= UINT8_MAX; i++) {
+        bench.state = (uint8_t)i;
+        journal_touch(bench.plain.journal, &bench.mark);
+        assert_int_equal(end(&stream),
+                         i == CLIENT_OPEN || i == CLIENT_DRAINING || i == CLIENT_CLOSED);
+    }
+}
+
 static void expect_run(struct record_run run, bool good)
 {
     struct desk_stream stream;
@@ -363,6 +380,7 @@ int main(void)
         BENCH_TEST(test_others_have_nothing_of_it),
         BENCH_TEST(test_counts_of_the_past_do_not_count),
         BENCH_TEST(test_what_cannot_be_is_damage),
+        BENCH_TEST(test_connections_that_cannot_be_are_damage),
         BENCH_TEST(test_runs_that_cannot_be_are_damage),
     };
 

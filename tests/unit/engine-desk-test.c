@@ -113,6 +113,30 @@ static void test_locality_is_noted(void **state)
     assert_int_equal(hall.talks[0].heard_size, CONTROL_FRAME_REPLY_SIZE);
 }
 
+/* So that the next daemon but one finds it too, whatever was committed before. */
+static void test_what_a_client_resumes_with_is_noted(void **state)
+{
+    struct client *client = hall.talks[1].client;
+    struct desk_remains remains;
+    struct desk_stream stream;
+    struct journal_image image;
+
+    (void)state;
+    journal_commit(hall.plain.journal);
+    assert_true(client_io_inherit(&client->io, true, (const uint8_t *)"owed", 4));
+    journal_commit(hall.plain.journal);
+    hall_hear(1, HALL_BYTES);
+    client_resume(client, NULL, CLIENT_DRAINING, 2);
+    journal_commit(hall.plain.journal);
+    assert_int_equal(
+        journal_image_open(&image, hall.plain.memory.bytes, HALL_CAPACITY, PLAIN_JOURNAL_OWNER),
+        JOURNAL_GOOD);
+    assert_true(desk_remains_read(&remains, &image));
+    assert_true(desk_remains_stream(&remains, client->io.mark.cell.cell, &stream));
+    assert_int_equal(stream.record.state, CLIENT_DRAINING);
+    assert_int_equal(stream.record.locality, 2);
+}
+
 /* Its record goes with it; until then it says that it is closed. */
 static void test_closed_client_is_noted(void **state)
 {
@@ -150,6 +174,7 @@ int main(void)
         HALL_TEST(test_R42_kept_commands_are_read_without_room),
         HALL_TEST(test_R42_no_room_for_a_connection),
         HALL_TEST(test_locality_is_noted),
+        HALL_TEST(test_what_a_client_resumes_with_is_noted),
         HALL_TEST(test_closed_client_is_noted),
     };
 
