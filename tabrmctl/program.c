@@ -54,6 +54,14 @@ static bool program_absent(const char *name)
     return !found && !g_file_test(name, G_FILE_TEST_EXISTS);
 }
 
+/* Before the program runs, so that a signal that it causes at once finds the handlers in place. */
+static void program_catch_signals(struct program *program)
+{
+    program->signals[0] = g_unix_signal_add(SIGTERM, program_terminated, program);
+    program->signals[1] = g_unix_signal_add(SIGHUP, program_hung_up, program);
+    program->signals[2] = g_unix_signal_add(SIGINT, program_interrupted, program);
+}
+
 bool program_start(struct program *program, GSubprocessLauncher *launcher, char **argv,
                    GMainLoop *loop)
 {
@@ -62,15 +70,13 @@ bool program_start(struct program *program, GSubprocessLauncher *launcher, char 
     *program = (struct program){.loop = loop};
     g_subprocess_launcher_set_flags(launcher, G_SUBPROCESS_FLAGS_STDIN_INHERIT
                                                   | G_SUBPROCESS_FLAGS_INHERIT_FDS);
+    program_catch_signals(program);
     program->process = g_subprocess_launcher_spawnv(launcher, (const char *const *)argv, &error);
     if (!program->process) {
         program->status = program_absent(argv[0]) ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
         message_error("cannot start %s: %s", argv[0], error->message);
         return false;
     }
-    program->signals[0] = g_unix_signal_add(SIGTERM, program_terminated, program);
-    program->signals[1] = g_unix_signal_add(SIGHUP, program_hung_up, program);
-    program->signals[2] = g_unix_signal_add(SIGINT, program_interrupted, program);
     g_subprocess_wait_async(program->process, NULL, program_ended, program);
     return true;
 }

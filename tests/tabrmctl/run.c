@@ -91,6 +91,14 @@ static void test_a_signal_to_tabrmctl_reaches_the_program(void **state)
            3, "told");
 }
 
+static void test_a_signal_at_the_programs_first_step_reaches_it(void **state)
+{
+    expect(*state,
+           "tabrmctl run -- sh -c 'trap \"echo told; exit 3\" TERM; kill -TERM $PPID; "
+           "while :; do sleep 0.1; done'",
+           3, "told");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -103,6 +111,7 @@ int main(void)
         suite_empty_test(test_the_status_is_the_programs),
         suite_empty_test(test_input_descriptors_and_arguments_reach_the_program),
         suite_empty_test(test_a_signal_to_tabrmctl_reaches_the_program),
+        suite_empty_test(test_a_signal_at_the_programs_first_step_reaches_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
