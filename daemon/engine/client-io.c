@@ -94,6 +94,20 @@ static bool client_io_buffer_room(struct client_io_buffer *buffer, size_t capaci
     return true;
 }
 
+/* Claims room in the journal for so many bytes of the buffer. */
+static bool client_io_claim(struct client_io *io, const struct client_io_buffer *buffer,
+                            size_t size)
+{
+    return journal_claim(io->desk->journal, &io->mark, buffer == &io->out, size);
+}
+
+/* Nothing waits in the buffer any more. */
+static void client_io_empty(struct client_io *io, struct client_io_buffer *buffer)
+{
+    client_io_buffer_free(buffer);
+    client_io_claim(io, buffer, 0);
+}
+
 /* The bytes of a buffer are others than those of its extent. */
 static void client_io_changed(struct client_io *io, struct client_io_buffer *buffer)
 {
@@ -107,7 +121,7 @@ static bool client_io_room(struct client_io *io, struct client_io_buffer *buffer
 {
     size_t used = buffer->end - buffer->start;
 
-    return desk_reserve(io->desk, used + size)
+    return client_io_claim(io, buffer, used + size)
            && client_io_buffer_room(buffer, capacity > used + size ? capacity : used + size);
 }
 
@@ -136,7 +150,7 @@ static void client_io_cut(struct client_io *io, struct client_io_buffer *buffer,
     if (buffer->line)
         buffer->gone += (uint32_t)size;
     if (buffer->start == buffer->end)
-        client_io_buffer_free(buffer);
+        client_io_empty(io, buffer);
     journal_touch(io->desk->journal, &io->mark);
 }
 
@@ -148,7 +162,7 @@ static bool client_io_cut_out(struct client_io *io, struct client_io_buffer *buf
     uint8_t *bytes = buffer->bytes + buffer->start;
     size_t behind = buffer->end - buffer->start - at - size;
 
-    if (!desk_reserve(io->desk, at + behind))
+    if (!client_io_claim(io, buffer, at + behind))
         return false;
     memmove(bytes + at, bytes + at + size, behind);
     buffer->end -= size;
@@ -256,8 +270,8 @@ enum client_io_status client_io_read(struct client_io *io, enum desk_buffer buff
                         : client_io_read_first(io, buffer, size);
 }
 
-/* Whether there is room for all that may be read ahead. Nothing else is left to be noted then, so
- * that it stays until the bytes are there. */
+/* Whether there is room for all that may be read ahead. Bytes that are not committed yet do not
+ * take it. */
 static bool client_io_room_ahead(struct client_io *io)
 {
     size_t used = io->in.end - io->in.start;
@@ -277,7 +291,7 @@ const uint8_t *client_io_ahead(struct client_io *io, size_t *have)
         if (count > 0)
             client_io_append(io, in, io->desk->bytes[DESK_SCRATCH], (size_t)count, 0);
         else if (used == 0)
-            client_io_buffer_free(in);
+            client_io_empty(io, in);
         desk_wipe(io->desk, DESK_SCRATCH);
     }
     *have = in->end - in->start;

@@ -10,9 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Extents of what a commit may note, as many as are ever reserved in one go. */
-#define DESK_EXTENTS 8
-
 size_t desk_bytes(size_t command, size_t response)
 {
     size_t at[DESK_KEPT];
@@ -57,7 +54,7 @@ static void desk_note(struct desk *desk, enum journal_kind kind, uint64_t cookie
 {
     const struct record_move move = {cookie, buffer, (uint32_t)size};
 
-    journal_note(desk->journal, kind, &move, sizeof(move));
+    journal_note_move(desk->journal, kind, &move);
 }
 
 /* None is. */
@@ -72,15 +69,6 @@ void desk_commit(struct desk *desk)
     desk->head->in.msg_len = 0;
     desk->head->out.msg_len = 0;
     desk->sent = false;
-}
-
-/* A connection's record names two extents. The others stay for what the resource manager notes of
- * a command that is on its way meanwhile, for which it has reserved room. */
-bool desk_reserve(struct desk *desk, size_t size)
-{
-    size_t most = size > desk->head->response ? size : desk->head->response;
-
-    return journal_reserve(desk->journal, DESK_EXTENTS, most);
 }
 
 void desk_settle(struct desk *desk)
@@ -146,23 +134,22 @@ ssize_t desk_send(struct desk *desk, int fd, uint64_t cookie, enum desk_buffer b
 
 void desk_take(struct desk *desk, uint64_t cookie, size_t size)
 {
-    desk->run =
-        (struct record_run){.cookie = cookie, .command = (uint32_t)size, .phase = RUN_TAKEN};
-    journal_run(desk->journal, &desk->run);
+    const struct record_run run = {.cookie = cookie, .command = (uint32_t)size, .phase = RUN_TAKEN};
+
+    journal_run(desk->journal, &run);
 }
 
 void desk_answer(struct desk *desk, size_t size)
 {
     desk_use(desk, DESK_RESPONSE, size);
-    desk->run.response = (uint32_t)size;
-    desk->run.phase = RUN_ANSWERED;
-    journal_run(desk->journal, &desk->run);
+    journal_run_answered(desk->journal, size);
 }
 
 void desk_end_run(struct desk *desk)
 {
-    desk->run = (struct record_run){0};
-    journal_run(desk->journal, &desk->run);
+    static const struct record_run none;
+
+    journal_run(desk->journal, &none);
     desk_commit(desk);
     desk_wipe(desk, DESK_COMMAND);
     desk_wipe(desk, DESK_RESPONSE);

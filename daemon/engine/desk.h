@@ -34,7 +34,6 @@ struct desk {
     uint8_t *bytes[DESK_KEPT];
     size_t used[DESK_KEPT]; /* bytes that are to be wiped, from the start on */
     bool sent;              /* since the last desk_settle() */
-    struct record_run run;
 };
 
 /* The bytes that a journal needs for the desk (journal_config.desk), with the same arguments. */
@@ -60,9 +59,6 @@ ssize_t desk_receive(struct desk *desk, int fd, uint64_t cookie, enum desk_buffe
  * all that is kept of the connection's output. Does not wait. The count, or a negative errno. */
 ssize_t desk_send(struct desk *desk, int fd, uint64_t cookie, enum desk_buffer buffer,
                   uint8_t *kept, size_t size);
-
-/* Takes care that `size` bytes that wait can be noted, and as many again. False without memory. */
-bool desk_reserve(struct desk *desk, size_t size);
 
 /* Commits, if anything was received or sent since. */
 void desk_settle(struct desk *desk);

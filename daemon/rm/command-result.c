@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rm/command-result.h"
 
-#include "rm/note.h"
 #include "rm/object-lifecycle.h"
 #include "rm/rc.h"
 #include "wire/created-name.h"
 #include "wire/handle.h"
 #include "wire/tpms-context.h"
+
+/* Of an object that the command loads its context is known. */
+static size_t known_context_size(const struct command *command)
+{
+    return command->code == TPM2_CC_ContextLoad ? command_parameters_size(command) : 0;
+}
 
 uint32_t command_result_prepare(struct rm_client *client, const struct command *command,
                                 struct command_needs *needs, struct command_result *result)
@@ -29,7 +34,9 @@ uint32_t command_result_prepare(struct rm_client *client, const struct command *
         return code;
     result->object = object_new(rm);
     needs->made_objects = 1;
-    return result->object && handles_reserve(rm, &client->handles) && note_reserve(rm)
+    return result->object && handles_reserve(rm, &client->handles)
+                   && journal_claim(rm->journal, &result->object->mark, 0,
+                                    known_context_size(command))
                ? TPM2_RC_SUCCESS
                : RM_RC_MEMORY;
 }

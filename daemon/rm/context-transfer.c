@@ -2,7 +2,6 @@
 #include "rm/context-transfer.h"
 
 #include "rm/doubt.h"
-#include "rm/note.h"
 #include "rm/object-lifecycle.h"
 #include "rm/rc.h"
 #include "rm/transact.h"
@@ -21,11 +20,22 @@ static uint32_t send(struct rm *rm, size_t size, size_t *response_size)
     return code;
 }
 
+/* Memory for a context of what has this mark, in the heap and in the journal. An earlier context
+ * that is not committed yet does not take that. NULL without memory. */
+static uint8_t *save_reserve(struct rm *rm, struct journal_mark *mark)
+{
+    journal_commit(rm->journal);
+    if (!journal_claim(rm->journal, mark, 0, rm->response_capacity))
+        return NULL;
+    return malloc(rm->response_capacity);
+}
+
 /* TPM2_ContextSave of `handle`; the context goes to `context`. The memory is taken before the
  * command is sent: a session's only context must not be lost between chip and heap. */
-static uint32_t save(struct rm *rm, uint32_t handle, struct blob *context)
+static uint32_t save(struct rm *rm, uint32_t handle, struct journal_mark *mark,
+                     struct blob *context)
 {
-    uint8_t *bytes = note_reserve(rm) ? malloc(rm->response_capacity) : NULL, *shrunk;
+    uint8_t *bytes = save_reserve(rm, mark), *shrunk;
     size_t size;
     uint32_t code;
 
@@ -80,10 +90,12 @@ uint32_t context_transfer_save_object(struct rm *rm, struct object *object)
     uint32_t code;
 
     assert(object->physical != OBJECT_NOT_LOADED);
-    code = save(rm, object->physical, &context);
+    code = save(rm, object->physical, &object->mark, &context);
+    if (code == TPM2_RC_SUCCESS && !object_take_context(rm, object, &context))
+        code = RM_RC_FAILURE;
     if (code != TPM2_RC_SUCCESS)
-        return code;
-    return object_take_context(rm, object, &context) ? TPM2_RC_SUCCESS : RM_RC_FAILURE;
+        journal_claim(rm->journal, &object->mark, 0, 0);
+    return code;
 }
 
 uint32_t context_transfer_load_object(struct rm *rm, struct object *object)
@@ -118,13 +130,14 @@ uint32_t context_transfer_save_session(struct rm *rm, struct session *session)
     uint32_t code;
 
     assert(session->loaded);
-    code = save(rm, session->handle, &context);
+    code = save(rm, session->handle, &session->mark, &context);
+    if (code == TPM2_RC_SUCCESS && !session_take_context(rm, session, &context)) {
+        doubt_books(rm, "the context of a saved session is none");
+        code = RM_RC_FAILURE;
+    }
     if (code != TPM2_RC_SUCCESS)
-        return code;
-    if (session_take_context(rm, session, &context))
-        return TPM2_RC_SUCCESS;
-    doubt_books(rm, "the context of a saved session is none");
-    return RM_RC_FAILURE;
+        journal_claim(rm->journal, &session->mark, 0, 0);
+    return code;
 }
 
 uint32_t context_transfer_load_session(struct rm *rm, struct session *session)

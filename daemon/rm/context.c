@@ -2,7 +2,6 @@
 #include "rm/context.h"
 
 #include "rm/context-transfer.h"
-#include "rm/note.h"
 #include "rm/rc.h"
 #include "rm/residency.h"
 #include "rm/room.h"
@@ -76,7 +75,8 @@ static size_t save_session(struct rm_client *client, uint32_t handle, bool audit
     if (code != TPM2_RC_SUCCESS)
         return response_build_code(response, code);
     /* The session is out of its slot now. Without memory for the client's copy it stays active. */
-    if (!note_reserve(rm) || !blob_set(&held, session->saved.bytes, session->saved.size))
+    if (!journal_claim(rm->journal, &session->mark, 1, session->saved.size)
+        || !blob_set(&held, session->saved.bytes, session->saved.size))
         return response_build_code(response, RM_RC_MEMORY);
     session_saved_by_client(rm, session, &held);
     return answer_context(response, &session->held);

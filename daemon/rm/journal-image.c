@@ -85,9 +85,11 @@ static bool image_groups_are_good(const struct journal_image *image, uint32_t ce
 /* Records of which there is one are in the cells of their kinds' numbers, all others behind. */
 static bool image_half_is_good(const struct journal_half *half, uint32_t cell)
 {
+    enum journal_kind kind = (enum journal_kind)half->kind;
     bool fixed = cell <= JOURNAL_OUT;
 
-    if (half->check != journal_half_check(half, cell) || half->kind >= JOURNAL_KINDS)
+    if (kind >= JOURNAL_KINDS
+        || (!journal_is_hot(kind) && half->check != journal_half_check(half, cell)))
         return false;
     return fixed ? half->kind == cell : half->kind == JOURNAL_FREE || half->kind > JOURNAL_OUT;
 }

@@ -7,6 +7,7 @@
 
 #include "rm/journal-records.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -92,6 +93,12 @@ static inline uint64_t journal_extent_check(const struct journal_extent *extent)
 static inline uint32_t journal_header_check(const struct journal_header *header)
 {
     return (uint32_t)journal_hash(JOURNAL_VERSION, header, offsetof(struct journal_header, check));
+}
+
+/* Records that change with each command are not checked for damage: their values are. */
+static inline bool journal_is_hot(enum journal_kind kind)
+{
+    return kind >= JOURNAL_RUN && kind <= JOURNAL_OUT;
 }
 
 /* The half that is valid at this commit, or NULL. */

@@ -21,7 +21,7 @@ struct journal_ref {
 enum journal_kind {
     JOURNAL_FREE,
     JOURNAL_CHIP,   /* one each, in cells of their own: */
-    JOURNAL_RUN,    /* the client's command at hand */
+    JOURNAL_RUN,    /* the client's command at hand, without a check, as the next two: */
     JOURNAL_IN,     /* the receive that is under way */
     JOURNAL_OUT,    /* the send that is under way */
     JOURNAL_HOLDER, /* any number each: a client of the manager */

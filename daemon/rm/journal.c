@@ -93,6 +93,15 @@ static void fill_header(struct journal *journal, const struct journal_config *co
     journal->cells = (struct journal_cell *)(void *)(journal->memory->bytes + header->cells_at);
 }
 
+/* See journal_note_move(). */
+static void fill_hot_cells(struct journal *journal)
+{
+    for (uint32_t cell = JOURNAL_RUN; cell <= JOURNAL_OUT; cell++) {
+        for (unsigned i = 0; i < 2; i++)
+            journal->cells[cell].halves[i].kind = (uint16_t)cell;
+    }
+}
+
 /* The header, seats and desk are backed first, as fill_header() lays them out. */
 static bool back_areas(const struct journal_memory *memory, const struct journal_config *config)
 {
@@ -117,11 +126,14 @@ struct journal *journal_new(const struct journal_memory *memory,
     }
     journal->header = (struct journal_header *)(void *)memory->bytes;
     fill_header(journal, config);
-    if (back_cells(journal)
-        && shelf_init(&journal->shelf, memory, journal->header->shelf_at, &journal->header->lines))
-        return journal;
-    journal_free(journal);
-    return NULL;
+    if (!back_cells(journal)
+        || !shelf_init(&journal->shelf, memory, journal->header->shelf_at,
+                       &journal->header->lines)) {
+        journal_free(journal);
+        return NULL;
+    }
+    fill_hot_cells(journal);
+    return journal;
 }
 
 void journal_free(struct journal *journal)
@@ -165,6 +177,16 @@ static struct journal_half *next_half(const struct journal *journal, uint32_t ce
     return halves[0].group < halves[1].group ? &halves[0] : &halves[1];
 }
 
+/* The half for the next commit, which the caller fills. */
+static struct journal_half *begin_half(struct journal *journal, uint32_t cell)
+{
+    struct journal_half *half = next_half(journal, cell);
+
+    half->group = journal->header->committed + 1;
+    journal->noted = true;
+    return half;
+}
+
 void journal_put(struct journal *journal, uint32_t cell, enum journal_kind kind,
                  const void *payload, size_t size)
 {
@@ -173,14 +195,12 @@ void journal_put(struct journal *journal, uint32_t cell, enum journal_kind kind,
     if (!journal || cell == 0)
         return;
     assert(cell < journal->backed && size <= JOURNAL_PAYLOAD);
-    half = next_half(journal, cell);
-    half->group = journal->header->committed + 1;
+    half = begin_half(journal, cell);
     half->kind = (uint16_t)kind;
     half->serial = journal->serials[cell];
     memcpy(half->payload, payload, size);
     memset(half->payload + size, 0, JOURNAL_PAYLOAD - size);
     half->check = journal_half_check(half, cell);
-    journal->noted = true;
 }
 
 void journal_give_back(struct journal *journal, uint32_t cell)
@@ -192,9 +212,25 @@ void journal_give_back(struct journal *journal, uint32_t cell)
     journal->free[journal->backed - journal->returned_count] = cell;
 }
 
-void journal_note(struct journal *journal, enum journal_kind kind, const void *payload, size_t size)
+void journal_note_chip(struct journal *journal, const struct record_chip *chip)
 {
-    journal_put(journal, (uint32_t)kind, kind, payload, size);
+    journal_put(journal, JOURNAL_CHIP, JOURNAL_CHIP, chip, sizeof(*chip));
+}
+
+/* The records that change with each command have no check (journal_is_hot()); their halves have
+ * their kinds from the start, and zeros behind the record. */
+void journal_note_move(struct journal *journal, enum journal_kind kind,
+                       const struct record_move *move)
+{
+    if (!journal)
+        return;
+    assert(kind == JOURNAL_IN || kind == JOURNAL_OUT);
+    memcpy(begin_half(journal, kind)->payload, move, sizeof(*move));
+}
+
+static void note_run(struct journal *journal)
+{
+    memcpy(begin_half(journal, JOURNAL_RUN)->payload, &journal->run, sizeof(journal->run));
 }
 
 void journal_run(struct journal *journal, const struct record_run *run)
@@ -202,7 +238,7 @@ void journal_run(struct journal *journal, const struct record_run *run)
     if (!journal)
         return;
     journal->run = *run;
-    journal_note(journal, JOURNAL_RUN, run, sizeof(*run));
+    note_run(journal);
 }
 
 void journal_run_phase(struct journal *journal, enum run_phase phase)
@@ -210,7 +246,16 @@ void journal_run_phase(struct journal *journal, enum run_phase phase)
     if (!journal || journal->run.phase == RUN_NONE)
         return;
     journal->run.phase = (uint8_t)phase;
-    journal_note(journal, JOURNAL_RUN, &journal->run, sizeof(journal->run));
+    note_run(journal);
+}
+
+void journal_run_answered(struct journal *journal, size_t size)
+{
+    if (!journal || journal->run.phase == RUN_NONE)
+        return;
+    journal->run.response = (uint32_t)size;
+    journal->run.phase = RUN_ANSWERED;
+    note_run(journal);
 }
 
 static bool is_dirty(const struct journal_mark *mark)
@@ -254,9 +299,17 @@ void journal_close(struct journal *journal, struct journal_mark *mark)
     for (unsigned i = 0; i < 2; i++) {
         if (mark->lines[i])
             shelf_drop(&journal->shelf, mark->lines[i]);
+        shelf_claim(&journal->shelf, &mark->claims[i], 0);
     }
     journal_give_back(journal, mark->cell.cell);
     *mark = (struct journal_mark){0};
+}
+
+bool journal_claim(struct journal *journal, struct journal_mark *mark, unsigned which, size_t size)
+{
+    if (!journal || mark->cell.cell == 0)
+        return true;
+    return shelf_claim(&journal->shelf, &mark->claims[which], size);
 }
 
 uint32_t journal_keep(struct journal *journal, struct journal_mark *mark, unsigned which,
@@ -267,16 +320,11 @@ uint32_t journal_keep(struct journal *journal, struct journal_mark *mark, unsign
     if (size == 0)
         *line = 0;
     else if (*line == 0 || *line != before)
-        *line = shelf_put(&journal->shelf, mark->cell.cell, bytes, size);
+        *line = shelf_put(&journal->shelf, mark->cell.cell, bytes, size, &mark->claims[which]);
     if (before && before != *line)
         shelf_drop(&journal->shelf, before);
     mark->lines[which] = *line;
     return *line;
-}
-
-bool journal_reserve(struct journal *journal, unsigned count, size_t size)
-{
-    return !journal || shelf_reserve(&journal->shelf, count, size);
 }
 
 static void note_mark(struct journal *journal, struct journal_mark *mark)
@@ -315,8 +363,10 @@ void journal_commit(struct journal *journal)
         note_mark(journal, list_entry(journal->dirty.next, struct journal_mark, dirty));
     make_valid(journal);
     journal->noted = false;
-    free_returned(journal);
-    shelf_clean(&journal->shelf);
+    if (journal->returned_count)
+        free_returned(journal);
+    if (journal->shelf.dropped_count)
+        shelf_clean(&journal->shelf);
 }
 
 void *journal_seats(struct journal *journal)

@@ -11,8 +11,9 @@
  * given out again before the commit that drops it.
  *
  * What has a record embeds a mark. Whoever changes it touches the mark, and the commit writes the
- * record of what is there by then. Room is taken when a mark is opened, so that a commit cannot
- * fail. NULL is fine as a journal, and then nothing is kept. One thread, but for seats.
+ * record of what is there by then. Room is taken when a mark is opened, and for bytes when they are
+ * claimed, so that a commit cannot fail. NULL is fine as a journal, and then nothing is kept. One
+ * thread, but for seats.
  */
 #pragma once
 
@@ -54,6 +55,7 @@ struct journal_mark {
     struct list dirty;       /* to be noted by the next commit */
     struct journal_ref cell; /* cell 0: none */
     uint32_t lines[2];       /* of its extents in the newest note */
+    uint32_t claims[2];      /* lines that are there for the next ones */
     uint16_t kind;
 };
 
@@ -73,16 +75,17 @@ void journal_touch(struct journal *journal, struct journal_mark *mark);
 /* The next commit frees the cell and its extents; the mark is all zero. */
 void journal_close(struct journal *journal, struct journal_mark *mark);
 
-/* For a noter: the line of the extent `which` (0 or 1) with these bytes. *line, of the bytes'
- * owner, is that of an extent that has them already, or 0: then the bytes are copied to a new
- * extent, whose line goes there. `size` of 0: no extent, and the line is 0. An extent that the
- * record named before and does not name now is dropped. */
+/* Claims room for up to `size` bytes as the record's next extent `which` (0 or 1), in place of what
+ * was claimed for that before. It is there until bytes are copied to it, whatever is committed
+ * meanwhile; 0 bytes give it back. False without memory, and then nothing changes. */
+bool journal_claim(struct journal *journal, struct journal_mark *mark, unsigned which, size_t size);
+
+/* For a noter: the line of the extent `which` with these bytes. *line, of the bytes' owner, is that
+ * of an extent that has them already, or 0: then the bytes are copied to a new extent, for which
+ * room was claimed, and its line goes there. `size` of 0: no extent, and the line is 0. An extent
+ * that the record named before and does not name now is dropped. */
 uint32_t journal_keep(struct journal *journal, struct journal_mark *mark, unsigned which,
                       uint32_t *line, const uint8_t *bytes, size_t size);
-
-/* Takes care that journal_keep() finds room for `count` extents of up to `size` bytes, whatever is
- * committed meanwhile. False without memory. */
-bool journal_reserve(struct journal *journal, unsigned count, size_t size);
 
 /* Cells for what is too small or moves too often for a mark: 0 without memory, or without a
  * journal. A record is part of the next commit, and may be put again; a cell that is given back is
@@ -93,12 +96,15 @@ void journal_put(struct journal *journal, uint32_t cell, enum journal_kind kind,
 void journal_give_back(struct journal *journal, uint32_t cell);
 
 /* The one record of JOURNAL_CHIP, _IN or _OUT: part of the next commit. */
-void journal_note(struct journal *journal, enum journal_kind kind, const void *payload,
-                  size_t size);
+void journal_note_chip(struct journal *journal, const struct record_chip *chip);
+void journal_note_move(struct journal *journal, enum journal_kind kind,
+                       const struct record_move *move);
 
-/* The one record of JOURNAL_RUN, and a change of its phase alone, where a command is at hand. */
+/* The one record of JOURNAL_RUN. Where a command is at hand: its phase changes, or it is answered
+ * with `size` bytes. */
 void journal_run(struct journal *journal, const struct record_run *run);
 void journal_run_phase(struct journal *journal, enum run_phase phase);
+void journal_run_answered(struct journal *journal, size_t size);
 
 /* Notes what is dirty and makes all notes valid. Cheap when there are none. */
 void journal_commit(struct journal *journal);

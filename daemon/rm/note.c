@@ -5,12 +5,6 @@
 
 #include <assert.h>
 
-/*
- * Contexts that come between two calls of note_reserve(), or wait for a commit by then: one of the
- * command to the chip before, one of the next, and the one that a client gives or is given.
- */
-#define NOTE_CONTEXTS 4
-
 static void note_holder(struct journal *journal, struct journal_mark *mark, void *payload)
 {
     const struct rm_client *client = list_entry(mark, struct rm_client, mark);
@@ -76,7 +70,7 @@ void note_chip(struct rm *rm)
         .session_slots = rm->chip.session_slots,
     };
 
-    journal_note(rm->journal, JOURNAL_CHIP, &record, sizeof(record));
+    journal_note_chip(rm->journal, &record);
 }
 
 void note_handle(struct rm *rm, struct handles *handles, const struct handle_entry *entry)
@@ -90,9 +84,4 @@ void note_handle(struct rm *rm, struct handles *handles, const struct handle_ent
 
     journal_put(rm->journal, entry->cell, JOURNAL_HANDLE, &record, sizeof(record));
     journal_touch(rm->journal, &client->mark);
-}
-
-bool note_reserve(struct rm *rm)
-{
-    return journal_reserve(rm->journal, NOTE_CONTEXTS, rm->response_capacity);
 }

@@ -21,7 +21,3 @@ void note_chip(struct rm *rm);
 
 /* A handle was given out, and the holder's next one changed. */
 void note_handle(struct rm *rm, struct handles *handles, const struct handle_entry *entry);
-
-/* Takes care that there is room in the journal for the contexts that come until the chip is asked
- * for one more. False without memory. */
-bool note_reserve(struct rm *rm);

@@ -63,9 +63,10 @@ static bool restore_holder(struct restoration *restoration, const struct restore
     return true;
 }
 
-/* Copies the bytes of an extent; a line of 0 has none. */
+/* Copies the bytes of an extent, which are to be the mark's extent `which`; a line of 0 has none.
+ */
 static bool read_blob(const struct restoration *restoration, uint32_t line, uint32_t cell,
-                      struct blob *blob)
+                      struct journal_mark *mark, unsigned which, struct blob *blob)
 {
     size_t size;
     const uint8_t *bytes;
@@ -73,7 +74,8 @@ static bool read_blob(const struct restoration *restoration, uint32_t line, uint
     if (line == 0)
         return true;
     bytes = journal_image_extent(restoration->image, line, cell, &size);
-    return bytes && blob_set(blob, bytes, size);
+    return bytes && journal_claim(restoration->rm->journal, mark, which, size)
+           && blob_set(blob, bytes, size);
 }
 
 static bool restore_object(struct restoration *restoration, const struct restore_entry *entry)
@@ -87,7 +89,7 @@ static bool restore_object(struct restoration *restoration, const struct restore
         return false;
     restoration->made[entry->cell] = object;
     memcpy(&record, entry->record, sizeof(record));
-    if (!read_blob(restoration, record.saved, entry->cell, &context)
+    if (!read_blob(restoration, record.saved, entry->cell, &object->mark, 0, &context)
         || (!blob_empty(&context) && !object_take_context(rm, object, &context)))
         return false;
     if (record.physical != OBJECT_NOT_LOADED)
@@ -166,8 +168,8 @@ static bool restore_session(struct restoration *restoration, const struct restor
     session->context_used_up = record.used_up;
     restoration->sessions[restoration->session_count++] = session;
     if (!charge_session(restoration, session, &record)
-        || !read_blob(restoration, record.saved, entry->cell, &session->saved)
-        || !read_blob(restoration, record.held, entry->cell, &session->held))
+        || !read_blob(restoration, record.saved, entry->cell, &session->mark, 0, &session->saved)
+        || !read_blob(restoration, record.held, entry->cell, &session->mark, 1, &session->held))
         return false;
     note_times(rm, session, record.held_since);
     return true;
@@ -214,10 +216,9 @@ static bool restore_all(struct restoration *restoration, const struct restore_su
     for (uint32_t i = 0; i < survey->count; i++) {
         const struct restore_entry *entry = &survey->entries[i];
 
-        /* Nobody reads the journal before it is complete, so that each record is committed at
-         * once, and needs no more room than contexts do at any time. */
-        if (!note_reserve(restoration->rm) || !makers[entry->kind](restoration, entry))
+        if (!makers[entry->kind](restoration, entry))
             return false;
+        /* Nobody reads the journal before it is complete. */
         journal_commit(restoration->rm->journal);
     }
     sort_sessions(restoration);

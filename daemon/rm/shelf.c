@@ -90,10 +90,10 @@ void shelf_clear(struct shelf *shelf)
     *shelf = (struct shelf){0};
 }
 
-/* Room to note that each extent is dropped, so that dropping cannot fail. */
-static bool shelf_room_to_drop(struct shelf *shelf, unsigned count)
+/* Room to note that each extent is dropped, and one more, so that dropping cannot fail. */
+static bool shelf_room_to_drop(struct shelf *shelf)
 {
-    uint64_t wanted = (uint64_t)shelf->extents + count;
+    uint64_t wanted = (uint64_t)shelf->extents + shelf->claims + 1;
     uint32_t *dropped;
 
     if (wanted <= shelf->dropped_room)
@@ -107,12 +107,26 @@ static bool shelf_room_to_drop(struct shelf *shelf, unsigned count)
     return true;
 }
 
-bool shelf_reserve(struct shelf *shelf, unsigned count, size_t size)
+/* Takes back what is claimed, and promises so many lines in its place. */
+static void shelf_promise(struct shelf *shelf, uint32_t *claim, uint32_t lines)
 {
+    shelf->promised += lines - *claim;
+    shelf->claims += (lines > 0) - (*claim > 0);
+    *claim = lines;
+}
+
+bool shelf_claim(struct shelf *shelf, uint32_t *claim, size_t size)
+{
+    uint32_t lines = size ? journal_lines(size) : 0;
+
     if (size > UINT32_MAX / 2)
         return false;
-    return shelf_room_to_drop(shelf, count)
-           && shelf_back(shelf, (uint64_t)shelf->top + (uint64_t)count * journal_lines(size));
+    if (lines > *claim
+        && (!shelf_room_to_drop(shelf)
+            || !shelf_back(shelf, (uint64_t)shelf->top + shelf->promised - *claim + lines)))
+        return false;
+    shelf_promise(shelf, claim, lines);
+    return true;
 }
 
 /* The first of `count` free lines between `from` and the end of what is in use; 0 for none. */
@@ -132,27 +146,24 @@ static uint32_t shelf_search(const struct shelf *shelf, uint32_t from, uint32_t 
     return 0;
 }
 
-/* Free lines; 0 when there are none. */
+/* Free lines; behind all that is in use there are some for sure. */
 static uint32_t shelf_find(const struct shelf *shelf, uint32_t count)
 {
     uint32_t line = shelf_search(shelf, shelf->rover, count);
 
     if (line == 0 && shelf->rover > 1)
         line = shelf_search(shelf, 1, count);
-    if (line == 0 && count <= shelf->backed - shelf->top)
-        line = shelf->top;
-    return line;
+    return line ? line : shelf->top;
 }
 
-uint32_t shelf_put(struct shelf *shelf, uint32_t cell, const uint8_t *bytes, size_t size)
+uint32_t shelf_put(struct shelf *shelf, uint32_t cell, const uint8_t *bytes, size_t size,
+                   uint32_t *claim)
 {
+    uint32_t count = journal_lines(size), line = shelf_find(shelf, count);
     struct journal_extent *extent;
-    uint32_t count, line;
 
-    if (!shelf_reserve(shelf, 1, size))
-        return 0;
-    count = journal_lines(size);
-    line = shelf_find(shelf, count);
+    assert(count <= *claim);
+    shelf_promise(shelf, claim, 0);
     shelf_mark(shelf, line, count, true);
     shelf->rover = line + count;
     if (shelf->rover > shelf->top) {

@@ -19,7 +19,8 @@ struct shelf {
     uint32_t backed, most;               /* lines */
     uint32_t top;                        /* behind the last line in use */
     uint32_t rover;                      /* where the search begins */
-    uint32_t extents;
+    uint32_t promised;                   /* lines that are there for those who claimed them */
+    uint32_t extents, claims;
     uint32_t *dropped;
     uint32_t dropped_count, dropped_room;
 };
@@ -29,13 +30,17 @@ bool shelf_init(struct shelf *shelf, const struct journal_memory *memory, size_t
                 uint32_t *lines);
 void shelf_clear(struct shelf *shelf);
 
-/* Takes care that the next `count` calls of shelf_put() with up to `size` bytes find room. False
- * without memory. */
-bool shelf_reserve(struct shelf *shelf, unsigned count, size_t size);
+/*
+ * Changes *claim, a number of lines, 0 at first, to that of an extent with up to `size` bytes; 0
+ * bytes give them back. The lines are nobody else's until then, or until shelf_put() takes them:
+ * those behind the last one in use are as many as all claims together, so that each finds its own
+ * there, one behind the other. False without memory, and then nothing changes.
+ */
+bool shelf_claim(struct shelf *shelf, uint32_t *claim, size_t size);
 
-/* Copies bytes to a new extent for `cell`, and gives its line; 0 without room, which
- * shelf_reserve() sees to. */
-uint32_t shelf_put(struct shelf *shelf, uint32_t cell, const uint8_t *bytes, size_t size);
+/* Copies bytes to a new extent for `cell`, which takes the claim, and gives its line. */
+uint32_t shelf_put(struct shelf *shelf, uint32_t cell, const uint8_t *bytes, size_t size,
+                   uint32_t *claim);
 
 /* Nothing names the extent after the next commit. */
 void shelf_drop(struct shelf *shelf, uint32_t line);

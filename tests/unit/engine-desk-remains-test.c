@@ -73,6 +73,8 @@ static int setup(void **state)
     fill(bench.desk.bytes[DESK_REPLY], DESK_REPLY_SIZE, 141);
     journal_set_noter(bench.plain.journal, JOURNAL_CONNECTION, note_connection);
     assert_true(journal_open(bench.plain.journal, &bench.mark, JOURNAL_CONNECTION));
+    for (unsigned i = 0; i < 2; i++)
+        assert_true(journal_claim(bench.plain.journal, &bench.mark, i, KEPT));
     journal_complete(bench.plain.journal);
     return 0;
 }
@@ -90,7 +92,7 @@ static void note_move(enum journal_kind kind, uint64_t cookie, enum desk_buffer 
 {
     const struct record_move move = {cookie, buffer, size};
 
-    journal_note(bench.plain.journal, kind, &move, sizeof(move));
+    journal_note_move(bench.plain.journal, kind, &move);
 }
 
 static void note_run(enum run_phase phase)
@@ -245,7 +247,7 @@ static void test_answer_is_owed_once(void **state)
     expect_bytes(stream.out, bench.out, KEPT);
     expect_bytes(stream.in, bench.in, KEPT);
     note_run(RUN_NONE);
-    journal_note(bench.plain.journal, JOURNAL_OUT, &none, sizeof(none));
+    journal_note_move(bench.plain.journal, JOURNAL_OUT, &none);
     assert_true(end(&stream));
     expect_bytes(stream.out, bench.out, KEPT);
 }
@@ -309,11 +311,11 @@ static void test_what_cannot_be_is_damage(void **state)
         enum journal_kind kind = i < 3 ? JOURNAL_IN : JOURNAL_OUT;
 
         bench.desk.head->in.msg_len = bench.desk.head->out.msg_len = 2;
-        journal_note(bench.plain.journal, kind, &moves[i][0], sizeof(moves[i][0]));
+        journal_note_move(bench.plain.journal, kind, &moves[i][0]);
         assert_true(end(&stream));
-        journal_note(bench.plain.journal, kind, &moves[i][1], sizeof(moves[i][1]));
+        journal_note_move(bench.plain.journal, kind, &moves[i][1]);
         assert_false(end(&stream));
-        journal_note(bench.plain.journal, kind, &none, sizeof(none));
+        journal_note_move(bench.plain.journal, kind, &none);
         assert_true(end(&stream));
     }
 }

@@ -54,8 +54,11 @@ static void note_story(struct journal *journal, struct journal_mark *mark, void 
     struct story_note *note = list_entry(mark, struct story_note, mark);
     uint32_t lines[2];
 
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < 2; i++) {
+        if (note->lines[i] == 0)
+            assert_true(journal_claim(journal, mark, i, note->sizes[i]));
         lines[i] = journal_keep(journal, mark, i, &note->lines[i], note->bytes[i], note->sizes[i]);
+    }
     memcpy(payload, note->payload, sizeof(note->payload));
     if (mark->kind == JOURNAL_OBJECT) {
         ((struct record_object *)payload)->saved = lines[0];
@@ -199,9 +202,9 @@ void story_tell(struct story *story, struct journal_image *image)
 {
     struct journal *journal = story->plain.journal;
 
-    journal_note(journal, JOURNAL_CHIP, &story->chip, sizeof(story->chip));
-    journal_note(journal, JOURNAL_IN, &story->in, sizeof(story->in));
-    journal_note(journal, JOURNAL_OUT, &story->out, sizeof(story->out));
+    journal_note_chip(journal, &story->chip);
+    journal_note_move(journal, JOURNAL_IN, &story->in);
+    journal_note_move(journal, JOURNAL_OUT, &story->out);
     journal_run(journal, &story->run);
     journal_commit(journal);
     assert_int_equal(journal_image_open(image, story->plain.memory.bytes,

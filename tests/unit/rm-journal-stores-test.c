@@ -124,15 +124,17 @@ static uint32_t next_random(uint32_t *state)
 
 static void change(struct thing *thing, uint32_t *random)
 {
-    if (thing->mark.cell.cell == 0)
+    if (thing->mark.cell.cell == 0) {
+        *thing = (struct thing){0};
         assert_true(journal_open(plain.journal, &thing->mark, JOURNAL_OBJECT));
-    else if (next_random(random) % 4 == 0) {
+    } else if (next_random(random) % 4 == 0) {
         journal_close(plain.journal, &thing->mark);
         return;
     }
     thing->handle = next_random(random);
     if (next_random(random) % 2) {
         thing->size = next_random(random) % LONGEST + 1;
+        assert_true(journal_claim(plain.journal, &thing->mark, 0, thing->size));
         memset(thing->bytes, (int)next_random(random), thing->size);
         thing->line = 0;
     }
@@ -150,10 +152,9 @@ static void test_no_store_tears_a_commit(void **state)
     begin();
     memset(things, 0, sizeof(things));
     for (unsigned round = 0; round < 200; round++) {
-        assert_true(journal_reserve(plain.journal, 2 * THINGS, LONGEST));
         change(&things[next_random(&random) % THINGS], &random);
         if (round % 3 == 0)
-            journal_note(plain.journal, JOURNAL_IN, &move, sizeof(move));
+            journal_note_move(plain.journal, JOURNAL_IN, &move);
         if (round % 5 == 0)
             journal_run(plain.journal, &run);
         if (round % 7 == 0)
@@ -178,6 +179,7 @@ static void test_a_broken_rule_is_found(void **state)
     begin();
     thing = (struct thing){.size = LONGEST};
     assert_true(journal_open(plain.journal, &thing.mark, JOURNAL_OBJECT));
+    assert_true(journal_claim(plain.journal, &thing.mark, 0, LONGEST));
     journal_commit(plain.journal);
     assert_int_equal(torn, 0);
     extent = plain.memory.bytes

@@ -116,18 +116,19 @@ static uint32_t next_random(uint32_t *state)
     return *state >> 8;
 }
 
-static void change_bytes(struct thing *thing, unsigned which, uint32_t *state)
+static void change_bytes(struct journal *journal, struct thing *thing, unsigned which,
+                         uint32_t *state)
 {
     size_t size = next_random(state) % 4 == 0 ? 0 : next_random(state) % LONGEST + 1;
 
     memset(thing->bytes[which], (int)next_random(state), size);
     thing->sizes[which] = size;
     thing->lines[which] = 0;
+    assert_true(journal_claim(journal, &thing->mark, which, size));
 }
 
 static void change_thing(struct journal *journal, struct thing *thing, uint32_t *state)
 {
-    assert_true(journal_reserve(journal, 2 * THINGS, LONGEST));
     if (thing->mark.cell.cell == 0) {
         *thing = (struct thing){0};
         assert_true(journal_open(journal, &thing->mark, JOURNAL_SESSION));
@@ -137,7 +138,7 @@ static void change_thing(struct journal *journal, struct thing *thing, uint32_t 
     }
     thing->handle = next_random(state);
     if (next_random(state) % 2)
-        change_bytes(thing, next_random(state) % 2, state);
+        change_bytes(journal, thing, next_random(state) % 2, state);
     journal_touch(journal, &thing->mark);
 }
 
@@ -211,31 +212,75 @@ static void test_without_memory_nothing_changes(void **state)
         opened++;
     assert_in_range(opened, 400, 599);
     assert_int_equal(things[opened].mark.cell.cell, 0);
-    assert_false(journal_reserve(plain.journal, 1000, LONGEST));
+    assert_false(journal_claim(plain.journal, &things[0].mark, 0, 1000 * LONGEST));
+    assert_int_equal(things[0].mark.claims[0], 0);
     journal_commit(plain.journal);
     assert_int_equal(look(&plain, &image), JOURNAL_GOOD);
     plain.most = CAPACITY;
     assert_true(journal_open(plain.journal, &things[opened].mark, JOURNAL_SESSION));
-    assert_true(journal_reserve(plain.journal, 1000, LONGEST));
+    assert_true(journal_claim(plain.journal, &things[0].mark, 0, 1000 * LONGEST));
     plain_journal_clear(&plain);
 }
 
-static void test_reserved_room_is_there_whatever_is_committed(void **state)
+/* What one has claimed nobody else takes, whatever is committed, and in whatever order. */
+static void test_claimed_room_is_nobody_elses(void **state)
 {
-    static struct thing things[THINGS];
+    static struct thing things[200], others[2];
     struct plain_journal plain;
 
     (void)state;
     begin(&plain);
-    for (unsigned i = 0; i < THINGS; i++)
+    for (unsigned i = 0; i < 2; i++)
+        assert_true(journal_open(plain.journal, &others[i].mark, JOURNAL_SESSION));
+    for (unsigned i = 0; i < 200; i++) {
         assert_true(journal_open(plain.journal, &things[i].mark, JOURNAL_SESSION));
-    assert_true(journal_reserve(plain.journal, THINGS, LONGEST));
+        assert_true(journal_claim(plain.journal, &things[i].mark, i % 2, LONGEST));
+    }
     plain.most = plain.backed;
-    for (unsigned i = 0; i < THINGS; i++) {
-        things[i].sizes[0] = LONGEST;
-        journal_touch(plain.journal, &things[i].mark);
+    for (unsigned i = 0; journal_claim(plain.journal, &others[i % 2].mark, 0, LONGEST); i++) {
+        others[i % 2].lines[0] = 0;
+        others[i % 2].sizes[0] = LONGEST;
+        journal_touch(plain.journal, &others[i % 2].mark);
+        if (i % 3 == 0)
+            journal_commit(plain.journal);
+        if (i == 1000)
+            break;
+    }
+    for (unsigned i = 0; i < 200; i++) {
+        struct thing *thing = &things[i * 7 % 200];
+
+        thing->sizes[i * 7 % 2] = LONGEST;
+        journal_touch(plain.journal, &thing->mark);
         journal_commit(plain.journal);
-        assert_int_not_equal(things[i].lines[0], 0);
+        assert_int_not_equal(thing->lines[i * 7 % 2], 0);
+    }
+    plain_journal_clear(&plain);
+}
+
+/* Claims that are given back, replaced, or closed with what has them. */
+static void test_claims_that_are_not_used(void **state)
+{
+    static struct thing things[20];
+    struct plain_journal plain;
+    size_t backed;
+
+    (void)state;
+    begin(&plain);
+    assert_true(journal_open(plain.journal, &things[0].mark, JOURNAL_SESSION));
+    assert_true(journal_claim(plain.journal, &things[0].mark, 0, 60000));
+    backed = plain.backed;
+    for (unsigned i = 0; i < 20; i++) {
+        struct journal_mark *mark = &things[i].mark;
+
+        if (i > 0)
+            assert_true(journal_open(plain.journal, mark, JOURNAL_SESSION));
+        assert_true(journal_claim(plain.journal, mark, 0, 60000));
+        assert_true(journal_claim(plain.journal, mark, 0, 100));
+        if (i % 2)
+            assert_true(journal_claim(plain.journal, mark, 0, 0));
+        else
+            journal_close(plain.journal, mark);
+        assert_int_equal(plain.backed, backed);
     }
     plain_journal_clear(&plain);
 }
@@ -250,6 +295,7 @@ static void test_an_extent_is_copied_once(void **state)
     begin(&plain);
     assert_true(journal_open(plain.journal, &thing.mark, JOURNAL_SESSION));
     thing.sizes[0] = 100;
+    assert_true(journal_claim(plain.journal, &thing.mark, 0, 100));
     journal_commit(plain.journal);
     line = thing.lines[0];
     thing.handle = 3;
@@ -303,6 +349,7 @@ static void test_damage_is_found(void **state)
     begin(&plain);
     assert_true(journal_open(plain.journal, &thing.mark, JOURNAL_SESSION));
     thing.sizes[0] = 100;
+    assert_true(journal_claim(plain.journal, &thing.mark, 0, 100));
     journal_commit(plain.journal);
     header = (const struct journal_header *)(const void *)plain.memory.bytes;
     places[0] = header->shelf_at + (size_t)thing.lines[0] * JOURNAL_LINE;
@@ -342,7 +389,7 @@ static void test_single_records(void **state)
     (void)state;
     begin(&plain);
     journal_run(plain.journal, &run);
-    journal_note(plain.journal, JOURNAL_IN, &move, sizeof(move));
+    journal_note_move(plain.journal, JOURNAL_IN, &move);
     journal_commit(plain.journal);
     journal_run_phase(plain.journal, RUN_SENT);
     assert_int_equal(look(&plain, &image), JOURNAL_GOOD);
@@ -368,7 +415,7 @@ static void test_no_journal_is_fine(void **state)
     journal_touch(NULL, &mark);
     journal_close(NULL, &mark);
     journal_put(NULL, journal_take_cell(NULL), JOURNAL_HANDLE, &mark, 4);
-    assert_true(journal_reserve(NULL, 5, 100));
+    assert_true(journal_claim(NULL, &mark, 0, 100));
     journal_commit(NULL);
     journal_end(NULL);
     assert_null(journal_desk(NULL));
@@ -380,7 +427,8 @@ int main(void)
         cmocka_unit_test(test_what_is_read_is_the_last_commit),
         cmocka_unit_test(test_memory_is_used_again),
         cmocka_unit_test(test_without_memory_nothing_changes),
-        cmocka_unit_test(test_reserved_room_is_there_whatever_is_committed),
+        cmocka_unit_test(test_claimed_room_is_nobody_elses),
+        cmocka_unit_test(test_claims_that_are_not_used),
         cmocka_unit_test(test_an_extent_is_copied_once),
         cmocka_unit_test(test_whose_it_is_and_what_became_of_it),
         cmocka_unit_test(test_damage_is_found),
