@@ -21,7 +21,8 @@
 
 struct listener {
     int fd;
-    int spare; /* given up to accept one more when descriptors are out */
+    int spare;   /* given up to accept one more when descriptors are out */
+    bool probed; /* listener_is_at() may have left one in the queue who hung up */
     char *path;
     dev_t device; /* of the file that was made, with `inode` */
     ino_t inode;
@@ -266,6 +267,7 @@ static struct listener *listener_settle(int fd, const struct sockaddr_un *addres
     listener = listener_alloc(fd);
     if (!listener)
         return NULL;
+    listener->probed = true;
     listener->path = strdup(address->sun_path);
     listener->device = status.st_dev;
     listener->inode = status.st_ino;
@@ -340,34 +342,46 @@ static int listener_turn_away(struct listener *listener, int error)
     return fd == -EAGAIN ? fd : -ENOBUFS;
 }
 
-int listener_accept(struct listener *listener, uint32_t *uid)
-{
-    struct ucred peer;
-    socklen_t size = sizeof(peer);
-    int fd;
-
-    if (listener->spare < 0)
-        listener->spare = listener_spare();
-    fd = listener_take(listener);
-    if (fd == -EMFILE || fd == -ENFILE)
-        return listener_turn_away(listener, fd);
-    if (fd < 0)
-        return fd;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) {
-        int error = -errno;
-
-        listener_refuse(fd);
-        return error;
-    }
-    *uid = peer.uid;
-    return fd;
-}
-
 bool listener_is_gone(int fd)
 {
     char byte;
 
     return recv(fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* Takes the next one off the queue, with who it is. A negative errno as of listener_accept(). */
+static int listener_take_known(struct listener *listener, struct ucred *peer)
+{
+    socklen_t size = sizeof(*peer);
+    int fd = listener_take(listener);
+
+    if (fd == -EMFILE || fd == -ENFILE)
+        return listener_turn_away(listener, fd);
+    if (fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &size) < 0) {
+        int error = -errno;
+
+        listener_refuse(fd);
+        return error;
+    }
+    return fd;
+}
+
+int listener_accept(struct listener *listener, uint32_t *uid)
+{
+    struct ucred peer;
+    int fd;
+
+    if (listener->spare < 0)
+        listener->spare = listener_spare();
+    fd = listener_take_known(listener, &peer);
+    if (fd >= 0 && listener->probed && peer.pid == getpid() && listener_is_gone(fd)) {
+        listener->probed = false;
+        descriptors_end(fd);
+        fd = listener_take_known(listener, &peer);
+    }
+    if (fd >= 0)
+        *uid = peer.uid;
+    return fd;
 }
 
 void listener_tell_refused(int fd)
