@@ -1,37 +1,51 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=sh
 #
-# Virtual machines whose TPM is an swtpm behind /dev/tpm0, for the scripts that try the installed
-# service. To be sourced, after packages.sh, by a POSIX shell that is at the tree's top and root;
-# defines names only and runs nothing.
+# Machines that boot a Debian root with systemd, for the scripts that try the installed service:
+# virtual ones, whose TPM is an swtpm behind /dev/tpm0, and containers, which have no device. To be
+# sourced, after packages.sh, by a POSIX shell that is at the tree's top and root; defines names only
+# and runs nothing.
 #
-#   machine_init KERNEL DEBIAN  what the machine is: KERNEL is plain, or hmac for one with
-#                               CONFIG_TCG_TPM2_HMAC, of Debian 12 or 13. Makes $work, the directory
-#                               of the run, and $cache, whose content later runs may use again. Both
-#                               are removed at the end of the script, unless machine_keep named them.
+#   machine_init KERNEL DEBIAN  what the machine is: KERNEL is plain, hmac for one with
+#                               CONFIG_TCG_TPM2_HMAC, of Debian 12 or 13, or none for a container.
+#                               Makes $work, the directory of the run, and $cache, whose content
+#                               later runs may use again. Both are removed at the end of the script,
+#                               unless machine_keep named them.
 #   machine_keep DIRECTORY      before machine_init: keeps both below DIRECTORY
-#   machine_build               builds the tree, and fetches the kernel and a root directory; with
-#                               MACHINE_TARGETS only those targets, of tests too
+#   machine_build               builds what is installed, and MACHINE_TARGETS, which are the tests',
+#                               and fetches the kernel and a root directory
 #   machine_root_tree           puts a fresh $root there with the service installed as README.md says
-#   machine_unit SCRIPT NAME    has SCRIPT run in the machine, its output on the first serial port
-#   machine_disk                makes the disk from $root
-#   machine_boot LOG [tpm|none] runs the machine until it turns itself off, the first serial port to
-#                               standard output and to LOG; with none it has no TPM
+#   machine_checks NAME         has scripts/lib/NAME run in the machine, which has the other scripts of
+#                               scripts/lib and the clients of tests/endurance beside it; what it says
+#                               is the machine's output
+#   machine_disk                makes the disk of a virtual one from $root
+#   machine_boot LOG [tpm|none] runs the virtual machine until it turns itself off, its output, the
+#                               first serial port, to standard output and to LOG; with none it has no
+#                               TPM
+#   machine_boot_container LOG  the same of a container, in $root. Its PID 1 has namespaces for
+#                               processes, mounts, network, names and cgroups, and /dev, /proc, /run,
+#                               /sys and /tmp of its own. All that it has of this machine are $root
+#                               and a cgroup, below which its own are, and which ends with it.
 #   step TEXT COMMAND...        runs it, and shows what it said only when it failed
 
 MACHINE_PACKAGES="qemu-system-x86 mmdebstrap e2fsprogs swtpm kmod cpio xz-utils"
+MACHINE_PACKAGES_CONTAINER="systemd-container mmdebstrap util-linux"
 # What the guest's programs need, by Debian release.
 MACHINE_GUEST="systemd systemd-sysv udev dbus polkitd tpm2-tools libtss2-tcti-device0 \
 libtss2-tctildr0 libtss2-tcti-swtpm0 libtss2-esys-3.0.2-0 libtss2-rc0 libglib2.0-0 \
 libjson-glib-1.0-0 tpm-udev \
 cryptsetup-bin kmod swtpm apparmor"
 MACHINE_GUEST_13="systemd-cryptsetup"
-# Words of the kernel's command line, and what machine_build builds when that is not all.
+# What is installed of what is built.
+MACHINE_INSTALLED="daemon/tabrmd tabrmctl/tabrmctl client-tcti/libtss2-tcti-tabrmd.so.0.0.0"
+# Words of the kernel's command line, and programs of the tests that go into the machine.
 MACHINE_APPEND=
-MACHINE_TARGETS=
+MACHINE_TARGETS=tests/endurance/endurance-clients
 
 machine_kept=
 swtpm=
+container=
+cgroup=
 
 machine_refuse()
 {
@@ -48,6 +62,7 @@ machine_cleanup()
 {
     # It ends by itself with the virtual machine.
     [ -z "$swtpm" ] || kill "$swtpm" 2>/dev/null || :
+    machine_end_container
     if [ -n "$machine_kept" ]; then
         echo "${0#./}: all of it is in $work and $cache" >&2
     else
@@ -63,6 +78,7 @@ machine_kernel_package()
     12:plain | 13:plain) echo linux-image-cloud-amd64 ;;
     12:hmac) echo linux-image-6.12.43+deb12-amd64 ;;
     13:hmac) echo linux-image-6.16.12+deb13-cloud-amd64 ;;
+    12:none | 13:none) ;;
     *) return 1 ;;
     esac
 }
@@ -74,10 +90,13 @@ machine_init()
         machine_refuse "knows no kernel \"$kernel\" of Debian \"$debian\"" 64
     fi
     [ "$(id -u)" -eq 0 ] || machine_refuse "only root can make a root directory; run it as root" 77
-    [ "$(dpkg --print-architecture)" = amd64 ] \
-        || machine_refuse "knows the virtual machine of amd64 only; run it on such a host" 69
+    if [ "$kernel" = none ]; then
+        MACHINE_PACKAGES=$MACHINE_PACKAGES_CONTAINER
+    elif [ "$(dpkg --print-architecture)" != amd64 ]; then
+        machine_refuse "knows the virtual machine of amd64 only; run it on such a host" 69
+    fi
     # shellcheck disable=SC2086 # lists of words
-    install_packages $PACKAGES_BUILD $MACHINE_PACKAGES
+    install_packages $PACKAGES_BUILD $PACKAGES_TEST $MACHINE_PACKAGES
     if [ -n "$machine_kept" ]; then
         mkdir -p "$machine_kept"
         machine_kept=$(cd "$machine_kept" && pwd)
@@ -213,18 +232,16 @@ machine_fetch_root()
 
 machine_compile()
 {
-    tests=disabled
-    [ -z "$MACHINE_TARGETS" ] || tests=enabled
     meson setup "$work/build" . --prefix=/usr --sysconfdir=/etc --buildtype=release \
-        -Dapparmor=enabled -Dtests=$tests
-    # shellcheck disable=SC2086 # a list of words
-    ninja -C "$work/build" $MACHINE_TARGETS
+        -Dapparmor=enabled -Dtests=enabled
+    # shellcheck disable=SC2086 # lists of words
+    ninja -C "$work/build" $MACHINE_INSTALLED $MACHINE_TARGETS
 }
 
 machine_build()
 {
     step "build" machine_compile
-    [ -d "$cache/kernel-$debian-$kernel" ] \
+    [ "$kernel" = none ] || [ -d "$cache/kernel-$debian-$kernel" ] \
         || step "fetch the kernel \"$kernel\" of Debian $debian" machine_fetch_kernel
     [ -d "$cache/root-$debian" ] || step "make a root of Debian $debian" machine_fetch_root
 }
@@ -234,7 +251,8 @@ machine_root_tree()
 {
     rm -rf --one-file-system "$root"
     cp -a --reflink=auto "$cache/root-$debian" "$root"
-    cp -a --reflink=auto "$cache/kernel-$debian-$kernel/lib/modules" "$root/usr/lib/"
+    [ "$kernel" = none ] \
+        || cp -a --reflink=auto "$cache/kernel-$debian-$kernel/lib/modules" "$root/usr/lib/"
     DESTDIR=$root meson install -C "$work/build" --no-rebuild
     chroot "$root" systemd-sysusers
     chroot "$root" getent group tss
@@ -246,24 +264,29 @@ machine_root_tree()
     chroot "$root" systemctl set-default multi-user.target
 }
 
-machine_unit()
+machine_checks()
 {
-    install "$1" "$root/usr/local/sbin/"
-    cat >"$root/etc/systemd/system/$2.service" <<UNIT
+    install scripts/lib/*-checks "$root/usr/local/sbin/"
+    install -m 644 scripts/lib/*.sh "$root/usr/local/sbin/"
+    [ ! -e "$work/build/tests/endurance/endurance-clients" ] \
+        || install "$work/build/tests/endurance/endurance-clients" "$root/usr/local/bin/clients"
+    output="tty
+TTYPath=/dev/ttyS0"
+    [ "$kernel" != none ] || output=append:/output
+    cat >"$root/etc/systemd/system/$1.service" <<UNIT
 [Unit]
 After=dbus.service systemd-logind.service
 SuccessAction=poweroff-immediate
 FailureAction=poweroff-immediate
 [Service]
 Type=exec
-ExecStart=/usr/local/sbin/$2
-StandardOutput=tty
-StandardError=tty
-TTYPath=/dev/ttyS0
+ExecStart=/usr/local/sbin/$1
+StandardOutput=$output
+StandardError=inherit
 [Install]
 WantedBy=multi-user.target
 UNIT
-    chroot "$root" systemctl enable "$2.service"
+    chroot "$root" systemctl enable "$1.service"
 }
 
 machine_disk()
@@ -306,4 +329,49 @@ machine_boot()
         | sed -u 's/\r$//' | tee "$log"
     [ -z "$swtpm" ] || wait "$swtpm" || :
     swtpm=
+}
+
+# Prints where cgroups of version 2 are mounted.
+machine_cgroups() { sed -n 's/^[^ ]* \([^ ]*\) cgroup2 .*/\1/p' /proc/self/mounts | head -n 1; }
+
+machine_end_container()
+{
+    [ -z "$container" ] || kill -KILL "$container" 2>/dev/null || :
+    container=
+    [ -d "$cgroup" ] || return 0
+    # A process that was killed is in its cgroup until it is waited for.
+    for _ in $(seq 50); do
+        find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || :
+        [ -d "$cgroup" ] || return 0
+        sleep 0.1
+    done
+    echo "${0#./}: processes are left in $cgroup" >&2
+}
+
+machine_boot_container()
+{
+    log=$1
+    cgroup=$(machine_cgroups)
+    [ -n "$cgroup" ] || machine_refuse "needs cgroups of version 2; mount them (cgroup2)" 69
+    cgroup=$cgroup/tabrmd-$$
+    mkdir "$cgroup"
+    : >"$root/output"
+    # What systemd-nspawn has in /run is the container's too.
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    unshare --mount --pid --fork --kill-child sh -euc '
+        echo 0 >"$1/cgroup.procs"
+        mount -t proc proc /proc
+        mount -t tmpfs -o mode=755 tmpfs /run
+        export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+        timeout --kill-after=10 3600 systemd-nspawn --quiet --boot --directory="$2" \
+            --register=no --keep-unit --private-network --system-call-filter=bpf \
+            --resolv-conf=off --timezone=off --link-journal=no --console=pipe
+        ' sh "$cgroup" "$root" </dev/null >"$work/container.log" 2>&1 &
+    container=$!
+    # A signal ends a wait, and no pipeline.
+    tail --quiet -n +1 -f --pid="$container" "$root/output" | tee "$log" &
+    wait "$!"
+    wait "$container" || cat "$work/container.log" >&2
+    container=
+    machine_end_container
 }
