@@ -25,7 +25,7 @@ static size_t answer_handle(uint8_t *response, uint32_t handle)
 }
 
 /* The chip extends its audit digest by the command (Part 1, "Command Audit"), so the chip must get
- * the command. */
+ * the command, and only once: where its outcome is not known it is not sent again. */
 static bool is_audited(const struct rm *rm, const struct command *command)
 {
     return rm->chip.audited[command->table_index];
@@ -43,8 +43,10 @@ static size_t save_object(struct rm_client *client, uint32_t handle, bool audite
         return response_build_code(response, RM_RC_HANDLE(0));
     if (audited)
         code = residency_bring_object(client->rm, object, RM_RC_HANDLE(0));
+    client->rm->own_is_clients = audited;
     if (code == TPM2_RC_SUCCESS && (audited || blob_empty(&object->saved)))
         code = context_transfer_save_object(client->rm, object);
+    client->rm->own_is_clients = false;
     if (code != TPM2_RC_SUCCESS)
         return response_build_code(response, code);
     return answer_context(response, &object->saved);
@@ -67,7 +69,9 @@ static size_t save_session(struct rm_client *client, uint32_t handle, bool audit
     if (!session->loaded && (session->context_used_up || audited))
         code = residency_bring_session(rm, session);
     while (code == TPM2_RC_SUCCESS && session->loaded) {
+        rm->own_is_clients = audited;
         code = context_transfer_save_session(rm, session);
+        rm->own_is_clients = false;
         if (code != TPM2_RC_SUCCESS && retries-- > 0 && room_relieve(rm, &code))
             code = TPM2_RC_SUCCESS;
     }
@@ -140,7 +144,12 @@ static uint32_t flush_object_in_chip(struct rm *rm, struct object *object)
 
     if (code == TPM2_RC_SUCCESS && object->references > 1 && blob_empty(&object->saved))
         code = context_transfer_save_object(rm, object);
-    return code == TPM2_RC_SUCCESS ? context_transfer_flush_object(rm, object) : code;
+    if (code != TPM2_RC_SUCCESS)
+        return code;
+    rm->own_is_clients = true;
+    code = context_transfer_flush_object(rm, object);
+    rm->own_is_clients = false;
+    return code;
 }
 
 static uint32_t flush_object(struct rm_client *client, uint32_t handle, bool audited)
@@ -159,13 +168,20 @@ static uint32_t flush_object(struct rm_client *client, uint32_t handle, bool aud
 /* Takes both types of session handles: the chip, too, looks at the low 24 bits only. */
 static uint32_t flush_session(struct rm_client *client, uint32_t handle, bool audited)
 {
-    struct session *session = session_find(client->rm, handle);
+    struct rm *rm = client->rm;
+    struct session *session = session_find(rm, handle);
+    uint32_t code;
 
     if (!session || !session_belongs_to(session, client)
         || !session_can(session, SESSION_EVENT_GIVE_UP))
         return RM_RC_PARAMETER_HANDLE;
-    session_apply(client->rm, session, SESSION_EVENT_GIVE_UP);
-    return audited ? context_transfer_flush_session(client->rm, session) : TPM2_RC_SUCCESS;
+    session_apply(rm, session, SESSION_EVENT_GIVE_UP);
+    if (!audited)
+        return TPM2_RC_SUCCESS;
+    rm->own_is_clients = true;
+    code = context_transfer_flush_session(rm, session);
+    rm->own_is_clients = false;
+    return code;
 }
 
 size_t context_flush(struct rm_client *client, const struct command *command, uint8_t *response)

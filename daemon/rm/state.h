@@ -80,7 +80,8 @@ struct rm {
     struct journal *journal; /* or NULL */
 
     uint8_t *own_command, *own_response; /* for commands of our own */
-    uint8_t *forwarded;                  /* a client's command with the chip's handles in it */
+    bool own_is_clients; /* the next one carries out a client's command, which the chip audits */
+    uint8_t *forwarded;  /* a client's command with the chip's handles in it */
     uint32_t sent_handles[COMMAND_MAX_HANDLES]; /* of the client's command that was sent last */
     size_t command_capacity, response_capacity;
 };

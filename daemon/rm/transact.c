@@ -57,7 +57,7 @@ uint32_t rm_transact(struct rm *rm, uint8_t locality, const uint8_t *command, si
                                       .response = response,
                                       .capacity = rm->response_capacity,
                                       .journal = rm->journal,
-                                      .is_run = command != rm->own_command};
+                                      .is_run = command != rm->own_command || rm->own_is_clients};
     uint32_t command_code = header_load(command).code;
     uint32_t code = transaction_run(&transaction, rm->tpm);
     enum trace_sent kind;

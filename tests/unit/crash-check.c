@@ -121,6 +121,11 @@ void crash_lose_named(struct crash_world *world)
             holding->gone = true;
         if (!holding->gone && is_hit(world, holding))
             holding->gone = holding->may_live = true;
+        /* A session has ended before the chip is asked. */
+        if (holding == world->step.about && world->step.flushes) {
+            holding->gone = true;
+            holding->may_live = !is_session(holding);
+        }
     }
 }
 
@@ -246,7 +251,7 @@ static void check_holding(struct crash_world *world, struct holding *holding)
     if (holding->gone && is_taken(world, holding))
         return;
     if (is_there(world, holding)) {
-        crash_must(world, !holding->gone, "what is gone can be used");
+        crash_must(world, !holding->gone || holding->may_live, "what is gone can be used");
         return;
     }
     if (!holding->gone)
@@ -297,11 +302,6 @@ static void run_command(struct crash_world *world)
     if (code == TPM2_RC_SUCCESS) {
         crash_must(world, !command_names_what_is_gone(world), "what is gone is used");
         world->step.learn(world);
-        return;
-    }
-    /* An audited flush that the chip ran is not one more time a success. */
-    if (world->audited && world->step.flushes && code == RM_RC_PARAMETER_HANDLE) {
-        world->step.about->gone = true;
         return;
     }
     crash_must(world, command_names_what_is_gone(world) || world->was_reset,

@@ -133,12 +133,43 @@ static void test_answers_of_the_manager_stay_taken(void **state)
     rm_script_end(script);
 }
 
+/* What the chip audits it must not get twice. */
+static void test_audited_commands_are_sent_once(void **state)
+{
+    static const struct script_context context = {5, CONTEXT_OBJECT, TPM2_RH_OWNER};
+    struct rm_script *script = *state;
+    struct chip *chip = &script->rm->chip;
+    uint32_t key = rm_script_make(script, 0, OBJECT(9));
+
+    for (uint32_t i = 0; i < chip->commands.count; i++)
+        chip->audited[i] = true;
+    take(script);
+    expect_save(script, OBJECT(9), &context);
+    assert_int_equal(rm_script_name(script, 0, TPM2_CC_ContextSave, 1, key, 0), TPM2_RC_SUCCESS);
+    assert_int_equal(script->chip.exchanges[1].watched, RUN_SENT);
+    assert_int_equal(phase_after(script), RUN_SENT);
+    take(script);
+    expect_flush(&script->chip, OBJECT(9), TPM2_RC_SUCCESS);
+    assert_int_equal(rm_script_flush(script, 0, key), TPM2_RC_SUCCESS);
+    assert_int_equal(script->chip.exchanges[2].watched, RUN_SENT);
+    assert_int_equal(phase_after(script), RUN_SENT);
+    /* And what is the manager's own is that again. */
+    take(script);
+    key = rm_script_make(script, 0, OBJECT(8));
+    take(script);
+    expect_save(script, OBJECT(8), &context);
+    assert_int_equal(rm_idle(script->rm, RM_IDLE_SAVE), RM_IDLE_MORE);
+    assert_int_equal(phase_after(script), RUN_TAKEN);
+    rm_script_end(script);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rm_script_setup, rm_script_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_answers_of_the_manager_stay_taken),
+        TEST(test_audited_commands_are_sent_once),
         TEST(test_bytes_of_a_command_stay_as_they_came),
         TEST(test_phases_of_a_run),
         TEST(test_what_proves_that_a_command_was_not_run),
