@@ -24,8 +24,10 @@ static enum journal_verdict image_read_header(struct journal_image *image, uint6
 
     if (image->size < JOURNAL_PAGE || header->magic != JOURNAL_MAGIC)
         return JOURNAL_FOREIGN;
-    if (header->version != JOURNAL_VERSION)
-        return JOURNAL_OTHER;
+    if (header->version < JOURNAL_OLDEST)
+        return JOURNAL_OLDER;
+    if (header->version > JOURNAL_VERSION)
+        return JOURNAL_NEWER;
     if (header->layout != journal_layout())
         return JOURNAL_FOREIGN;
     if (header->check != journal_header_check(header))
@@ -179,8 +181,10 @@ const char *journal_image_text(enum journal_verdict verdict)
         return "there is no memory to read it";
     case JOURNAL_FOREIGN:
         return "it is of another TPM, another daemon or another machine";
-    case JOURNAL_OTHER:
-        return "it is of another version of tabrmd";
+    case JOURNAL_OLDER:
+        return "it is of an older version of tabrmd";
+    case JOURNAL_NEWER:
+        return "it is of a newer version of tabrmd";
     case JOURNAL_INCOMPLETE:
         return "it was not finished";
     case JOURNAL_ENDED:
@@ -214,13 +218,13 @@ const uint8_t *journal_image_extent(const struct journal_image *image, uint32_t 
     return (const uint8_t *)(extent + 1);
 }
 
-/* The header of a journal of this version, or NULL. */
+/* The header of a journal of a version that is read, or NULL. */
 static struct journal_header *image_own_header(uint8_t *bytes, size_t size)
 {
     struct journal_header *header = (struct journal_header *)(void *)bytes;
 
-    if (size < JOURNAL_PAGE || header->magic != JOURNAL_MAGIC || header->version != JOURNAL_VERSION
-        || header->layout != journal_layout())
+    if (size < JOURNAL_PAGE || header->magic != JOURNAL_MAGIC || header->version < JOURNAL_OLDEST
+        || header->version > JOURNAL_VERSION || header->layout != journal_layout())
         return NULL;
     return header;
 }

@@ -18,7 +18,8 @@ enum journal_verdict {
     JOURNAL_GOOD,
     JOURNAL_MEMORY,     /* there was none to check it */
     JOURNAL_FOREIGN,    /* no journal at all, of another owner, or of another machine's layout */
-    JOURNAL_OTHER,      /* of another version */
+    JOURNAL_OLDER,      /* of a version that is not read any more */
+    JOURNAL_NEWER,      /* of a version that came later */
     JOURNAL_INCOMPLETE, /* its daemon had not finished it */
     JOURNAL_ENDED,      /* its daemon ended and left nothing */
     JOURNAL_DAMAGED,
@@ -41,8 +42,8 @@ enum journal_verdict journal_image_open(struct journal_image *image, const uint8
                                         size_t size, uint64_t owner);
 
 /* Of memory that is to be read: the words of its header that are stored one by one, before anything
- * is believed of it; NULL when it is no journal of this version. And has it never be read again, if
- * it is one. */
+ * is believed of it; NULL when it is no journal of a version that is read. And has it never be read
+ * again, if it is one. */
 struct journal_facts *journal_image_facts(uint8_t *bytes, size_t size);
 void journal_image_end(uint8_t *bytes, size_t size);
 

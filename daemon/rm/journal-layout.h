@@ -34,6 +34,7 @@ struct journal_extent {
 };
 
 struct journal_header {
+    /* These stand here in all versions. */
     uint64_t magic;
     uint32_t version, layout; /* JOURNAL_VERSION, journal_layout() */
     uint64_t owner, generation;
@@ -48,17 +49,6 @@ struct journal_header {
 
 _Static_assert(sizeof(struct journal_half) == JOURNAL_LINE, "a half is a line of the cache");
 _Static_assert(sizeof(struct journal_header) <= JOURNAL_PAGE, "the header is one page");
-
-/* Of the sizes and the byte order that the bytes were written with. */
-static inline uint32_t journal_layout(void)
-{
-    const uint32_t order = UINT32_C(0x01020304);
-    uint8_t first;
-
-    memcpy(&first, &order, 1);
-    return (uint32_t)(first << 24 | sizeof(void *) << 16 | sizeof(struct journal_half) << 8)
-           + (uint32_t)sizeof(struct journal_header);
-}
 
 /* Against damage, not against an enemy. */
 static inline uint64_t journal_hash(uint64_t seed, const void *bytes, size_t size)
@@ -78,6 +68,28 @@ static inline uint64_t journal_hash(uint64_t seed, const void *bytes, size_t siz
     return hash ^ hash >> 32;
 }
 
+/* Of the sizes and the byte order that the bytes were written with. */
+static inline uint32_t journal_layout(void)
+{
+    const uint32_t sizes[] = {
+        sizeof(void *),
+        sizeof(struct journal_half),
+        sizeof(struct journal_extent),
+        sizeof(struct journal_header),
+        sizeof(struct journal_facts),
+        sizeof(struct record_chip),
+        sizeof(struct record_run),
+        sizeof(struct record_move),
+        sizeof(struct record_holder),
+        sizeof(struct record_object),
+        sizeof(struct record_handle),
+        sizeof(struct record_session),
+        sizeof(struct record_connection),
+    };
+
+    return (uint32_t)journal_hash(0, sizes, sizeof(sizes));
+}
+
 static inline uint32_t journal_half_check(const struct journal_half *half, uint32_t cell)
 {
     uint64_t seed = (uint64_t)cell << 32 | (uint64_t)half->kind << 16 | half->serial;
@@ -92,7 +104,7 @@ static inline uint64_t journal_extent_check(const struct journal_extent *extent)
 
 static inline uint32_t journal_header_check(const struct journal_header *header)
 {
-    return (uint32_t)journal_hash(JOURNAL_VERSION, header, offsetof(struct journal_header, check));
+    return (uint32_t)journal_hash(header->version, header, offsetof(struct journal_header, check));
 }
 
 /* Records that change with each command are not checked for damage: their values are. */

@@ -2,13 +2,16 @@
 /*
  * The records of the journal, of which each has a cell. Native byte order and layout: the header
  * tells both, and another machine's are refused. A line of 0 is no extent, a reference with cell 0
- * none. Their sizes and meanings are the version of the journal: JOURNAL_VERSION counts changes.
+ * none. Their sizes and meanings are the version of the journal: JOURNAL_VERSION counts changes. A
+ * daemon reads its own version and the one before, of each of which there is a journal in
+ * tests/journals.
  */
 #pragma once
 
 #include <stdint.h>
 
 #define JOURNAL_VERSION 1
+#define JOURNAL_OLDEST  1 /* that is read */
 #define JOURNAL_PAYLOAD 48
 #define JOURNAL_SEAT    256
 
