@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A chip that lies: what the input says is done to the answers that the synthetic chip gives, while
- * two clients run commands that never change. The manager's books must agree with themselves
- * after each command, whatever the chip says.
+ * two clients run commands that never change. The manager's books must agree with themselves, and
+ * with their journal, after each command, whatever the chip says.
  *
  * Of the input the first byte chooses the chip (see synth-chip.h) and, with its bit 6, that it lies
  * while the daemon starts, too. For each answer one byte says what becomes of it, in its low four
@@ -10,6 +10,7 @@
  * is honest; or, with bit 7 of the first byte, the lies begin anew, until the clients are gone.
  */
 #include "fuzz.h"
+#include "mirror.h"
 #include "rm-invariants.h"
 #include "rm/rm.h"
 #include "synth-chip.h"
@@ -259,6 +260,7 @@ struct world {
     struct liar liar;
     struct rm *rm;
     struct rm_client *clients[2];
+    uint64_t cookies; /* of clients, so far */
     uint8_t *response;
     struct blob context; /* of the last ContextSave that was served */
 };
@@ -340,6 +342,7 @@ static void open_client(struct world *world, unsigned index)
     world->clients[index] =
         rm_client_new(world->rm, rm_user_get(world->rm, 1000 + index), 1000 + index);
     fuzz_must(world->clients[index], "no client");
+    rm_client_set_cookie(world->clients[index], ++world->cookies);
 }
 
 static void run_command(struct world *world, const struct step *step)
@@ -415,6 +418,7 @@ static bool start(struct world *world, struct rm_tpm *chip)
         return false;
     world->rm = rm_new(&world->liar.tpm, &facts, &limits);
     fuzz_must(world->rm, "no manager");
+    mirror_begin(world->rm);
     world->response = malloc(rm_response_capacity(world->rm));
     fuzz_must(world->response, "no memory");
     open_client(world, 0);
@@ -430,7 +434,7 @@ static void finish(struct world *world)
     fuzz_must_hold(rm_invariants_books(world->rm));
     idle(world, true, true);
     fuzz_must_hold(rm_invariants_books(world->rm));
-    rm_free(world->rm);
+    mirror_end(world->rm);
     free(world->response);
     blob_clear(&world->context);
 }

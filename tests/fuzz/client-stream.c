@@ -2,8 +2,9 @@
 /*
  * What clients write into their sockets, through framing and the resource manager, to a chip that
  * is honest (client-stream.h is the language of the inputs). After each step the manager's books
- * must agree with themselves and with the chip. Of sessions this file keeps accounts of its own,
- * from what clients were answered: whose each is, and the bytes that each was saved to.
+ * must agree with themselves, with their journal and with the chip. Of sessions this file keeps
+ * accounts of its own, from what clients were answered: whose each is, and the bytes that each was
+ * saved to.
  */
 #include "client-stream.h"
 
@@ -11,6 +12,7 @@
 #include "engine/command-cost.h"
 #include "fuzz-chip.h"
 #include "fuzz.h"
+#include "mirror.h"
 #include "rm-invariants.h"
 #include "wire/handle.h"
 
@@ -39,6 +41,7 @@ struct world {
     struct rm_tpm *chip;
     struct rm *rm;
     struct peer peers[CLIENT_STREAM_CLIENTS];
+    uint64_t cookies; /* of clients, so far */
     struct rm_client *running;
     struct desk desk;
     uint8_t *command, *response;    /* of just the manager's sizes, so that an overrun is noticed */
@@ -111,6 +114,7 @@ static void open_peer(struct world *world, unsigned index)
     peer->client =
         rm_client_new(world->rm, rm_user_get(world->rm, 1000 + index % 2), 1000 + index % 2);
     fuzz_must(peer->client, "no client");
+    rm_client_set_cookie(peer->client, ++world->cookies);
 }
 
 static void forget_user(struct world *world, const struct rm_client *client)
@@ -364,6 +368,7 @@ static void start(struct world *world, uint8_t kind)
     world->rm = rm_new(&world->spy, &facts, &limits[kind >> 6]);
     fuzz_must(world->rm, "no manager");
     rm_set_reserve(world->rm, &reserve);
+    mirror_begin(world->rm);
     world->command = malloc(rm_command_capacity(world->rm));
     world->response = malloc(rm_response_capacity(world->rm));
     fuzz_must(world->command && world->response
@@ -399,7 +404,7 @@ static void finish(struct world *world)
                   || (world->rm->objects_loaded == 0 && world->rm->sessions_loaded == 0),
               "%u objects and %u sessions stay in the chip", world->rm->objects_loaded,
               world->rm->sessions_loaded);
-    rm_free(world->rm);
+    mirror_end(world->rm);
     fuzz_chip_free(world->chip);
     for (unsigned i = 0; i < CONTEXTS; i++)
         blob_clear(&world->contexts[i]);

@@ -18,6 +18,7 @@
  *   PRESET      u8 preset         a policy that begins anew
  */
 #include "fuzz.h"
+#include "mirror.h"
 #include "rm-invariants.h"
 #include "rm/chip.h"
 #include "rm/rc.h"
@@ -261,17 +262,19 @@ static void side_start(struct side *side, uint8_t kind)
     facts.tries = (struct tries_rule){.limit = TRIES_LIMIT, .recovery = 7200};
     side->rm = rm_new(&side->spy, &facts, &limits);
     fuzz_must(side->rm, "no manager");
+    mirror_begin(side->rm);
     side->client = rm_client_new(side->rm, rm_user_get(side->rm, 1000), 1000);
     side->command = malloc(rm_command_capacity(side->rm));
     side->response = malloc(rm_response_capacity(side->rm));
     fuzz_must(side->client && side->command && side->response, "no memory");
+    rm_client_set_cookie(side->client, 1);
 }
 
 static void side_end(struct side *side)
 {
     fuzz_must_hold(rm_invariants_books(side->rm));
     rm_client_free(side->client);
-    rm_free(side->rm);
+    mirror_end(side->rm);
     synth_chip_free(side->chip);
     free(side->record);
     free(side->command);

@@ -1,36 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "mirror-compare.h"
 
+#include "rules.h"
+
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-/* A rule: unless `holds`, the function returns the sentence. */
-#define MUST(holds, ...)             \
-    do {                             \
-        if (!(holds))                \
-            return say(__VA_ARGS__); \
-    } while (0)
-
-/* Rules of their own: what these say is returned. */
-#define MUST_ALL(rules)             \
-    do {                            \
-        const char *said = (rules); \
-        if (said)                   \
-            return said;            \
-    } while (0)
-
-__attribute__((format(printf, 1, 2))) static const char *say(const char *format, ...)
-{
-    static char text[200];
-    int used = snprintf(text, sizeof(text), "the journal: ");
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(text + used, sizeof(text) - (size_t)used, format, arguments);
-    va_end(arguments);
-    return text;
-}
 
 static bool is_same_blob(const struct blob *a, const struct blob *b)
 {
@@ -135,7 +108,7 @@ static const char *pair_orphan(struct object *object, struct rm *copy)
         if (twin->physical == object->physical)
             return pair_objects(object, twin);
     }
-    return say("it has no object 0x%08x", object->physical);
+    return rules_say("it has no object 0x%08x", object->physical);
 }
 
 static const char *compare_objects(struct rm *books, struct rm *copy)

@@ -4,6 +4,7 @@
 #include "mirror-compare.h"
 #include "plain-journal.h"
 #include "rm/restore.h"
+#include "rules.h"
 
 #include <errno.h>
 
@@ -72,7 +73,7 @@ const char *mirror_look(struct rm *rm, const struct journal_memory *memory)
                                        : "no books can be made of the journal";
     restore_undo(copy);
     rm_free(copy);
-    return said;
+    return said ? rules_say("the journal: %s", said) : NULL;
 }
 
 static int transact(struct rm_tpm *tpm, uint8_t locality, const uint8_t *command, size_t size,

@@ -2,42 +2,15 @@
 #include "rm-invariants.h"
 
 #include "mirror.h"
+#include "rules.h"
 #include "wire/capability.h"
 #include "wire/handle.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_LISTED 254
-
-/* A rule: unless `holds`, the function returns the sentence. */
-#define MUST(holds, ...)             \
-    do {                             \
-        if (!(holds))                \
-            return say(__VA_ARGS__); \
-    } while (0)
-
-/* Rules of their own: what these say is returned. */
-#define MUST_ALL(rules)             \
-    do {                            \
-        const char *said = (rules); \
-        if (said)                   \
-            return said;            \
-    } while (0)
-
-__attribute__((format(printf, 1, 2))) static const char *say(const char *format, ...)
-{
-    static char text[200];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    return text;
-}
 
 /* Handles that name the object, of all clients. */
 static uint32_t references_to(struct rm *rm, const struct object *object)
