@@ -19,7 +19,8 @@
 struct frontend_connection {
     uint64_t id;   /* the key; a secret of the creator's */
     uint32_t uid;  /* whose it is */
-    char *creator; /* unique bus name; NULL when it means nothing any more */
+    char *creator; /* unique bus name; NULL when it means nothing any more: then all who are that
+                    * user and know the id stand for it */
 
     /* Of one that a former daemon made, until the bus is identified: */
     char *former, *bus; /* its creator, on the bus of that name; NULL: there is none */
@@ -48,7 +49,8 @@ struct tcti_frontend {
     GQueue waiting; /* calls, in their order; the bus bounds those of a user (callers.h) */
     guint timer;    /* for the first of them; 0 for none */
     char *bus_id;   /* what the bus calls itself; NULL while that is not known */
-    bool closed;
+    bool closed;    /* for newcomers, */
+    bool ended;     /* and for all: there is no engine any more */
 };
 
 static void frontend_refuse(GDBusMethodInvocation *invocation, const char *error, const char *text)
@@ -248,23 +250,19 @@ static gboolean frontend_handle_create(TabrmdTctiTabrmd *skeleton,
     return TRUE;
 }
 
-/* The caller of whom it is known that it is the connection's user, and that it knows the id, is its
- * creator from now on. */
-static bool frontend_claims(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
-                            struct frontend_connection *connection)
+/* Whether the caller, which knows the id, may stand for a creator that was on another bus. That may
+ * be several processes, each with a name of its own on this one: so none takes the place. */
+static bool frontend_claims(const struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
+                            const struct frontend_connection *connection)
 {
     GBytes *groups;
     uint32_t uid;
 
-    if (connection->creator || !bus_caller(frontend->bus, invocation, &uid, &groups)
-        || uid != connection->uid)
-        return false;
-    connection->creator = g_strdup(g_dbus_method_invocation_get_sender(invocation));
-    engine_set_creator(frontend->engine, connection->id, connection->creator);
-    return true;
+    return !connection->creator && bus_caller(frontend->bus, invocation, &uid, &groups)
+           && uid == connection->uid;
 }
 
-/* True when the caller made connection `id`, or has become its creator; else the call is answered.
+/* True when the caller made connection `id`, or may stand for who did; else the call is answered.
  * An id that nobody has is answered like a stranger's, so that ids cannot be searched for. */
 static bool frontend_permits(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,
                              uint64_t id)
@@ -272,6 +270,10 @@ static bool frontend_permits(struct tcti_frontend *frontend, GDBusMethodInvocati
     struct frontend_connection *connection = g_hash_table_lookup(frontend->connections, &id);
     const char *sender = g_dbus_method_invocation_get_sender(invocation);
 
+    if (frontend->ended) {
+        frontend_refuse(invocation, NAMES_ERROR_GENERAL, "tabrmd is ending");
+        return false;
+    }
     if (connection
         && (g_strcmp0(connection->creator, sender) == 0
             || frontend_claims(frontend, invocation, connection))) {
@@ -414,8 +416,11 @@ void tcti_frontend_bus_closed(struct tcti_frontend *frontend)
 
 void tcti_frontend_restored(struct tcti_frontend *frontend, const struct engine_restored *restored)
 {
-    struct frontend_connection *connection = g_new(struct frontend_connection, 1);
+    struct frontend_connection *connection;
 
+    if (!frontend)
+        return;
+    connection = g_new(struct frontend_connection, 1);
     *connection = (struct frontend_connection){
         .id = restored->id,
         .uid = restored->uid,
@@ -435,6 +440,12 @@ void tcti_frontend_close(struct tcti_frontend *frontend)
     frontend_refuse_waiting(frontend);
 }
 
+void tcti_frontend_end(struct tcti_frontend *frontend)
+{
+    tcti_frontend_close(frontend);
+    frontend->ended = true;
+}
+
 void tcti_frontend_caller_left(struct tcti_frontend *frontend, const char *name)
 {
     handouts_caller_left(frontend->handouts, name);
@@ -443,8 +454,11 @@ void tcti_frontend_caller_left(struct tcti_frontend *frontend, const char *name)
 
 void tcti_frontend_client_heard(struct tcti_frontend *frontend, uint64_t id)
 {
-    struct frontend_connection *connection = g_hash_table_lookup(frontend->connections, &id);
+    struct frontend_connection *connection;
 
+    if (!frontend)
+        return;
+    connection = g_hash_table_lookup(frontend->connections, &id);
     if (connection)
         connection->heard = true;
     handouts_confirm(frontend->handouts, id);
@@ -453,7 +467,8 @@ void tcti_frontend_client_heard(struct tcti_frontend *frontend, uint64_t id)
 
 void tcti_frontend_client_gone(struct tcti_frontend *frontend, uint64_t id)
 {
-    g_hash_table_remove(frontend->connections, &id);
+    if (frontend)
+        g_hash_table_remove(frontend->connections, &id);
 }
 
 void tcti_frontend_answered(struct tcti_frontend *frontend, GDBusMethodInvocation *invocation,

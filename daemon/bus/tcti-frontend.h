@@ -6,9 +6,9 @@
  * served gets a D-Bus error with the reason; one who has many connections that it may not have
  * taken yet (handouts.h) waits a while first.
  *
- * A connection outlives the bus that it was made on, and the daemon that made it. Who knows its id,
- * which only its creator was told, and is its user becomes its creator where it has none that is on
- * the bus. Main thread.
+ * A connection outlives the bus that it was made on, and the daemon that made it. Where its creator
+ * was on another bus, all who know its id, which only the creator was told, and are its user may do
+ * that. Main thread.
  */
 #pragma once
 
@@ -38,10 +38,14 @@ void tcti_frontend_bus_closed(struct tcti_frontend *frontend);
 /* Refuses newcomers from now on: the daemon is about to end. */
 void tcti_frontend_close(struct tcti_frontend *frontend);
 
+/* Refuses all calls from now on: the engine is about to be freed. */
+void tcti_frontend_end(struct tcti_frontend *frontend);
+
 /* The unique name `name` left the bus. */
 void tcti_frontend_caller_left(struct tcti_frontend *frontend, const char *name);
 
-/* The engine's events, brought to the main thread. */
+/* The engine's events, brought to the main thread; also after tcti_frontend_end(). Nothing happens
+ * where there is no front end (NULL). */
 void tcti_frontend_restored(struct tcti_frontend *frontend, const struct engine_restored *restored);
 void tcti_frontend_client_heard(struct tcti_frontend *frontend, uint64_t id);
 void tcti_frontend_client_gone(struct tcti_frontend *frontend, uint64_t id);

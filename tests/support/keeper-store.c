@@ -83,6 +83,14 @@ unsigned keeper_store_count(const struct keeper_store *store, const char *name)
     return count;
 }
 
+int keeper_store_find(const struct keeper_store *store, const char *name)
+{
+    for (unsigned i = 0; i < store->count; i++)
+        if (strcmp(store->kept[i].name, name) == 0)
+            return store->kept[i].fd;
+    return -1;
+}
+
 unsigned keeper_store_watch(const struct keeper_store *store, struct pollfd *polled)
 {
     unsigned count = 0;

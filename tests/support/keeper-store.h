@@ -29,6 +29,9 @@ void keeper_store_remove(struct keeper_store *store, const char *name);
 /* How many have that name; NULL counts all. */
 unsigned keeper_store_count(const struct keeper_store *store, const char *name);
 
+/* The first descriptor of that name, which stays the store's; -1 when there is none. */
+int keeper_store_find(const struct keeper_store *store, const char *name);
+
 /* Appends what poll(2) is to look at, and gives how many. */
 unsigned keeper_store_watch(const struct keeper_store *store, struct pollfd *polled);
 

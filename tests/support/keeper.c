@@ -4,6 +4,7 @@
 #include "keeper-notice.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib.h>
 #include <signal.h>
 #include <stdio.h>
@@ -385,6 +386,18 @@ void keeper_pause(struct keeper *keeper, bool paused)
 void keeper_hold(struct keeper *keeper, bool held)
 {
     set(keeper, &keeper->held, held);
+}
+
+int keeper_descriptor(struct keeper *keeper, const char *name)
+{
+    int fd;
+
+    g_mutex_lock(&keeper->lock);
+    fd = keeper_store_find(&keeper->store, name);
+    if (fd >= 0)
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    g_mutex_unlock(&keeper->lock);
+    return fd;
 }
 
 unsigned keeper_kept(struct keeper *keeper, const char *name)

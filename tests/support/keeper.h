@@ -63,6 +63,11 @@ void keeper_hold(struct keeper *keeper, bool held);
 /* Waits until `count` descriptors are kept under this name; NULL: in all. */
 bool keeper_await_kept(struct keeper *keeper, const char *name, unsigned count);
 
+/* Another descriptor of the first that is kept under this name, to be closed; -1 when there is
+ * none.
+ */
+int keeper_descriptor(struct keeper *keeper, const char *name);
+
 unsigned keeper_kept(struct keeper *keeper, const char *name); /* descriptors; NULL: all */
 unsigned keeper_starts(struct keeper *keeper);    /* daemons that were started so far */
 unsigned keeper_refused(struct keeper *keeper);   /* descriptors that there was no room for */
