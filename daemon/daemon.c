@@ -150,7 +150,7 @@ static void daemon_fail(struct daemon *daemon, int status, const char *text)
 
 static void daemon_export(struct daemon *daemon)
 {
-    if (!daemon->serving || !daemon->connection || daemon->stopping)
+    if (!daemon->serving || !daemon->connection || !daemon->tcti || daemon->stopping)
         return;
     tcti_frontend_export(daemon->tcti, daemon->connection);
     manager_frontend_export(daemon->manager, daemon->connection);
@@ -219,12 +219,11 @@ static void daemon_event_arrives(void *data, const struct relay_event *event)
     case RELAY_READY:
         daemon_engine_ready(daemon);
         break;
-    case RELAY_RESTORED:
-        if (daemon->tcti)
-            tcti_frontend_restored(daemon->tcti, &event->restored);
-        break;
     case RELAY_FAILED:
         daemon_fail(daemon, exit_status_tpm(event->fault), event->text);
+        break;
+    case RELAY_RESTORED:
+        tcti_frontend_restored(daemon->tcti, &event->restored);
         break;
     case RELAY_HEARD:
         tcti_frontend_client_heard(daemon->tcti, event->id);
@@ -402,6 +401,8 @@ static gboolean daemon_hung_up(gpointer data)
 
 static void daemon_teardown(struct daemon *daemon)
 {
+    if (daemon->tcti)
+        tcti_frontend_end(daemon->tcti);
     if (daemon->manager)
         manager_frontend_close(daemon->manager);
     if (daemon->manager_socket)
@@ -417,20 +418,21 @@ static void daemon_teardown(struct daemon *daemon)
     manager_frontend_free(daemon->manager);
     g_clear_object(&daemon->connection);
     bus_free(daemon->bus);
-    sockets_close(&daemon->sockets);
+    sockets_close(&daemon->sockets, daemon->keeping.keeper && daemon->status != EX_OK);
     keeper_free(daemon->keeping.keeper);
     passed_clear(&daemon->keeping.passed);
     g_main_loop_unref(daemon->loop);
 }
 
 /* Leaves the clients' connections and what they have to the next daemon, by an end which the
- * service manager takes for a restart. Answers on the bus go out before. */
+ * service manager takes for a restart. Answers on the bus go out before; the engine goes on, and
+ * tells of its clients. */
 static void daemon_leave(struct daemon *daemon)
 {
     if (daemon->manager)
         manager_frontend_close(daemon->manager);
     sleeper_clear(&daemon->sleeper);
-    tcti_frontend_free(daemon->tcti);
+    g_clear_pointer(&daemon->tcti, tcti_frontend_free);
     bus_free(daemon->bus);
     signal(SIGUSR1, SIG_DFL);
     raise(SIGUSR1);

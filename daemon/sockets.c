@@ -128,8 +128,10 @@ int sockets_open(struct sockets *sockets, const struct options *options, struct 
     return status;
 }
 
-void sockets_close(struct sockets *sockets)
+void sockets_close(struct sockets *sockets, bool leave)
 {
+    if (leave)
+        listener_leave(sockets->clients);
     listener_free(sockets->clients);
     listener_free(sockets->manager);
     g_free(sockets->path);

@@ -25,5 +25,6 @@ struct sockets {
 int sockets_open(struct sockets *sockets, const struct options *options, struct passed *passed,
                  struct keeper *keeper, char **text);
 
-/* Closes those that nobody took over. */
-void sockets_close(struct sockets *sockets);
+/* Closes those that nobody took over. With `leave` the clients' stays as it is for the next daemon,
+ * as somebody keeps it. */
+void sockets_close(struct sockets *sockets, bool leave);

@@ -36,19 +36,20 @@ static int legacy_compare(const void *left, const void *right)
     return (a->cookie > b->cookie) - (a->cookie < b->cookie);
 }
 
-void legacy_init(struct legacy *legacy, struct passed *passed)
+bool legacy_init(struct legacy *legacy, struct passed *passed)
 {
     *legacy = (struct legacy){.chosen = -1, .verdict = JOURNAL_FOREIGN};
     if (!passed)
-        return;
-    for (unsigned i = 0; i < 2; i++)
-        legacy_take_memory(legacy, i, &passed->journals[i]);
+        return true;
     legacy->sockets = calloc(passed->count + 1, sizeof(*legacy->sockets));
     if (!legacy->sockets)
-        return;
+        return false;
+    for (unsigned i = 0; i < 2; i++)
+        legacy_take_memory(legacy, i, &passed->journals[i]);
     for (; passed->count > 0; passed->count--)
         legacy_take_socket(legacy, passed->connections[passed->count - 1]);
     qsort(legacy->sockets, legacy->socket_count, sizeof(*legacy->sockets), legacy_compare);
+    return true;
 }
 
 void legacy_clear(struct legacy *legacy)

@@ -38,8 +38,8 @@ struct legacy {
 };
 
 /* Takes descriptors out of `passed`, NULL for none, of which the listening sockets stay there. What
- * is of no use is ended. */
-void legacy_init(struct legacy *legacy, struct passed *passed);
+ * is of no use is ended. False without memory; then nothing is taken. */
+bool legacy_init(struct legacy *legacy, struct passed *passed);
 
 /* Unmaps and closes, and leaves all with the service manager. Harmless when repeated. */
 void legacy_clear(struct legacy *legacy);

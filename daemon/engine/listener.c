@@ -297,8 +297,7 @@ void listener_free(struct listener *listener)
     if (listener->path && lstat(listener->path, &status) == 0 && status.st_dev == listener->device
         && status.st_ino == listener->inode)
         unlink(listener->path);
-    /* A socket that the service manager made stays: it has a descriptor too, and clients wait in
-     * the queue. */
+    /* A socket without a path is another one's too, and clients wait in the queue. */
     if (listener->path)
         descriptors_end(listener->fd);
     else
@@ -307,6 +306,14 @@ void listener_free(struct listener *listener)
         close(listener->spare);
     free(listener->path);
     free(listener);
+}
+
+void listener_leave(struct listener *listener)
+{
+    if (!listener)
+        return;
+    free(listener->path);
+    listener->path = NULL;
 }
 
 int listener_fd(const struct listener *listener)

@@ -58,6 +58,10 @@ int listener_fd(const struct listener *listener);
  * has no file. */
 bool listener_group(const struct listener *listener, gid_t *group);
 
+/* Has listener_free() leave the socket, and its file, to others who have a descriptor of it:
+ * clients wait in the queue. NULL is fine. */
+void listener_leave(struct listener *listener);
+
 /*
  * The next newcomer's socket, with its user in *uid; or a negative errno: -EAGAIN when nobody
  * waits, -EMFILE or -ENFILE when descriptors are out and the newcomer was told so and let go,

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/passed.h"
 
-#include "base/descriptors.h"
-
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -31,19 +29,18 @@ bool passed_has_clients(const struct passed *passed)
     return passed->count > 0 || passed->journals[0] >= 0 || passed->journals[1] >= 0;
 }
 
-/* The service manager's listening socket stays: newcomers wait in its queue. */
 void passed_clear(struct passed *passed)
 {
     if (passed->listening >= 0)
         close(passed->listening);
     if (passed->own >= 0)
-        descriptors_end(passed->own);
+        close(passed->own);
     for (unsigned i = 0; i < 2; i++)
         if (passed->journals[i] >= 0)
             close(passed->journals[i]);
     for (unsigned i = 0; i < passed->count; i++)
         if (passed->connections[i] >= 0)
-            descriptors_end(passed->connections[i]);
+            close(passed->connections[i]);
     free(passed->connections);
     passed_init(passed);
 }

@@ -22,5 +22,7 @@ bool passed_add(struct passed *passed, int fd);
 /* Whether anything of a former daemon's clients was passed. */
 bool passed_has_clients(const struct passed *passed);
 
-/* Shuts down and closes all that nobody took out. Harmless when repeated. */
+/* Closes all that nobody took out, which stays with the service manager as it is: there is
+ * something for the next daemon only where this one ends before it has begun. Harmless when
+ * repeated. */
 void passed_clear(struct passed *passed);

@@ -167,6 +167,11 @@ void seats_welcome(struct seats *seats, struct seat *seat)
         loop_arm(seats->loop, &seats->retry, SEATS_RETRY_MS);
 }
 
+bool seats_wait(const struct seats *seats)
+{
+    return !list_empty(&seats->waiting);
+}
+
 void seats_leave(struct seats *seats, struct seat *seat)
 {
     struct seat_record *record;

@@ -91,6 +91,9 @@ bool seats_adopt(struct seats *seats, struct seat *seat, int fd, const struct se
 /* Goes on with what seats_take() began, on the engine's thread. */
 void seats_welcome(struct seats *seats, struct seat *seat);
 
+/* Whether sockets of clients that are served wait to be stored. */
+bool seats_wait(const struct seats *seats);
+
 /* Frees a connection's seat, before its socket is shut down. Harmless for one without. */
 void seats_leave(struct seats *seats, struct seat *seat);
 

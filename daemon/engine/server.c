@@ -51,6 +51,9 @@ static void server_fail(struct server *server, enum tpm_fault fault, const char 
     if (server->phase != SERVER_STOPPING)
         server->phase = SERVER_FAILED;
     newcomers_close(&server->newcomers);
+    /* The next daemon may be luckier. */
+    if (server->kept.succession.keeper && !server->kept.taken)
+        listener_leave(server->acceptor.listener);
     acceptor_close(&server->acceptor);
     server->events.failed(server->events.data, fault, text);
     if (suspending)
@@ -217,20 +220,20 @@ static int server_timeout(const struct server *server)
 
     if (serving ? scheduler_waiting(&server->scheduler) : scheduler_scans(&server->scheduler))
         return 0;
-    if (server->phase == SERVER_SUSPENDING || server->phase == SERVER_HANDING_OVER
-        || (serving && server->managed.idle.due))
-        return 0;
-    return -1;
+    if (server->phase == SERVER_HANDING_OVER)
+        return server->kept.emptied ? ending_left(&server->ending) : 0;
+    return server->phase == SERVER_SUSPENDING || (serving && server->managed.idle.due) ? 0 : -1;
 }
 
 /* One chip command of leaving the TPM empty. The books outlive the process, and so do the clients'
- * connections: both are as after any other command. */
+ * connections, once the service manager has all of them: both are as after any other command. */
 static void server_step_over(struct server *server)
 {
-    if (ending_left(&server->ending) > 0 && managed_tpm_empty(&server->managed))
-        return;
-    /* Stopped meanwhile. */
-    if (server->phase != SERVER_HANDING_OVER)
+    server->kept.emptied =
+        ending_left(&server->ending) == 0 || !managed_tpm_empty(&server->managed);
+    /* Stopped meanwhile, perhaps. */
+    if (!server->kept.emptied || server->phase != SERVER_HANDING_OVER
+        || (seats_wait(&server->newcomers.seats) && ending_left(&server->ending) > 0))
         return;
     server->phase = SERVER_HANDED_OVER;
     succession_hand_over(&server->kept.succession);
@@ -330,8 +333,9 @@ int server_init(struct server *server, const struct server_config *config,
     int error;
 
     *server = (struct server){.events = *events};
+    if (!legacy_init(&server->kept.legacy, config->passed))
+        return -ENOMEM;
     timer_init(&server->kept.trust, server_trusts);
-    legacy_init(&server->kept.legacy, config->passed);
     scheduler_init(&server->scheduler, client_affinity);
     clients_init(&server->clients, &server->loop, &server->scheduler, &server->newcomers.admission,
                  &server->desk);

@@ -23,6 +23,7 @@ struct server_kept {
     struct succession succession;
     struct timer trust; /* until what a former daemon left has done no harm */
     bool taken;         /* the TPM was taken over, and what a former daemon left */
+    bool emptied;       /* the TPM is left empty, to hand over */
     char bus[sizeof(((struct journal_facts *)0)->bus)]; /* as of server_set_bus() */
 };
 

@@ -141,6 +141,67 @@ static void test_without_a_tpm_there_is_nothing_to_hand_over(void **state)
     assert_int_equal(theatre->handed_over, 0);
 }
 
+/* The address of a socket in the test's directory. */
+static void place(const struct engine_theatre *theatre, const char *name,
+                  struct sockaddr_un *address)
+{
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    snprintf(address->sun_path, sizeof(address->sun_path), "%s/%s", theatre->sys.path, name);
+}
+
+static bool is_reached(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool reached = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+
+    close(fd);
+    return reached;
+}
+
+/* Runs a server that finds no TPM. Whether its socket is there afterwards, which somebody else has
+ * a descriptor of. */
+static bool leaves_socket(struct engine_theatre *theatre)
+{
+    struct sockaddr_un address;
+    bool reached;
+    int kept;
+
+    place(theatre, "socket", &address);
+    theatre->config.tpm.link.conf = "device:/nonexistent";
+    theatre->acts[0] = engine_theatre_stop;
+    theatre->listener = engine_theatre_listen(theatre);
+    kept = dup(listener_fd(theatre->listener));
+    engine_theatre_run(theatre);
+    reached = is_reached(&address);
+    close(kept);
+    unlink(address.sun_path);
+    return reached;
+}
+
+static void test_newcomers_wait_for_a_daemon_that_has_a_tpm(void **state)
+{
+    struct engine_theatre *theatre = *state;
+    int manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_un address;
+    struct keeper *keeper;
+
+    place(theatre, "notify", &address);
+    assert_int_equal(bind(manager, (const struct sockaddr *)&address, sizeof(address)), 0);
+    keeper = keeper_new(address.sun_path, KEEPER_SPARE + 1);
+    assert_non_null(keeper);
+    theatre->config.keeper = keeper;
+    assert_true(leaves_socket(theatre));
+    keeper_free(keeper);
+    close(manager);
+    unlink(address.sun_path);
+}
+
+/* Where nobody keeps it, there is no next one. */
+static void test_a_socket_that_nobody_keeps_goes_with_its_daemon(void **state)
+{
+    assert_false(leaves_socket(*state));
+}
+
 static void suspend_and_hand_over(struct engine_theatre *theatre)
 {
     server_suspend(&theatre->server);
@@ -180,6 +241,8 @@ int main(void)
         HAND_OVER_TEST(test_hands_over_what_it_has_just_taken),
         HAND_OVER_TEST(test_the_end_is_stronger),
         HAND_OVER_TEST(test_without_a_tpm_there_is_nothing_to_hand_over),
+        HAND_OVER_TEST(test_newcomers_wait_for_a_daemon_that_has_a_tpm),
+        HAND_OVER_TEST(test_a_socket_that_nobody_keeps_goes_with_its_daemon),
         HAND_OVER_TEST(test_sleep_does_not_hold_it_up),
     };
 

@@ -245,7 +245,7 @@ static int passed_kept(const char *path)
         return 1;
     /* Out of the way of the numbers that are passed; the last is the store's copy. */
     int first = fcntl(pair[0], F_DUPFD, 200), end = fcntl(odd[1], F_DUPFD, 200);
-    int copy = fcntl(odd[0], F_DUPFD, 200);
+    int copy = fcntl(odd[0], F_DUPFD, 200), second = fcntl(pair[1], F_DUPFD, 200);
     const int fds[] = {units, pair[0], own, bound("@a", SOCK_DGRAM), odd[0], pair[1], own};
     const char *names = "tabrmd.socket:c:l:s1:what:c:c";
 
@@ -263,7 +263,12 @@ static int passed_kept(const char *path)
     if (!passed_has_clients(&passed) || close(copy) < 0)
         return 5;
     passed_clear(&passed);
-    return fcntl(4, F_GETFD) < 0 && recv(first, &byte, 1, MSG_DONTWAIT) == 0 ? 0 : 6;
+    /* Nobody took them: they stay with who keeps them. */
+    return fcntl(4, F_GETFD) < 0 && fcntl(8, F_GETFD) < 0
+                   && recv(first, &byte, 1, MSG_DONTWAIT) == -1
+                   && recv(second, &byte, 1, MSG_DONTWAIT) == -1
+               ? 0
+               : 6;
 }
 
 static void expect_good(pid_t child)
