@@ -217,9 +217,18 @@ static void die_in_a_cancel(struct fake_link *link, struct calling *calling)
     fake_bus_answer(&bus, FAKE_BUS_GOOD, NULL, 0);
 }
 
-static void test_the_next_daemon_cancels(void **state)
+/* The outstanding command is answered. */
+static void expect_answered(struct fake_link *link)
 {
     uint8_t response[30];
+
+    fake_frame(response, sizeof(response), 4);
+    fake_link_write(link, response, sizeof(response));
+    fake_link_expect(link, response, sizeof(response), TSS2_TCTI_TIMEOUT_BLOCK);
+}
+
+static void test_the_next_daemon_cancels(void **state)
+{
     struct fake_link link;
     struct calling calling;
 
@@ -231,9 +240,7 @@ static void test_the_next_daemon_cancels(void **state)
     assert_int_equal(called(&calling), TSS2_RC_SUCCESS);
     assert_int_equal(fake_bus_count_calls(&bus), 1);
     expect_called_by_the_creator(-1);
-    fake_frame(response, sizeof(response), 4);
-    fake_link_write(&link, response, sizeof(response));
-    fake_link_expect(&link, response, sizeof(response), TSS2_TCTI_TIMEOUT_BLOCK);
+    expect_answered(&link);
     fake_link_close(&link);
 }
 
@@ -241,7 +248,6 @@ static void test_the_next_daemon_cancels(void **state)
  * outstanding, which nobody wants canceled. */
 static void test_the_next_daemon_cancels_no_other_command(void **state)
 {
-    uint8_t response[30];
     struct fake_link link;
     struct calling calling;
 
@@ -249,9 +255,7 @@ static void test_the_next_daemon_cancels_no_other_command(void **state)
     open_link(&link);
     fake_link_command(&link, 20, 1);
     die_in_a_cancel(&link, &calling);
-    fake_frame(response, sizeof(response), 4);
-    fake_link_write(&link, response, sizeof(response));
-    fake_link_expect(&link, response, sizeof(response), TSS2_TCTI_TIMEOUT_BLOCK);
+    expect_answered(&link);
     fake_link_command(&link, 20, 2);
     fake_bus_join(&bus);
     assert_int_equal(called(&calling), TSS2_RC_SUCCESS);
@@ -259,21 +263,27 @@ static void test_the_next_daemon_cancels_no_other_command(void **state)
     fake_link_close(&link);
 }
 
+/* A child of the test calls twice. */
+static void expect_child_calls(struct fake_link *link)
+{
+    pid_t child = children_start();
+
+    if (child == 0)
+        _exit(set_locality(link) == TSS2_RC_SUCCESS && set_locality(link) == TSS2_RC_SUCCESS ? 0
+                                                                                             : 1);
+    children_expect_end(child);
+}
+
 /* A parent and its child, each of which knows the first daemon only. */
 static void test_R46_a_child_finds_the_next_daemon_too(void **state)
 {
     struct fake_link link;
-    pid_t child;
 
     (void)state;
     open_link(&link);
     fake_bus_leave(&bus);
     fake_bus_join(&bus);
-    child = children_start();
-    if (child == 0)
-        _exit(set_locality(&link) == TSS2_RC_SUCCESS && set_locality(&link) == TSS2_RC_SUCCESS ? 0
-                                                                                               : 1);
-    children_expect_end(child);
+    expect_child_calls(&link);
     expect_called_by_the_creator(3);
     assert_int_equal(set_locality(&link), TSS2_RC_SUCCESS);
     assert_int_equal(fake_bus_count_calls(&bus), 4);
@@ -317,17 +327,12 @@ static void test_calls_over_a_bus_that_was_restarted(void **state)
 static void test_R46_a_child_over_a_bus_that_was_restarted(void **state)
 {
     struct fake_link link;
-    pid_t child;
 
     (void)state;
     open_link(&link);
     restart_the_bus();
     fake_bus_answer(&bus, FAKE_BUS_GOOD, NULL, 0);
-    child = children_start();
-    if (child == 0)
-        _exit(set_locality(&link) == TSS2_RC_SUCCESS && set_locality(&link) == TSS2_RC_SUCCESS ? 0
-                                                                                               : 1);
-    children_expect_end(child);
+    expect_child_calls(&link);
     assert_int_equal(set_locality(&link), TSS2_RC_SUCCESS);
     assert_int_equal(set_locality(&link), TSS2_RC_SUCCESS);
     assert_int_equal(fake_bus_count_calls(&bus), 4);

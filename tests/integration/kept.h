@@ -22,8 +22,23 @@ struct kept {
 int kept_world(void **state);
 int kept_empty_world(void **state);
 
-/* The same, with more arguments for the daemon, NULL-ended, and room for `max` descriptors. */
+struct kept_setup {
+    const char *const *args; /* more arguments for the daemon, NULL-ended */
+    unsigned max;            /* descriptors that are kept; 0: none */
+    bool system_bus;         /* the world's bus is the daemon's system bus */
+    bool no_daemon;          /* keeper_start() is called by the test */
+};
+
+/* Other ones. */
+int kept_world_as(void **state, const struct kept_setup *setup);
 int kept_world_with(void **state, const char *const *args, unsigned max);
+
+/* Kills the daemon, after which there is none; and has the next one started, and ready. */
+void kept_begin_gap(const struct kept *kept);
+void kept_end_gap(const struct kept *kept);
+
+/* The daemons have written this. */
+void kept_expect_log(const struct kept *kept, const char *text);
 
 /* Fails the test unless a daemon that runs ends as it should, and leaves nothing in the chip. */
 int kept_end_world(void **state);
