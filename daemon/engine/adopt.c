@@ -5,7 +5,6 @@
 #include "rm/rc.h"
 #include "rm/restore.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* The kept bytes of a client, in order. False without memory. */
@@ -21,19 +20,22 @@ static bool adopt_bytes(struct client *client, const struct desk_stream *stream)
     return true;
 }
 
-/* Ends what a command named whose outcome is not known. Its bytes are the client's own. */
-static void adopt_lost(struct adopt *adopt, struct rm_client *client,
+/* Ends what a command named whose outcome is not known. Its bytes are the client's own. False when
+ * it is longer than a command of this TPM. */
+static bool adopt_lost(struct adopt *adopt, struct rm_client *client,
                        const struct desk_piece *command)
 {
-    uint8_t *bytes = command->size && client ? malloc(command->size) : NULL;
+    struct desk *desk = adopt->desk;
 
     adopt->tally.unknown += command->size > 0;
-    if (!bytes)
-        return;
-    memcpy(bytes, command->bytes, command->size);
-    restore_lost_answer(client, bytes, command->size);
-    explicit_bzero(bytes, command->size);
-    free(bytes);
+    if (command->size == 0 || !client)
+        return true;
+    if (command->size > desk->capacity)
+        return false;
+    desk_store(desk, DESK_SCRATCH, command->bytes, command->size);
+    restore_lost_answer(client, desk->bytes[DESK_SCRATCH], command->size);
+    desk_wipe(desk, DESK_SCRATCH);
+    return true;
 }
 
 static void adopt_tell_restored(const struct adopt *adopt, const struct client *client,
@@ -79,7 +81,8 @@ static bool adopt_client(struct adopt *adopt, const struct desk_stream *stream)
     socket->fd = -1;
     socket->client = client;
     adopt->tally.connections++;
-    adopt_lost(adopt, rm, &stream->lost);
+    if (!adopt_lost(adopt, rm, &stream->lost))
+        return false;
     if (!user_meet_manager(client->user, adopt->rm) || !adopt_bytes(client, stream))
         client_close(client);
     client_resume(client, rm, (enum client_state)record->state, record->locality);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "engine/client.h"
+#include "engine/desk.h"
 #include "engine/engine-events.h"
 #include "engine/legacy.h"
 #include "engine/newcomers.h"
@@ -24,6 +25,7 @@ struct adopt {
     struct legacy *legacy; /* of which a journal is good; borrowed, with the next ones */
     struct rm *rm;         /* empty, with its journal */
     struct newcomers *newcomers;
+    struct desk *desk; /* with nothing on it */
     const struct engine_events *events;
     struct adopt_tally tally;
 };

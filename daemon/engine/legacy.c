@@ -68,23 +68,41 @@ bool legacy_is_there(const struct legacy *legacy)
     return legacy->socket_count || legacy->memory[0].memory.bytes || legacy->memory[1].memory.bytes;
 }
 
-/* One more attempt to read this journal, which counts before any of it is believed. */
-static uint32_t legacy_count(const struct kept_memory *kept)
+static struct journal_facts *legacy_facts(const struct legacy *legacy, unsigned which)
 {
-    struct journal_facts *facts = journal_image_facts(kept->memory.bytes, kept->memory.capacity);
+    const struct journal_memory *memory = &legacy->memory[which].memory;
+
+    return journal_image_facts(memory->bytes, memory->capacity);
+}
+
+/* One more attempt to read this journal, which counts before any of it is believed. */
+static uint32_t legacy_count(struct legacy *legacy, unsigned which)
+{
+    struct journal_facts *facts = legacy_facts(legacy, which);
 
     if (!facts)
         return 0;
     if (facts->starts == JOURNAL_HANDED_OVER)
         return facts->starts = 0;
-    return facts->starts < LEGACY_GIVES_UP ? ++facts->starts : facts->starts;
+    if (facts->starts >= LEGACY_GIVES_UP)
+        return facts->starts;
+    legacy->counted[which] = true;
+    return ++facts->starts;
+}
+
+void legacy_forgive(struct legacy *legacy)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (legacy->counted[i])
+            legacy_facts(legacy, i)->starts--;
+    memset(legacy->counted, 0, sizeof(legacy->counted));
 }
 
 static enum journal_verdict legacy_check(struct legacy *legacy, unsigned which, uint64_t owner,
                                          struct journal_image *image, struct desk_remains *remains)
 {
     const struct journal_memory *memory = &legacy->memory[which].memory;
-    uint32_t starts = legacy_count(&legacy->memory[which]);
+    uint32_t starts = legacy_count(legacy, which);
     enum journal_verdict verdict;
 
     if (starts >= LEGACY_GIVES_UP) {

@@ -33,6 +33,7 @@ struct legacy {
     int chosen;                   /* of the two; -1: none is good */
     enum journal_verdict verdict; /* why, if none is */
     uint32_t starts;              /* attempts, with this one */
+    bool counted[2];              /* this one, in the journals */
     struct journal_image image;   /* of the chosen one, with the next */
     struct desk_remains remains;
 };
@@ -49,6 +50,9 @@ bool legacy_is_there(const struct legacy *legacy);
 
 /* Reads the journals; `owner` tells whose they are to be. True when one is good. */
 bool legacy_read(struct legacy *legacy, uint64_t owner);
+
+/* This attempt ends in good order: it is none. */
+void legacy_forgive(struct legacy *legacy);
 
 /* The journal is of no use after all. */
 void legacy_refuse(struct legacy *legacy, enum journal_verdict verdict);

@@ -51,7 +51,6 @@ static void server_fail(struct server *server, enum tpm_fault fault, const char 
     if (server->phase != SERVER_STOPPING)
         server->phase = SERVER_FAILED;
     newcomers_close(&server->newcomers);
-    /* The next daemon may be luckier. */
     if (server->kept.succession.keeper && !server->kept.taken)
         listener_leave(server->acceptor.listener);
     acceptor_close(&server->acceptor);
@@ -268,10 +267,11 @@ static void server_loop(struct server *server)
     }
 }
 
-/* Clients go first, so that their sessions are flushed and not saved. */
+/* Who is not served on ends at once. Clients go first, so that their sessions are not saved. */
 void server_run(struct server *server)
 {
     server_take(server);
+    server_reap(server);
     server_loop(server);
     server_see_state(server);
     if (server->kept.taken)

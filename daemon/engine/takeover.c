@@ -133,10 +133,15 @@ static void takeover_verify(const struct takeover *takeover, const struct adopt 
     adopt_tell(adopt, &before, &after);
 }
 
-bool takeover_run(const struct takeover *takeover, enum tpm_fault *fault, char text[TPM_FAULT_TEXT])
+static bool takeover_try(const struct takeover *takeover, enum tpm_fault *fault,
+                         char text[TPM_FAULT_TEXT])
 {
     struct adopt adopt = {
-        .legacy = takeover->legacy, .newcomers = takeover->newcomers, .events = takeover->events};
+        .legacy = takeover->legacy,
+        .newcomers = takeover->newcomers,
+        .desk = takeover->desk,
+        .events = takeover->events,
+    };
     bool restarted, there = legacy_is_there(takeover->legacy), good;
 
     if (!managed_tpm_open(takeover->managed, &restarted, fault, text))
@@ -158,6 +163,16 @@ bool takeover_run(const struct takeover *takeover, enum tpm_fault *fault, char t
         takeover_verify(takeover, &adopt, restarted);
     else if (there)
         takeover_tell_refused(takeover->legacy);
-    legacy_clear(takeover->legacy);
     return true;
+}
+
+bool takeover_run(const struct takeover *takeover, enum tpm_fault *fault, char text[TPM_FAULT_TEXT])
+{
+    bool taken = takeover_try(takeover, fault, text);
+
+    if (taken)
+        legacy_clear(takeover->legacy);
+    else
+        legacy_forgive(takeover->legacy);
+    return taken;
 }
