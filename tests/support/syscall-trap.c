@@ -52,11 +52,19 @@ static pid_t trap_find(pid_t process, const char *name)
     return found;
 }
 
+/* The end of the first thread is that of the process, which is somebody else's to wait for. */
+static bool trap_is_first(const struct syscall_trap *trap)
+{
+    return trap->thread == trap->process;
+}
+
 /* The thread's next stop, or its end. False when there is none yet. */
 static bool trap_look(const struct syscall_trap *trap, siginfo_t *info)
 {
+    int events = WSTOPPED | (trap_is_first(trap) ? 0 : WEXITED);
+
     info->si_pid = 0;
-    return waitid(P_PID, (id_t)trap->thread, info, WSTOPPED | WEXITED | WNOHANG | __WALL) == 0
+    return waitid(P_PID, (id_t)trap->thread, info, events | WNOHANG | __WALL) == 0
            && info->si_pid == trap->thread;
 }
 
@@ -83,7 +91,7 @@ int syscall_trap_set(struct syscall_trap *trap, pid_t process, const char *name)
 {
     siginfo_t info;
 
-    *trap = (struct syscall_trap){process, trap_find(process, name)};
+    *trap = (struct syscall_trap){process, name ? trap_find(process, name) : process, 0};
     if (trap->thread == 0)
         return -ESRCH;
     if (ptrace(PTRACE_SEIZE, trap->thread, NULL, PTRACE_O_TRACESYSGOOD) != 0
@@ -101,6 +109,8 @@ static bool trap_end(const struct syscall_trap *trap)
 
     if (kill(trap->process, SIGKILL) != 0)
         return false;
+    if (trap_is_first(trap))
+        return true;
     while (trap_await(trap, &info))
         if (info.si_code != CLD_TRAPPED)
             return true;
@@ -121,7 +131,7 @@ bool syscall_trap_kill(struct syscall_trap *trap, unsigned stops, bool (*over)(v
 {
     siginfo_t info;
 
-    while (stops > 0) {
+    while (trap->stops < stops) {
         if (!trap_look(trap, &info)) {
             if (over(data)) {
                 trap_open(trap);
@@ -132,7 +142,7 @@ bool syscall_trap_kill(struct syscall_trap *trap, unsigned stops, bool (*over)(v
         }
         if (info.si_code != CLD_TRAPPED)
             return false;
-        if (info.si_status == TRAP_AT_CALL && --stops == 0)
+        if (info.si_status == TRAP_AT_CALL && ++trap->stops == stops)
             break;
         if (!trap_go_on(trap, &info))
             return false;

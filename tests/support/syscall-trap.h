@@ -11,9 +11,10 @@
 
 struct syscall_trap {
     pid_t process, thread;
+    unsigned stops; /* at system calls, so far */
 };
 
-/* Traps the thread of this name, which is not the process's first; it goes on. 0 or a negative
+/* Traps the thread of this name, or the process's first for NULL; it goes on. 0 or a negative
  * errno: -ESRCH when there is none, -EPERM when this process may not. */
 int syscall_trap_set(struct syscall_trap *trap, pid_t process, const char *name);
 
