@@ -433,6 +433,8 @@ static void test_sleep_holds_commands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        /* The first, as sockets of others may still be closed by another thread. */
+        cmocka_unit_test_teardown(test_thread_of_the_engine, engine_world_teardown),
         cmocka_unit_test_setup_teardown(test_commands_are_answered, engine_world_setup,
                                         engine_world_teardown),
         cmocka_unit_test_setup_teardown(test_commands_are_answered, engine_world_setup_blocking,
@@ -462,7 +464,6 @@ int main(void)
                                         engine_world_teardown),
         cmocka_unit_test_setup_teardown(test_R37_stop_lets_the_command_end, engine_world_setup,
                                         engine_world_teardown),
-        cmocka_unit_test_teardown(test_thread_of_the_engine, engine_world_teardown),
         cmocka_unit_test_setup_teardown(test_R11_requests_that_wait_are_bounded,
                                         engine_world_setup_blocking, engine_world_teardown),
         cmocka_unit_test_setup_teardown(test_R34_lost_tpm_comes_back, engine_world_setup,
