@@ -18,7 +18,11 @@
 #define TIMEOUT_MS 90000
 #define PAUSE_MS   40
 
+/* The library waits for longer than this for a daemon that does not answer. */
+#define LIBRARY_MS 4000
+
 #define RC_FAILURE        0xB0101
+#define RC_NOT_KNOWN      0xB01CB /* as a context, or as what is to be flushed */
 #define RC_SESSION_MEMORY (TSS2_RESMGR_RC_LAYER + TPM2_RC_SESSION_MEMORY)
 
 uint32_t soak_chance(struct soak *soak, uint32_t limit)
@@ -44,12 +48,17 @@ bool soak_ends(const struct soak *soak)
     return atomic_load(&soak->tally->stop) != 0;
 }
 
-static int64_t now_ms(void)
+int64_t soak_now_ms(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+bool soak_waited(int64_t since)
+{
+    return soak_now_ms() - since >= LIBRARY_MS;
 }
 
 void soak_wrong(struct soak *soak, const char *format, ...)
@@ -68,13 +77,18 @@ void soak_connect(struct soak *soak)
 {
     bool bus = soak_chance(soak, 2) == 0;
     char conf[512];
+    int64_t since = soak_now_ms(), tried = since;
     TSS2_RC rc;
 
     if (soak->esys)
         return;
     snprintf(conf, sizeof(conf), "%s:%s%s", soak->library,
              bus ? "bus_type=session" : "socket=", bus ? "" : soak->socket);
-    rc = Tss2_TctiLdr_Initialize(conf, &soak->tcti);
+    while ((rc = Tss2_TctiLdr_Initialize(conf, &soak->tcti)) != TSS2_RC_SUCCESS
+           && (soak_waited(tried) || (bus && soak->deadly)) && soak_now_ms() - since < TIMEOUT_MS) {
+        soak_pause(soak, PAUSE_MS);
+        tried = soak_now_ms();
+    }
     if (rc == TSS2_RC_SUCCESS)
         rc = Esys_Initialize(&soak->esys, soak->tcti, NULL);
     if (rc != TSS2_RC_SUCCESS)
@@ -102,6 +116,14 @@ int soak_connect_raw(struct soak *soak)
         soak_wrong(soak, "no connection to %s: %s", soak->socket, strerror(errno));
     atomic_fetch_add(&soak->tally->connections, 1);
     return fd;
+}
+
+bool soak_ended_early(struct soak *soak)
+{
+    if (!soak->deadly)
+        soak_wrong(soak, "the daemon closed the connection");
+    atomic_fetch_add(&soak->tally->early_ends, 1);
+    return false;
 }
 
 /* The daemon does what it can about these itself; what is left of them passes. */
@@ -137,11 +159,42 @@ static bool is_loss(uint32_t rc)
                || plain == TPM2_RC_HANDLE || plain == TPM2_RC_VALUE);
 }
 
-/* What the daemon ends with a command whose answer was lost, is named again. */
-static bool is_end(uint32_t rc)
+/* What is named in the handle area is gone. */
+static bool is_handle_end(uint32_t rc)
 {
     return rc >= TSS2_RESMGR_RC_LAYER + TPM2_RC_REFERENCE_H0
-           && rc <= TSS2_RESMGR_RC_LAYER + TPM2_RC_REFERENCE_S6;
+           && rc <= TSS2_RESMGR_RC_LAYER + TPM2_RC_REFERENCE_H6;
+}
+
+/* A session that is named is gone. */
+static bool is_session_end(const struct soak *soak, uint32_t rc)
+{
+    return (soak->session && is_handle_end(rc))
+           || (rc >= TSS2_RESMGR_RC_LAYER + TPM2_RC_REFERENCE_S0
+               && rc <= TSS2_RESMGR_RC_LAYER + TPM2_RC_REFERENCE_S6);
+}
+
+/* What the daemon ends with a command whose answer was lost, is named again: sessions and
+ * sequences. */
+static bool is_end(const struct soak *soak, uint32_t rc)
+{
+    return is_session_end(soak, rc) || (soak->sequence && is_handle_end(rc));
+}
+
+/* The daemon died while it had the chip save a session: the answer was its only context. */
+static bool is_session_lost(const struct soak *soak, uint32_t rc)
+{
+    return is_session_end(soak, rc) || (soak->session && rc == RC_NOT_KNOWN);
+}
+
+bool soak_flush_session(struct soak *soak, ESYS_TR session)
+{
+    bool before = soak->session;
+
+    soak->session = true;
+    SOAK_TRY(soak, Esys_FlushContext(soak->esys, session));
+    soak->session = before;
+    return true;
 }
 
 /* The call is over: the next one is a new one. */
@@ -176,8 +229,12 @@ bool soak_again(struct soak *soak, const char *call, uint32_t rc)
         settle(soak);
         return false;
     }
-    if ((soak->lossy && is_loss(rc)) || (soak->unanswered && is_end(rc)))
+    if ((soak->lossy && is_loss(rc)) || (soak->unanswered && is_end(soak, rc)))
         return lose(soak);
+    if (soak->deadly && is_session_lost(soak, rc)) {
+        atomic_fetch_add(&soak->tally->lost_sessions, 1);
+        return lose(soak);
+    }
     if (!failure && !is_warning(rc))
         soak_wrong(soak, "%.120s gives 0x%X", call, rc);
     atomic_fetch_add(failure ? &soak->tally->failures : &soak->tally->warnings, 1);
@@ -186,8 +243,8 @@ bool soak_again(struct soak *soak, const char *call, uint32_t rc)
         return lose(soak);
     soak->unanswered |= failure;
     if (soak->since == 0)
-        soak->since = now_ms();
-    if (now_ms() - soak->since > TIMEOUT_MS)
+        soak->since = soak_now_ms();
+    if (soak_now_ms() - soak->since > TIMEOUT_MS)
         soak_wrong(soak, "%.120s still gives 0x%X after %d s", call, rc, TIMEOUT_MS / 1000);
     soak_pause(soak, PAUSE_MS);
     return true;

@@ -103,6 +103,7 @@ static bool hash(struct soak *soak, unsigned carries)
     soak_connect(soak);
     SOAK_TRY(soak, Esys_HashSequenceStart(soak->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
                                           &no_auth, TPM2_ALG_SHA256, &sequence));
+    soak->sequence = true;
     for (unsigned pieces = 1 + soak_chance(soak, 4); pieces > 0; pieces--) {
         piece.size = (UINT16)soak_chance(soak, 500);
         soak_bytes(soak, piece.buffer, piece.size);
@@ -117,6 +118,7 @@ static bool hash(struct soak *soak, unsigned carries)
     piece.size = 0;
     SOAK_TRY(soak, Esys_SequenceComplete(soak->esys, sequence, ESYS_TR_PASSWORD, ESYS_TR_NONE,
                                          ESYS_TR_NONE, &piece, ESYS_TR_RH_NULL, &result, NULL));
+    soak->sequence = false;
     soak_sha256(message, size, digest);
     soak_equal(soak, "the digest of a sequence", result->buffer, result->size, digest, SOAK_DIGEST);
     Esys_Free(result);

@@ -34,15 +34,19 @@ static bool read_answer(struct soak *soak, int fd, uint8_t *response, size_t cap
     return true;
 }
 
-/* The answer to GetRandom, or word of a fault. */
-static void check_random(struct soak *soak, int fd)
+/* The answer to GetRandom, or word of a fault; `first` is the connection's first one. False where
+ * the connection ended before that. */
+static bool check_random(struct soak *soak, int fd, bool first)
 {
     uint8_t response[RANDOM_RESPONSE];
     size_t size = 0;
     uint32_t code;
 
-    if (!read_answer(soak, fd, response, sizeof(response), &size))
-        soak_wrong(soak, "the daemon closed the connection");
+    if (!read_answer(soak, fd, response, sizeof(response), &size)) {
+        if (!first)
+            soak_wrong(soak, "the daemon closed the connection between answers");
+        return soak_ended_early(soak);
+    }
     code = header_load(response).code;
     if (code == TPM2_RC_SUCCESS
         && (size != RANDOM_RESPONSE || load_be16(response + HEADER_SIZE) != RANDOM_SIZE))
@@ -55,6 +59,7 @@ static void check_random(struct soak *soak, int fd)
         atomic_fetch_add(&soak->tally->warnings, 1);
     else
         soak_wrong(soak, "GetRandom gives 0x%X", code);
+    return true;
 }
 
 /* A header that makes sense, for a command that changes nothing for others, over noise. */
@@ -88,19 +93,35 @@ static size_t make_noise(struct soak *soak, uint8_t *bytes, size_t max)
     return size;
 }
 
+/* Each frame is answered, whatever is in it. False where the connection ended before the first. */
+static bool send_noise(struct soak *soak, int fd)
+{
+    unsigned count = soak_chance(soak, 10);
+    uint8_t bytes[512], response[8192];
+
+    for (unsigned i = 0; i < count; i++) {
+        size_t size = make_noise(soak, bytes, sizeof(bytes));
+
+        if (send(fd, bytes, size, MSG_NOSIGNAL) != (ssize_t)size
+            || !read_answer(soak, fd, response, sizeof(response), &size)) {
+            if (i > 0)
+                soak_wrong(soak, "a frame is not answered");
+            return soak_ended_early(soak);
+        }
+        atomic_fetch_add(&soak->tally->checks, 1);
+    }
+    return true;
+}
+
 bool job_garbage(struct soak *soak)
 {
     int fd = soak_connect_raw(soak);
     uint8_t bytes[512], response[8192];
     size_t size;
 
-    /* Each frame is answered, whatever is in it. */
-    for (unsigned i = soak_chance(soak, 10); i > 0; i--) {
-        size = make_noise(soak, bytes, sizeof(bytes));
-        if (send(fd, bytes, size, MSG_NOSIGNAL) != (ssize_t)size
-            || !read_answer(soak, fd, response, sizeof(response), &size))
-            soak_wrong(soak, "a frame is not answered");
-        atomic_fetch_add(&soak->tally->checks, 1);
+    if (!send_noise(soak, fd)) {
+        close(fd);
+        return false;
     }
     /* Bytes that are no frame end the connection sooner or later. */
     soak_bytes(soak, bytes, sizeof(bytes));
@@ -117,25 +138,23 @@ bool job_garbage(struct soak *soak)
 bool job_half(struct soak *soak)
 {
     int fd = soak_connect_raw(soak);
-    size_t part = 1 + soak_chance(soak, sizeof(get_random) - 1);
+    size_t part = 1 + soak_chance(soak, sizeof(get_random) - 1), rest = sizeof(get_random) - part;
+    bool good = send(fd, get_random, part, MSG_NOSIGNAL) == (ssize_t)part;
 
-    if (send(fd, get_random, part, MSG_NOSIGNAL) != (ssize_t)part)
-        soak_wrong(soak, "half a command is not taken");
     soak_pause(soak, 700);
-    if (soak_chance(soak, 3) > 0) {
-        if (send(fd, get_random + part, sizeof(get_random) - part, MSG_NOSIGNAL)
-            != (ssize_t)(sizeof(get_random) - part))
-            soak_wrong(soak, "the other half of a command is not taken");
-        check_random(soak, fd);
-    }
+    if (soak_chance(soak, 3) > 0)
+        good = good && send(fd, get_random + part, rest, MSG_NOSIGNAL) == (ssize_t)rest
+                   ? check_random(soak, fd, true)
+                   : soak_ended_early(soak);
     close(fd);
-    return true;
+    return good;
 }
 
 bool job_deaf(struct soak *soak)
 {
     int fd = soak_connect_raw(soak);
-    unsigned sent = 0;
+    unsigned sent = 0, got = 0;
+    bool good = true;
 
     while (sent < ROW
            && send(fd, get_random, sizeof(get_random), MSG_NOSIGNAL | MSG_DONTWAIT)
@@ -144,11 +163,11 @@ bool job_deaf(struct soak *soak)
     soak_pause(soak, 900);
     /* Some go as they came; to others each answer is still to come. */
     if (soak_chance(soak, 2) == 0)
-        for (; sent > 0; sent--)
-            check_random(soak, fd);
+        for (; good && got < sent; got++)
+            good = check_random(soak, fd, got == 0);
     close(fd);
     soak_pause(soak, 300);
-    return true;
+    return good;
 }
 
 /* TPM2_Hash of a few random bytes, whose answer tells whose it is. */
@@ -190,16 +209,25 @@ static uint32_t hash_once(struct soak *soak, bool cancel)
     uint8_t command[HEADER_SIZE + 8 + MESSAGE_MAX], digest[SOAK_DIGEST];
     size_t size = make_hash(soak, command, digest);
     TSS2_RC rc = Tss2_Tcti_Transmit(soak->tcti, size, command);
+    int64_t since;
+    bool told;
 
     if (rc != TSS2_RC_SUCCESS)
         return rc;
     if (!cancel)
         return take_hash(soak, digest);
     soak_pause(soak, 10);
+    since = soak_now_ms();
     rc = Tss2_Tcti_Cancel(soak->tcti);
-    if (rc != TSS2_RC_SUCCESS && rc != TSS2_TCTI_RC_BAD_SEQUENCE)
+    told = rc == TSS2_RC_SUCCESS || rc == TSS2_TCTI_RC_BAD_SEQUENCE;
+    if (!told && !soak->deadly && !soak_waited(since))
         return rc;
     rc = take_hash(soak, digest);
+    /* Where nobody was there to be told to cancel, the word may come late. */
+    if (!told) {
+        soak_disconnect(soak);
+        soak_connect(soak);
+    }
     if (rc != RC_CANCELED && rc != TPM2_RC_CANCELED)
         return rc;
     atomic_fetch_add(&soak->tally->cancels, 1);

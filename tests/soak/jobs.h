@@ -19,6 +19,12 @@ soak_job job_policy;
 /* policies.c: connections that come and go and leave what they have. */
 soak_job job_churn;
 
+/* growing.c: a counter, an index that is extended, and a PCR of the client's own: each command that
+ * was answered has been carried out once, and each other one once or not at all. */
+soak_job job_count;
+soak_job job_extend;
+soak_job job_measure;
+
 /* hostile.c: bytes with no sense, half commands, answers that nobody reads, commands that are
  * canceled. */
 soak_job job_garbage;

@@ -63,6 +63,7 @@ bool job_policy(struct soak *soak)
     uint32_t code = codes[soak_chance(soak, sizeof(codes) / sizeof(codes[0]))];
     ESYS_TR session;
 
+    soak->session = true;
     SOAK_TRY(soak, Esys_StartAuthSession(soak->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
                                          ESYS_TR_NONE, ESYS_TR_NONE, NULL, TPM2_SE_TRIAL, &none,
                                          TPM2_ALG_SHA256, &session));

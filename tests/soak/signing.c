@@ -89,9 +89,7 @@ static bool make_key(struct soak *soak, bool storage, struct key *key)
 static bool free_key(struct soak *soak, const struct key *key)
 {
     SOAK_TRY(soak, Esys_FlushContext(soak->esys, key->object));
-    if (key->session != ESYS_TR_PASSWORD)
-        SOAK_TRY(soak, Esys_FlushContext(soak->esys, key->session));
-    return true;
+    return key->session == ESYS_TR_PASSWORD || soak_flush_session(soak, key->session);
 }
 
 /* Has a signature verified with the key's public part alone, and found wrong for other bytes. */

@@ -5,12 +5,17 @@
  * right, that nobody hung or was kept waiting by the attackers, that memory and descriptors stayed
  * flat, and that the daemon ended well and left the chip empty.
  *
- *   soak SECONDS SEED [losses]
+ *   soak SECONDS SEED [losses|deaths]
  *
  * With `losses` answers of the chip get lost and spoilt as well, and the chip loses its power now
  * and then: clients may be told then that a thing is gone, but still no answer may be wrong.
+ *
+ * With `deaths` the daemon is killed, or hands over to the next one, every few seconds, and there
+ * are no attackers. No connection may end of that, what has an answer was done once, and what has
+ * none once or not at all; neither the journal nor what the service manager keeps may grow.
  */
 #include "attackers.h"
+#include "deaths.h"
 #include "fault-plan.h"
 #include "tally.h"
 #include "watch.h"
@@ -37,10 +42,12 @@ struct soak_run {
     struct tally *tally;
     struct fault_plan plan;
     struct watch watch;
+    struct deaths deaths;
     unsigned seconds;
     uint64_t seed;
     uint64_t cuts;
-    bool lossy;
+    const char *mode;
+    bool lossy, deadly;
     unsigned points;
     bool good;
 };
@@ -51,6 +58,9 @@ static const char *const daemon_env[] = {runtime_directory, asan_options, NULL};
  * the attackers have as many as they may. */
 static const char *const daemon_args[] = {"--max-sessions-per-user=64",
                                           "--max-abandoned-per-user=8", NULL};
+/* Clients wait for the next daemon with a session saved, and those whose session ended leave more.
+ */
+static const char *const deaths_args[] = {"--max-abandoned-per-user=16", NULL};
 
 static void point(struct soak_run *run, bool good, const char *what)
 {
@@ -72,7 +82,7 @@ static bool start_world(struct soak_run *run)
     char *directory;
     bool started;
 
-    run->world = world_new(&(struct world_setup){.args = daemon_args,
+    run->world = world_new(&(struct world_setup){.args = run->deadly ? deaths_args : daemon_args,
                                                  .env = daemon_env,
                                                  .bus_rules = "<allow user='*'/>",
                                                  .no_daemon = true});
@@ -81,7 +91,9 @@ static bool start_world(struct soak_run *run)
         return false;
     set_environment(run->world);
     directory = world_path(run->world, "run");
-    started = mkdir(directory, 0755) == 0 && world_start_daemon(run->world);
+    started = mkdir(directory, 0755) == 0
+              && (run->deadly ? deaths_start(&run->deaths, run->world, run->seed)
+                              : world_start_daemon(run->world));
     g_free(directory);
     return started;
 }
@@ -93,9 +105,8 @@ static bool start_client(struct soak_run *run, unsigned index, const char *tally
                                      "libtss2-tcti-tabrmd.so.0", NULL);
     char *socket = world_path(run->world, "run/tcti.sock");
     char *log = world_path(run->world, "clients.log");
-    const char *const argv[] = {"nice", "-n",  SOAK_NICE, SOAK_CLIENT, number,
-                                seed,   tally, library,   socket,      run->lossy ? "1" : "0",
-                                NULL};
+    const char *const argv[] = {"nice", "-n",    SOAK_NICE, SOAK_CLIENT, number, seed,
+                                tally,  library, socket,    run->mode,   NULL};
     static const char *const env[] = {"TSS2_LOG=all+NONE", NULL};
     struct process_setup setup = {.argv = argv, .env = env, .out = log, .err = log};
     bool started = process_start(&run->clients[index], &setup);
@@ -117,7 +128,8 @@ static bool start_clients(struct soak_run *run)
     started = run->tally != NULL;
     for (unsigned i = 0; started && i < SOAK_CLIENTS; i++)
         started = start_client(run, i, path);
-    started = started && attackers_start(&run->attackers, run->world, run->seed, path);
+    if (!run->deadly)
+        started = started && attackers_start(&run->attackers, run->world, run->seed, path);
     g_free(path);
     return started;
 }
@@ -137,7 +149,7 @@ static bool each_runs(struct process *processes, unsigned count, const char *wha
 /* All that ran still runs. */
 static bool all_run(struct soak_run *run)
 {
-    return each_runs(&run->world->daemon, 1, "daemon")
+    return (run->deadly || each_runs(&run->world->daemon, 1, "daemon"))
            && each_runs(run->clients, SOAK_CLIENTS, "client")
            && each_runs(run->attackers.processes, run->attackers.count, "attacker");
 }
@@ -147,9 +159,14 @@ static void report(const struct soak_run *run, gint64 ms)
     const struct tally *tally = run->tally;
 
     printf("# %6.1f s: %" PRIu64 " calls, %" PRIu64 " answers checked, %zu kB resident, %zu "
-           "descriptors\n",
+           "descriptors",
            (double)ms / 1000, tally_calls(tally), atomic_load(&tally->checks), run->watch.last_kb,
            watch_files(&run->watch));
+    if (run->deadly)
+        printf(", %u deaths, %zu kB of journal, %u descriptors kept",
+               keeper_starts(run->deaths.keeper) - 1, run->watch.last_journal_kb,
+               keeper_kept(run->deaths.keeper, NULL));
+    printf("\n");
     fflush(stdout);
 }
 
@@ -163,10 +180,27 @@ static bool is_over(const struct soak_run *run, gint64 now)
                || now >= length + FINISH_MS);
 }
 
+/* What happens until the next look. */
+static bool wait_for_look(struct soak_run *run, double part)
+{
+    const struct timespec pause = {0, LOOK_MS * 1000000L};
+
+    if (run->deadly) {
+        bool good;
+
+        deaths_wait(&run->deaths);
+        watch_journal(&run->watch, part, run->deaths.lived_long);
+        good = deaths_next(&run->deaths);
+        run->watch.pid = keeper_pid(run->deaths.keeper);
+        return good;
+    }
+    nanosleep(&pause, NULL);
+    return true;
+}
+
 /* Runs until the time is over, or something ended that should not. */
 static bool run_for_a_while(struct soak_run *run)
 {
-    const struct timespec pause = {0, LOOK_MS * 1000000L};
     gint64 start = g_get_monotonic_time() / 1000, length = (gint64)run->seconds * 1000, now = 0;
     gint64 period = 0, cut = CUT_MS, told = 0;
 
@@ -189,8 +223,11 @@ static bool run_for_a_while(struct soak_run *run)
         if (now >= told) {
             report(run, now);
             told += length / REPORTS;
+            if (run->deadly && !deaths_are_kept_right(&run->deaths))
+                return false;
         }
-        nanosleep(&pause, NULL);
+        if (!wait_for_look(run, (double)now / (double)length))
+            return false;
         now = g_get_monotonic_time() / 1000 - start;
     }
     report(run, now);
@@ -271,7 +308,9 @@ static void print_figures(const struct soak_run *run)
     for (unsigned i = 0; i < SOAK_CLIENTS; i++)
         fewest = MIN(fewest, atomic_load(&tally->jobs[i]));
     printf("# seed %" PRIu64 ", %u s, %u clients%s\n", run->seed, run->seconds, SOAK_CLIENTS,
-           run->lossy ? ", with losses" : "");
+           run->lossy    ? ", with losses"
+           : run->deadly ? ", with deaths"
+                         : "");
     printf("# clients: %" PRIu64 " calls, %" PRIu64 " answers checked, %" PRIu64
            " connections, %" PRIu64 " cancels, at least %" PRIu64 " jobs each\n",
            tally_calls(tally), atomic_load(&tally->checks), atomic_load(&tally->connections),
@@ -286,6 +325,27 @@ static void print_figures(const struct soak_run *run)
            "the last; %zu descriptors without clients, at most %zu\n",
            run->watch.first_kb, run->watch.warm_kb, run->watch.late_kb, run->watch.idle_files,
            run->watch.most_files);
+}
+
+/* The same of what deaths there were. */
+static void print_deaths(const struct soak_run *run)
+{
+    const struct tally *tally = run->tally;
+
+    printf("# deaths: %u by SIGKILL, %u by SIGKILL after SIGUSR1, %u hand-overs\n",
+           run->deaths.kills, run->deaths.cut, run->deaths.hand_overs);
+    printf("# what grows: %" PRIu64 " commands answered, %" PRIu64
+           " of unknown outcome, of which %" PRIu64 " were done\n",
+           atomic_load(&tally->grown), atomic_load(&tally->unknown),
+           atomic_load(&tally->unknown_done));
+    printf("# sessions that the chip lost: %" PRIu64 "; connections that ended before their first "
+           "answer: %" PRIu64 "\n",
+           atomic_load(&tally->lost_sessions), atomic_load(&tally->early_ends));
+    printf(
+        "# the journal: at most %zu kB in the second quarter and %zu in the last, %zu of a brief "
+        "life and %zu of a long one\n# what is kept was right %u times\n",
+        run->watch.warm_journal_kb, run->watch.late_journal_kb, run->watch.brief_journal_kb,
+        run->watch.long_journal_kb, run->deaths.looks);
 }
 
 static bool files_are_back(void *argument)
@@ -305,6 +365,20 @@ static bool each_worked(const struct soak_run *run)
     return true;
 }
 
+/* What only a soak with deaths tells. Each death may take a session of which the chip has nothing,
+ * and a connection that was not kept yet. */
+static void judge_deaths(struct soak_run *run)
+{
+    uint64_t kills = run->deaths.kills + run->deaths.cut;
+
+    print_deaths(run);
+    point(run, deaths_were_outlived(&run->deaths), "what each daemon left was of use");
+    point(run, atomic_load(&run->tally->lost_sessions) <= kills, "no session was lost needlessly");
+    point(run, atomic_load(&run->tally->early_ends) <= kills, "no connection was");
+    point(run, watch_journal_is_flat(&run->watch), "the journal stayed flat");
+    point(run, deaths_left_nothing(&run->deaths), "nothing is kept of clients that are gone");
+}
+
 static void judge(struct soak_run *run)
 {
     bool ran = run_for_a_while(run);
@@ -316,7 +390,7 @@ static void judge(struct soak_run *run)
     point(run, ran && quiet && ended, "every answer was right and nobody hung");
     point(run, each_worked(run), "each client got work done");
     if (run->attackers.count == 0)
-        point(run, true, "beside attackers # SKIP there were none");
+        point(run, true, "beside attackers # SKIP there are none");
     else
         point(run, attackers_went_unnoticed(&run->attackers, run->tally),
               "each client got answers all the time beside attackers");
@@ -327,10 +401,15 @@ static void judge(struct soak_run *run)
         point(run, ran && world_poll(files_are_back, &run->watch, WORLD_START_MS),
               "descriptors stayed flat");
     print_status(run);
-    point(run, world_stop_daemon(run->world) == 0, "the daemon ended with status 0");
+    if (run->deadly)
+        judge_deaths(run);
+    point(run, (run->deadly ? deaths_stop(&run->deaths) : world_stop_daemon(run->world)) == 0,
+          "the daemon ended with status 0");
     point(run, world_chip_empty(run->world), "the chip was left empty");
-    if (!run->good)
+    if (!run->good) {
         print_log(run, "clients.log");
+        print_log(run, "daemon.log");
+    }
 }
 
 static bool parse_arguments(struct soak_run *run, int argc, char **argv)
@@ -339,10 +418,12 @@ static bool parse_arguments(struct soak_run *run, int argc, char **argv)
 
     if (argc < 3 || argc > 4 || !g_ascii_string_to_unsigned(argv[1], 10, 1, 1000000, &seconds, NULL)
         || !g_ascii_string_to_unsigned(argv[2], 10, 0, UINT64_MAX, &run->seed, NULL)
-        || (argc == 4 && strcmp(argv[3], "losses") != 0))
+        || (argc == 4 && strcmp(argv[3], "losses") != 0 && strcmp(argv[3], "deaths") != 0))
         return false;
     run->seconds = (unsigned)seconds;
-    run->lossy = argc == 4;
+    run->mode = argc == 4 ? argv[3] : "usual";
+    run->lossy = strcmp(run->mode, "losses") == 0;
+    run->deadly = strcmp(run->mode, "deaths") == 0;
     return true;
 }
 
@@ -351,20 +432,22 @@ int main(int argc, char **argv)
     struct soak_run run = {.good = true};
 
     if (!parse_arguments(&run, argc, argv)) {
-        fprintf(stderr, "usage: soak SECONDS SEED [losses]\n");
+        fprintf(stderr, "usage: soak SECONDS SEED [losses|deaths]\n");
         return 64;
     }
     run.plan = (struct fault_plan){.chance = run.seed * 2 + 1, .lossy = run.lossy};
     if (!start_world(&run)) {
+        deaths_free(&run.deaths);
         world_free(run.world);
         return 1;
     }
-    watch_start(&run.watch, run.world->daemon.pid);
-    printf("1..8\n# seed %" PRIu64 "\n", run.seed);
+    watch_start(&run.watch, run.deadly ? keeper_pid(run.deaths.keeper) : run.world->daemon.pid);
+    printf("1..%d\n# seed %" PRIu64 "\n", run.deadly ? 13 : 8, run.seed);
     if (start_clients(&run))
         judge(&run);
     else
         point(&run, false, "the clients started");
+    deaths_free(&run.deaths);
     point(&run, world_free(run.world), "no sanitizer had anything to say");
     tally_close(run.tally);
     return run.good ? 0 : 1;

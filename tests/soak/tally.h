@@ -27,6 +27,11 @@ struct tally {
     _Atomic uint64_t failures;               /* answers that told of a lost transport (0xB0101) */
     _Atomic uint64_t warnings;               /* passing warnings of the chip that were handed on */
     _Atomic uint64_t losses;                 /* answers that told that a thing is lost */
+    _Atomic uint64_t lost_sessions;          /* of these, sessions of which the chip has nothing */
+    _Atomic uint64_t early_ends;             /* of connections, before their first answer */
+    _Atomic uint64_t grown;                  /* commands that let something grow, answered */
+    _Atomic uint64_t unknown;                /* such commands whose outcome was not told */
+    _Atomic uint64_t unknown_done;           /* of these, those that turned out to be done */
     _Atomic uint64_t cancels;                /* commands that were canceled */
     _Atomic uint64_t jobs[SOAK_CLIENTS];     /* done, by client */
     _Atomic uint64_t answers[SOAK_CLIENTS];  /* that were got, by client */
