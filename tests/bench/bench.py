@@ -25,6 +25,7 @@ import sys
 import chart
 import report
 import rows_counts
+import rows_kept
 import rows_reserve
 import rows_times
 from world import Failure, Paths, environment
@@ -35,7 +36,7 @@ TABLES = [
      rows_counts.ROWS + rows_times.WALL),
     ("The same with a reserve: none / 1,1 / 2,1 / 2,2 slots for objects and sessions stay free",
      rows_reserve.ROWS + rows_reserve.AT_ONCE),
-    ("Times and sizes, from one run", rows_times.ROWS),
+    ("Times and sizes, from one run", rows_kept.COUNTS + rows_times.ROWS + rows_kept.ROWS),
 ]
 FETCH = """
 . scripts/lib/packages.sh
@@ -128,13 +129,14 @@ def quick(bench, patterns):
         if not shutil.which(program) and not os.environ.get("TABRMD_TEST_WHOLE"):
             print(f"1..0 # SKIP {program} is missing: install Debian's package {package}")
             return 0
-    groups = [group for group in rows_counts.ROWS + rows_reserve.ROWS if wanted(group[0], patterns)]
+    groups = [group for group in rows_counts.ROWS + rows_reserve.ROWS + rows_kept.COUNTS
+              if wanted(group[0], patterns)]
     print(f"1..{len(groups)}")
     good = True
     for name, measure in groups:
         try:
             row = measure(bench)
-            good = good and row.met
+            good = good and row.met is not False
             print(report.tap(row), flush=True)
         except (Failure, OSError, subprocess.SubprocessError) as failure:
             good = False

@@ -46,6 +46,8 @@ def summary(rows):
 
 
 def tap(row):
+    if row.met is None:
+        return f"ok - {row.name} # SKIP {row.note}"
     return f"{'' if row.met else 'not '}ok - {row.name}: {row.ours}; target: {row.target}"
 
 

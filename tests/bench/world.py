@@ -63,6 +63,7 @@ class Paths:
         support = os.path.join(build, "tests", "support")
         self.client = os.path.join(bench, "bench-client")
         self.connect = os.path.join(bench, "bench-connect")
+        self.keeper = os.path.join(bench, "bench-keeper")
         self.load = os.path.join(bench, "bench-load")
         self.relay = os.path.join(bench, "bench-relay")
         self.counting = chosen("COUNTING", os.path.join(support, "libtss2-tcti-counting.so.0"))
@@ -215,12 +216,14 @@ class Chip:
 
 
 class World(Chip):
-    """A broker on its own chip and its own bus. In its arguments %s is the world's directory."""
+    """A broker on its own chip and its own bus. In its arguments %s is the world's directory. With
+    `kept` a service manager keeps its descriptors."""
 
-    def __init__(self, paths, broker, args=(), profile=None):
+    def __init__(self, paths, broker, args=(), profile=None, kept=False):
         self.broker = broker
         self.args = args
         self.profile = profile
+        self.kept = kept
         super().__init__(paths)
 
     def start(self, flags):
@@ -243,11 +246,14 @@ class World(Chip):
 
     def start_daemon(self):
         tcti = f"{self.direct_conf(profile=self.profile)},ctrl={self.path('ctrl')}"
-        self.daemon = self.run([self.broker.daemon, *self.broker.no_files(), "--session",
-                                "--allow-root", f"--tcti={tcti}",
-                                *(arg.replace("%s", self.directory) for arg in self.args)],
-                               env={**self.client_environment(),
-                                    "RUNTIME_DIRECTORY": self.directory})
+        argv = [self.broker.daemon, *self.broker.no_files(), "--session", "--allow-root",
+                f"--tcti={tcti}", *(arg.replace("%s", self.directory) for arg in self.args)]
+        log = self.path("daemon.log")
+        if self.kept:
+            argv = [self.paths.keeper, self.directory, log, *argv]
+        self.daemon = self.run(argv, env={**self.client_environment(),
+                                          "RUNTIME_DIRECTORY": self.directory}, talks=self.kept)
+        self.pid = self.daemon.hear()[0] if self.kept else self.daemon.child.pid
         poll(lambda: not self.daemon.running() or self.connects(), self.broker.name)
         if not self.daemon.running():
             with open(self.daemon.log, encoding="utf-8", errors="replace") as log:
@@ -316,7 +322,7 @@ class World(Chip):
 
     def daemon_seconds(self):
         """Processor time of the daemon so far."""
-        tasks = f"/proc/{self.daemon.child.pid}/task"
+        tasks = f"/proc/{self.pid}/task"
         total = 0
         for task in os.listdir(tasks):
             with open(f"{tasks}/{task}/schedstat", encoding="utf-8") as schedstat:
@@ -325,6 +331,6 @@ class World(Chip):
 
     def daemon_status(self):
         """Threads of the daemon and its resident memory in KiB."""
-        with open(f"/proc/{self.daemon.child.pid}/status", encoding="utf-8") as status:
+        with open(f"/proc/{self.pid}/status", encoding="utf-8") as status:
             fields = dict(line.split(":", 1) for line in status)
         return int(fields["Threads"]), int(fields["VmRSS"].split()[0])
