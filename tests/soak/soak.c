@@ -170,14 +170,25 @@ static void report(const struct soak_run *run, gint64 ms)
     fflush(stdout);
 }
 
-/* The time is over; attackers have had time enough when a stretch is over. */
+/* The first client that has done nothing so far, or SOAK_CLIENTS. */
+static unsigned find_idle(const struct soak_run *run)
+{
+    unsigned i = 0;
+
+    while (i < SOAK_CLIENTS && atomic_load(&run->tally->jobs[i]) > 0)
+        i++;
+    return i;
+}
+
+/* The time is over; each client has had time enough when it has got work done, and attackers when a
+ * stretch is over. */
 static bool is_over(const struct soak_run *run, gint64 now)
 {
     gint64 length = (gint64)run->seconds * 1000;
+    bool attacked = run->attackers.count == 0 || run->attackers.stretches > 0;
 
     return now >= length
-           && (run->attackers.count == 0 || run->attackers.stretches > 0
-               || now >= length + FINISH_MS);
+           && ((attacked && find_idle(run) == SOAK_CLIENTS) || now >= length + FINISH_MS);
 }
 
 /* What happens until the next look. */
@@ -357,12 +368,11 @@ static bool files_are_back(void *argument)
 
 static bool each_worked(const struct soak_run *run)
 {
-    for (unsigned i = 0; i < SOAK_CLIENTS; i++)
-        if (atomic_load(&run->tally->jobs[i]) == 0) {
-            printf("# client %u did nothing\n", i);
-            return false;
-        }
-    return true;
+    unsigned idle = find_idle(run);
+
+    if (idle < SOAK_CLIENTS)
+        printf("# client %u did nothing\n", idle);
+    return idle == SOAK_CLIENTS;
 }
 
 /* What only a soak with deaths tells. Each death may take a session of which the chip has nothing,
