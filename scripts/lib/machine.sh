@@ -115,12 +115,19 @@ machine_init()
     trap 'exit 143' TERM
 }
 
+# In a shell of its own, which its first failure ends: a function on the left of || goes on.
 step()
 {
     echo "== $1"
     shift
-    "$@" >"$work/step.log" 2>&1 </dev/null || {
-        status=$?
+    set +e
+    (
+        set -e
+        "$@"
+    ) >"$work/step.log" 2>&1 </dev/null
+    status=$?
+    set -e
+    [ "$status" -eq 0 ] || {
         cat "$work/step.log" >&2
         exit "$status"
     }
@@ -226,7 +233,9 @@ machine_fetch_root()
         $(debian_sources "$codename" "$cache/sources-$debian")
     # The group is to be the one that our own file makes.
     chroot "$cache/root-$debian.part" userdel tss
-    ! chroot "$cache/root-$debian.part" getent group tss
+    if chroot "$cache/root-$debian.part" getent group tss; then
+        return 1
+    fi
     mv "$cache/root-$debian.part" "$cache/root-$debian"
 }
 
