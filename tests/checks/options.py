@@ -2,8 +2,8 @@
 """The manual pages and the installed file describe the options that the daemon has, and no others.
 
 tabrmd(8) has all options; tabrmd.conf(5) and the file have those that are keys, with their defaults.
-The section RELOAD of tabrmd.conf(5) names those that a reload changes. README.md names each that is
-a key.
+The section RELOAD of tabrmd.conf(5) names those that a reload changes. doc/options.md names
+each that is a key.
 """
 import re
 
@@ -13,7 +13,7 @@ SOURCE = "daemon/option-table.c"
 PAGE = "man/tabrmd.8"
 KEYS_PAGE = "man/tabrmd.conf.5"
 FILE = "conf/tabrmd.conf"
-README = "README.md"
+LIST = "doc/options.md"
 ENTRY = re.compile(r"\[OPTION_\w+\] = \{(.*?)\}", re.S)
 
 
@@ -71,9 +71,9 @@ def keys_of_file(text):
     return set(re.findall(r"^#([a-z][a-z-]*=.*)$", text, re.M))
 
 
-def absent_in_readme(text, entries):
+def absent_in_list(text, entries):
     names = [f"--{member(one, 'name')}" for one in entries if ".no_key = true" not in one]
-    return [f"{README}: no option {name}" for name in names
+    return [f"{LIST}: no option {name}" for name in names
             if not re.search(rf"{name}(?![-\w])", text)]
 
 
@@ -86,7 +86,7 @@ def compare(kind, source, other, path):
 
 def check(root):
     paths = tree.files(root)
-    absent = [path for path in (SOURCE, PAGE, KEYS_PAGE, FILE, README) if path not in paths]
+    absent = [path for path in (SOURCE, PAGE, KEYS_PAGE, FILE, LIST) if path not in paths]
     if absent:
         return [f"{path}: not there" for path in absent]
     entries = entries_of(tree.read(root, SOURCE))
@@ -96,7 +96,7 @@ def check(root):
             + compare("option that a reload changes (.live, section RELOAD):",
                       live_of_source(entries), live_of_page(page, entries), KEYS_PAGE)
             + compare("key", keys, keys_of_file(tree.read(root, FILE)), FILE)
-            + absent_in_readme(tree.read(root, README), entries))
+            + absent_in_list(tree.read(root, LIST), entries))
 
 
 C = """[OPTION_TCTI] = {.name = "tcti", .letter = 't',
@@ -119,23 +119,23 @@ CONF = "# Text=x\n[Daemon]\n#tcti=a:/b\n#idle-release=\n"
 NEW = C + "[OPTION_NEW] = {.name = \"new\", .letter = 'n', .standard = \"1\"},\n"
 TABLE = "| `-t`, `--tcti=CONF` | `--idle-release=MS` |\n"
 SAMPLES = [
-    ({SOURCE: C, PAGE: MAN, KEYS_PAGE: KEYS, FILE: CONF, README: TABLE}, []),
-    ({SOURCE: NEW, PAGE: MAN, KEYS_PAGE: KEYS, FILE: CONF, README: TABLE},
+    ({SOURCE: C, PAGE: MAN, KEYS_PAGE: KEYS, FILE: CONF, LIST: TABLE}, []),
+    ({SOURCE: NEW, PAGE: MAN, KEYS_PAGE: KEYS, FILE: CONF, LIST: TABLE},
      ["tabrmd.8: no option -n --new", "conf.5: no key new=1", "conf/tabrmd.conf: no key new=1",
-      "README.md: no option --new"]),
-    ({SOURCE: C.replace("'t'", "'T'"), PAGE: MAN, KEYS_PAGE: KEYS, FILE: CONF, README: TABLE},
+      "doc/options.md: no option --new"]),
+    ({SOURCE: C.replace("'t'", "'T'"), PAGE: MAN, KEYS_PAGE: KEYS, FILE: CONF, LIST: TABLE},
      ["8: no option -T --tcti", "c: no option -t --tcti, as in man/tabrmd.8"]),
-    ({SOURCE: C, PAGE: MAN, KEYS_PAGE: KEYS.replace("a:/b", "a:/c"), FILE: CONF, README: TABLE},
+    ({SOURCE: C, PAGE: MAN, KEYS_PAGE: KEYS.replace("a:/b", "a:/c"), FILE: CONF, LIST: TABLE},
      ["conf.5: no key tcti=a:/b", "c: no key tcti=a:/c, as in man/tabrmd.conf.5"]),
-    ({SOURCE: C, PAGE: MAN, KEYS_PAGE: KEYS, FILE: CONF + "#help=no\n", README: TABLE},
+    ({SOURCE: C, PAGE: MAN, KEYS_PAGE: KEYS, FILE: CONF + "#help=no\n", LIST: TABLE},
      ["c: no key help=no, as in conf/tabrmd.conf"]),
     ({SOURCE: C, PAGE: MAN, KEYS_PAGE: KEYS.replace(".B idle", ".BR tcti ,\n.B idle", 1), FILE: CONF,
-      README: TABLE},
+      LIST: TABLE},
      ["c: no option that a reload changes .*: tcti, as in man/tabrmd.conf.5"]),
-    ({SOURCE: C, PAGE: MAN, KEYS_PAGE: KEYS.replace(".B idle", "idle", 1), FILE: CONF, README: TABLE},
+    ({SOURCE: C, PAGE: MAN, KEYS_PAGE: KEYS.replace(".B idle", "idle", 1), FILE: CONF, LIST: TABLE},
      ["conf.5: no option that a reload changes .*: idle-release"]),
     ({SOURCE: C, PAGE: MAN}, ["tabrmd.conf.5: not there", "conf/tabrmd.conf: not there",
-                              "README.md: not there"]),
+                              "doc/options.md: not there"]),
 ]
 
 if __name__ == "__main__":
