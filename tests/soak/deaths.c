@@ -146,9 +146,11 @@ bool deaths_left_nothing(struct deaths *deaths)
 bool deaths_were_outlived(const struct deaths *deaths)
 {
     static const char *const signs[] = {
-        "cannot be used", /* what the former one left */
-        "in a row",       /* daemons died */
-        "may have died of", "nothing is kept", "end with this daemon",
+        "left cannot be used", /* what a former daemon did */
+        "in a row",            /* daemons died */
+        "may have died of",
+        "nothing is kept",
+        "end with this daemon",
     };
     char *log = world_daemon_log(deaths->world);
     bool outlived = true;
