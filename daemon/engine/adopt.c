@@ -137,11 +137,15 @@ void adopt_newcomers(struct adopt *adopt)
     for (uint32_t i = 0; i < adopt->legacy->image.seats; i++) {
         struct legacy_socket *socket =
             seats[i].cookie ? legacy_find(adopt->legacy, seats[i].cookie, &seat) : NULL;
+        struct client *client;
 
-        if (!socket || socket->fd < 0 || seats[i].cookie == legacy_suspect(adopt->legacy)
-            || !newcomers_inherit_new(adopt->newcomers, seat, socket->fd))
+        if (!socket || socket->fd < 0 || seats[i].cookie == legacy_suspect(adopt->legacy))
+            continue;
+        client = newcomers_inherit_new(adopt->newcomers, seat, socket->fd);
+        if (!client)
             continue;
         socket->fd = -1;
+        adopt_tell_restored(adopt, client, seat);
         adopt->tally.newcomers++;
     }
 }

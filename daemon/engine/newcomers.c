@@ -312,7 +312,8 @@ struct client *newcomers_inherit(struct newcomers *newcomers, const struct seat_
     return client;
 }
 
-bool newcomers_inherit_new(struct newcomers *newcomers, const struct seat_record *seat, int fd)
+struct client *newcomers_inherit_new(struct newcomers *newcomers, const struct seat_record *seat,
+                                     int fd)
 {
     struct peer_groups groups = {0};
     struct admission_unknown *unknown;
@@ -320,17 +321,17 @@ bool newcomers_inherit_new(struct newcomers *newcomers, const struct seat_record
     struct user *user;
 
     if (newcomers_charge(newcomers, seat->uid, &groups, &user, &unknown))
-        return false;
+        return NULL;
     client = newcomers_seat(newcomers, seat, fd);
     if (!client) {
         admission_leave(&newcomers->admission, user);
         admission_leave_unknown(&newcomers->admission, unknown);
-        return false;
+        return NULL;
     }
     client->user = user;
     client->unknown = unknown;
     newcomers_welcome(newcomers, client);
-    return true;
+    return client;
 }
 
 void newcomers_change(struct newcomers *newcomers, unsigned max_connections, struct rules *rules)

@@ -62,9 +62,10 @@ int newcomers_admit(struct newcomers *newcomers, const struct seat_holder *holde
 struct client *newcomers_inherit(struct newcomers *newcomers, const struct seat_record *seat,
                                  uint32_t account, bool member, uint64_t number, int fd);
 
-/* The same of one that was not served yet: it waits for what is not known of it. False when it gets
+/* The same of one that was not served yet: it waits for what is not known of it. NULL when it gets
  * no place; else `fd` is taken over. */
-bool newcomers_inherit_new(struct newcomers *newcomers, const struct seat_record *seat, int fd);
+struct client *newcomers_inherit_new(struct newcomers *newcomers, const struct seat_record *seat,
+                                     int fd);
 
 /* Another limit of connections, 0 for none, and other rules, of which it takes a reference over;
  * for open clients too. A client stays on its account. */

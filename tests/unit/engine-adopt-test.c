@@ -48,6 +48,7 @@ struct scene {
     struct passed passed;
     pid_t former;           /* the process of an engine */
     int orders[2], done[2]; /* to it, and from it */
+    int newcomer[2];        /* for a client that comes to it later */
     uint32_t session;
 };
 
@@ -148,6 +149,18 @@ static void await_ready(struct engine_world *world)
     assert_true(engine_world_flag(world, &world->ready));
 }
 
+enum order { ORDER_JUMP = 'j', ORDER_CONNECT = 'c' };
+
+/* A client comes, and before the engine's thread sees it all is over, or soon after. */
+static void connect_and_die(struct scene *scene)
+{
+    const struct peer_groups groups = {.known = true};
+
+    assert_int_equal(
+        engine_connect(scene->world->engine, 200, 1000, 0, &groups, scene->newcomer[0]), 0);
+    kill(getpid(), SIGKILL);
+}
+
 static void run_former(struct scene *scene, int client)
 {
     struct engine_events events = engine_world_events(scene->world);
@@ -161,7 +174,10 @@ static void run_former(struct scene *scene, int client)
     if (client >= 0)
         assert_int_equal(engine_connect(scene->world->engine, 100, 1000, 0, &groups, client), 0);
     while (write(scene->done[1], &order, 1) == 1 && read(scene->orders[0], &order, 1) == 1)
-        fake_clock_jump(LEGACY_TRUST_MS);
+        if (order == ORDER_JUMP)
+            fake_clock_jump(LEGACY_TRUST_MS);
+        else
+            connect_and_die(scene);
     _exit(0);
 }
 
@@ -217,10 +233,17 @@ static void kill_former(struct scene *scene)
     engine_chip_mend(&scene->world->chip);
 }
 
+static void order_former(struct scene *scene, enum order order)
+{
+    char byte = (char)order;
+
+    assert_int_equal(write(scene->orders[1], &byte, 1), 1);
+}
+
 /* Makes the clock of the former engine's process jump, which it then sees. */
 static void jump_former(struct scene *scene)
 {
-    assert_int_equal(write(scene->orders[1], "j", 1), 1);
+    order_former(scene, ORDER_JUMP);
     await_done(scene);
 }
 
@@ -410,6 +433,40 @@ static void test_R42_want_of_memory_keeps_no_session_of_a_lost_answer(void **sta
     assert_true(outcomes[SERVED] > 1 && outcomes[ENDED] > 0 && outcomes[SERVED_LATER] > 0);
 }
 
+/* Waits for the end of the former engine's process. */
+static void await_end(const struct scene *scene)
+{
+    siginfo_t end;
+
+    assert_int_equal(waitid(P_PID, (id_t)scene->former, &end, WEXITED | WNOWAIT), 0);
+}
+
+/* Whose a connection is stands in its seat from when its creator gets it: so that is told, whether
+ * the former engine had heard of it or not. */
+static void test_who_came_in_the_last_moment_is_known(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 20; i++) {
+        struct scene scene;
+
+        scene_begin(&scene);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, scene.newcomer), 0);
+        begin_former(&scene);
+        order_former(&scene, ORDER_CONNECT);
+        await_end(&scene);
+        close(scene.newcomer[0]);
+        kill_former(&scene);
+        pass(&scene);
+        assert_true(try_engine(&scene));
+        assert_int_equal(scene.world->restored, 2);
+        assert_int_equal(scene.world->last_restored.id, 200);
+        assert_int_equal(scene.world->last_restored.uid, 1000);
+        assert_false(scene.world->last_restored.heard);
+        close(scene.newcomer[1]);
+        scene_end(&scene);
+    }
+}
+
 static int reset(void **state)
 {
     (void)state;
@@ -422,6 +479,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_a_minute_of_service_ends_a_row_of_crashes, reset),
+        cmocka_unit_test_teardown(test_who_came_in_the_last_moment_is_known, reset),
         cmocka_unit_test_teardown(test_R42_want_of_memory_keeps_no_session_of_a_lost_answer, reset),
     };
 
