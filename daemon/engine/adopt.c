@@ -45,7 +45,8 @@ static void adopt_tell_restored(const struct adopt *adopt, const struct client *
     const struct engine_restored restored = {
         .id = client->id,
         .uid = client->uid,
-        .account = client->user->account,
+        .account =
+            client->user ? client->user->account : newcomers_account(adopt->newcomers, client->uid),
         .creator = creator,
         .bus = bus,
         .heard = client->rm != NULL,
