@@ -15,14 +15,47 @@ static void doctor_process_free(gpointer data)
 /* A package that was upgraded while its program runs. */
 #define PROCESS_DELETED " (deleted)"
 
+/* The second name of tabrmd, and of its threads one that tpm2-abrmd has not. */
+#define PROCESS_SECOND_NAME "tpm2-abrmd"
+#define PROCESS_THREAD      "engine"
+
+static bool doctor_process_has_thread(const struct doctor_machine *machine, const char *pid,
+                                      const char *name)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%s/task", pid);
+    g_autofree char *whole = doctor_machine_path(machine, path);
+    g_autoptr(GDir) directory = g_dir_open(whole, 0, NULL);
+    const char *thread;
+    bool found = false;
+
+    while (directory && !found && (thread = g_dir_read_name(directory))) {
+        g_autofree char *comm = g_build_filename(path, thread, "comm", NULL);
+        g_autofree char *line = doctor_machine_line(machine, comm);
+
+        found = g_strcmp0(line, name) == 0;
+    }
+    return found;
+}
+
+/* By what the kernel shows of each process to all users. */
+static char *doctor_process_name_of_hidden(const struct doctor_machine *machine, const char *pid)
+{
+    g_autofree char *comm = g_strdup_printf("/proc/%s/comm", pid);
+    g_autofree char *name = doctor_machine_line(machine, comm);
+
+    if (g_strcmp0(name, PROCESS_SECOND_NAME) == 0
+        && doctor_process_has_thread(machine, pid, PROCESS_THREAD))
+        return g_strdup("tabrmd");
+    return g_steal_pointer(&name);
+}
+
 static char *doctor_process_name(const struct doctor_machine *machine, const char *pid)
 {
     g_autofree char *exe = g_strdup_printf("/proc/%s/exe", pid);
-    g_autofree char *comm = g_strdup_printf("/proc/%s/comm", pid);
     g_autofree char *file = doctor_machine_link(machine, exe);
 
     if (!file)
-        return doctor_machine_line(machine, comm);
+        return doctor_process_name_of_hidden(machine, pid);
     if (g_str_has_suffix(file, PROCESS_DELETED))
         file[strlen(file) - strlen(PROCESS_DELETED)] = '\0';
     return g_path_get_basename(file);

@@ -6,7 +6,7 @@
 
 struct doctor_process {
     char *pid;
-    char *name;      /* of the program's file, or else as the kernel calls the process */
+    char *name;      /* of the program's file, or what the kernel shows to all users */
     bool hidden;     /* what it has open cannot be seen */
     bool has_device; /* it has the TPM's device open */
 };

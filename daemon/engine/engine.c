@@ -159,7 +159,7 @@ static void *engine_main(void *data)
 {
     struct engine *engine = data;
 
-    pthread_setname_np(pthread_self(), "engine");
+    pthread_setname_np(pthread_self(), "engine"); /* `tabrmctl doctor` knows tabrmd by it */
     engine_is_not_canceled();
     server_run(&engine->server);
     engine_refuse(engine);

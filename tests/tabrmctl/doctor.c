@@ -204,6 +204,26 @@ static void test_another_daemon_with_the_device(void **state)
                "device-busy");
 }
 
+/* As for an ordinary user, who cannot see which file a process of another runs. */
+static void test_tabrmd_under_its_second_name_as_others_see_it(void **state)
+{
+    struct world *world = *state;
+    g_autofree char *script = g_strdup_printf("mkdir t/proc/200; echo tpm2-abrmd >t/proc/200/comm\n"
+                                              "ln -s /proc/%d/task t/proc/200/task; " DOCTOR,
+                                              (int)world->daemon.pid);
+    g_autofree char *json = g_strconcat(script, "--json", NULL);
+    g_autofree char *all = g_strconcat("rm -r t/proc/200; ", script, "--all", NULL);
+
+    expect_ids(world, json, "");
+    expect(world, all, 0, "daemon: tabrmd runs (pid 200)");
+    expect_ids(
+        world,
+        "rm t/proc/200/task; mkdir -p t/proc/200/task/200 t/proc/200/task/201\n"
+        "echo tpm2-abrmd >t/proc/200/task/200/comm; echo gmain >t/proc/200/task/201/comm\n" DOCTOR
+        "--json",
+        "other-daemon");
+}
+
 static void test_a_bus_without_the_policy(void **state)
 {
     expect_ids(*state, "rm t/usr/share/dbus-1/system.d/*; " DOCTOR "--json", "bus-policy");
@@ -346,6 +366,7 @@ int main(void)
         doctor_test(test_a_member_whose_session_is_older),
         doctor_test(test_users_that_are_not_there),
         doctor_test(test_another_daemon_with_the_device),
+        doctor_test(test_tabrmd_under_its_second_name_as_others_see_it),
         doctor_test(test_a_bus_without_the_policy),
         doctor_test(test_a_stale_library),
         doctor_test(test_a_tpm_1_2),
