@@ -169,14 +169,14 @@ void client_open(struct client *client)
         client_close(client);
 }
 
-struct log_about client_about(const struct client *client)
+struct log_about client_about(struct client *client)
 {
     uint32_t account = client->user ? client->user->account : account_unknown(client->uid);
     struct log_about about = log_about_user(account, client->uid);
 
     about.connection = client->record.number;
     about.pid = client->record.peer.pid;
-    about.program = client->record.peer.program;
+    about.program = peer_program(&client->record.peer);
     return about;
 }
 
@@ -391,7 +391,7 @@ static void client_introduce(struct client *client)
 {
     rm_client_set_limits(client->rm, &client->rules.limits);
     rm_client_set_number(client->rm, client->record.number);
-    rm_client_set_process(client->rm, client->record.peer.pid, client->record.peer.program);
+    rm_client_set_process(client->rm, client->record.peer.pid, peer_program(&client->record.peer));
 }
 
 void client_resume(struct client *client, struct rm_client *rm, enum client_state state,
@@ -419,10 +419,8 @@ bool client_prepare(struct client *client, struct rm *rm)
         client->rm = user_connect_manager(client->user, rm, client->uid);
         if (!client->rm)
             return false;
-        rm_client_set_limits(client->rm, &client->rules.limits);
         rm_client_set_cookie(client->rm, client->io.cookie);
-        rm_client_set_number(client->rm, client->record.number);
-        rm_client_set_process(client->rm, client->record.peer.pid, client->record.peer.program);
+        client_introduce(client);
     }
     rm_client_set_locality(client->rm, client->locality);
     return client->policy == client->set->policy || client_take_policy(client);

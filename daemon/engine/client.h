@@ -76,7 +76,7 @@ void client_resume(struct client *client, struct rm_client *rm, enum client_stat
                    uint8_t locality);
 
 /* What the log tells of a client. */
-struct log_about client_about(const struct client *client);
+struct log_about client_about(struct client *client);
 
 /* Ends a client; it is still there until clients_reap(). */
 void client_close(struct client *client);

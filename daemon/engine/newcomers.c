@@ -55,7 +55,7 @@ static void newcomers_turn_away(struct client *client)
     client_close(client);
 }
 
-static void newcomers_tell_unknown(const struct client *client)
+static void newcomers_tell_unknown(struct client *client)
 {
     log_event(LOG_EVENT_USER_UNKNOWN, client_about(client),
               "the user database does not say whether user %" PRIu32 " is a member of the "

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -27,16 +26,14 @@ void peer_name_escape(char program[PEER_PROGRAM], const char *name)
     *at = '\0';
 }
 
-void peer_of_process(struct peer *peer, uint32_t pid)
+/* Reads the name that the kernel has for the process. */
+static void peer_look_up(struct peer *peer)
 {
     char path[32], name[PEER_NAME + 1];
     ssize_t size;
     int fd;
 
-    *peer = (struct peer){.pid = pid};
-    if (pid == 0)
-        return;
-    snprintf(path, sizeof(path), "/proc/%" PRIu32 "/comm", pid);
+    snprintf(path, sizeof(path), "/proc/%" PRIu32 "/comm", peer->pid);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return;
@@ -44,6 +41,19 @@ void peer_of_process(struct peer *peer, uint32_t pid)
     close(fd);
     name[size > 0 ? size : 0] = '\0';
     peer_name_escape(peer->program, name);
+}
+
+const char *peer_program(struct peer *peer)
+{
+    if (!peer->looked_up && peer->pid != 0)
+        peer_look_up(peer);
+    peer->looked_up = true;
+    return peer->program;
+}
+
+void peer_of_process(struct peer *peer, uint32_t pid)
+{
+    *peer = (struct peer){.pid = pid};
 }
 
 void peer_of_socket(struct peer *peer, int fd)

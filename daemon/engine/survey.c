@@ -48,10 +48,11 @@ static enum snapshot_state survey_state(const struct client *client)
 }
 
 static struct snapshot_connection survey_connection(const struct surveys *surveys,
-                                                    const struct client *client, int64_t now)
+                                                    struct client *client, int64_t now)
 {
-    const struct client_record *record = &client->record;
+    struct client_record *record = &client->record;
 
+    peer_program(&record->peer);
     return (struct snapshot_connection){
         .number = record->number,
         .uid = client->uid,
@@ -75,7 +76,7 @@ static unsigned survey_bucket(const struct surveys *surveys, struct survey *surv
     unsigned seen = 0;
 
     list_for_each (it, &surveys->clients->by_number[survey->bucket]) {
-        const struct client *client = list_entry(it, struct client, record.link);
+        struct client *client = list_entry(it, struct client, record.link);
 
         seen++;
         if (client->record.number <= survey->newest && client->state != CLIENT_CLOSED)

@@ -111,7 +111,7 @@ static uint8_t *trace_readers_copy(const struct trace_readers *readers, const ui
     return copy;
 }
 
-void trace_readers_begin(struct trace_readers *readers, const struct client *client,
+void trace_readers_begin(struct trace_readers *readers, struct client *client,
                          const uint8_t *command, size_t size)
 {
     struct trace_record *record = &readers->record;
@@ -127,7 +127,7 @@ void trace_readers_begin(struct trace_readers *readers, const struct client *cli
     };
     if (client->command == CLIENT_COMMAND_CANCELED)
         record->flags = TRACE_RECORD_CANCELED;
-    memcpy(record->program, client->record.peer.program, sizeof(record->program));
+    memcpy(record->program, peer_program(&client->record.peer), sizeof(record->program));
     readers->command = trace_readers_copy(readers, command, size);
     record->bytes.command = readers->command ? (uint32_t)size : 0;
 }

@@ -49,7 +49,7 @@ static inline bool trace_readers_any(const struct trace_readers *readers)
 }
 
 /* A client's turn with this command; `report` is to be filled in while it lasts. */
-void trace_readers_begin(struct trace_readers *readers, const struct client *client,
+void trace_readers_begin(struct trace_readers *readers, struct client *client,
                          const uint8_t *command, size_t size);
 
 /* What the client is answered. */
