@@ -16,8 +16,35 @@
 #                               runs COMMAND, a line for the shell, in that tree, with nothing in its
 #                               environment but what is named. Mounts and processes end with it.
 #                               A directory $ROOT_CACHE of this machine is /cache there.
+#   root_end                    ends what root_make or root_run is at, and returns when it is gone.
+#                               The script's traps for INT and TERM exit, and that for EXIT calls this.
 
 ROOT_CACHE=
+root_process=
+root_killer=
+
+# root_wait KILLER COMMAND...   runs COMMAND, which the command KILLER ends when its process number is
+# appended. It is in the background, since a shell's traps run only after what is in the foreground has
+# ended, and with INT as in the foreground.
+root_wait()
+{
+    root_killer=$1
+    shift
+    env --default-signal "$@" &
+    root_process=$!
+    root_status=0
+    wait "$root_process" || root_status=$?
+    root_process=
+    return "$root_status"
+}
+
+root_end()
+{
+    [ -n "$root_process" ] || return 0
+    $root_killer "$root_process" || kill -KILL "$root_process" || :
+    wait "$root_process" || :
+    root_process=
+}
 
 # Prints the address of the main archive, as this machine has it.
 root_archive()
@@ -43,7 +70,7 @@ root_fill()
     shift 3
     rm -rf --one-file-system "$root_directory"
     # No such root outlives a loss of power, for which dpkg would wait for the disk at each file.
-    mmdebstrap --quiet --variant=minbase --architectures="$root_architecture" \
+    root_wait "kill -TERM" mmdebstrap --quiet --variant=minbase --architectures="$root_architecture" \
         --dpkgopt=force-unsafe-io --aptopt="$(root_valid_until)" "$root_codename" "$root_directory" "$@"
 }
 
@@ -76,13 +103,14 @@ root_tree()
 }
 
 # The root is pivoted to, as the kernel makes no user namespace below a chroot, and tests want one.
+# With unshare's child, the first process of the namespace, all others end; unshare waits for that.
 root_run()
 {
     root_directory=$1
     root_command=$2
     shift 2
     # shellcheck disable=SC2016 # expanded by the inner shell
-    root=$root_directory cache=$ROOT_CACHE unshare --mount --pid --fork --kill-child sh -euc '
+    root_wait "pkill -KILL -P" root="$root_directory" cache="$ROOT_CACHE" unshare --mount --pid --fork --kill-child sh -euc '
         mount --bind "$root" "$root"
         mount -t proc proc "$root/proc"
         mount --rbind /dev "$root/dev"
