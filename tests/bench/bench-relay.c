@@ -39,15 +39,17 @@ static bool relay_frame(int from, int to)
     return send(to, frame, have, MSG_NOSIGNAL) == (ssize_t)have;
 }
 
+/* A socket has its name before it listens: it gets the name that others wait for after that. */
 static int relay_listen(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int length = snprintf(address.sun_path, sizeof(address.sun_path), "%s.early", path);
 
-    if (strlen(path) >= sizeof(address.sun_path))
+    if (length < 0 || (size_t)length >= sizeof(address.sun_path))
         return -1;
-    strcpy(address.sun_path, path);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0)
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0
+        || rename(address.sun_path, path) < 0)
         return -1;
     return fd;
 }

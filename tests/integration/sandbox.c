@@ -7,10 +7,11 @@
 static void test_R66_through_a_filtering_bus_proxy(void **state)
 {
     static const char script[] =
-        "xdg-dbus-proxy \"$DBUS_SESSION_BUS_ADDRESS\" \"$PWD/proxy\" --filter "
+        "mkfifo ready; exec 3<>ready\n"
+        "xdg-dbus-proxy --fd=3 \"$DBUS_SESSION_BUS_ADDRESS\" \"$PWD/proxy\" --filter "
         "--talk=com.intel.tss2.Tabrmd & proxy=$!\n"
         "trap 'kill $proxy' EXIT\n"
-        "until [ -S proxy ]; do kill -0 $proxy; sleep 0.05; done\n"
+        "head -c 1 <&3 >proxy.ready\n"
         "export DBUS_SESSION_BUS_ADDRESS=\"unix:path=$PWD/proxy\"\n"
         "tpm2_getrandom --hex 8\n"
         "tpm2_createprimary -c key.ctx && tpm2_readpublic -c key.ctx\n";

@@ -4,8 +4,9 @@
  *
  *   manager-fake XML PATH|bus CONNECTIONS [FLAW]
  *
- * XML describes the interface. It serves at the Unix socket PATH, or on the session bus as
- * com.intel.tss2.Tabrmd, until SIGTERM. FLAW is something that is not as in a healthy daemon:
+ * XML describes the interface. It serves at the Unix socket PATH, which is there as soon as
+ * somebody can connect, or on the session bus as com.intel.tss2.Tabrmd, until SIGTERM. FLAW is
+ * something that is not as in a healthy daemon:
  *
  *   denied    others than root are told their own
  *   steering  nobody may steer it
@@ -17,6 +18,7 @@
  *   busy      the lockout is not told now
  *   silent    it takes calls and never answers
  */
+#include <errno.h>
 #include <gio/gio.h>
 #include <glib-unix.h>
 #include <signal.h>
@@ -283,6 +285,24 @@ static gboolean fake_end(gpointer loop)
     return G_SOURCE_REMOVE;
 }
 
+/* A socket has its name before it listens: it gets the name that others wait for after that. */
+static void fake_serve(const char *path)
+{
+    g_autofree char *early = g_strdup_printf("%s.early", path);
+    g_autofree char *address = g_strdup_printf("unix:path=%s", early);
+    g_autofree char *guid = g_dbus_generate_guid();
+    g_autoptr(GError) error = NULL;
+    GDBusServer *server =
+        g_dbus_server_new_sync(address, G_DBUS_SERVER_FLAGS_NONE, guid, NULL, NULL, &error);
+
+    if (!server)
+        g_error("%s: %s", address, error->message);
+    g_signal_connect(server, "new-connection", G_CALLBACK(fake_connected), NULL);
+    g_dbus_server_start(server);
+    if (rename(early, path) != 0)
+        g_error("%s: %s", path, g_strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
     GMainLoop *loop = g_main_loop_new(NULL, FALSE);
@@ -296,20 +316,11 @@ int main(int argc, char **argv)
     fake_flaw = argc > 4 ? argv[4] : "";
     if (!fake_node)
         g_error("%s: %s", argv[1], error->message);
-    if (strcmp(argv[2], "bus") == 0) {
+    if (strcmp(argv[2], "bus") == 0)
         g_bus_own_name(G_BUS_TYPE_SESSION, "com.intel.tss2.Tabrmd", G_BUS_NAME_OWNER_FLAGS_NONE,
                        fake_bus, NULL, NULL, NULL, NULL);
-    } else {
-        g_autofree char *address = g_strdup_printf("unix:path=%s", argv[2]);
-        g_autofree char *guid = g_dbus_generate_guid();
-        GDBusServer *server =
-            g_dbus_server_new_sync(address, G_DBUS_SERVER_FLAGS_NONE, guid, NULL, NULL, &error);
-
-        if (!server)
-            g_error("%s: %s", address, error->message);
-        g_signal_connect(server, "new-connection", G_CALLBACK(fake_connected), NULL);
-        g_dbus_server_start(server);
-    }
+    else
+        fake_serve(argv[2]);
     g_unix_signal_add(SIGTERM, fake_end, loop);
     g_main_loop_run(loop);
     return EXIT_SUCCESS;

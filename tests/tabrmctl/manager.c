@@ -120,8 +120,7 @@ static void test_to_look_starts_no_daemon(void **state)
            "<servicedir>$PWD/services</servicedir><policy context='default'>\n"
            "<allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/><allow own='*'/>"
            "</policy></busconfig>\nEND\n"
-           "dbus-daemon --config-file=bus.conf --nofork & bus=$!; trap 'kill $bus' EXIT\n"
-           "until [ -S own ]; do sleep 0.05; done\n"
+           "bus=$(dbus-daemon --config-file=bus.conf --fork --print-pid); trap 'kill $bus' EXIT\n"
            "export DBUS_SESSION_BUS_ADDRESS=unix:path=$PWD/own\n"
            "tabrmctl status --tcti=tabrmd:bus_type=session || echo status $?\n"
            "[ -e started ] || echo nothing started",
