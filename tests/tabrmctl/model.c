@@ -280,8 +280,8 @@ static void test_prometheus_gets_seconds_and_whole_histograms(void **state)
         "tabrmd_turn_seconds_bucket{tpm=\"tpm1\",le=\"1073.741824\"} 999",
         "tabrmd_turn_seconds_bucket{tpm=\"tpm1\",le=\"+Inf\"} 1000",
         "tabrmd_turn_seconds_sum{tpm=\"tpm1\"} 25.000001",
-        "tabrmd_user_queue_seconds_total{tpm=\"tpm1\",user=\"user-1000\",account=\"1000\"} "
-        "123.456789",
+        ("tabrmd_user_queue_seconds_total{tpm=\"tpm1\",user=\"user-1000\",account=\"1000\"} "
+         "123.456789"),
         "tabrmd_loaded_objects{tpm=\"tpm1\"} 2",
         "tabrmd_lockout_tries{tpm=\"tpm1\"} 2",
         "tabrmd_trouble_time_seconds{tpm=\"tpm1\"} 41.000000",
