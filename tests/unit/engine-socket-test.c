@@ -333,6 +333,21 @@ static unsigned take_descriptors(int *fds, unsigned max)
     return count;
 }
 
+/* Takes the only one that is left. The engine has it for a moment, too, whenever it looks for
+ * newcomers. */
+static int take_descriptor(void)
+{
+    int fd = -1;
+
+    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && fd < 0; i++) {
+        fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+        if (fd < 0)
+            poll(NULL, 0, 5);
+    }
+    assert_true(fd >= 0);
+    return fd;
+}
+
 static void test_R42_descriptors_out(void **state)
 {
     struct engine_world *world = *state;
@@ -354,12 +369,11 @@ static void test_R42_descriptors_out(void **state)
         engine_world_reach(world, 1 + i);
         expect_turned_away(world, 1 + i);
         /* The test's own descriptor was one that the engine could have used. */
-        fds[count++] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+        fds[count++] = take_descriptor();
         engine_world_expect_served(world, 0);
     }
     while (count > 0)
-        if (fds[--count] >= 0)
-            close(fds[count]);
+        close(fds[--count]);
     setrlimit(RLIMIT_NOFILE, &before);
     engine_world_connect_socket(world, 4);
     engine_world_expect_served(world, 4);
