@@ -191,7 +191,7 @@ static void options_exclusions(struct options_reader *reader)
 
 static void options_ways(struct options_reader *reader, struct options *options)
 {
-    const char *socket;
+    const char *socket, *group;
 
     options_exclusions(reader);
     options->session_bus = options_flag(reader, OPTION_SESSION);
@@ -199,8 +199,9 @@ static void options_ways(struct options_reader *reader, struct options *options)
     options->no_socket = options_flag(reader, OPTION_NO_SOCKET);
     socket = options_value(reader, OPTION_SOCKET);
     options->socket = g_strdup(socket);
-    options->socket_group = g_strdup(options_value(reader, OPTION_SOCKET_GROUP));
-    if (!options->socket_group[0])
+    group = options_value(reader, OPTION_SOCKET_GROUP);
+    options->socket_group = g_strdup(group);
+    if (!group[0])
         options_wrong(reader, OPTION_SOCKET_GROUP, "takes the name of a group");
     if (socket
         && (socket[0] != '/' || strlen(socket) >= sizeof(((struct sockaddr_un *)NULL)->sun_path)))
@@ -210,9 +211,11 @@ static void options_ways(struct options_reader *reader, struct options *options)
 
 static void options_names(struct options_reader *reader, struct options *options)
 {
-    options->tcti = g_strdup(options_value(reader, OPTION_TCTI));
+    const char *tcti = options_value(reader, OPTION_TCTI);
+
+    options->tcti = g_strdup(tcti);
     options->bus_name = g_strdup(options_value(reader, OPTION_DBUS_NAME));
-    if (options->tcti[0] == '\0')
+    if (tcti[0] == '\0')
         options_wrong(reader, OPTION_TCTI, "takes NAME:CONF, for example %s",
                       option_table[OPTION_TCTI].standard);
     if (!g_dbus_is_name(options->bus_name) || g_dbus_is_unique_name(options->bus_name))

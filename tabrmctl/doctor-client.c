@@ -51,8 +51,8 @@ static void doctor_client_library(struct doctor_report *report)
         dlclose(library);
 }
 
-/* The name of a TCTI without what the loader adds to it, by which it may be written too. */
-static char *doctor_client_name(const char *conf)
+/* Whether the TCTI is tabrmd's, which may be written with what the loader adds to the name. */
+static bool doctor_client_names_tabrmd(const char *conf)
 {
     g_autofree char *file = g_strndup(conf, strcspn(conf, ":"));
     g_autofree char *base = g_path_get_basename(file);
@@ -64,7 +64,7 @@ static char *doctor_client_name(const char *conf)
     end = strstr(base, ".so");
     if (end)
         *end = '\0';
-    return g_strdup(name);
+    return strcmp(name, "tabrmd") == 0;
 }
 
 /* Whether the library takes the configuration, whatever answers by it. */
@@ -80,9 +80,7 @@ static bool doctor_client_well_formed(const char *conf)
 static void doctor_client_variable(struct doctor_report *report, const char *variable,
                                    const char *conf)
 {
-    g_autofree char *name = doctor_client_name(conf);
-
-    if (strcmp(name, "tabrmd") != 0)
+    if (!doctor_client_names_tabrmd(conf))
         doctor_report_fault(
             report, DOCTOR_ASIDE, "variable", g_strdup_printf("%s is \"%s\"", variable, conf),
             "programs that read it go past tabrmd, to the device that it holds or to "

@@ -86,10 +86,18 @@ static void main_skip_dashes(int *argc, char ***argv)
     }
 }
 
-static int main_run(const struct subcommand *subcommand, int argc, char **argv)
+/* The first word is the subcommand. */
+static int main_run(int argc, char **argv)
 {
-    g_autoptr(GOptionContext) context = main_context(subcommand);
+    const struct subcommand *subcommand = subcommands_find(argv[0]);
+    g_autoptr(GOptionContext) context = NULL;
 
+    if (!subcommand) {
+        message_error("there is no subcommand \"%s\"; the nearest is \"%s\" (--help lists them)",
+                      argv[0], subcommands_nearest(argv[0]));
+        return EX_USAGE;
+    }
+    context = main_context(subcommand);
     if (!main_parse(context, &argc, &argv))
         return EX_USAGE;
     if (main_globals.help)
@@ -103,7 +111,6 @@ static int main_run(const struct subcommand *subcommand, int argc, char **argv)
 int main(int argc, char **argv)
 {
     g_autoptr(GOptionContext) context = main_context(NULL);
-    const struct subcommand *subcommand;
 
     if (!main_parse(context, &argc, &argv))
         return EX_USAGE;
@@ -117,11 +124,5 @@ int main(int argc, char **argv)
         message_error("name a subcommand (--help lists them)");
         return EX_USAGE;
     }
-    subcommand = subcommands_find(argv[1]);
-    if (!subcommand) {
-        message_error("there is no subcommand \"%s\"; the nearest is \"%s\" (--help lists them)",
-                      argv[1], subcommands_nearest(argv[1]));
-        return EX_USAGE;
-    }
-    return main_run(subcommand, argc - 1, argv + 1);
+    return main_run(argc - 1, argv + 1);
 }

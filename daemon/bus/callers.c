@@ -167,38 +167,39 @@ static void callers_go_on(struct callers *callers, struct caller_user *user)
         g_hash_table_remove(callers->users, &user->uid);
 }
 
-static GQueue *callers_longest(struct callers *callers)
+/* `queue`, unless another is longer. */
+static GQueue *callers_longest(struct callers *callers, GQueue *queue)
 {
     GHashTableIter iterator;
-    GQueue *longest = NULL;
+    GQueue *longest = queue;
     gpointer value;
 
     g_hash_table_iter_init(&iterator, callers->users);
     while (g_hash_table_iter_next(&iterator, NULL, &value)) {
         struct caller_user *user = value;
 
-        if (!longest || user->waiting.length > longest->length)
+        if (user->waiting.length > longest->length)
             longest = &user->waiting;
     }
     g_hash_table_iter_init(&iterator, callers->senders);
     while (g_hash_table_iter_next(&iterator, NULL, &value)) {
         struct caller_sender *sender = value;
 
-        if (!longest || sender->waiting.length > longest->length)
+        if (sender->waiting.length > longest->length)
             longest = &sender->waiting;
     }
     return longest;
 }
 
 /* Makes room for one more call in `queue`. False when that is the longest itself. */
-static bool callers_make_room(struct callers *callers, const GQueue *queue)
+static bool callers_make_room(struct callers *callers, GQueue *queue)
 {
     GQueue *longest;
     struct caller_call *call;
 
     if (callers->waiting < CALLERS_ROOM)
         return true;
-    longest = callers_longest(callers);
+    longest = callers_longest(callers, queue);
     if (longest->length <= queue->length + 1)
         return false;
     call = g_queue_pop_tail(longest);

@@ -154,6 +154,8 @@ static gboolean manager_handle_question(ManagerManager1 *skeleton,
     uint32_t account;
 
     (void)skeleton;
+    if (!question)
+        return FALSE; /* GDBus tells the caller that there is no such method */
     if (!manager_permits(frontend, invocation, question->administrators))
         return TRUE;
     account = manager_caller_of(invocation)->account;

@@ -157,8 +157,8 @@ static bool frontend_create(struct tcti_frontend *frontend, const struct fronten
                             bool may_wait)
 {
     g_autoptr(GUnixFDList) list = NULL;
-    int fd, error = -ESHUTDOWN;
-    uint64_t id;
+    int fd = -1, error = -ESHUTDOWN;
+    uint64_t id = 0;
 
     if (!frontend->closed)
         error = frontend_connect(frontend, call, &id, &fd);

@@ -63,7 +63,7 @@ static bool user_table_is_less(const struct user_entry *a, const struct user_ent
     return a->member != b->member ? !a->member : a->last_use < b->last_use;
 }
 
-/* Frees the entry that is needed least. Those that wait are few, so there is one. */
+/* Frees the entry that is needed least. */
 static void user_table_make_room(struct user_table *table)
 {
     struct user_entry *least = NULL;
@@ -74,6 +74,7 @@ static void user_table_make_room(struct user_table *table)
         if (entry->question == USER_QUESTION_NONE && (!least || user_table_is_less(entry, least)))
             least = entry;
     }
+    assert(least); /* those that wait are fewer than the entries */
     user_table_forget(table, least);
 }
 

@@ -25,6 +25,7 @@ struct inventory {
 static bool list_handles(struct rm *rm, uint32_t first, struct inventory *inventory, uint32_t *code)
 {
     struct capability_list list;
+    uint32_t last = first;
     size_t size;
 
     inventory->count = 0;
@@ -38,11 +39,11 @@ static bool list_handles(struct rm *rm, uint32_t first, struct inventory *invent
             *code = RM_RC_FAILURE;
             return false;
         }
-        for (uint32_t i = 0; i < list.count && inventory->count < MAX_LISTED; i++)
-            inventory->handles[inventory->count++] = load_be32(list.items + 4 * (size_t)i);
-        if (list.count > 0)
-            first = (first & ~HANDLE_INDEX_MASK)
-                    | ((inventory->handles[inventory->count - 1] & HANDLE_INDEX_MASK) + 1);
+        for (uint32_t i = 0; i < list.count && inventory->count < MAX_LISTED; i++) {
+            last = load_be32(list.items + 4 * (size_t)i);
+            inventory->handles[inventory->count++] = last;
+        }
+        first = (first & ~HANDLE_INDEX_MASK) | ((last & HANDLE_INDEX_MASK) + 1);
     } while (list.more && list.count > 0 && inventory->count < MAX_LISTED);
     return true;
 }

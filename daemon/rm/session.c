@@ -172,16 +172,16 @@ void session_apply(struct rm *rm, struct session *session, enum session_event ev
 
 void session_saved_by_client(struct rm *rm, struct session *session, struct blob *held)
 {
-    session_apply(rm, session, SESSION_EVENT_CLIENT_SAVE);
     blob_move(&session->held, held);
+    session_apply(rm, session, SESSION_EVENT_CLIENT_SAVE);
 }
 
 void session_loaded_by_client(struct rm *rm, struct session *session, struct rm_client *client)
 {
     session_set_owner(rm, session, client);
-    session_apply(rm, session, SESSION_EVENT_CLIENT_LOAD);
     /* One that a refresh left in its slot has no context. */
     session->context_used_up = !session->loaded;
+    session_apply(rm, session, SESSION_EVENT_CLIENT_LOAD);
 }
 
 void session_set_loaded(struct rm *rm, struct session *session, bool loaded)
