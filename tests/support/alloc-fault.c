@@ -6,12 +6,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+
+/* How often is looked whether blocks were freed; a millisecond each. */
+#define MOMENTS 20000
 
 static struct {
     pthread_mutex_t lock;
@@ -56,6 +60,13 @@ unsigned alloc_fault_end(void)
 long alloc_fault_held(void)
 {
     return atomic_load(&held);
+}
+
+long alloc_fault_settled(long expected)
+{
+    for (unsigned i = 0; i < MOMENTS && alloc_fault_held() != expected; i++)
+        poll(NULL, 0, 1);
+    return alloc_fault_held();
 }
 
 unsigned alloc_fault_accepts(void)

@@ -5,3 +5,7 @@
 /* How many are open, and a few more that are always the same: `.`, `..` and the one by which it
  * looks. */
 unsigned descriptor_count(void);
+
+/* The same, when they are `count` or some seconds are over: another thread may close a socket with
+ * unread bytes (base/descriptors.h). */
+unsigned descriptor_count_settled(unsigned count);

@@ -10,7 +10,3 @@
 
 /* What `attempt` was given it gives back, whatever was refused. How many requests it makes. */
 unsigned alloc_fault_each(enum alloc_fault_kind kind, void (*attempt)(void *data), void *data);
-
-/* Waits until nothing is held any more: sockets with something unread are closed by another
- * thread. */
-void alloc_fault_each_await_end(void);

@@ -51,7 +51,7 @@ static struct engine_world *prepare(void)
 {
     struct engine_world *world = engine_world_new(true);
 
-    assert_int_equal(alloc_fault_held(), 0);
+    assert_int_equal(alloc_fault_settled(0), 0);
     assert_true(chip_is_empty());
     world->chip.tpm = &chip->tpm;
     engine_world_listen(world);
@@ -80,7 +80,7 @@ static void finish(struct engine_world *world)
     strcpy(dir, world->dir);
     engine_world_teardown((void **)&world);
     clear_directory(dir);
-    assert_int_equal(alloc_fault_held(), 0);
+    assert_int_equal(alloc_fault_settled(0), 0);
     assert_true(chip_is_empty());
 }
 
@@ -92,7 +92,7 @@ static void discard(struct engine_world *world)
     engine_chip_clear(&world->chip);
     pthread_mutex_destroy(&world->lock);
     free(world);
-    assert_int_equal(alloc_fault_held(), 0);
+    assert_int_equal(alloc_fault_settled(0), 0);
 }
 
 static void work_as(struct engine_world *world, int client, uint8_t tag)
@@ -198,7 +198,7 @@ static void test_R42_no_memory_for_the_listening_socket(void **state)
         assert_int_equal(fault, LISTENER_RESOURCES);
         assert_non_null(strstr(text, path));
         assert_int_equal(access(path, F_OK), -1);
-        assert_int_equal(alloc_fault_held(), 0);
+        assert_int_equal(alloc_fault_settled(0), 0);
     } while (nth < MANY);
     assert_in_range(nth, 3, MANY);
     listener_free(listener);
