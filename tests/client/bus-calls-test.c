@@ -150,10 +150,12 @@ static void test_R46_calls_without_shared_memory(void **state)
 {
     struct children_call call = {CHILDREN_MMAP, 3, MAP_SHARED | MAP_ANONYMOUS, ENOMEM, false};
     struct canned_link opened;
-    pid_t child = children_start();
     uint32_t serial;
+    pid_t child;
 
     (void)state;
+    children_need_seccomp();
+    child = children_start();
     if (child == 0) {
         if (!children_forbid(call) || !canned_bus_try_connect(&bus, Tss2_Tcti_Tabrmd_Init, &opened))
             _exit(1);

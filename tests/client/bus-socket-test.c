@@ -13,6 +13,7 @@
 
 #include "bus-socket.h"
 #include "deadline.h"
+#include "emulator.h"
 #include "fake-daemon.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -205,6 +206,8 @@ static void test_descriptors_of_several_messages(void **state)
     int ends[2];
 
     (void)state;
+    if (emulator_is_kernel())
+        skip(); /* it tells nothing of descriptors that did not fit (MSG_CTRUNC) */
     for (i = 0; i < COUNT(cases); i++) {
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         pass(ends[1], cases[i].first);

@@ -72,3 +72,6 @@ struct children_call {
 /* Forbids this process, and its children to come, such a call. False where the kernel has no
  * seccomp. */
 bool children_forbid(struct children_call call);
+
+/* Skips the test where the kernel has none. */
+void children_need_seccomp(void);

@@ -40,6 +40,7 @@ static void check_without(struct children_call call, TSS2_RC child_rc)
     pid_t process, child;
     int said;
 
+    children_need_seccomp();
     process = children_start();
     if (process > 0) {
         children_expect_end(process);
@@ -107,6 +108,7 @@ static void test_R46_a_child_that_cannot_wait(void **state)
     int said;
 
     (void)state;
+    children_need_seccomp();
     assert_int_equal(fake_daemon_connect(&daemon_, Tss2_Tcti_Tabrmd_Init, 0, &link),
                      TSS2_RC_SUCCESS);
     fake_link_command(&link, 20, 1);

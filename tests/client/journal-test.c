@@ -258,6 +258,7 @@ static void test_R46_without_a_private_page(void **state)
     pid_t child;
 
     (void)state;
+    children_need_seccomp();
     child = children_start();
     if (child == 0)
         _exit(open_without_a_private_page());

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The tests' service manager, with this program itself as the service. */
+#include "emulator.h"
 #include "keeper.h"
 
 #include <poll.h>
@@ -320,5 +321,6 @@ int main(int argc, char **argv)
 
     if (argc == 3 && strcmp(argv[1], "service") == 0)
         return service(argv[2]);
+    emulator_lacks("programs of the processor's that programs start");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
