@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the compiler and the linker were to do against attacks is in what they have built.
 
-    hardening.py built BINARY...      the binaries of a build with sanitizers or without
-    hardening.py ndebug BINARY...     the same, without asserts
+    hardening.py built [--without=WHAT]... BINARY...
+                                      the binaries of a build with sanitizers or without; WHAT, by
+                                      one of the names below, was not asked of the compiler
     hardening.py release SOURCE_ROOT  builds for release, as a packager does too, and looks there
     hardening.py --self-test
 
 With readelf: position independence, full RELRO, a stack that is not executable, stack protector,
-asserts; and as the debugging information tells it, where there is some, stack-clash protection, and
-CET where the machine is x86 (the mark of the whole is missing where the C library's start files are
-built without it). Without sanitizers also the checked functions of _FORTIFY_SOURCE and
-zero-initialized locals.
+asserts; and as gcc's debugging information tells it, where there is some (clang's names no options),
+stack-clash protection, and CET where the machine is x86 (the mark of the whole is missing where the
+C library's start files are built without it). Without sanitizers also the checked functions of
+_FORTIFY_SOURCE and zero-initialized locals.
 """
 import json
 import os
@@ -35,28 +36,29 @@ FAMILIES = [
 ]
 
 
-def findings_of(name, text, sanitized, x86, asserts=True):
+def findings_of(name, text, sanitized, x86, without=()):
     """What is missing in a binary, of which `text` is what readelf says."""
-    debug = "DW_AT_producer" in text
+    options = re.search(r"DW_AT_producer.*: GNU ", text) is not None
     wanted = {
         "position independence": r"Type:\s+DYN",
         "RELRO": r"GNU_RELRO",
         "immediate binding": r"BIND_NOW|Flags:.*\bNOW\b",
         "a stack that is not executable": r"GNU_STACK(?:\s+0x[0-9a-f]+)+\s+RW ",
         "the stack protector": r"__stack_chk_fail",
+        "asserts": r"__assert_fail",
     }
-    if asserts:
-        wanted["asserts"] = r"__assert_fail"
-    if debug:
+    if options:
         wanted["stack-clash protection"] = r"DW_AT_producer.*-fstack-clash-protection"
-    if debug and x86:
+    if options and x86:
         wanted["CET"] = r"DW_AT_producer.*-fcf-protection"
     if not sanitized:
         wanted["checked functions"] = r"__\w+_chk@GLIBC"
-    if debug and not sanitized:
+    if options and not sanitized:
         wanted["zero-initialized locals"] = r"DW_AT_producer.*-ftrivial-auto-var-init=zero"
     return [
-        f"{name}: without {what}" for what, pattern in wanted.items() if not re.search(pattern, text)
+        f"{name}: without {what}"
+        for what, pattern in wanted.items()
+        if what not in without and not re.search(pattern, text)
     ]
 
 
@@ -69,12 +71,12 @@ def readelf(path, *options):
         raise tree.Missing("readelf (Debian: binutils)") from error
 
 
-def check_binary(path, asserts=True):
+def check_binary(path, without=()):
     text = readelf(path, "-h", "-l", "-d", "--dyn-syms")
     text += readelf(path, "--debug-dump=info", "--dwarf-depth=1")
     sanitized = re.search(r"NEEDED.*lib[at]san\.", text) is not None
     x86 = platform.machine() == "x86_64"
-    return findings_of(os.path.basename(path), text, sanitized, x86, asserts)
+    return findings_of(os.path.basename(path), text, sanitized, x86, without)
 
 
 def setup(source, build, **environment):
@@ -113,12 +115,6 @@ def check_release(source):
     return findings
 
 
-CHECKS = {
-    "built": check_binary,
-    "ndebug": lambda path: check_binary(path, asserts=False),
-    "release": check_release,
-}
-
 GOOD = """
   Type:                              DYN (Position-Independent Executable file)
   GNU_STACK      0x000000 0x0000000000000000 0x0000000000000000 0x000000 0x000000 RW  0x10
@@ -142,8 +138,11 @@ def self_test():
     wrong += len(findings_of("release", unchecked, False, True)) != 1
     wrong += len(findings_of("sanitized", unchecked, True, True)) != 0
     bare = re.sub(r".*(DW_AT_producer|__assert_fail).*\n", "", GOOD)
-    wrong += findings_of("ndebug", bare, False, True, False) != []
+    wrong += findings_of("ndebug", bare, False, True, ["asserts"]) != []
     wrong += findings_of("bare", bare, False, True) != ["bare: without asserts"]
+    clang = re.sub("DW_AT_producer.*", "DW_AT_producer    : clang version 14.0.6", GOOD)
+    wrong += findings_of("clang", clang, False, True) != []
+    wrong += len(findings_of("unoptimized", unchecked, False, True, ["checked functions"])) != 0
     print(f"{wrong} wrong")
     return wrong != 0
 
@@ -151,9 +150,14 @@ def self_test():
 def main(arguments):
     if arguments == ["--self-test"]:
         return self_test()
-    kind, *paths = arguments
+    kind, *words = arguments
+    without = [word.split("=")[1] for word in words if word.startswith("--without=")]
+    paths = [word for word in words if not word.startswith("--")]
     try:
-        findings = sum((CHECKS[kind](path) for path in paths), [])
+        if kind == "release":
+            findings = sum((check_release(path) for path in paths), [])
+        else:
+            findings = sum((check_binary(path, without) for path in paths), [])
     except tree.Missing as missing:
         print(f"{missing} is missing")
         return tree.SKIPPED
