@@ -2,7 +2,8 @@
 """The release archive, which `meson dist` makes of the last commit, has all of its files and can be
 configured with the tests.
 
-    dist.py SOURCE BUILD        in a source tree that is no repository, there is nothing to archive
+    dist.py SOURCE BUILD        where the source tree is no repository, but perhaps a part of
+                                somebody's, there is nothing to archive
     dist.py --self-test         on a project that lacks a file
 """
 import os
@@ -24,6 +25,13 @@ def run(*words, cwd=None):
     if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, words))}: " + done.stdout.strip()[-2000:])
     return done.stdout
+
+
+def is_repository(source):
+    try:
+        return run("git", "rev-parse", "--show-prefix", cwd=source).strip() == ""
+    except RuntimeError:
+        return False
 
 
 def committed(source):
@@ -74,6 +82,10 @@ def self_test():
             run("meson", "setup", build, source)
             found = check(source, build)
             assert (found is None) == (wanted is None) and (wanted or "") in (found or ""), found
+            part = pathlib.Path(source, "part")
+            part.mkdir()
+            where = [is_repository(path) for path in (source, part, directory)]
+            assert where == [True, False, False], where
 
 
 def main():
@@ -87,9 +99,7 @@ def main():
         self_test()
         return 0
     source, build = sys.argv[1:]
-    try:
-        committed(source)
-    except RuntimeError:
+    if not is_repository(source):
         print("no repository, no archive")
         return SKIPPED
     found = check(source, build, "-Dtests=enabled")
