@@ -192,10 +192,11 @@ static bool descriptors_start(void)
     return true;
 }
 
-/* Without memory the descriptor is closed by the caller's thread. */
+/* Without memory, or a thread, the descriptor is closed by the caller's. */
 void descriptors_close(int fd)
 {
     struct descriptor *descriptor = calloc(1, sizeof(*descriptor));
+    bool works;
 
     if (!descriptor) {
         close(fd);
@@ -205,6 +206,13 @@ void descriptors_close(int fd)
     descriptor->fd = fd;
     pthread_mutex_lock(&descriptors.lock);
     list_insert_before(&descriptors.waiting, &descriptor->link);
-    descriptors.works = descriptors.works || descriptors_start();
+    works = descriptors.works || descriptors_start();
+    descriptors.works = works;
+    if (!works)
+        list_remove(&descriptor->link);
     pthread_mutex_unlock(&descriptors.lock);
+    if (!works) {
+        close(fd);
+        free(descriptor);
+    }
 }

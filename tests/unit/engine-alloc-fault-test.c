@@ -2,6 +2,7 @@
 /* What clients of the engine need, while memory is out, and what is left of them in memory. The
  * engine is compiled once more for this, with seams.h. */
 #include "alloc-fault-each.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "engine-crowd.h"
 #include "engine/membership.h"
@@ -10,6 +11,7 @@
 #include "wire/header.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -304,6 +306,33 @@ static void test_R42_no_memory_to_ask_the_user_database(void **state)
     assert_int_equal(alloc_fault_end(), 1);
 }
 
+static void expect_closed(void)
+{
+    struct pollfd reader = {.events = POLLIN};
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    descriptors_close(ends[1]);
+    reader.fd = ends[0];
+    assert_int_equal(poll(&reader, 1, 20000), 1);
+    assert_true(reader.revents & POLLHUP);
+    close(ends[0]);
+}
+
+static void test_R42_no_thread_to_close_a_descriptor(void **state)
+{
+    unsigned refused = 0;
+
+    (void)state;
+    /* The thread that closed the one before may still be there, and take it. */
+    for (unsigned i = 0; i < 1000 && refused == 0; i++) {
+        alloc_fault_begin(ALLOC_FAULT_MEMORY, 2, false);
+        expect_closed();
+        refused = alloc_fault_end();
+    }
+    assert_int_equal(refused, 1);
+}
+
 #define FAULT_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -318,6 +347,7 @@ int main(void)
         FAULT_TEST(test_R42_no_memory_for_newcomers),
         FAULT_TEST(test_R42_no_memory_for_a_charge),
         FAULT_TEST(test_R42_no_memory_to_ask_the_user_database),
+        FAULT_TEST(test_R42_no_thread_to_close_a_descriptor),
     };
 
     log_open(LOG_SINK_SYSLOG, LOG_LEVEL_SILENT);
