@@ -50,10 +50,17 @@ static void run_child(const struct scene *scene)
     _exit(write(scene->said[1], &byte, 1) == 1 ? 0 : 1);
 }
 
+/* The flags come second on this processor (clone(2)). */
+#ifdef __s390__
+#define BARE_CLONE() syscall(SYS_clone, 0, SIGCHLD, 0, 0, 0)
+#else
+#define BARE_CLONE() syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)
+#endif
+
 /* A child that the C library makes, or one that it does not know of. */
 static pid_t start_child(bool bare)
 {
-    pid_t child = bare ? (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) : fork();
+    pid_t child = bare ? (pid_t)BARE_CLONE() : fork();
 
     if (child == 0)
         prctl(PR_SET_PDEATHSIG, 0);
@@ -75,9 +82,14 @@ static void run_maker(struct scene *scene, bool bare)
         || pthread_create(&thread, NULL, receive_forever, scene) != 0)
         _exit(1);
     children_await_sleep(getpid(), 1);
-    for (i = 0; i < 2; i++)
-        if (start_child(bare) == 0)
+    for (i = 0; i < 2; i++) {
+        pid_t child = start_child(bare);
+
+        if (child < 0)
+            _exit(1);
+        if (child == 0)
             run_child(scene);
+    }
     if (write(scene->said[1], "m", 1) != 1)
         _exit(1);
     for (;;)
