@@ -66,6 +66,9 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags)
     return failed <= 0 ? failed : syscall(SYS_recvmsg, fd, message, flags);
 }
 
+/* For what takes no time. */
+#define PATIENCE_MS 60000
+
 /* Says the bus's lines to a client, once that has said all of its own, and then no more. */
 struct lines {
     int listener;
@@ -95,11 +98,12 @@ static void *say_lines(void *data)
     return data;
 }
 
-/* What becomes of a client to which a bus says that, and then stays or leaves. */
-static int hear_lines(const char *says, size_t piece, bool stays)
+/* What becomes of a client to which a bus says that, and then leaves, or stays, for which the
+ * client has so many milliseconds. */
+static int hear_lines(const char *says, size_t piece, int stays_ms)
 {
     struct fake_daemon daemon;
-    struct lines lines = {.says = says, .piece = piece, .stays = stays};
+    struct lines lines = {.says = says, .piece = piece, .stays = stays_ms > 0};
     char address[80], why[256];
     pthread_t thread;
     int fd;
@@ -109,8 +113,8 @@ static int hear_lines(const char *says, size_t piece, bool stays)
     snprintf(address, sizeof(address), "unix:path=%s", daemon.path);
     assert_int_equal(setenv("DBUS_SYSTEM_BUS_ADDRESS", address, 1), 0);
     assert_int_equal(pthread_create(&thread, NULL, say_lines, &lines), 0);
-    fd = bus_socket_open(CONF_BUS_SYSTEM, stays ? deadline_in(100) : DEADLINE_NEVER, why,
-                         sizeof(why));
+    fd = bus_socket_open(CONF_BUS_SYSTEM, stays_ms > 0 ? deadline_in(stays_ms) : DEADLINE_NEVER,
+                         why, sizeof(why));
     if (fd >= 0)
         close(fd);
     pthread_join(thread, NULL);
@@ -145,9 +149,9 @@ static void test_lines_of_a_bus(void **state)
     (void)state;
     for (i = 0; i < COUNT(cases); i++)
         for (piece = 1; piece <= 100; piece += 33)
-            if (hear_lines(cases[i].says, piece, false) != cases[i].failed)
+            if (hear_lines(cases[i].says, piece, 0) != cases[i].failed)
                 fail_msg("case %zu in pieces of %zu", i, piece);
-    assert_int_equal(hear_lines("DATA\r\nOK 0123\r\n", 15, true), -ETIMEDOUT);
+    assert_int_equal(hear_lines("DATA\r\nOK 0123\r\n", 15, 100), -ETIMEDOUT);
     assert_int_equal(fake_count_fds(), fds);
 }
 
@@ -160,13 +164,13 @@ static void test_the_longest_lines_of_a_bus(void **state)
     memset(says, 'a', sizeof(says));
     memcpy(says, "DATA\r\nOK ", 9);
     memcpy(says + 511 - strlen(end), end, sizeof(end));
-    assert_int_equal(hear_lines(says, 511, false), 0);
+    assert_int_equal(hear_lines(says, 511, 0), 0);
     memset(says + 9, 'a', sizeof(says) - 9);
     memcpy(says + 512 - strlen(end), end, sizeof(end));
-    assert_int_equal(hear_lines(says, 512, false), -EBADMSG);
+    assert_int_equal(hear_lines(says, 512, 0), -EBADMSG);
     /* What has no end is not waited for. */
     memset(says, 'a', sizeof(says) - 1);
-    assert_int_equal(hear_lines(says, 512, true), -EBADMSG);
+    assert_int_equal(hear_lines(says, 512, PATIENCE_MS), -EBADMSG);
 }
 
 /* Sends a byte with so many descriptors. */
