@@ -243,6 +243,8 @@ static void test_R46_death_anywhere(void **state)
     unsigned round, i;
 
     (void)state;
+    if (emulator_is_kernel())
+        skip(); /* who dies right behind a call may not have been told what it moved */
     open_link(&link);
     server = children_serve(&link);
     for (round = 0; round < 100; round++) {

@@ -26,9 +26,9 @@ unsigned alloc_fault_refused(void);
 /* Heap blocks that were given out and not freed. */
 long alloc_fault_held(void);
 
-/* The same, when they are `held` or some seconds are over: another thread may close a socket with
- * unread bytes, and frees what it was told that by. */
-long alloc_fault_settled(long held);
+/* The same, when they are no more than `most` or some seconds are over: another thread may close a
+ * socket with unread bytes, and frees what it was told that by. */
+long alloc_fault_settled(long most);
 
 /* From now on heap blocks that are freed with these bytes in them are counted; NULL ends that. How
  * many there were since the last call. */
