@@ -93,7 +93,7 @@ def main():
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         del os.environ[name]
     if not shutil.which("git"):
-        print("no git, no archive")
+        print("git is missing: install Debian's package git")
         return SKIPPED
     if sys.argv[1:] == ["--self-test"]:
         self_test()

@@ -20,7 +20,7 @@
 build=$PWD/build-matrix-job
 counted=
 # shellcheck disable=SC2034 # for the jobs: what every build and every run of all tests takes
-MATRIX_TESTED="$PACKAGES_BUILD $PACKAGES_DEMO $PACKAGES_TEST ccache git"
+MATRIX_TESTED="$PACKAGES_BUILD $PACKAGES_DEMO $PACKAGES_TEST ccache"
 export CCACHE_DIR=/cache/ccache CCACHE_BASEDIR=/tabrmd DEBIAN_FRONTEND=noninteractive
 git config --global --add safe.directory '*' 2>/dev/null || :
 
