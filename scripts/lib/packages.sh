@@ -27,7 +27,7 @@ PACKAGES_DEMO="swtpm tpm2-tools dbus-daemon"
 # shellcheck disable=SC2034
 PACKAGES_TEST="git libcmocka-dev libtpms-dev clang-format groff-base shellcheck codespell \
 python3-tpm2-pytss clevis-tpm2 openssl tpm2-openssl libtpm2-pkcs11-1 libtpm2-pkcs11-tools \
-openssh-client libnss-wrapper systemd xdg-dbus-proxy zsh fish strace"
+openssh-client libnss-wrapper systemd tpm-udev xdg-dbus-proxy zsh fish strace"
 # shellcheck disable=SC2034 # IBM's tools, which Debian 13 has not, and what reads captures; tests are
 # skipped without
 PACKAGES_TEST_OFFERED="tss2 tshark"

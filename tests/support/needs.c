@@ -17,6 +17,7 @@ static const struct need {
 } needs[] = {
     {"clevis-tpm2", "clevis-tpm2", "/usr/bin/clevis-encrypt-tpm2", NULL},
     {"dbus-daemon", "dbus-daemon", NULL, NULL},
+    {"fapi-profiles", "tpm-udev", "/etc/tpm2-tss/fapi-profiles", NULL},
     {"haproxy", "haproxy", "/usr/sbin/haproxy", "TABRMD_TEST_HAPROXY"},
     {"nss_wrapper", "libnss-wrapper", "/usr/lib/*/libnss_wrapper.so", NULL},
     {"openssl", "openssl", NULL, NULL},
