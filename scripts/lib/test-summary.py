@@ -21,7 +21,7 @@ RESULT = {"OK": "passed", "EXPECTEDFAIL": "passed", "SKIP": "skipped"}
 
 def cases_of(test):
     """Yields (name, outcome) for each case of one entry of the log."""
-    program = test["name"].split(" / ")[-1]
+    program = re.split(r" / | - \w+:", test["name"])[-1]
     result = RESULT.get(test["result"], "failed")
     output = test.get("stdout") or ""
     cases = []

@@ -17,6 +17,8 @@ TAP = {"name": "tabrmd:unit / t", "result": "FAIL",
        "stdout": "1..3\nok 1 - test_R03_x\nnot ok 2 - b\n# why\nnot ok 3 # SKIP c\n# not ok - t\n"}
 PLAIN = {"name": "tabrmd:checks / p", "result": "OK", "stdout": "words\n"}
 LEFT_OUT = {"name": "tabrmd:checks / l", "result": "SKIP", "stdout": "words\nno such program\n"}
+# As newer versions of meson name it.
+NAMED_ANEW = {**LEFT_OUT, "name": "checks - tabrmd:l"}
 TIMEOUT = {"name": "tabrmd:checks / q", "result": "TIMEOUT"}
 
 # Tests of the log, required numbers, more arguments, the last lines, and the exit status.
@@ -31,6 +33,8 @@ CASES = [
     ([TAP], ["R03"], [], "1 passed, 1 failed, 1 skipped", 1),
     ([PLAIN, TIMEOUT], [], [], "1 passed, 1 failed", 1),
     ([PLAIN, LEFT_OUT], [], [],
+     "skipped: l: no such program\n1 passed, 0 failed, 1 skipped", 0),
+    ([PLAIN, NAMED_ANEW], [], [],
      "skipped: l: no such program\n1 passed, 0 failed, 1 skipped", 0),
     ([], [], [], "0 passed, 0 failed", 1),
 ]
