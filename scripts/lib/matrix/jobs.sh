@@ -21,8 +21,11 @@ O0              12        native gcc --buildtype=debug
 lto             12        native gcc --buildtype=release -Db_lto=true
 i386            12-i386   native gcc
 musl            12        musl
+analyzer        13        analyzer
+coverage        12        coverage
 reproducible    12        reproducible
 abi             12        abi
+dist            12        dist
 "
 
 matrix_names()
