@@ -8,10 +8,13 @@
 #   matrix_result TEXT          the line with the job's figures
 #   matrix_skip TEXT            ends the job: it has no means
 #   matrix_need PACKAGE...      installs what is missing, or ends the job, which names it
+#   matrix_setup [NAME=VALUE...] -- [MESON-ARGUMENT...]
+#                               makes the build directory $build from scratch, warnings being errors
 #   matrix_build [NAME=VALUE...] -- [MESON-ARGUMENT...]
-#                               builds the tree in $build from scratch, warnings being errors
-#   matrix_test [ARGUMENT...]   runs those of its tests with `meson test`, and sets $counted to the
-#                               numbers of cases; ends the job when one fails
+#                               the same, and builds all of the tree
+#   matrix_test [ARGUMENT...]   runs those of its tests with `meson test`, which builds what they need
+#                               and is not built yet, and sets $counted to the numbers of cases; ends
+#                               the job when one fails
 #   matrix_quick                with MATRIX_QUICK=yes prints the choice of tests that have no daemon
 #   matrix_versions             prints what it was built with
 
@@ -48,7 +51,7 @@ matrix_need()
         "$(missing_packages "$@")"
 }
 
-matrix_build()
+matrix_setup()
 {
     matrix_environment=
     while [ "$1" != -- ]; do
@@ -58,15 +61,19 @@ matrix_build()
     shift
     rm -rf "$build"
     # shellcheck disable=SC2086 # a list of words
-    env $matrix_environment meson setup "$build" -Dwerror=true "$@" || return 1
-    ninja -C "$build"
+    env $matrix_environment meson setup "$build" -Dwerror=true "$@"
+}
+
+matrix_build()
+{
+    matrix_setup "$@" && ninja -C "$build"
 }
 
 matrix_test()
 {
     unset DBUS_SESSION_BUS_ADDRESS DBUS_SYSTEM_BUS_ADDRESS TSS2_LOG NOTIFY_SOCKET
     status=0
-    timeout --kill-after=30 60m meson test -C "$build" --no-rebuild --print-errorlogs \
+    timeout --kill-after=30 60m meson test -C "$build" --print-errorlogs \
         --timeout-multiplier 5 "$@" || status=$?
     python3 -B scripts/lib/test-summary.py --status "$status" \
         "$build/meson-logs/testlog.json" >"$build/summary" || status=1

@@ -7,8 +7,8 @@
 #   matrix_line JOB     prints the root, the script in scripts/lib/matrix, and its arguments
 #   matrix_list         prints all of that, for a person
 #
-# A root is a Debian release, with its architecture where that is another than the machine's. A release
-# that is not promised is `sid`.
+# A root is a Debian release, with its architecture, or with `cross` for one that takes packages of
+# other architectures. A release that is not promised is `sid`.
 
 MATRIX_JOBS="\
 debian12-gcc    12        native gcc
@@ -20,6 +20,7 @@ sid-clang       sid       native clang
 O0              12        native gcc --buildtype=debug
 lto             12        native gcc --buildtype=release -Db_lto=true
 i386            12-i386   native gcc
+s390x           12-cross  foreign s390x s390x-linux-gnu qemu-s390x s390x big
 musl            12        musl
 analyzer        13        analyzer
 coverage        12        coverage
