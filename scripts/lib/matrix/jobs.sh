@@ -18,6 +18,7 @@ debian13-clang  13        native clang
 sid-gcc         sid       native gcc
 sid-clang       sid       native clang
 O0              12        native gcc --buildtype=debug
+O3-ndebug       12        native gcc --buildtype=release -Ddebug=true -Db_ndebug=true
 lto             12        native gcc --buildtype=release -Db_lto=true
 i386            12-i386   native gcc
 s390x           12-cross  foreign s390x s390x-linux-gnu qemu-s390x s390x big
