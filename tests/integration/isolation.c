@@ -90,7 +90,9 @@ static void test_R01_a_foreign_object_is_refused_without_the_chip(void **state)
     assert_int_equal(raw_client_send_handle(pair.other, TPM2_CC_ReadPublic, 0x80123456),
                      RC_HANDLE_0);
     counts_read(world->counts, &after);
-    assert_int_equal(counts_total_between(&before, &after), 0);
+    /* Beside it the daemon may unload what an idle TPM has. */
+    assert_int_equal(counts_between(&before, &after, TPM2_CC_ReadPublic), 0);
+    assert_int_equal(counts_between(&before, &after, TPM2_CC_ContextLoad), 0);
     end_pair(&pair);
 }
 

@@ -323,7 +323,7 @@ static void test_R37_stop_lets_the_command_end(void **state)
     assert_int_equal(engine_query(world->engine, world), 0);
     engine_world_end(world);
     assert_int_equal(world->answers, 1);
-    assert_int_equal(world->answer.rc, TSS2_TCTI_RC_NO_CONNECTION);
+    assert_int_equal(world->told.rc, TSS2_TCTI_RC_NO_CONNECTION);
     assert_ptr_equal(world->token, world);
 }
 

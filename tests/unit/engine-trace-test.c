@@ -286,7 +286,7 @@ static void test_no_trace_of_an_engine_that_ended(void **state)
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
     assert_int_equal(engine_open_trace(world->engine, &everything, pair[1], world), 0);
     engine_world_end(world);
-    assert_int_equal(world->answer.rc, TSS2_TCTI_RC_NO_CONNECTION);
+    assert_int_equal(world->told.rc, TSS2_TCTI_RC_NO_CONNECTION);
     assert_int_equal(recv(pair[0], &(char){0}, 1, 0), 0);
     close(pair[0]);
 }

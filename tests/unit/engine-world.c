@@ -72,7 +72,7 @@ static void on_answered(void *data, void *token, const struct engine_answer *ans
     pthread_mutex_lock(&world->lock);
     world->answers++;
     world->token = token;
-    world->answer = *answer;
+    world->told = *answer;
     pthread_mutex_unlock(&world->lock);
 }
 
@@ -432,6 +432,7 @@ void engine_world_expect_served(struct engine_world *world, int client)
 uint32_t engine_world_request(struct engine_world *world, int error)
 {
     unsigned before = 0;
+    void *token;
 
     assert_int_equal(error, 0);
     for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && !engine_world_number(world, &world->answers);
@@ -441,8 +442,10 @@ uint32_t engine_world_request(struct engine_world *world, int error)
     assert_int_equal(before, 1);
     pthread_mutex_lock(&world->lock);
     world->answers = 0;
+    world->answer = world->told;
+    token = world->token;
     pthread_mutex_unlock(&world->lock);
-    assert_ptr_equal(world->token, world);
+    assert_ptr_equal(token, world);
     return world->answer.rc;
 }
 

@@ -30,8 +30,10 @@ struct engine_world {
     struct engine_restored last_restored;          /* its strings are gone */
     enum engine_state states[ENGINE_WORLD_STATES]; /* that were told */
     unsigned state_count, troubles[TROUBLES];
-    struct engine_answer answer;
-    void *token;
+    struct engine_answer told; /* the last one */
+    void *token;               /* of that */
+    /* The test's thread: */
+    struct engine_answer answer; /* that engine_world_request() took */
 };
 
 /* For cmocka: *state is the world, its engine ready. The TPM has poll handles, or blocks. */
