@@ -21,9 +21,12 @@ O0              12        native gcc --buildtype=debug
 O3-ndebug       12        native gcc --buildtype=release -Ddebug=true -Db_ndebug=true
 lto             12        native gcc --buildtype=release -Db_lto=true
 i386            12-i386   native gcc
+armhf           12-cross  foreign armhf arm-linux-gnueabihf qemu-arm arm little
+armel           12-cross  foreign armel arm-linux-gnueabi qemu-arm arm little
 s390x           12-cross  foreign s390x s390x-linux-gnu qemu-s390x s390x big
 musl            12        musl
 analyzer        13        analyzer
+tidy            12        tidy
 coverage        12        coverage
 reproducible    12        reproducible
 abi             12        abi
