@@ -9,9 +9,9 @@
 #   root_make_main RELEASE DIRECTORY ARCHITECTURE
 #                               the same from the main archive alone, for what the others do not
 #                               have: sid, and other architectures
-#   root_tree DIRECTORY worktree|commit
+#   root_tree DIRECTORY worktree|COMMIT
 #                               puts the tree at /tabrmd there: the files as they are now, or a
-#                               clean clone of the last commit
+#                               clean clone at COMMIT, which may be `commit` for the last one
 #   root_run DIRECTORY COMMAND [NAME=VALUE...]
 #                               runs COMMAND, a line for the shell, in that tree, with nothing in its
 #                               environment but what is named. Mounts and processes end with it.
@@ -98,7 +98,8 @@ root_tree()
         git ls-files -z --cached --others --exclude-standard \
             | tar -c --null --files-from=- --ignore-failed-read | tar -x -C "$1/tabrmd" -f -
     else
-        git clone --quiet . "$1/tabrmd"
+        git clone --quiet . "$1/tabrmd" || return 1
+        [ "$2" = commit ] || git -C "$1/tabrmd" checkout --quiet "$2"
     fi
 }
 
