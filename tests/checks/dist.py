@@ -15,7 +15,7 @@ import sys
 import tarfile
 import tempfile
 
-SKIPPED = 77
+import tree
 
 
 def run(*words, cwd=None):
@@ -93,15 +93,13 @@ def main():
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         del os.environ[name]
     if not shutil.which("git"):
-        print("git is missing: install Debian's package git")
-        return SKIPPED
+        return tree.leave(tree.Missing("git", "git"))
     if sys.argv[1:] == ["--self-test"]:
         self_test()
         return 0
     source, build = sys.argv[1:]
     if not is_repository(source):
-        print("no repository, no archive")
-        return SKIPPED
+        return tree.leave(tree.Unchecked("no repository, no archive"))
     found = check(source, build, "-Dtests=enabled")
     if found:
         print(found)

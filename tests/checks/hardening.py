@@ -63,12 +63,10 @@ def findings_of(name, text, sanitized, x86, without=()):
 
 
 def readelf(path, *options):
-    try:
-        return subprocess.run(
-            ["readelf", "-W", *options, path], capture_output=True, text=True, check=True
-        ).stdout
-    except FileNotFoundError as error:
-        raise tree.Missing("readelf (Debian: binutils)") from error
+    program = tree.program("readelf", "binutils")
+    return subprocess.run(
+        [program, "-W", *options, path], capture_output=True, text=True, check=True
+    ).stdout
 
 
 def check_binary(path, without=()):
@@ -158,9 +156,8 @@ def main(arguments):
             findings = sum((check_release(path) for path in paths), [])
         else:
             findings = sum((check_binary(path, without) for path in paths), [])
-    except tree.Missing as missing:
-        print(f"{missing} is missing")
-        return tree.SKIPPED
+    except tree.Unchecked as unchecked:
+        return tree.leave(unchecked)
     for finding in findings:
         print(finding)
     return len(findings) > 0

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Manual pages are formatted by groff without a warning, and have the sections of a page."""
 import re
-import shutil
 import subprocess
 
 import tree
@@ -10,9 +9,7 @@ SECTIONS = ("NAME", "SYNOPSIS", "DESCRIPTION")
 
 
 def check(root):
-    groff = shutil.which("groff")
-    if not groff:
-        raise tree.Missing("groff is not installed: manual pages not checked")
+    groff = tree.program("groff", "groff")
     findings = []
     for path in tree.files(root, *(f".{section}" for section in range(1, 9))):
         command = [groff, "-man", "-t", "-ww", "-z", "-Tutf8", "-Kutf8", path]

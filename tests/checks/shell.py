@@ -2,16 +2,13 @@
 """Shell scripts pass shellcheck and can be run when they are meant to be."""
 import os
 import re
-import shutil
 import subprocess
 
 import tree
 
 
 def check(root):
-    shellcheck = shutil.which("shellcheck")
-    if not shellcheck:
-        raise tree.Missing("shellcheck is not installed: scripts not checked")
+    shellcheck = tree.program("shellcheck", "shellcheck")
     findings = []
     scripts = tree.shell_scripts(root)
     if scripts:

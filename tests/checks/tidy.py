@@ -20,11 +20,14 @@ FINDING = re.compile(r"(?:warning|error): .*\[[\w.,-]+\]$")
 
 
 def clang_tidy():
-    for program in filter(None, map(shutil.which, (f"clang-tidy-{WANTED}", "clang-tidy"))):
+    programs = list(filter(None, map(shutil.which, (f"clang-tidy-{WANTED}", "clang-tidy"))))
+    for program in programs:
         said = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
         if f"version {WANTED}." in said:
             return program
-    raise tree.Missing(f"clang-tidy {WANTED} is not installed: sources not checked")
+    if programs:
+        raise tree.Unchecked(f"clang-tidy is not version {WANTED}: sources not checked")
+    raise tree.Missing("clang-tidy", "clang-tidy")
 
 
 def sources(root, build):
@@ -79,9 +82,8 @@ def main(arguments):
         if arguments == ["--self-test"]:
             return self_test()
         findings = check(*arguments)
-    except tree.Missing as missing:
-        print(missing)
-        return tree.SKIPPED
+    except tree.Unchecked as unchecked:
+        return tree.leave(unchecked)
     for finding in findings:
         print(finding)
     return len(findings) > 0

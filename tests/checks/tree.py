@@ -2,20 +2,43 @@
 """What the checks of the source tree share.
 
 A check is a function from the root of a source tree to a list of findings, one line each. Run
-with a root, a check prints its findings and exits 1 when there are any, 77 when a program that it
-needs is missing. Run with --self-test, it is tried on small trees that are known to be good or
-bad, so that a check which can no longer fail does not go unnoticed.
+with a root, a check prints its findings and exits 1 when there are any. One that lacks a program
+exits 77, or 1 with TABRMD_TEST_WHOLE set, as by scripts/test; one that has nothing to say about this
+tree or machine exits 77. Run with --self-test, a check is tried on small trees that are known to be
+good or bad, so that one which can no longer fail does not go unnoticed.
 """
 import os
 import re
+import shutil
 import sys
 import tempfile
 
 SKIPPED = 77
 
 
-class Missing(Exception):
+class Unchecked(Exception):
+    """A check has nothing to say about this tree or machine; why."""
+
+
+class Missing(Unchecked):
     """A program that a check needs is not on this machine."""
+
+    def __init__(self, program, package):
+        super().__init__(f"{program} is missing: install Debian's package {package}")
+
+
+def program(name, package):
+    path = shutil.which(name)
+    if not path:
+        raise Missing(name, package)
+    return path
+
+
+def leave(unchecked):
+    """Says why there are no findings, and returns the exit status for that."""
+    print(unchecked)
+    whole = isinstance(unchecked, Missing) and os.environ.get("TABRMD_TEST_WHOLE")
+    return 1 if whole else SKIPPED
 
 
 def files(root, *suffixes):
@@ -87,9 +110,21 @@ def main(check, samples):
         if sys.argv[1] == "--self-test":
             sys.exit(1 if self_test(check, samples) else 0)
         findings = check(sys.argv[1])
-    except Missing as missing:
-        print(missing)
-        sys.exit(SKIPPED)
+    except Unchecked as unchecked:
+        sys.exit(leave(unchecked))
     for finding in findings:
         print(finding)
     sys.exit(1 if findings else 0)
+
+
+def tried():
+    """A program that is missing fails the run of all tests, and nothing else does."""
+    statuses = []
+    for whole in "", "yes":
+        os.environ["TABRMD_TEST_WHOLE"] = whole
+        statuses += [leave(Missing("nonesuch", "none")), leave(Unchecked("another version"))]
+    return statuses == [SKIPPED, SKIPPED, 1, SKIPPED]
+
+
+if __name__ == "__main__":
+    sys.exit(0 if tried() else 1)
