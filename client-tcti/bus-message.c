@@ -82,13 +82,15 @@ static void bus_message_put_body(struct bus_message_writer *writer,
 {
     const char *type;
 
-    for (type = call->signature; *type != '\0'; type++)
+    for (type = call->signature; *type != '\0'; type++) {
+        assert(*type != 's' || call->name != NULL);
         if (*type == 's')
             bus_message_put_string(writer, call->name, 4);
         else if (*type == 't')
             bus_message_put_integer(writer, call->id, 8);
         else
             bus_message_put_integer(writer, call->locality, 1);
+    }
 }
 
 size_t bus_message_build(uint8_t out[BUS_MESSAGE_CALL_MAX], const struct bus_message_call *call)

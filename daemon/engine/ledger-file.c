@@ -26,12 +26,12 @@ struct ledger_file {
 };
 
 /* FNV-1a, 64 bits: names need to differ, not to be secret. */
-uint64_t ledger_file_hash(const char *text)
+uint64_t ledger_file_hash(const char *owner)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
-    for (; *text; text++)
-        hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+    for (; *owner; owner++)
+        hash = (hash ^ (uint8_t)*owner) * UINT64_C(0x100000001b3);
     return hash;
 }
 

@@ -210,9 +210,10 @@ static struct seat_record *find(const struct seats *seats, uint64_t id)
 static void put_creator(struct seat_record *record, const char *creator)
 {
     char name[SEAT_CREATOR] = "";
+    size_t length = creator ? strlen(creator) : sizeof(name);
 
-    if (creator && strlen(creator) < sizeof(name))
-        strcpy(name, creator);
+    if (length < sizeof(name))
+        memcpy(name, creator, length + 1);
     record->creator[0] = '\0';
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     memcpy(record->creator + 1, name + 1, sizeof(name) - 1);
