@@ -137,30 +137,35 @@ static void test_R31_pause_over_a_jump(void **state)
     }
 }
 
-/* The TPM does not answer any more, and the stop is bounded all the same. */
-static void stop_in_a_command(struct engine_world *world, int64_t jump)
+/* The TPM does not answer any more, and what `end` asks for, by which `done` is set, is bounded all
+ * the same. */
+static void end_in_a_command(struct engine_world *world, void (*end)(struct engine *),
+                             const bool *done, int64_t jump)
 {
     engine_world_connect(world, 0, 1000);
     engine_world_put_random(world, 0, 1);
     engine_world_take(world, 1);
-    engine_stop(world->engine);
+    end(world->engine);
     poke(world);
     fake_clock_jump(jump);
     assert_int_equal(engine_query(world->engine, world), 0);
-    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && !engine_world_flag(world, &world->stopped);
-         i++)
+    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && !engine_world_flag(world, done); i++)
         poll(NULL, 0, 5);
-    assert_true(engine_world_flag(world, &world->stopped));
+    assert_true(engine_world_flag(world, done));
 }
 
 static void test_R37_stop_ends_when_the_clock_jumps_forward(void **state)
 {
-    stop_in_a_command(*state, HOUR);
+    struct engine_world *world = *state;
+
+    end_in_a_command(world, engine_stop, &world->stopped, HOUR);
 }
 
 static void test_R37_stop_ends_when_the_clock_jumps_back(void **state)
 {
-    stop_in_a_command(*state, -30 * DAY);
+    struct engine_world *world = *state;
+
+    end_in_a_command(world, engine_stop, &world->stopped, -30 * DAY);
 }
 
 /* The command that runs is left alone for a while, and then canceled once. */
@@ -216,17 +221,7 @@ static void test_hand_over_gives_a_lost_command_up(void **state)
 {
     struct engine_world *world = *state;
 
-    engine_world_connect(world, 0, 1000);
-    engine_world_put_random(world, 0, 1);
-    engine_world_take(world, 1);
-    engine_hand_over(world->engine);
-    poke(world);
-    fake_clock_jump(HOUR);
-    assert_int_equal(engine_query(world->engine, world), 0);
-    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && !engine_world_flag(world, &world->handed_over);
-         i++)
-        poll(NULL, 0, 5);
-    assert_true(engine_world_flag(world, &world->handed_over));
+    end_in_a_command(world, engine_hand_over, &world->handed_over, HOUR);
     assert_int_equal(engine_world_get(world, 0, HEADER_SIZE), RM_RC_FAILURE);
 }
 
@@ -293,22 +288,27 @@ static void test_R42_a_closed_door_neither_spins_nor_stays(void **state)
     }
 }
 
+static void await_alive(struct engine_world *world)
+{
+    bool alive = engine_alive(world->engine);
+
+    for (unsigned k = 0; k < ENGINE_WORLD_MOMENTS && !alive; k++) {
+        poll(NULL, 0, 5);
+        alive = engine_alive(world->engine);
+    }
+    assert_true(alive);
+}
+
 /* A TCTI that gives nobody a sign of life has ten minutes; the engine else is asked, not the
  * clock. */
 static void test_signs_of_life_over_a_jump(void **state)
 {
     struct engine_world *world = *state;
-    bool alive = false;
 
     engine_world_connect(world, 0, 1000);
     for (size_t i = 0; i < JUMPS; i++) {
         fake_clock_jump(jumps[i]);
-        alive = engine_alive(world->engine);
-        for (unsigned k = 0; k < ENGINE_WORLD_MOMENTS && !alive; k++) {
-            poll(NULL, 0, 5);
-            alive = engine_alive(world->engine);
-        }
-        assert_true(alive);
+        await_alive(world);
         engine_world_expect_served(world, 0);
     }
     engine_world_put_random(world, 0, 1);
@@ -321,11 +321,7 @@ static void test_signs_of_life_over_a_jump(void **state)
     fake_clock_jump(2 * HOUR);
     assert_false(engine_alive(world->engine));
     answer(world, 0);
-    for (unsigned k = 0; k < ENGINE_WORLD_MOMENTS && !alive; k++) {
-        poll(NULL, 0, 5);
-        alive = engine_alive(world->engine);
-    }
-    assert_true(alive);
+    await_alive(world);
 }
 
 static void test_sleep_over_a_jump(void **state)
