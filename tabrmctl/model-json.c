@@ -147,7 +147,7 @@ static void json_statistics(JsonBuilder *builder, const struct model_statistics 
     json_counts(builder, "swaps", statistics->swaps);
     json_counts(builder, "refusals", statistics->refusals);
     json_text_number(builder, "answers_from_cache", statistics->from_cache);
-    json_text_number(builder, "answers_from_books", statistics->from_books);
+    json_text_number(builder, "answers_from_manager", statistics->from_manager);
     json_text_number(builder, "failures", statistics->failures);
     json_text_number(builder, "canceled", statistics->canceled);
     json_buckets(builder, "queue_times", statistics->queue);

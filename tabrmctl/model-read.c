@@ -221,7 +221,7 @@ const char *model_read_statistics(struct model *model, GVariant *value)
     model_counts_read_times(statistics->queue, &reading, "QueueTimes");
     model_counts_read_times(statistics->chip, &reading, "ChipTimes");
     statistics->from_cache = reading_u64(&reading, "AnswersFromCache");
-    statistics->from_books = reading_u64(&reading, "AnswersFromBooks");
+    statistics->from_manager = reading_u64(&reading, "AnswersFromManager");
     statistics->failures = reading_u64(&reading, "Failures");
     statistics->canceled = reading_u64(&reading, "Canceled");
     statistics->queue_sum = reading_u64(&reading, "QueueTimeSum");

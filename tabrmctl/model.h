@@ -88,7 +88,7 @@ struct model_statistics {
     GArray *commands;      /* struct model_count: of clients, by name or code, most first */
     GArray *chip_commands; /* struct model_count: by kind, as the next ones */
     GArray *swaps, *refusals;
-    uint64_t from_cache, from_books, failures, canceled;
+    uint64_t from_cache, from_manager, failures, canceled;
     /* Bucket i counts times below 2^i microseconds and not below 2^(i-1). */
     uint64_t queue[MODEL_BUCKETS], chip[MODEL_BUCKETS];
     uint64_t queue_sum, chip_sum;

@@ -182,9 +182,9 @@ static void prometheus_statistics(const struct prometheus *out,
                       statistics->refusals);
     prometheus_one(out, "cache_answers_total", "counter", "Commands answered out of the cache.",
                    statistics->from_cache);
-    prometheus_one(out, "books_answers_total", "counter",
+    prometheus_one(out, "manager_answers_total", "counter",
                    "Commands answered by what tabrmd knows, without the TPM.",
-                   statistics->from_books);
+                   statistics->from_manager);
     prometheus_one(out, "failures_total", "counter", "Commands answered with an error.",
                    statistics->failures);
     prometheus_one(out, "canceled_total", "counter", "Commands canceled before their turns.",

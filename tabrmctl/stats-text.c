@@ -108,8 +108,8 @@ static void stats_answers(struct screen *screen, const struct model_statistics *
     screen_put(screen, INK_PLAIN, "out of the cache   %s",
                words_count(statistics->from_cache, text));
     screen_end_line(screen);
-    screen_put(screen, INK_PLAIN, "out of the books   %s",
-               words_count(statistics->from_books, text));
+    screen_put(screen, INK_PLAIN, "by the manager     %s",
+               words_count(statistics->from_manager, text));
     screen_end_line(screen);
     stats_heading(screen, "Of all commands");
     screen_put(screen, INK_PLAIN, "failed             %s", words_count(statistics->failures, text));

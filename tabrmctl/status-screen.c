@@ -163,12 +163,12 @@ static void status_answers(struct screen *screen, const struct model *model)
 {
     const struct model_statistics *statistics = &model->statistics;
     uint64_t all = model_total(statistics->commands);
-    char cache[WORDS_SIZE], books[WORDS_SIZE], refused[WORDS_SIZE];
+    char cache[WORDS_SIZE], manager[WORDS_SIZE], refused[WORDS_SIZE];
 
     screen_label(screen, "Answers");
     screen_put(screen, INK_PLAIN, "%s out of the cache, %s without the TPM, %s refused",
                words_share(statistics->from_cache, all, cache),
-               words_share(statistics->from_books, all, books),
+               words_share(statistics->from_manager, all, manager),
                words_count(model_total(statistics->refusals), refused));
     screen_end_line(screen);
 }

@@ -40,8 +40,8 @@ static const char *text_way(const struct trace_record *record)
     if (record->flags & TRACE_RECORD_DENIED)
         return "denied";
     switch (record->way) {
-    case TRACE_RECORD_BY_BOOKS:
-        return "books";
+    case TRACE_RECORD_BY_MANAGER:
+        return "manager";
     case TRACE_RECORD_BY_CACHE:
         return "cache";
     case TRACE_RECORD_BY_TPM:
@@ -127,8 +127,8 @@ static void text_put_times(GString *line, const struct trace_record *record)
     if (record->way != TRACE_RECORD_BY_TPM)
         g_string_append_printf(
             line, ", %s%s",
-            record->way == TRACE_RECORD_BY_BOOKS || record->way == TRACE_RECORD_BY_CACHE ? "by "
-                                                                                         : "",
+            record->way == TRACE_RECORD_BY_MANAGER || record->way == TRACE_RECORD_BY_CACHE ? "by "
+                                                                                           : "",
             text_way(record));
     text_put_swaps(line, record);
 }

@@ -244,7 +244,7 @@ GVariant *manager_variants_statistics(struct snapshot *snapshot,
     variants_add_chip_commands(&builder, manager);
     variants_add_swaps(&builder, manager);
     manager_variants_add_u64(&builder, "AnswersFromCache", manager->ways[TRACE_WAY_CACHE]);
-    manager_variants_add_u64(&builder, "AnswersFromBooks", manager->ways[TRACE_WAY_BOOKS]);
+    manager_variants_add_u64(&builder, "AnswersFromManager", manager->ways[TRACE_WAY_MANAGER]);
     variants_add_times(&builder, "QueueTimes", engine->queue);
     variants_add_times(&builder, "ChipTimes", engine->chip);
     manager_variants_add_u64(&builder, "QueueTimeSum", engine->queue_ns / VARIANTS_NS_PER_US);

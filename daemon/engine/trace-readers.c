@@ -17,7 +17,7 @@ static_assert((int)TRACE_RECORD_OWN == (int)TRACE_OWN && (int)TRACE_RECORD_SAVE 
                   && (int)TRACE_RECORD_SENT_KINDS == (int)TRACE_SENT_KINDS,
               "the record counts what the manager counts");
 static_assert((int)TRACE_RECORD_REFUSED == (int)TRACE_WAY_REFUSED
-                  && (int)TRACE_RECORD_BY_BOOKS == (int)TRACE_WAY_BOOKS
+                  && (int)TRACE_RECORD_BY_MANAGER == (int)TRACE_WAY_MANAGER
                   && (int)TRACE_RECORD_BY_CACHE == (int)TRACE_WAY_CACHE,
               "the record names the manager's ways");
 static_assert(TRACE_RECORD_PROGRAM == PEER_PROGRAM, "names of programs fit");

@@ -346,7 +346,7 @@ static size_t run(struct rm_client *client, const struct command *command, uint8
         break;
     }
     if (size > 0)
-        client->rm->trace.way = TRACE_WAY_BOOKS;
+        client->rm->trace.way = TRACE_WAY_MANAGER;
     else
         size = answer_cache_find(client, command, response);
     return size > 0 ? size : forward(client, command, response);

@@ -37,7 +37,7 @@ enum trace_reason {
 /* Where a client's command was answered, if not in the chip. */
 enum trace_way {
     TRACE_WAY_REFUSED, /* before all that follows; at first */
-    TRACE_WAY_BOOKS,   /* by the manager's books */
+    TRACE_WAY_MANAGER, /* by the manager's books */
     TRACE_WAY_CACHE,   /* by the answers that are kept */
     TRACE_WAYS
 };

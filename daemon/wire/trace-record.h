@@ -56,9 +56,9 @@ enum trace_record_sent {
 };
 
 enum trace_record_way {
-    TRACE_RECORD_REFUSED,  /* nowhere: the daemon refused it */
-    TRACE_RECORD_BY_BOOKS, /* by what the daemon knows of the client's objects and sessions */
-    TRACE_RECORD_BY_CACHE, /* by an answer that was kept */
+    TRACE_RECORD_REFUSED,    /* nowhere: the daemon refused it */
+    TRACE_RECORD_BY_MANAGER, /* by what the daemon knows of the client's objects and sessions */
+    TRACE_RECORD_BY_CACHE,   /* by an answer that was kept */
     TRACE_RECORD_BY_TPM,
 };
 

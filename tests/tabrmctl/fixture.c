@@ -105,7 +105,7 @@ struct model *fixture_model(unsigned connections)
               "{'ClientCommands': <{uint32 0x158: uint64 600, 0x17b: 400}>, 'ChipCommands': "
               "<{'client': uint64 900, 'save': 50}>, 'Swaps': <{'room': uint64 40, 'gap': 10, "
               "'sleep': 0}>, 'Refusals': <{'policy': uint64 2, 'say \"no\"\\\\': 1}>, "
-              "'AnswersFromCache': <uint64 100>, 'AnswersFromBooks': <uint64 50>, 'Failures': "
+              "'AnswersFromCache': <uint64 100>, 'AnswersFromManager': <uint64 50>, 'Failures': "
               "<uint64 3>, 'QueueTimeSum': <uint64 1500000>, 'ChipTimeSum': <uint64 25000001>, "
               "'QueueTimes': <[uint64 900, 0, 50, 0, 0, 0, 0, 0, 0, 0, 50, 0, 0, 0, 0, 0, 0, 0, 0, "
               "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]>, 'ChipTimes': <[uint64 0, 0, 0, 0, 0, 0, 0, "

@@ -122,7 +122,7 @@ static GVariant *fake_statistics(void)
         "@a{sv} {'ClientCommands': <{uint32 0x15d: uint64 1000, 0x17b: 500, 0x20000001: 3, 0: 2}>, "
         "'ChipCommands': <{'client': uint64 1400, 'save': 30, 'load': 40, 'flush': 20, 'question': "
         "6}>, 'Swaps': <{'room': uint64 30, 'clean-up': 9, 'gap': 0}>, 'Refusals': <{'policy': "
-        "uint64 7, 'a\"b\\\\': 1}>, 'AnswersFromCache': <uint64 75>, 'AnswersFromBooks': <uint64 "
+        "uint64 7, 'a\"b\\\\': 1}>, 'AnswersFromCache': <uint64 75>, 'AnswersFromManager': <uint64 "
         "30>, "
         "'Failures': <uint64 12>, 'QueueTimeSum': <uint64 1234567>, 'ChipTimeSum': <uint64 "
         "987654321>");

@@ -91,7 +91,7 @@ static void test_each_way_has_a_word(void **state)
         {TRACE_RECORD_REFUSED, 0, ", refused\n"},
         {TRACE_RECORD_REFUSED, TRACE_RECORD_DENIED, ", denied\n"},
         {TRACE_RECORD_REFUSED, TRACE_RECORD_CANCELED, ", canceled\n"},
-        {TRACE_RECORD_BY_BOOKS, 0, ", by books\n"},
+        {TRACE_RECORD_BY_MANAGER, 0, ", by manager\n"},
         {TRACE_RECORD_BY_CACHE, 0, ", by cache\n"},
         {TRACE_RECORD_BY_TPM, 0, "took 0us\n"},
     };

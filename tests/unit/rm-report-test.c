@@ -171,12 +171,12 @@ static void test_answers_without_the_chip(void **state)
     size = command_build_flush_context(command, job_handle(esys_of(world), key));
     assert_int_equal(rm_world_send(world, 0, command, size, NULL, NULL), 0);
     assert_int_equal(statistics_of(world).ways[TRACE_WAY_CACHE], 4);
-    assert_int_equal(statistics_of(world).ways[TRACE_WAY_BOOKS], 2);
+    assert_int_equal(statistics_of(world).ways[TRACE_WAY_MANAGER], 2);
     assert_int_equal(statistics_of(world).ways[TRACE_WAY_REFUSED], 0);
     assert_int_equal(statistics_of(world).failures, 0);
     /* It is gone: the books refuse. */
     assert_int_equal(rm_world_send(world, 0, command, size, NULL, NULL), RM_RC_PARAMETER_HANDLE);
-    assert_int_equal(statistics_of(world).ways[TRACE_WAY_BOOKS], 3);
+    assert_int_equal(statistics_of(world).ways[TRACE_WAY_MANAGER], 3);
     assert_int_equal(statistics_of(world).refusals[RM_REFUSAL_HANDLES], 1);
 }
 

@@ -117,7 +117,7 @@ static void test_R95_no_parameter_is_told(void **state)
     assert_int_equal(report.handle_count, 0);
     assert_int_equal(report.handles[0], 0);
     report = send_named(script, TPM2_CC_FlushContext, 1, handle, 0);
-    assert_int_equal(report.cost.way, TRACE_WAY_BOOKS);
+    assert_int_equal(report.cost.way, TRACE_WAY_MANAGER);
 }
 
 /* One entry of an authorization area: handle, nonce, attributes, HMAC. */
