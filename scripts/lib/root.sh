@@ -95,8 +95,11 @@ root_tree()
     rm -rf --one-file-system "$1/tabrmd"
     if [ "$2" = worktree ]; then
         mkdir "$1/tabrmd" || return 1
-        git ls-files -z --cached --others --exclude-standard \
-            | tar -c --null --files-from=- --ignore-failed-read | tar -x -C "$1/tabrmd" -f -
+        # Files that were removed since the last commit are named too.
+        git ls-files -z --cached --others --exclude-standard >"$1/tabrmd.list" || return 1
+        tar -c --null --files-from="$1/tabrmd.list" --ignore-failed-read -f "$1/tabrmd.tar" || return 1
+        tar -x -C "$1/tabrmd" -f "$1/tabrmd.tar" || return 1
+        rm "$1/tabrmd.list" "$1/tabrmd.tar"
     else
         git clone --quiet . "$1/tabrmd" || return 1
         [ "$2" = commit ] || git -C "$1/tabrmd" checkout --quiet "$2"
