@@ -44,6 +44,7 @@ MACHINE_TARGETS=tests/endurance/endurance-clients
 
 machine_kept=
 swtpm=
+machine=
 container=
 cgroup=
 
@@ -60,6 +61,7 @@ machine_keep()
 
 machine_cleanup()
 {
+    [ -z "$machine" ] || kill "$machine" 2>/dev/null || :
     # It ends by itself with the virtual machine.
     [ -z "$swtpm" ] || kill "$swtpm" 2>/dev/null || :
     machine_end_container
@@ -318,6 +320,14 @@ machine_start_tpm()
     machine_refuse "swtpm did not make its socket within $((try / 10)) seconds" 1
 }
 
+# machine_show PROCESS OUTPUT LOG   what it writes to the file OUTPUT, until it ends, without what a
+# serial port adds. A signal ends a wait, and no pipeline.
+machine_show()
+{
+    tail --quiet -n +1 -f --pid="$1" "$2" | sed -u 's/\r$//' | tee "$3" &
+    wait "$!"
+}
+
 machine_boot()
 {
     log=$1 with=${2:-tpm}
@@ -329,13 +339,17 @@ machine_boot()
         set -- "$@" -chardev "socket,id=tpm,path=$work/tpm/ctrl" \
             -tpmdev emulator,id=tpm,chardev=tpm -device tpm-crb,tpmdev=tpm
     fi
+    : >"$work/serial"
     timeout --foreground 7200 qemu-system-x86_64 -accel tcg,thread=multi -cpu Nehalem \
         -smp 2 -m 1024 -nodefaults -no-user-config -no-reboot -display none -nic none \
         -kernel "$cache/kernel-$debian-$kernel"/boot/vmlinuz-* \
         -append "root=/dev/nvme0n1 rw quiet panic=-1 systemd.show_status=no $MACHINE_APPEND" \
         -drive "file=$work/disk,if=none,id=disk,format=raw,cache=unsafe,snapshot=on" \
-        -device nvme,drive=disk,serial=1 "$@" -serial stdio </dev/null \
-        | sed -u 's/\r$//' | tee "$log"
+        -device nvme,drive=disk,serial=1 "$@" -serial stdio </dev/null >"$work/serial" &
+    machine=$!
+    machine_show "$machine" "$work/serial" "$log"
+    wait "$machine" || :
+    machine=
     [ -z "$swtpm" ] || wait "$swtpm" || :
     swtpm=
 }
@@ -377,9 +391,7 @@ machine_boot_container()
             --resolv-conf=off --timezone=off --link-journal=no --console=pipe
         ' sh "$cgroup" "$root" </dev/null >"$work/container.log" 2>&1 &
     container=$!
-    # A signal ends a wait, and no pipeline.
-    tail --quiet -n +1 -f --pid="$container" "$root/output" | tee "$log" &
-    wait "$!"
+    machine_show "$container" "$root/output" "$log"
     wait "$container" || cat "$work/container.log" >&2
     container=
     machine_end_container
