@@ -7,7 +7,9 @@
 #
 #   matrix_result TEXT          the line with the job's figures
 #   matrix_skip TEXT            ends the job: it has no means
-#   matrix_need PACKAGE...      installs what is missing, or ends the job, which names it
+#   matrix_fail TEXT            ends the job: something is wrong
+#   matrix_need PACKAGE...      installs what is missing. Ends the job, which names it: one that the
+#                               release does not have is a means, one that apt does not get is wrong
 #   matrix_setup [NAME=VALUE...] -- [MESON-ARGUMENT...]
 #                               makes the build directory $build from scratch, warnings being errors
 #   matrix_build [NAME=VALUE...] -- [MESON-ARGUMENT...]
@@ -38,16 +40,23 @@ matrix_skip()
     exit 77
 }
 
+matrix_fail()
+{
+    matrix_result "$*"
+    exit 1
+}
+
 matrix_need()
 {
     matrix_missing=$(missing_packages "$@")
     [ -n "$matrix_missing" ] || return 0
     # shellcheck disable=SC2086 # a list of words
-    packages_known $matrix_missing || apt_get_as_root update || :
+    packages_known $matrix_missing || apt_get_as_root update \
+        || matrix_fail "apt could not fetch its lists; missing: $matrix_missing"
     for name in $matrix_missing; do
         packages_known "$name" || matrix_skip "package $name is missing, and apt knows none"
     done
-    install_packages "$@" || matrix_skip "packages are missing, and apt could not install them:" \
+    install_packages "$@" || matrix_fail "packages are missing, and apt could not install them:" \
         "$(missing_packages "$@")"
 }
 
