@@ -3,6 +3,7 @@
 
 #include "engine-world.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -95,6 +96,58 @@ void user_database_reset(bool open)
     database.questions = database.answers = 0;
     database.stuck = false;
     pthread_mutex_unlock(&database.lock);
+}
+
+static unsigned threads_of_process(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    unsigned count = 0;
+
+    assert_non_null(tasks);
+    while (readdir(tasks))
+        count++;
+    closedir(tasks);
+    return count;
+}
+
+static void *wait_for(void *lock)
+{
+    pthread_mutex_lock(lock);
+    pthread_mutex_unlock(lock);
+    return NULL;
+}
+
+/* The threads that never ask. A sanitizer may have one from the first that is started on. */
+static unsigned threads_of_nobody(void)
+{
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t thread;
+    unsigned count;
+
+    pthread_mutex_lock(&lock);
+    assert_int_equal(pthread_create(&thread, NULL, wait_for, &lock), 0);
+    count = threads_of_process() - 1;
+    pthread_mutex_unlock(&lock);
+    pthread_join(thread, NULL);
+    return count;
+}
+
+void user_database_await_alone(void)
+{
+    static unsigned threads;
+
+    if (threads == 0)
+        threads = threads_of_nobody();
+    for (unsigned i = 0; i < ENGINE_WORLD_MOMENTS && threads_of_process() > threads; i++)
+        poll(NULL, 0, 1);
+    assert_int_equal(threads_of_process(), threads);
+}
+
+void user_database_begin(bool open)
+{
+    user_database_reset(true);
+    user_database_await_alone();
+    user_database_reset(open);
 }
 
 const struct accounts_config user_database_config = {

@@ -18,6 +18,16 @@ int user_database_ask(uint32_t uid, gid_t group);
 /* The gate open or closed, nothing asked yet. */
 void user_database_reset(bool open);
 
+/*
+ * The same, when no thread that the accounts of an earlier test have left may ask any more: it
+ * would be counted. The first call is before there are accounts. For a process without threads of
+ * its own.
+ */
+void user_database_begin(bool open);
+
+/* Waits until the threads that ask have ended, which they must. */
+void user_database_await_alone(void);
+
 /* The gate; `silent`: it says nothing of use. */
 void user_database_set(bool open, bool silent);
 
